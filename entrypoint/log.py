@@ -1,0 +1,6 @@
+"""The one line format that everything in the container writes: the program's name, then what it said."""
+
+
+def line(name: str, text: str) -> str:
+    """Return `text`, said by the program `name`, as one line without its newline."""
+    return f"[{name}] {text}"

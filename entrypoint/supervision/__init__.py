@@ -1,0 +1,1 @@
+"""Runs inside supervisord, after the exec: the standard library and supervisor only."""
