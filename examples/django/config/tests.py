@@ -1,0 +1,37 @@
+# ruff: noqa: PT009, S106 -- Django's test runner and assertions, not pytest's; no key is a secret here
+
+import os
+import subprocess
+import sys
+
+from django.conf import settings
+from django.test import SimpleTestCase
+
+
+def load_settings(**environ):
+    """Import the settings in a process of their own, with only these variables."""
+    return subprocess.run(
+        [sys.executable, "-c", "import config.settings as s; print(s.DEBUG, s.ALLOWED_HOSTS)"],
+        cwd=settings.BASE_DIR,
+        env={"PATH": os.defpath, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+class SettingsTests(SimpleTestCase):
+    def test_production_is_the_default(self):
+        loaded = load_settings(SECRET_KEY="test", ALLOWED_HOSTS="one.example, two.example")
+        self.assertEqual(loaded.stdout, "False ['one.example', 'two.example']\n")
+
+    def test_production_requires_a_secret_key(self):
+        self.assertIn("ImproperlyConfigured: set SECRET_KEY", load_settings().stderr)
+
+    def test_development_requires_nothing(self):
+        self.assertEqual(
+            load_settings(DJANGO_ENV="development").stdout, "True ['localhost', '127.0.0.1', '[::1]']\n"
+        )
+
+    def test_another_environment_is_refused(self):
+        self.assertIn("set DJANGO_ENV to", load_settings(DJANGO_ENV="staging").stderr)
