@@ -1,0 +1,52 @@
+# `make demo` and `make test` install what is missing by themselves: programs from Debian's packages (as root or with
+# sudo), the rest into .venv. PYTHON=python3.13 chooses another interpreter.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+export PATH := $(PATH):/usr/sbin:/sbin
+PYTEST ?= $(BIN)/python -m pytest
+
+# $(call need,CHECK,PACKAGES): install Debian packages where the shell command CHECK fails.
+need = @$(1) >/dev/null 2>&1 || { echo "installing $(2)"; $(SUDO) apt-get update -qq && \
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help:
+	@echo "make demo    boot the example site on http://127.0.0.1:8080/"
+	@echo "make test    run every test (those in containers need a Docker Engine)"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   boot and stop beside a hand-written image (needs a Docker Engine)"
+
+$(BIN)/.installed: pyproject.toml
+	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install -q -e '.[uwsgi]' --group dev --group lint
+	@touch $@
+
+demo: $(BIN)/.installed
+	$(call need,command -v nginx,nginx-light)
+	@mkdir -p .demo
+	@echo "The site:      http://127.0.0.1:8080/"
+	@echo "Its admin:     http://127.0.0.1:8080/admin/ (name: demo, password: demo-password)"
+	@echo "To stop it:    Ctrl-C"
+	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone DATA_DIR='$(CURDIR)/.demo' \
+		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:8080 ENTRYPOINT_USER="$$(id -un)" \
+		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
+		'$(abspath $(BIN))/entrypoint'
+
+test: $(BIN)/.installed
+	$(call need,command -v nginx,nginx-light)
+	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
+	@$(PYTEST)
+
+lint: $(BIN)/.installed
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(BIN)/.installed
+	@$(BIN)/python bench/boot.py

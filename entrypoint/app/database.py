@@ -1,0 +1,39 @@
+"""Waiting for a database, by the framework's own connection: that it can be used is what matters."""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from django.db import connections
+from django.db.utils import OperationalError
+
+from entrypoint.app.failure import Failure
+
+_FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
+_LONGEST_DELAY: Final = 1.0
+_TOLD_EVERY: Final = 5.0
+
+
+def wait(*, alias: str, seconds: float, progress: Callable[[str], None]) -> str:
+    """Wait until the database `alias` takes a connection, for `seconds` at the longest. Raises Failure."""
+    connection = connections[alias]
+    began = time.monotonic()
+    delay, told = _FIRST_DELAY, began
+    while True:
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            now = time.monotonic()
+            why = " ".join(str(error).split())
+            if connection.vendor == "sqlite":
+                # A file does not come up by itself.
+                raise Failure(f"cannot open database {alias}: {why}", "not allowed") from error
+            if now + delay > began + seconds:
+                raise Failure(f"cannot reach database {alias} within {seconds:g} s: {why}", "timed out") from error
+            if now - told >= _TOLD_EVERY or told == began:
+                progress(f"still waiting for database {alias}: {why}")
+                told = now
+            time.sleep(delay)
+            delay = min(delay * 1.5, _LONGEST_DELAY)
+        else:
+            return f"database {alias} is there after {time.monotonic() - began:.1f} s"

@@ -1,0 +1,126 @@
+"""The Django project: loaded as its own manage.py would load it, and what its settings say."""
+
+import os
+import runpy
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, Final
+
+from entrypoint.app.failure import Failure
+
+MANAGE: Final = "manage.py"
+
+
+class _Reached(BaseException):
+    """Raised where manage.py would begin to run a command; no `except Exception` of the project catches it."""
+
+
+def load() -> dict[str, Any]:
+    """Load the project in the working directory; return its facts (entrypoint/boot/facts.py, Application).
+
+    Raises Failure, with the application's own last line, where it cannot be loaded.
+    """
+    try:
+        import django  # noqa: PLC0415 -- it is the application's Django, found by the application's interpreter
+    except ImportError as error:
+        raise Failure(
+            f"cannot load the application: {sys.executable} has no Django ({error}); ENTRYPOINT_PYTHON names another",
+            "unusable",
+        ) from error
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
+    try:
+        _run_manage()
+        django.setup()
+        return _facts(django.get_version())
+    except Failure:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Failure(f"cannot load the application: {_own_line(error)}", "unusable") from error
+
+
+def _run_manage() -> None:
+    """Run manage.py up to its command: it may set more than DJANGO_SETTINGS_MODULE (sys.path, a .env file)."""
+    if not Path(MANAGE).is_file():
+        return
+    from django.core import management  # noqa: PLC0415 -- not before the application's path is set
+
+    def reached(_argv: object = None) -> None:
+        raise _Reached
+
+    execute, argv = management.execute_from_command_line, sys.argv
+    management.execute_from_command_line = reached
+    sys.argv = [MANAGE, "check"]
+    try:
+        runpy.run_path(MANAGE, run_name="__main__")
+    except _Reached:
+        pass
+    finally:
+        management.execute_from_command_line, sys.argv = execute, argv
+
+
+def _own_line(error: BaseException) -> str:
+    """Return the last line of the traceback, with the place in the application where it happened."""
+    line = traceback.format_exception_only(error)[-1].strip()
+    here = str(Path.cwd())
+    own = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.filename.startswith(here) and "/site-packages/" not in f.filename
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{line} ({error.filename}, line {error.lineno})"
+    return f"{line} ({own[-1].filename}, line {own[-1].lineno})" if own else line
+
+
+def _facts(version: str) -> dict[str, Any]:
+    from django.apps import apps  # noqa: PLC0415 -- Django stands only now
+    from django.conf import settings  # noqa: PLC0415
+    from django.contrib.auth import get_user_model  # noqa: PLC0415
+
+    has_auth = apps.is_installed("django.contrib.auth")
+    user = get_user_model() if has_auth else None
+    return {
+        "version": version,
+        "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
+        "wsgi": _wsgi(settings.WSGI_APPLICATION),
+        "prefix": sys.prefix,
+        "virtual": sys.prefix != sys.base_prefix,
+        "static_url": settings.STATIC_URL or "",
+        "static_root": _absolute(settings.STATIC_ROOT),
+        "media_url": settings.MEDIA_URL or "",
+        "media_root": _absolute(settings.MEDIA_ROOT),
+        "databases": _databases(),
+        "staticfiles": apps.is_installed("django.contrib.staticfiles"),
+        "superuser": hasattr(user, "objects") or user is not None,
+        "username_field": user.USERNAME_FIELD if user else "",
+        "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+    }
+
+
+def _wsgi(dotted: str | None) -> str:
+    """Return WSGI_APPLICATION as a server wants it; without one Django's own factory."""
+    if not dotted:
+        return "django.core.wsgi:get_wsgi_application()"
+    module, _, name = dotted.rpartition(".")
+    return f"{module}:{name}"
+
+
+def _absolute(folder: object) -> str:
+    return str(Path(str(folder)).absolute()) if folder else ""
+
+
+def _databases() -> list[dict[str, str]]:
+    from django.db import connections  # noqa: PLC0415 -- Django stands only now
+
+    return [
+        {
+            "alias": connection.alias,
+            "vendor": connection.vendor,
+            "name": str(connection.settings_dict["NAME"] or ""),
+            "host": str(connection.settings_dict["HOST"] or ""),
+            "port": str(connection.settings_dict["PORT"] or ""),
+        }
+        for connection in connections.all(initialized_only=False)
+        if connection.settings_dict["ENGINE"] != "django.db.backends.dummy"
+    ]

@@ -1,0 +1,173 @@
+"""The application's agent, seen from boot: one process in the application's interpreter, asked over a socket.
+
+Each message is one line of JSON. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}` and
+then one `{"done": TEXT, ...}` or `{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, Self
+
+from entrypoint.boot.facts import Application, Machine
+from entrypoint.boot.signals import StopRequests
+from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
+from entrypoint.secret import Secret
+
+_MAIN: Final = Path(__file__).resolve().parent.parent / "app" / "__main__.py"
+_GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
+_KINDS: Final[Mapping[str, type[EntrypointError]]] = {
+    "unusable": Unusable,
+    "not allowed": NotAllowed,
+    "timed out": TimedOut,
+}
+
+Tell = Callable[[str, str], None]
+
+
+class Agent:
+    """The running agent, as a context: start it early, for what it imports is what takes the time."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        environment: Mapping[str, str],
+        tell: Tell,
+        stops: StopRequests | None = None,
+        *,
+        write_bytecode: bool = True,
+    ) -> None:
+        """Start it as the application's user. `tell(name, line)` gets what it prints; `stops` interrupts each wait.
+
+        Raises NotRunnable where the application's interpreter cannot be run.
+        """
+        self._tell = tell
+        self._stops = stops
+        self._socket, theirs = socket.socketpair()
+        account = machine.account
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 -- the interpreter is the application's, the script ours
+                [
+                    str(machine.python),
+                    "-P",
+                    *([] if write_bytecode else ["-B"]),
+                    str(_MAIN),
+                    str(theirs.fileno()),
+                ],
+                cwd=machine.app_dir,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+                user=account.uid if machine.root else None,
+                group=account.gid if machine.root else None,
+                extra_groups=account.groups if machine.root else None,
+            )
+        except OSError as error:
+            raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
+        finally:
+            theirs.close()
+        assert self._process.stdout is not None  # noqa: S101 -- it is a PIPE
+        self._output = self._process.stdout.fileno()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_READ)
+        self._selector.register(self._output, selectors.EVENT_READ)
+        if stops:
+            self._selector.register(stops, selectors.EVENT_READ)
+        self._messages = b""
+        self._printed = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """End it: at once where something went wrong, for the database undoes what it leaves half done."""
+        self._socket.close()  # what it waits for has ended, so it goes
+        if error is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGTERM)
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        while self._relay_output():
+            pass
+        assert self._process.stdout is not None  # noqa: S101 -- it is a PIPE
+        self._process.stdout.close()
+        self._selector.close()
+
+    def application(self) -> Application:
+        """Return the facts, which it reports by itself as soon as Django stands. Raises what `ask` raises."""
+        return Application.parse(self._answer("load the application", None)["done"])
+
+    def ask(self, do: str, arguments: Mapping[str, Any], seconds: float | None = None) -> str:
+        """Have it do one thing, within `seconds`; return what came of it.
+
+        Raises Unusable, NotAllowed, TimedOut or StepFailed as it says, Stopped when a stop was asked for meanwhile.
+        """
+        self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+        return str(self._answer(do, seconds)["done"])
+
+    def _answer(self, doing: str, seconds: float | None) -> Mapping[str, Any]:
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            message = self._next_message(doing, deadline)
+            if "progress" in message:
+                self._tell("application", message["progress"])
+            elif "failed" in message:
+                kind = _KINDS.get(message["kind"])
+                raise kind(message["failed"]) if kind else StepFailed(message["failed"], 1)
+            else:
+                return message
+
+    def _next_message(self, doing: str, deadline: float | None) -> Mapping[str, Any]:
+        while b"\n" not in self._messages:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise TimedOut(f"cannot {doing}: the application gave no answer in time")
+            for key, _ in self._selector.select(left):
+                if key.fileobj is self._socket:
+                    self._receive(doing)
+                elif key.fileobj == self._output:
+                    self._relay_output()
+                elif self._stops:
+                    self._stops.check()
+        line, _, self._messages = self._messages.partition(b"\n")
+        message: Mapping[str, Any] = json.loads(line)
+        return message
+
+    def _receive(self, doing: str) -> None:
+        data = self._socket.recv(65536)
+        self._messages += data
+        if not data:
+            code = self._process.wait(_GRACE)
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
+            raise StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
+
+    def _relay_output(self) -> bool:
+        """Pass on what it printed, whole lines; return whether there may be more."""
+        data = os.read(self._output, 65536)
+        *lines, self._printed = (self._printed + data).split(b"\n")
+        if not data:
+            if self._output in self._selector.get_map():
+                self._selector.unregister(self._output)
+            lines, self._printed = ([self._printed] if self._printed else []), b""
+        for line in lines:
+            self._tell("application", line.decode(errors="backslashreplace"))
+        return bool(data)
+
+
+def _reveal(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError(type(value))

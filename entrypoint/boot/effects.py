@@ -1,0 +1,223 @@
+"""What the steps do to the world: only here are files written, sockets opened and programs run."""
+
+import errno
+import io
+import os
+import re
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
+from functools import singledispatchmethod
+from pathlib import Path
+from typing import Final, NoReturn
+
+from entrypoint.boot.agent import Agent
+from entrypoint.boot.facts import BROUGHT_BY, Account
+from entrypoint.boot.signals import StopRequests
+from entrypoint.boot.steps import (
+    Ask,
+    CheckPort,
+    Directory,
+    Exec,
+    File,
+    FindPrograms,
+    MakeDirectories,
+    Read,
+    Step,
+    ValidateNginx,
+    ValidateSupervisord,
+    WriteFiles,
+)
+from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
+
+_WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
+_ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
+
+
+class Preview:
+    """Shows the steps, and carries out none."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        """`tell` gets each line."""
+        self.announce = tell
+
+    def apply(self, step: Step) -> None:
+        """Do nothing."""
+
+    def become(self, program: Exec) -> None:
+        """Do nothing."""
+
+
+class Reality:
+    """Carries the steps out."""
+
+    def __init__(
+        self,
+        tell: Callable[[str], None],
+        stops: StopRequests,
+        agent: Agent | None,
+        leaving: Callable[[], None],
+    ) -> None:
+        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `leaving` ends it."""
+        self._tell = tell
+        self._leaving = leaving
+        self._stops = stops
+        self._agent = agent
+
+    def announce(self, line: str) -> None:
+        """Show the line, unless a stop was asked for."""
+        self._stops.check()
+        self._tell(line)
+
+    @singledispatchmethod
+    def apply(self, step: Step) -> None:
+        """Carry the step out. Raises an EntrypointError that says what could not be done."""
+        raise NotImplementedError(step)
+
+    @apply.register
+    def _(self, step: Read) -> None:
+        pass
+
+    @apply.register
+    def _(self, step: FindPrograms) -> None:
+        for name, path in step.programs.items():
+            if path is None:
+                raise NotFound(f"cannot run {name}: it is not installed; {BROUGHT_BY[name]}")
+
+    @apply.register
+    def _(self, step: CheckPort) -> None:
+        family = socket.AF_INET6 if (step.listen.address or "").startswith("[") else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(((step.listen.address or "").strip("[]"), step.listen.port))
+                probe.listen()
+            except OSError as error:
+                hint = "; as an ordinary user choose a PORT above 1023" if error.errno == errno.EACCES else ""
+                why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+                raise NotAllowed(f"cannot listen on {step.listen}: {why}{hint}") from error
+
+    @apply.register
+    def _(self, step: MakeDirectories) -> None:
+        for directory in step.directories:
+            _make(directory)
+
+    @apply.register
+    def _(self, step: WriteFiles) -> None:
+        for file in step.files:
+            _write(file)
+
+    @apply.register
+    def _(self, step: ValidateNginx) -> None:
+        done = _run(step.command)
+        if done.returncode == 0:
+            return
+        message = next((line for line in done.stdout.splitlines() if "[emerg]" in line), done.stdout.strip())
+        message = message.removeprefix("nginx: [emerg] ")
+        where = _WHERE.search(message)
+        if where is None:
+            raise Unusable(f"cannot use {step.files[0].path}: {message}")
+        for file in step.files:
+            if str(file.path) == where["path"]:
+                line = file.text.splitlines()[int(where["line"]) - 1].strip()
+                raise Unusable(
+                    f"cannot use {file.path}, from {file.source}: {message[: where.start()]}; it says: {line}"
+                )
+        raise Unusable(f"cannot use {where['path']}: {message}")
+
+    @apply.register
+    def _(self, step: ValidateSupervisord) -> None:
+        from supervisor.options import ServerOptions  # noqa: PLC0415 -- 50 ms that a dry run need not pay
+
+        options = ServerOptions()
+        said = io.StringIO()
+        options.stderr = options.stdout = said
+        try:
+            with redirect_stderr(said):
+                options.realize(["-c", str(step.file.path)])
+        except (ValueError, SystemExit) as error:
+            why = said.getvalue().strip().splitlines() or [str(error)]
+            raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why[0]}") from error
+
+    @apply.register
+    def _(self, step: Ask) -> None:
+        if self._agent is None:
+            raise NotImplementedError(step)
+        seconds = step.arguments.get("seconds")
+        done = self._agent.ask(step.name, step.arguments, None if seconds is None else seconds + _ANSWER_GRACE)
+        self._tell(f"    {done}")
+
+    def become(self, program: Exec) -> NoReturn:
+        """Become the program, with the signals held until it has handlers of its own."""
+        self._leaving()
+        self._stops.hand_over()
+        exec_program(program.argv, program.environment, program.directory)
+
+
+def _make(directory: Directory) -> None:
+    path, owner = Path(directory.path), directory.owner
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), owner.uid if owner else -1):
+            raise NotAllowed(f"cannot use {path}: it is not a folder of ours; ENTRYPOINT_RUN_DIR names another")
+        if owner:
+            os.chown(path, owner.uid, owner.gid)
+        path.chmod(directory.mode)
+    except OSError as error:
+        raise NotAllowed(f"cannot make {path}: {error.strerror}; ENTRYPOINT_RUN_DIR names another place") from error
+
+
+def _write(file: File) -> None:
+    path = Path(file.path)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(file.text)
+                os.fchmod(opened.fileno(), 0o644)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
+    except OSError as error:
+        raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+
+
+def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(  # noqa: S603 -- the plan's own command, no shell
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+    except OSError as error:
+        raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error
+
+
+def change_user(account: Account) -> None:
+    """Give up being root for good."""
+    os.setgroups(account.groups)
+    os.setgid(account.gid)
+    os.setuid(account.uid)
+
+
+def exec_program(argv: tuple[str, ...], environment: Mapping[str, str], directory: os.PathLike[str]) -> NoReturn:
+    """Become another program. Raises NotFound or NotRunnable (127, 126) where that cannot be."""
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        raise NotAllowed(f"cannot enter {directory}: {error.strerror}") from error
+    try:
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 -- becoming that program is the purpose
+    except FileNotFoundError as error:
+        raise NotFound(f"cannot run {argv[0]}: there is no such command") from error
+    except OSError as error:
+        raise NotRunnable(f"cannot run {argv[0]}: {error.strerror}") from error

@@ -1,0 +1,223 @@
+"""What is true of this machine and this application: read, never written."""
+
+import grp
+import os
+import pwd
+import resource
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Self
+
+from entrypoint.boot.settings import Settings
+from entrypoint.errors import Unusable
+
+# Who brings a program that is missing, in the words of the line that mends it.
+BROUGHT_BY: Final = {
+    "nginx": "apt-get install nginx-light",
+    "uwsgi": "pip install 'entrypoint-toolkit[uwsgi]'",
+    "supervisord": "pip install supervisor",
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user that a process can run as."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    name: str | None  # None where the uid has no passwd entry
+    group: str | None  # None where the gid has no group entry
+    home: str
+
+    @property
+    def by_name(self) -> bool:
+        """Whether `user=NAME` alone, in any program, means this very user and group."""
+        return self.name is not None and pwd.getpwnam(self.name).pw_gid == self.gid
+
+    def __str__(self) -> str:
+        return self.name or f"{self.uid}:{self.gid}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What is true of the machine, the user and the file system."""
+
+    root: bool
+    account: Account
+    app_dir: PurePosixPath
+    django: bool  # whether there is a manage.py
+    python: PurePosixPath
+    programs: Mapping[str, PurePosixPath]  # the programs that are installed, by name
+    cpus: int
+    descriptors: int  # RLIMIT_NOFILE, soft
+    backlog: int  # the longest queue that a listening socket may have (net.core.somaxconn)
+    ipv6: bool
+    own_run_dir: bool  # whether /run/entrypoint is ours to write
+    temporary: PurePosixPath
+    mime_types: bool
+
+
+@dataclass(frozen=True)
+class Database:
+    """One of Django's DATABASES, without its password."""
+
+    alias: str
+    vendor: str
+    name: str
+    host: str
+    port: str
+
+    def __str__(self) -> str:
+        where = f"{self.host}{':' + self.port if self.port else ''}/" if self.host else ""
+        return f"{self.alias} ({self.vendor} {where}{self.name})"
+
+
+@dataclass(frozen=True)
+class Application:
+    """What Django's own settings say, as the agent reported it."""
+
+    version: str
+    settings_module: str
+    wsgi: str
+    prefix: str  # the interpreter's sys.prefix
+    virtual: bool  # whether that is a virtual environment
+    static_url: str
+    static_root: str
+    media_url: str
+    media_root: str
+    databases: tuple[Database, ...]
+    staticfiles: bool  # whether django.contrib.staticfiles is installed
+    superuser: bool  # whether the user model can have superusers
+    username_field: str
+    allowed_hosts: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def parse(cls, report: Mapping[str, Any]) -> Self:
+        """Read what the agent sent."""
+        return cls(
+            **{
+                **report,
+                "databases": tuple(Database(**database) for database in report["databases"]),
+                "allowed_hosts": tuple(report["allowed_hosts"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a plan is made from, beside the settings; `application` is None where it is not Django."""
+
+    machine: Machine
+    application: Application | None
+
+
+def read_machine(settings: Settings) -> Machine:
+    """Look at the machine. Raises Unusable when the settings name a user, folder or interpreter that is not there."""
+    app_dir = Path(settings.app_dir or Path.cwd())
+    account = _account(settings)
+    if not app_dir.is_dir():
+        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={app_dir}: there is no such folder")
+    python = _python(settings, app_dir)
+    places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
+    found = {name: _program(name, places) for name in BROUGHT_BY}
+    return Machine(
+        root=os.geteuid() == 0,
+        account=account,
+        app_dir=PurePosixPath(app_dir),
+        django=(app_dir / "manage.py").is_file(),
+        python=python,
+        programs={name: path for name, path in found.items() if path},
+        cpus=len(os.sched_getaffinity(0)),
+        descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        backlog=_somaxconn(),
+        ipv6=_has_ipv6(),
+        own_run_dir=_writable(Path("/run/entrypoint")),
+        temporary=_temporary(settings.environment),
+        mime_types=Path("/etc/nginx/mime.types").is_file(),
+    )
+
+
+def _account(settings: Settings) -> Account:
+    current = os.geteuid()
+    wanted = settings.user or ("www-data" if current == 0 else str(current))
+    name, _, group = wanted.partition(":")
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        if not name.isdigit():
+            raise Unusable(f"cannot run the application as {name}: there is no such user") from None
+        entry = None
+    uid = entry.pw_uid if entry else int(name)
+    if group:
+        gid = int(group)
+    elif entry:
+        gid = entry.pw_gid
+    else:
+        gid = os.getegid() if uid == current else uid
+    if current not in (0, uid):
+        raise Unusable(f"cannot run the application as {wanted}: only root can change the user")
+    return Account(
+        uid=uid,
+        gid=gid,
+        groups=tuple(os.getgrouplist(entry.pw_name, gid)) if entry else (gid,),
+        name=entry.pw_name if entry else None,
+        group=_group_name(gid),
+        home=entry.pw_dir if entry else "/",
+    )
+
+
+def _group_name(gid: int) -> str | None:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return None
+
+
+def _python(settings: Settings, app_dir: Path) -> PurePosixPath:
+    if settings.python:
+        if not os.access(settings.python, os.X_OK):
+            raise Unusable(f"cannot use ENTRYPOINT_PYTHON={settings.python}: it cannot be run")
+        return settings.python
+    virtual_env = settings.environment.get("VIRTUAL_ENV", "")
+    for candidate in (Path(virtual_env or "/nonexistent", "bin/python"), app_dir / ".venv/bin/python"):
+        if os.access(candidate, os.X_OK):
+            return PurePosixPath(candidate)
+    return PurePosixPath(sys.executable)
+
+
+def _program(name: str, places: tuple[Path, ...]) -> PurePosixPath | None:
+    """Find a program: what pip installed beside an interpreter first, then PATH and where Debian keeps daemons."""
+    beside = (place / name for place in places)
+    path = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
+    path = path or shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
+    return PurePosixPath(path) if path else None
+
+
+def _has_ipv6() -> bool:
+    try:
+        return bool(Path("/proc/net/if_inet6").read_text(encoding="ascii"))
+    except OSError:
+        return False
+
+
+def _somaxconn() -> int:
+    try:
+        return int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
+    except OSError:
+        return 128  # what Linux had for the longest time
+
+
+def _writable(path: Path) -> bool:
+    return os.access(path if path.exists() else path.parent, os.W_OK | os.X_OK)
+
+
+def _temporary(environ: Mapping[str, str]) -> PurePosixPath:
+    """Return the first folder for temporary files that can be written; a read-only container still has /dev/shm."""
+    for folder in (environ.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 -- where tempfile would look, and one more
+        if folder.startswith("/") and os.access(folder, os.W_OK | os.X_OK):
+            return PurePosixPath(folder)
+    return PurePosixPath("/tmp")  # noqa: S108 -- what cannot be written is told by the step that writes

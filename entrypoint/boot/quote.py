@@ -1,0 +1,42 @@
+"""One text as one word of a configuration file: quoted as its reader unquotes it, or refused."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Final
+
+from entrypoint.errors import Unusable
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+
+
+def nginx(value: object) -> str:
+    r"""Quote for nginx, whose quoted strings know `\` and `"` but expand `$` without any escape for it."""
+    text = _printable(value, "nginx.conf")
+    if "$" in text:
+        raise Unusable(f"cannot write {text} into nginx.conf: nginx would read its $ as a variable")
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def uwsgi(value: object) -> str:
+    """Pass through what uWSGI's ini reader takes literally; it has no quotes and expands `%x`, `$(X)` and `@(x)`."""
+    text = _printable(value, "uwsgi.ini")
+    if re.search(r"%|\$\(|@\(", text) or text != text.strip():
+        raise Unusable(f"cannot write {text!r} into uwsgi.ini: uWSGI has no way to quote it")
+    return text
+
+
+def supervisord(words: Sequence[object]) -> str:
+    """Quote a command for supervisord: shell words, `%` doubled; ` ;` and ` #` begin comments even inside quotes."""
+    text = shlex.join(_printable(word, "supervisord.conf") for word in words)
+    if re.search(r"\s[;#]", text):
+        raise Unusable(f"cannot write {text} into supervisord.conf: its parser would cut it at the comment sign")
+    return text.replace("%", "%%")
+
+
+def _printable(value: object, file: str) -> str:
+    text = str(value)
+    if _CONTROL.search(text):
+        raise Unusable(f"cannot write {text!r} into {file}: it contains a control character")
+    return text

@@ -1,0 +1,135 @@
+"""What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from entrypoint.boot.facts import Account
+from entrypoint.boot.values import Listen
+
+
+@dataclass(frozen=True)
+class Read:
+    """Something that the plan was made from; there is nothing left to do."""
+
+    name: str
+    line: str
+
+    def __str__(self) -> str:
+        return self.line
+
+
+@dataclass(frozen=True)
+class FindPrograms:
+    """All programs that the plan runs must be there: a missing one is told before anything is written."""
+
+    programs: Mapping[str, PurePosixPath | None]
+    name: str = "programs"
+
+    def __str__(self) -> str:
+        return "find " + ", ".join(self.programs)
+
+
+@dataclass(frozen=True)
+class CheckPort:
+    """The port must be free and allowed, before the database is touched."""
+
+    listen: Listen
+    name: str = "port"
+
+    def __str__(self) -> str:
+        return f"check that {self.listen} can be listened on"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A folder of this owner and mode."""
+
+    path: PurePosixPath
+    mode: int
+    owner: Account | None = None  # None: whoever runs us
+
+    def __str__(self) -> str:
+        return f"{self.path}{f' for {self.owner}' if self.owner else ''}"
+
+
+@dataclass(frozen=True)
+class MakeDirectories:
+    """The folders that files and sockets are put into."""
+
+    directories: tuple[Directory, ...]
+    name: str = "render"
+
+    def __str__(self) -> str:
+        return "make " + ", ".join(map(str, self.directories))
+
+
+@dataclass(frozen=True)
+class File:
+    """A file with this text."""
+
+    path: PurePosixPath
+    text: str = field(repr=False)
+    source: str  # the template, or what else decided the text
+
+
+@dataclass(frozen=True)
+class WriteFiles:
+    """The files of the configuration, each replaced as a whole."""
+
+    files: tuple[File, ...]
+    name: str = "render"
+
+    def __str__(self) -> str:
+        return "write " + ", ".join(str(file.path) for file in self.files)
+
+
+@dataclass(frozen=True)
+class ValidateNginx:
+    """`nginx -t`."""
+
+    command: tuple[str, ...]
+    files: tuple[File, ...]
+    name: str = "validate"
+
+    def __str__(self) -> str:
+        return f"validate {self.files[0].path} with nginx -t"
+
+
+@dataclass(frozen=True)
+class ValidateSupervisord:
+    """Supervisord's own parser."""
+
+    file: File
+    name: str = "validate"
+
+    def __str__(self) -> str:
+        return f"validate {self.file.path} with supervisord's parser"
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Something that the application's agent does; `name` is the command that it obeys."""
+
+    name: str
+    line: str
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __str__(self) -> str:
+        return self.line
+
+
+Step = Read | FindPrograms | CheckPort | MakeDirectories | WriteFiles | ValidateNginx | ValidateSupervisord | Ask
+
+
+@dataclass(frozen=True)
+class Exec:
+    """The last act: this process becomes that one."""
+
+    argv: tuple[str, ...]
+    directory: PurePosixPath
+    environment: Mapping[str, str] = field(repr=False)
+
+    def __str__(self) -> str:
+        return "exec " + " ".join(self.argv)

@@ -1,0 +1,148 @@
+"""The types of settings: each reads one text and returns a typed value, or raises ValueError with why not."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import PurePosixPath
+from typing import Final
+
+from entrypoint.secret import Secret
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_SIZE: Final = re.compile(r"(\d+)([kmg])?", re.IGNORECASE | re.ASCII)
+_BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?", re.ASCII)
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
+_NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_HIGHEST_PORT: Final = 65535
+_HIGHEST_ID: Final = 2**32 - 2
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where a server listens: a port, on every address or on one."""
+
+    port: int
+    address: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}" if self.address else str(self.port)
+
+    @property
+    def host(self) -> str:
+        """The address under which a program on this machine reaches it."""
+        return self.address.strip("[]") if self.address else "127.0.0.1"
+
+
+def text(value: str) -> str:
+    """Return any text without control characters."""
+    if _CONTROL.search(value):
+        raise ValueError("it contains a control character")
+    return value
+
+
+def listen(value: str) -> Listen:
+    """Read `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
+    address, colon, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= _HIGHEST_PORT:
+        raise ValueError(
+            f"a port is a number from 1 to {_HIGHEST_PORT}, with an IP address and a colon before it or not"
+        )
+    if not colon:
+        return Listen(int(port))
+    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    if (":" in bare) != address.startswith("["):
+        raise ValueError("an IPv6 address before a port stands in brackets")
+    return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
+
+
+def count(value: str) -> int:
+    """Read a whole number from 1 on."""
+    if not value.isascii() or not value.isdigit() or not int(value[:9]) >= 1 or len(value) > 6:  # noqa: PLR2004 -- a million of anything here is a typing error
+        raise ValueError("it is not a whole number from 1 to 999999")
+    return int(value)
+
+
+def duration(value: str) -> float:
+    """Read `30s`, `500ms`, `5m`, `1h` or bare seconds; return seconds."""
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise ValueError("a duration is a number with ms, s, m or h, such as 30s")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def size(value: str) -> int:
+    """Read `10m`, `512k`, `1g` or bare bytes; return bytes."""
+    match = _SIZE.fullmatch(value)
+    if match is None or len(value) > 12:  # noqa: PLR2004 -- nginx keeps an offset of 63 bits
+        raise ValueError("a size is a whole number with k, m or g, such as 10m")
+    return int(match[1]) * _BYTES[(match[2] or "").lower()]
+
+
+def path(value: str) -> PurePosixPath:
+    """Read an absolute path."""
+    if not text(value).startswith("/"):
+        raise ValueError("a path begins with /")
+    return PurePosixPath(value)
+
+
+def email(value: str) -> str:
+    """Read an e-mail address, as loosely as Django's form field would take it at the least."""
+    if not _EMAIL.fullmatch(text(value)):
+        raise ValueError("it is not an e-mail address")
+    return value
+
+
+def module(value: str) -> str:
+    """Read a dotted module name."""
+    if not _MODULE.fullmatch(value):
+        raise ValueError("it is not the dotted name of a module")
+    return value
+
+
+def application(value: str) -> str:
+    """Read `package.module:callable`; a callable that ends in `()` is a factory."""
+    if not _CALLABLE.fullmatch(value):
+        raise ValueError("it is not of the form package.module:callable")
+    return value
+
+
+def account(value: str) -> str:
+    """Read a user's name, or uid, or uid:gid."""
+    numbers = [int(part) for part in value.split(":") if part.isascii() and part.isdigit()]
+    if not _ACCOUNT.fullmatch(value) or any(number > _HIGHEST_ID for number in numbers):
+        raise ValueError("it is neither a user's name nor uid nor uid:gid")
+    return value
+
+
+def secret(value: str) -> Secret:
+    """Read a text that is not to be shown."""
+    if "\0" in value or not value:
+        raise ValueError("it is empty or contains a NUL")
+    return Secret(value)
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a type that takes one of these words."""
+
+    def parse(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"it is none of {', '.join(words)}")
+        return value
+
+    parse.__name__ = " | ".join(words)
+    return parse
+
+
+def names(value: str) -> tuple[str, ...]:
+    """Read a list of variables' names, with commas or spaces between them."""
+    found = tuple(value.replace(",", " ").split())
+    for name in found:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not a variable's name")
+    return found

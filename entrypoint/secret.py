@@ -1,0 +1,30 @@
+"""A value that must not be shown."""
+
+from typing import Final
+
+MASK: Final = "***"
+
+
+class Secret:
+    """A text that prints as `***`; it is no `str`, so that it cannot slip into one."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text itself: call this where it is handed over, nowhere else."""
+        return self._text
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
