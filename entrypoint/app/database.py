@@ -14,11 +14,17 @@ _LONGEST_DELAY: Final = 1.0
 _TOLD_EVERY: Final = 5.0
 
 
-def wait(*, alias: str, seconds: float, progress: Callable[[str], None]) -> str:
-    """Wait until the database `alias` takes a connection, for `seconds` at the longest. Raises Failure."""
-    connection = connections[alias]
+def wait(*, aliases: list[str], seconds: float, progress: Callable[[str], None]) -> str:
+    """Wait until each of the databases takes a connection, for `seconds` in all. Raises Failure."""
     began = time.monotonic()
-    delay, told = _FIRST_DELAY, began
+    for alias in aliases:
+        _wait_for(alias, began, seconds, progress)
+    return f"there after {time.monotonic() - began:.1f} s"
+
+
+def _wait_for(alias: str, began: float, seconds: float, progress: Callable[[str], None]) -> None:
+    connection = connections[alias]
+    delay, told = _FIRST_DELAY, 0.0
     while True:
         try:
             connection.ensure_connection()
@@ -30,10 +36,10 @@ def wait(*, alias: str, seconds: float, progress: Callable[[str], None]) -> str:
                 raise Failure(f"cannot open database {alias}: {why}", "not allowed") from error
             if now + delay > began + seconds:
                 raise Failure(f"cannot reach database {alias} within {seconds:g} s: {why}", "timed out") from error
-            if now - told >= _TOLD_EVERY or told == began:
+            if now - told >= _TOLD_EVERY:
                 progress(f"still waiting for database {alias}: {why}")
                 told = now
             time.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
         else:
-            return f"database {alias} is there after {time.monotonic() - began:.1f} s"
+            return

@@ -76,10 +76,7 @@ def _own_line(error: BaseException) -> str:
 def _facts(version: str) -> dict[str, Any]:
     from django.apps import apps  # noqa: PLC0415 -- Django stands only now
     from django.conf import settings  # noqa: PLC0415
-    from django.contrib.auth import get_user_model  # noqa: PLC0415
 
-    has_auth = apps.is_installed("django.contrib.auth")
-    user = get_user_model() if has_auth else None
     return {
         "version": version,
         "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
@@ -92,9 +89,22 @@ def _facts(version: str) -> dict[str, Any]:
         "media_root": _absolute(settings.MEDIA_ROOT),
         "databases": _databases(),
         "staticfiles": apps.is_installed("django.contrib.staticfiles"),
-        "superuser": hasattr(user, "objects") or user is not None,
-        "username_field": user.USERNAME_FIELD if user else "",
         "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+        "user": _user() if apps.is_installed("django.contrib.auth") else None,
+    }
+
+
+def _user() -> dict[str, Any]:
+    from django.contrib.auth import get_user_model  # noqa: PLC0415 -- Django stands only now
+
+    model = get_user_model()
+    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- Django documents the _meta API
+    return {
+        "model": model._meta.label,  # noqa: SLF001 -- as above
+        "username_field": model.USERNAME_FIELD,
+        "fields": sorted(fields),
+        # Django's prompt asks for more than the model needs: e-mail is among REQUIRED_FIELDS and may yet be blank.
+        "required": [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())],
     }
 
 

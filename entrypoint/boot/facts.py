@@ -6,8 +6,8 @@ import pwd
 import resource
 import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
@@ -77,6 +77,16 @@ class Database:
 
 
 @dataclass(frozen=True)
+class User:
+    """Django's user model."""
+
+    model: str
+    username_field: str
+    fields: Sequence[str]
+    required: Sequence[str]  # what a superuser cannot be without, beside name and password
+
+
+@dataclass(frozen=True)
 class Application:
     """What Django's own settings say, as the agent reported it."""
 
@@ -91,9 +101,8 @@ class Application:
     media_root: str
     databases: tuple[Database, ...]
     staticfiles: bool  # whether django.contrib.staticfiles is installed
-    superuser: bool  # whether the user model can have superusers
-    username_field: str
-    allowed_hosts: tuple[str, ...] = field(default=())
+    allowed_hosts: tuple[str, ...]
+    user: User | None  # None without django.contrib.auth
 
     @classmethod
     def parse(cls, report: Mapping[str, Any]) -> Self:
@@ -103,6 +112,7 @@ class Application:
                 **report,
                 "databases": tuple(Database(**database) for database in report["databases"]),
                 "allowed_hosts": tuple(report["allowed_hosts"]),
+                "user": report["user"] and User(**report["user"]),
             }
         )
 

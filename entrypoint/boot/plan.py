@@ -249,21 +249,22 @@ def _preparation(d: _Decisions) -> Iterator[Step]:
     if d.application is None:
         return
     settings = d.settings
-    for database in d.application.databases:
+    databases = d.application.databases
+    if databases:
         yield Ask(
             "wait",
-            f"wait for database {database}, at most {settings.wait_timeout:g} s in all",
-            {"alias": database.alias, "seconds": settings.wait_timeout},
+            f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
+            {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
         )
-    if d.application.databases and settings.migrate != "off":
+    if databases and settings.migrate != "off":
         verb = (
             "apply the migrations that are pending"
             if settings.migrate == "auto"
             else "check that no migration is pending"
         )
         yield Ask("migrate", verb, {"mode": settings.migrate})
-    if _superuser_name(d) and settings.superuser != "off":
-        yield Ask("superuser", f"create the superuser {_superuser_name(d)} unless there is one", _superuser(d))
+    if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
+        yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
@@ -273,16 +274,25 @@ def _preparation(d: _Decisions) -> Iterator[Step]:
         )
 
 
-def _superuser_name(d: _Decisions) -> str | None:
-    by_email = d.application is not None and d.application.username_field == "email"
-    return d.settings.superuser_username or (d.settings.superuser_email if by_email else None)
-
-
-def _superuser(d: _Decisions) -> dict[str, Any]:
-    fields: dict[str, Any] = dict(d.settings.superuser_fields)
-    if d.settings.superuser_email:
-        fields["email"] = d.settings.superuser_email
-    return {"name": _superuser_name(d), "password": d.settings.superuser_password, "fields": fields}
+def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:
+    """Return what makes the superuser, None if there is to be none. Raises Unusable if the user model wants else."""
+    user = application.user
+    by_email = user is not None and user.username_field == "email"
+    name = settings.superuser_username or (settings.superuser_email if by_email else None)
+    if name is None:
+        return None
+    if user is None:
+        raise Unusable("cannot create the superuser: django.contrib.auth is not installed")
+    fields: dict[str, Any] = dict(settings.superuser_fields)
+    if settings.superuser_email and "email" in user.fields:
+        fields["email"] = settings.superuser_email
+    unknown = sorted(set(fields) - set(user.fields))
+    missing = sorted(set(user.required) - set(fields))
+    Unusable.check(
+        [f"cannot use SUPERUSER_{name.upper()}: {user.model} has no such field" for name in unknown]
+        + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
+    )
+    return {"name": name, "password": settings.superuser_password, "fields": fields}
 
 
 def _exec(d: _Decisions) -> Exec:
