@@ -1,0 +1,159 @@
+"""The example's image in a real container."""
+
+import re
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import requests
+from deadline import until
+from docker_engine import Container, Engine, docker, example_image
+from postgres_server import Postgres
+
+ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", "SECRET_KEY": "of-the-tests-alone"}
+
+ESTABLISHED = " 01 "  # the state of a connection in /proc/net/tcp
+
+
+def log_in(container: Container) -> str:
+    """Post the login form; return the page that follows."""
+    with requests.Session() as session:
+        page = session.get(f"{container.url}/admin/login/", timeout=10)
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token
+        form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
+        return session.post(f"{container.url}/admin/login/?next=/admin/", data=form, timeout=10).text
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_the_example_boots_on(engine: Engine, python: str) -> None:
+    container = engine.run(example_image(python), ADMIN).ready()
+    page = requests.get(container.url, timeout=10).text
+    files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
+    assert len(files) > 1
+    assert [container.status(name) for name in files] == [200] * len(files)
+    assert "Site administration" in log_in(container)
+    assert container.exec("cat", "/proc/1/comm").stdout == "supervisord\n"
+    assert container.exec("entrypoint", "health").returncode == 0
+    assert "CRIT" not in container.logs
+
+
+def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, image: str) -> None:
+    container = engine.run(image, ADMIN).ready()
+    answers: list[int | None] = []
+    client = threading.Thread(target=lambda: answers.append(container.status("/sleep/?s=3")))
+    client.start()
+    until(lambda: ESTABLISHED in container.exec("cat", "/proc/net/tcp").stdout, "the request to arrive")
+    code, seconds = container.stop()
+    client.join()
+    assert (code, answers) == (0, [200])
+    assert seconds < 4.5
+
+
+def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
+    container = engine.run(image, ADMIN).ready()
+    assert "20 migrations applied" in container.logs
+    assert "user admin created" in container.logs
+    assert container.stop()[0] == 0
+    first = len(container.logs)
+    container.start().ready()
+    second = container.logs
+    assert len(second) > first
+    assert second.count("migrations applied") == 1
+    assert second.count("user admin created") == 1
+    assert "no migration is pending" in second
+    assert "user admin exists" in second
+
+
+def test_a_broken_application_ends_the_container_with_the_code_of_uwsgi(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "wsgi.py"
+    broken.write_text("def application(:\n")
+    tmp_path.chmod(0o755)
+    options = ("-v", f"{broken}:/srv/project/config/wsgi.py:ro")
+    container = engine.run(image, ADMIN, options=options)
+    assert container.wait() == 22
+    assert "SyntaxError" in container.logs
+
+
+def test_a_killed_uwsgi_is_started_again(engine: Engine, image: str) -> None:
+    container = engine.run(image, ADMIN).ready()
+    spawned = r"spawned: 'uwsgi' with pid (\d+)"
+    (pid,) = re.findall(spawned, container.logs)
+    container.exec("python", "-c", f"import os; os.kill({pid}, {int(signal.SIGKILL)})")
+    until(lambda: len(re.findall(spawned, container.logs)) == 2, "another uWSGI")
+    until(lambda: container.status("/") == 200, "an answer after the kill")
+    assert container.stop()[0] == 0
+
+
+def test_every_problem_of_the_environment_is_told_at_once(engine: Engine, image: str) -> None:
+    container = engine.run(image, {"PORT": "banana", "SUPERUSER_EMAIL": "x", "ENTRYPOINT_MIGRAET": "off"})
+    assert container.wait() == 78
+    lines = container.logs.splitlines()
+    assert len(lines) == 3, lines
+    assert "PORT=banana" in lines[0]
+    assert "SUPERUSER_EMAIL=x" in lines[1]
+    assert "did you mean ENTRYPOINT_MIGRATE?" in lines[2]
+
+
+def test_any_other_word_runs_in_the_applications_environment(image: str) -> None:
+    script = "import os; from django.conf import settings; print(os.getuid(), os.getcwd(), settings.ROOT_URLCONF)"
+    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
+    assert done.stdout == "33 /srv/project config.urls\n"
+    assert "[entrypoint]" not in done.stderr
+
+
+def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
+    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "--dry-run")
+    assert "exec /usr/local/bin/supervisord" in done.stderr
+    assert "uwsgi_pass application;" in done.stdout
+
+
+@pytest.mark.parametrize("mark", ["", "1/", "8/", "migrated 3/", "exec ", "spawned: 'uwsgi'"])
+def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
+    container = engine.run(image, ADMIN)
+    until(lambda: mark in container.logs, f"{mark!r} in the log")
+    code, seconds = container.stop()
+    assert code == 0, container.logs
+    assert seconds < 5
+
+
+def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nCOPY . /srv/project\n")
+    (tmp_path / "manage.py").write_text(
+        "import os\n"
+        "from django.core.management import execute_from_command_line\n"
+        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tiny')\n"
+        "execute_from_command_line()\n"
+    )
+    (tmp_path / "tiny.py").write_text(
+        "from django.http import HttpResponse\n"
+        "from django.urls import path\n"
+        "SECRET_KEY = 'tiny'\n"
+        "ALLOWED_HOSTS = ['127.0.0.1']\n"
+        "ROOT_URLCONF = 'tiny'\n"
+        "urlpatterns = [path('', lambda request: HttpResponse('tiny'))]\n"
+    )
+    container = engine.run(engine.build(tmp_path), {}).ready()
+    assert requests.get(container.url, timeout=10).text == "tiny"
+    assert container.stop()[0] == 0
+
+
+def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -> None:
+    network, gateway = engine.network()
+    with Postgres(gateway) as postgres:
+        container = engine.run(image, {**ADMIN, "DATABASE_URL": postgres.url}, options=("--network", network))
+        until(lambda: "still waiting for database" in container.logs, "the wait")
+        postgres.start()
+        assert "Site administration" in log_in(container.ready())
+        assert "postgresql" in container.logs
+        assert container.stop()[0] == 0
+
+
+def test_an_arbitrary_user_on_a_read_only_root_is_served_on_8080(engine: Engine, image: str) -> None:
+    options = ("--user", "12345:0", "--read-only", "--tmpfs", "/tmp:mode=1777", "--tmpfs", "/data:mode=1777")
+    container = engine.run(image, {**ADMIN, "DATA_DIR": "/data"}, options=options, port=8080).ready()
+    assert "Site administration" in log_in(container)
+    assert container.stop()[0] == 0

@@ -1,0 +1,147 @@
+"""Containers of a real Docker Engine, by its own command line."""
+
+import functools
+import http.client
+import json
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+from deadline import until
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOT = 60.0  # seconds in which a boot is certainly done
+
+
+def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
+    done = subprocess.run(
+        ["docker", *words], capture_output=True, text=True, timeout=timeout, check=False, env=_environment()
+    )
+    if check and done.returncode != 0:
+        raise AssertionError(f"docker {' '.join(words)}: {done.stderr or done.stdout}")
+    return done
+
+
+@functools.cache
+def missing_engine() -> str:
+    """Return why there is no Docker Engine; nothing where there is one."""
+    try:
+        done = docker("info", check=False)
+    except FileNotFoundError:
+        return "docker is not installed"
+    return "" if done.returncode == 0 else (done.stderr.strip().splitlines() or ["docker info failed"])[-1]
+
+
+@functools.cache
+def _environment() -> dict[str, str]:
+    """Return the environment for docker: a client without the buildx plugin has the classic builder alone."""
+    buildx = subprocess.run(["docker", "buildx", "version"], capture_output=True, check=False)
+    return {**os.environ, **({} if buildx.returncode == 0 else {"DOCKER_BUILDKIT": "0"})}
+
+
+@functools.cache
+def example_image(python: str, target: str = "example") -> str:
+    """Build the example's image, or its base, on a Python; return its tag. Layers that did not change are reused."""
+    tag = f"entrypoint-tests-{target}:{python}"
+    docker(
+        "build", "--network=host", "-f", str(ROOT / "Dockerfile.example"), "--target", target,
+        "--build-arg", f"PYTHON_IMAGE=python:{python}-slim-bookworm", "-t", tag, str(ROOT),
+    )  # fmt: skip
+    return tag
+
+
+class Container:
+    """A running container."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @functools.cached_property
+    def _port(self) -> str:
+        published = until(lambda: docker("port", self.name, check=False).stdout, "the published port")
+        return published.split("\n")[0].rpartition(":")[2]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def logs(self) -> str:
+        done = docker("logs", self.name)
+        return done.stdout + done.stderr
+
+    @property
+    def state(self) -> Any:
+        return json.loads(docker("inspect", "-f", "{{json .State}}", self.name).stdout)
+
+    def exec(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return docker("exec", self.name, *words, check=False)
+
+    def status(self, path: str) -> int | None:
+        """Return the status of a GET, None where nothing answers."""
+        try:
+            return requests.get(self.url + path, timeout=20).status_code
+        except (requests.ConnectionError, http.client.HTTPException):
+            return None
+
+    def ready(self) -> "Container":
+        until(lambda: not self.state["Running"] or self.status("/-/ready") == 200, "the site to be ready", BOOT)
+        assert self.state["Running"], self.logs
+        return self
+
+    def wait(self) -> int:
+        """Wait for the end by itself; return the exit code."""
+        return int(docker("wait", self.name, timeout=BOOT).stdout)
+
+    def stop(self) -> tuple[int, float]:
+        """`docker stop`; return the exit code and the seconds that it took."""
+        began = time.monotonic()
+        docker("stop", self.name)
+        return self.state["ExitCode"], time.monotonic() - began
+
+    def start(self) -> "Container":
+        self.__dict__.pop("_port", None)  # Docker chooses another one
+        docker("start", self.name)
+        return self
+
+
+class Engine:
+    """What one test makes in the engine; a context that removes it."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(
+        self, image: str, settings: Mapping[str, str], *, options: tuple[str, ...] = (), port: int = 80
+    ) -> Container:
+        """`docker run -d`, with each setting as a variable and the port published on the loopback interface."""
+        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        self._stack.callback(docker, "rm", "-f", "-v", name, check=False)
+        variables = [word for key, value in settings.items() for word in ("-e", f"{key}={value}")]
+        docker("run", "-d", "--name", name, "-p", f"127.0.0.1::{port}", *options, *variables, image)
+        return Container(name)
+
+    def build(self, folder: Path) -> str:
+        tag = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        docker("build", "-t", tag, str(folder))
+        self._stack.callback(docker, "rmi", "-f", tag, check=False)
+        return tag
+
+    def network(self) -> tuple[str, str]:
+        """Make a network of its own; return its name and the address of this machine in it."""
+        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        docker("network", "create", name)
+        self._stack.callback(docker, "network", "rm", name, check=False)
+        return name, docker("network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()

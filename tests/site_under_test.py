@@ -1,0 +1,154 @@
+"""The real command, booting a real project in a folder of its own on a free port of the loopback interface."""
+
+import getpass
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+import psutil
+import requests
+from deadline import until
+
+COMMAND = str(Path(sys.executable).parent / "entrypoint")
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Site:
+    """One boot of one project; a context that leaves no process behind."""
+
+    def __init__(self, folder: Path, project: Path = EXAMPLE, **settings: str) -> None:
+        self.folder = folder
+        self.project = project
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        data = folder / "data"
+        data.mkdir(exist_ok=True)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PORT": f"127.0.0.1:{self.port}",
+            "ENTRYPOINT_USER": getpass.getuser(),
+            "ENTRYPOINT_RUN_DIR": str(folder / "run"),
+            "SECRET_KEY": "of-the-tests-alone",
+            "DATA_DIR": str(data),
+            "STATIC_ROOT": str(folder / "static"),
+            "EXAMPLE_CRASH": "yes",
+            **settings,
+        }
+        self._output = (folder / "output").open("ab")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process and self._process.poll() is None:
+            family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
+            for member in family:
+                if member.is_running():
+                    member.kill()
+            self._process.wait()
+        self._output.close()
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """Run `entrypoint WORDS` beside the site, in its environment."""
+        return subprocess.run(
+            [COMMAND, *words],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def start(self, extra: Mapping[str, str] | None = None) -> "Site":
+        self._process = subprocess.Popen(
+            [COMMAND],
+            cwd=self.project,
+            env={**self.environment, **(extra or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            start_new_session=True,
+        )
+        return self
+
+    def ready(self) -> "Site":
+        """Wait until nginx says that the site is ready."""
+        until(lambda: self.code is not None or self.status("/-/ready") == 200, "the site to be ready")
+        assert self.code is None, self.output
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        assert self._process is not None
+        return self._process.poll()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output").read_text(errors="replace")
+
+    @property
+    def steps(self) -> list[str]:
+        """The lines of the steps, which a dry run prints as well."""
+        return step_lines(self.output)
+
+    def status(self, path: str) -> int | None:
+        """Return the status of a GET, None where nothing answers."""
+        try:
+            return requests.get(self.url + path, timeout=10).status_code
+        except requests.ConnectionError:
+            return None
+
+    def programs(self, name: str) -> list[psutil.Process]:
+        """Return the direct children of process 1 of the site that run this program."""
+        found = []
+        for child in psutil.Process(self.pid).children():
+            with suppress(psutil.NoSuchProcess):  # a zombie is none either
+                if any(name in word for word in child.cmdline()[:2]):
+                    found.append(child)
+        return found
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.pid).children(recursive=True)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """Wait for the end; return the exit code as a shell has it."""
+        until(lambda: self.code is not None, "the site to end", seconds)
+        code = self.code or 0
+        return 128 - code if code < 0 else code
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, float]:
+        """Ask for a stop; return the exit code and the seconds that it took."""
+        began = time.monotonic()
+        os.kill(self.pid, number)
+        return self.wait(), time.monotonic() - began
+
+
+NewSite = Callable[..., Site]
+
+
+def step_lines(output: str) -> list[str]:
+    prefix = "[entrypoint] "
+    lines = (line.removeprefix(prefix) for line in output.splitlines() if line.startswith(prefix))
+    return [line for line in lines if line.split("/")[0].isdigit()]

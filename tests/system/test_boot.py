@@ -1,0 +1,153 @@
+"""The boot and the stop of a whole site."""
+
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from deadline import until
+from site_under_test import COMMAND, NewSite, Site, step_lines
+
+STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+
+
+def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
+    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse")
+    dry = site.command("--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    site.start().ready()
+    assert step_lines(dry.stderr) == site.steps
+    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
+        assert (site.folder / "run" / name).read_text() in dry.stdout
+
+
+def test_process_1_becomes_supervisord(new_site: NewSite) -> None:
+    site = new_site().start()
+    before = site.pid
+    site.ready()
+    assert psutil.Process(before).name() == "supervisord"
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_request_in_flight_is_answered(new_site: NewSite, number: signal.Signals) -> None:
+    site = new_site().start().ready()
+    family = site.family()
+    answers: list[int] = []
+    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
+    client.start()
+    (master,) = site.programs("uwsgi")
+    until(lambda: serving(site), "the request to arrive")
+    code, _ = site.stop(number)
+    client.join()
+    assert (code, answers) == (0, [200])
+    assert not [member for member in family if member.is_running()]
+    assert master.pid in [member.pid for member in family]
+
+
+def serving(site: Site) -> bool:
+    """Whether a worker of nginx has a client."""
+    workers = [worker for master in site.programs("nginx") for worker in master.children()]
+    return any(c.status == "ESTABLISHED" for worker in workers for c in worker.net_connections("tcp"))
+
+
+def test_a_second_boot_finds_nothing_to_do(new_site: NewSite) -> None:
+    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse")
+    site.start().ready().stop()
+    length = len(site.output)
+    site.start().ready()
+    second = site.output[length:]
+    for line in ("no migration is pending", "user admin exists", "static files are up to date"):
+        assert line in second
+    assert site.stop()[0] == 0
+
+
+def test_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    family = site.family()
+    psutil.Process(site.pid).kill()
+    site.wait()
+    for member in family:
+        if member.is_running():
+            member.kill()
+    until(lambda: not any(member.is_running() for member in family), "the remains to be gone")
+    assert site.start().ready().stop()[0] == 0
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal.Signals) -> None:
+    # No server listens on port 1, so the boot waits for the database until it is stopped.
+    site = new_site(DATABASE_URL="postgres://nobody@127.0.0.1:1/none").start()
+    until(lambda: "still waiting for database" in site.output, "the wait")
+    family = site.family()
+    assert site.stop(number)[0] == 0
+    assert not [member for member in family if member.is_running()]
+    assert f"stopped by {number.name}" in site.output
+
+
+@pytest.mark.parametrize("mark", ["[entrypoint] 1/", "[entrypoint] 8/", "exec ", "spawned: 'nginx'", "ready after"])
+def test_a_stop_at_any_early_moment_is_not_lost(new_site: NewSite, mark: str) -> None:
+    site = new_site().start()
+    until(lambda: mark in site.output, f"{mark!r} in the log")
+    family = site.family()
+    code, seconds = site.stop()
+    assert code == 0, site.output
+    assert seconds < 5
+    assert not [member for member in family if member.is_running()]
+
+
+def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path) -> None:
+    (project / "config" / "wsgi.py").write_text("def application(:\n")
+    site = new_site(project).start()
+    assert site.wait() == 22
+    assert "SyntaxError" in site.output
+    assert "uwsgi is lost for good" in site.output
+
+
+def test_a_broken_migration_serves_nothing(new_site: NewSite, project: Path) -> None:
+    (project / "pages" / "migrations" / "0002_broken.py").write_text(
+        "from django.db import migrations\n"
+        "def fail(apps, schema_editor):\n    raise RuntimeError('this one is broken')\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('pages', '0001_initial')]\n"
+        "    operations = [migrations.RunPython(fail)]\n"
+    )
+    site = new_site(project).start()
+    assert site.wait() == 1
+    assert "RuntimeError: this one is broken" in site.output
+    assert "spawned" not in site.output
+    assert not (site.folder / "run" / "supervisord.pid").exists()
+
+
+def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path: Path) -> None:
+    project = tmp_path / "plain"
+    project.mkdir()
+    (project / "hello.py").write_text(
+        "def app(environ, start_response):\n"
+        "    start_response('200 OK', [('Content-Type', 'text/plain')])\n"
+        "    return [b'hello']\n"
+    )
+    site = new_site(project, ENTRYPOINT_APP="hello:app").start().ready()
+    assert requests.get(site.url, timeout=10).text == "hello"
+    assert site.stop()[0] == 0
+
+
+def test_two_sites_run_side_by_side(new_site: NewSite, tmp_path_factory: pytest.TempPathFactory) -> None:
+    first = new_site().start()
+    with Site(tmp_path_factory.mktemp("second")) as second:
+        second.start().ready()
+        first.ready()
+        assert second.stop()[0] == 0
+        assert first.status("/") == 200
+    assert first.stop()[0] == 0
+
+
+def test_what_is_broken_is_told_from_a_terminal_too(new_site: NewSite) -> None:
+    site = new_site(PORT="banana")
+    done = subprocess.run(
+        [COMMAND], cwd=site.project, env=site.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 78
+    assert done.stdout == ""

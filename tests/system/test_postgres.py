@@ -1,0 +1,32 @@
+"""PostgreSQL instead of SQLite, and later than the site."""
+
+from collections.abc import Iterator
+
+import pytest
+from deadline import until
+from postgres_server import Postgres
+from site_under_test import NewSite
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    with Postgres() as server:
+        yield server
+
+
+def test_a_database_that_comes_later_is_waited_for(new_site: NewSite, postgres: Postgres) -> None:
+    site = new_site(DATABASE_URL=postgres.url, SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-battery").start()
+    until(lambda: "still waiting for database" in site.output, "the wait")
+    postgres.start()
+    site.ready()
+    assert "user admin created" in site.output
+    assert "correct-horse" not in site.output
+    assert site.status("/upload/") == 200
+    assert site.stop()[0] == 0
+
+
+def test_a_database_that_never_comes_ends_the_boot_with_75(new_site: NewSite, postgres: Postgres) -> None:
+    site = new_site(DATABASE_URL=postgres.url, ENTRYPOINT_WAIT_TIMEOUT="1s").start()
+    assert site.wait() == 75
+    assert "cannot reach database default within 1 s" in site.output
+    assert "correct-horse" not in site.output
