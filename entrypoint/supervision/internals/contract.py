@@ -1,0 +1,71 @@
+"""Each thing of supervisor's insides that we rely on, by name, and the check that this release has it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from supervisor import events
+from supervisor.dispatchers import POutputDispatcher
+from supervisor.http import deferring_http_channel
+from supervisor.process import EventListenerPool, Subprocess
+
+RELIED_UPON: Mapping[str, tuple[str, ...]] = {
+    "Supervisor": ("handle_signal", "options", "process_groups", "stop_groups"),
+    "ServerOptions": (
+        *("cleanup", "close_logger", "fork", "logger", "mood", "parse_warnings", "pidhistory", "poller"),
+        *("server_configs", "signal_receiver", "waitpid"),
+    ),
+    "SignalReceiver": ("_signals_recvd",),
+    "Poller": ("poll",),
+    "Logger": ("addHandler", "critical", "handlers", "info", "level", "warn"),
+    "Subprocess": (
+        *("_spawn_as_child", "backoff", "change_state", "config", "delay", "dispatchers", "exitstatus"),
+        *("get_execv_args", "group", "laststart", "listener_state", "state", "system_stop", "transition"),
+    ),
+    "EventListenerPool": ("_acceptEvent", "dispatch"),
+    "POutputDispatcher": ("_init_normallog", "handle_read_event", "readable"),
+    "deferring_http_channel": ("delay", "last_writable_check"),
+    "events": (
+        *(
+            "ProcessGroupAddedEvent",
+            "ProcessGroupRemovedEvent",
+            "ProcessStateEvent",
+            "SupervisorRunningEvent",
+        ),
+        *("SupervisorStoppingEvent", "TickEvent", "callbacks", "subscribe"),
+    ),
+}
+"""Attributes by whose they are. That they exist is checked at each start, that they do what we think by the
+tests."""
+
+
+class IncompatibleError(RuntimeError):
+    """This release of supervisor lacks something that we rely on."""
+
+
+def verify(supervisord: Any) -> None:  # noqa: ANN401 - supervisor ships no types
+    """Raise IncompatibleError, naming what is missing, if `supervisord` is not as we know it."""
+    options = _of(supervisord, "Supervisor", "options")
+    owners = {
+        "Supervisor": supervisord,
+        "ServerOptions": options,
+        "SignalReceiver": _of(options, "ServerOptions", "signal_receiver"),
+        "Poller": _of(options, "ServerOptions", "poller"),
+        "Logger": _of(options, "ServerOptions", "logger"),
+        "Subprocess": Subprocess,
+        "EventListenerPool": EventListenerPool,
+        "POutputDispatcher": POutputDispatcher,
+        "deferring_http_channel": deferring_http_channel,
+        "events": events,
+    }
+    for whose, names in RELIED_UPON.items():
+        for name in names:
+            _of(owners[whose], whose, name)
+
+
+def _of(owner: Any, whose: str, name: str) -> Any:  # noqa: ANN401 - supervisor ships no types
+    try:
+        return getattr(owner, name)
+    except AttributeError:
+        raise IncompatibleError(
+            f"cannot supervise with this release of supervisor: its {whose} has no {name}"
+        ) from None

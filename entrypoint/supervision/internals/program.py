@@ -1,0 +1,198 @@
+"""One process of supervisord's configuration: what we see of it, and where we take part in its life."""
+# ruff: noqa: SLF001, ANN401 - supervisor ships no types, and what has to be replaced is not always public
+
+import os
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, Protocol
+
+from supervisor import loggers
+from supervisor.datatypes import RestartUnconditionally
+from supervisor.dispatchers import POutputDispatcher
+from supervisor.options import BadCommand, NotFound, ProcessException
+from supervisor.states import ProcessStates
+
+from entrypoint.supervision.internals.guard import Guard
+
+NEVER = float("inf")
+
+TICK = 1.0
+"""Seconds of supervisord's own loop. While it counts seconds of the wall clock no wait is longer, so that
+whatever it does with them (after the clock was set back, say) happens no later than without us."""
+
+
+class State(IntEnum):
+    """States of a program, see "Process States" in supervisord's manual."""
+
+    STOPPED = ProcessStates.STOPPED
+    STARTING = ProcessStates.STARTING
+    RUNNING = ProcessStates.RUNNING
+    BACKOFF = ProcessStates.BACKOFF
+    STOPPING = ProcessStates.STOPPING
+    EXITED = ProcessStates.EXITED
+    FATAL = ProcessStates.FATAL
+    UNKNOWN = ProcessStates.UNKNOWN
+
+
+class Sink(Protocol):
+    """Where one channel of one run of a program goes."""
+
+    def crowded(self) -> bool:
+        """Return whether the program should wait before it says more."""
+
+    def feed(self, data: bytes) -> None:
+        """Take what the program has written."""
+
+    def end(self) -> None:
+        """Know that the program has ended."""
+
+
+class Program:
+    """One program, through all its starts and ends."""
+
+    def __init__(self, process: Any, guard: Guard) -> None:
+        self._process = process
+        self._guard = guard
+        self.wait_status: int | None = None
+        """How it last ended, as wait(2) says it; None since its start, and if it could not be started at all.
+        supervisord itself forgets the number of the signal."""
+
+    @property
+    def name(self) -> str:
+        """Return supervisord's name of the process, its `process_name`."""
+        return str(self._process.config.name)
+
+    @property
+    def state(self) -> State:
+        """Return its state."""
+        return State(self._process.state)
+
+    @property
+    def restarts(self) -> bool:
+        """Whether supervisord starts it again after its last end."""
+        config = self._process.config
+        if config.autorestart is RestartUnconditionally:
+            return True
+        return bool(config.autorestart) and self._process.exitstatus not in config.exitcodes
+
+    def command_fault(self) -> tuple[int, str] | None:
+        """Return exit status, as a shell gives it, and reason if its command cannot be started."""
+        try:
+            self._process.get_execv_args()
+        except (BadCommand, NotFound) as error:
+            return 127, str(error)
+        except ProcessException as error:
+            return 126, str(error)
+        return None
+
+    def due(self, now: float, *, stopping: bool) -> float:
+        """Return the seconds until supervisord has to look at it; `now` is of its clock, time.time()."""
+        process = self._process
+        match process.state:
+            case ProcessStates.STARTING:
+                return min(TICK, float(process.laststart + process.config.startsecs - now))
+            case ProcessStates.BACKOFF if process.backoff > process.config.startretries:
+                return 0
+            case ProcessStates.STOPPING:
+                return min(TICK, float(process.delay - now))
+            case ProcessStates.BACKOFF if not stopping:
+                return min(TICK, float(process.delay - now))
+            case ProcessStates.STOPPED if not (stopping or process.laststart) and process.config.autostart:
+                return 0
+        return NEVER
+
+    def give_up(self) -> None:
+        """Make it FATAL, as if it had never come up. Only from within `restart_if`."""
+        self._process.system_stop = True
+        self._process.change_state(ProcessStates.FATAL)
+
+    def restart_if(self, may_restart: Callable[["Program"], bool]) -> None:
+        """Let supervisord restart it after its end only once `may_restart`, asked each round, says so."""
+        process, transition = self._process, self._process.transition
+        asked = self._guard(may_restart, otherwise=True)
+
+        def transition_if() -> None:
+            if process.state != ProcessStates.EXITED or not self.restarts or asked(self):
+                transition()
+
+        process.transition = transition_if
+
+    def extend_environment(self, variables: Mapping[str, str]) -> None:
+        """Give it `variables`, unless its own `environment=` says otherwise.
+
+        They are set in the child. In the configuration's environment they would be a difference to the file,
+        for which `supervisorctl update` restarts a program.
+        """
+        spawn_as_child = self._process._spawn_as_child
+
+        def spawn(filename: str, argv: list[str]) -> Any:
+            os.environ.update(variables)
+            return spawn_as_child(filename, argv)
+
+        self._process._spawn_as_child = spawn
+
+    def log_to(self, sink: Callable[[], Sink]) -> None:
+        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`."""
+        config = self._process.config
+        make_dispatchers = config.make_dispatchers
+
+        def make(process: Any) -> Any:
+            dispatchers, pipes = make_dispatchers(process)
+            for fd, each in dispatchers.items():
+                if type(each) is POutputDispatcher and not getattr(config, f"{each.channel}_logfile"):
+                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(), self._guard)
+            return dispatchers, pipes
+
+        config.make_dispatchers = make
+
+    def died(self, wait_status: int) -> None:
+        """Note its end: its last words are read even if its sink is crowded."""
+        self.wait_status = wait_status
+        for each in self._outputs():
+            each.dead = True
+
+    def flush(self) -> None:
+        """Hand what is left of its output to the sink: supervisord has read its last words."""
+        for each in self._outputs():
+            each.end()
+
+    def _outputs(self) -> list["_Output"]:
+        return [each for each in self._process.dispatchers.values() if isinstance(each, _Output)]
+
+
+class _Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no types
+    """One channel of one run of a program, read by supervisord's loop and handed to a sink."""
+
+    def __init__(self, process: Any, event_type: Any, fd: int, sink: Sink, guard: Guard) -> None:
+        self.dead = False
+        self._crowded = guard(sink.crowded, otherwise=False)
+        self._feed = guard(sink.feed, otherwise=None)
+        self.end = guard(sink.end, otherwise=None)
+        super().__init__(process, event_type, fd)
+
+    def _init_normallog(self) -> None:
+        self.normallog = loggers.Logger(handlers=[LogHandler(lambda record: self._feed(record.msg))])
+
+    def readable(self) -> bool:
+        # A program that is not read waits when its pipe is full.
+        return bool(super().readable()) and (self.dead or not self._crowded())
+
+
+class LogHandler(loggers.Handler):  # type: ignore[misc] # supervisor ships no types
+    """A handler of supervisor's own kind of logger, with nothing to close or to reopen."""
+
+    def __init__(self, take: Callable[[Any], None]) -> None:
+        super().__init__()
+        self.emit = take
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+    def flush(self) -> None:
+        """Have nothing to flush."""
+
+    def remove(self) -> None:
+        """Have no file to remove, when a client clears a program's log."""
+
+    def reopen(self) -> None:
+        """Have no file to reopen, at USR2."""

@@ -1,0 +1,31 @@
+"""Bytes as they come from a pipe, cut into whole lines."""
+
+LONGEST = 64 * 1024
+"""Bytes of a line that are kept while its end is awaited. What is longer is cut into pieces of this size."""
+
+
+class Lines:
+    """The lines of one stream; what has no newline yet waits for it."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that `data` completes, without their newlines."""
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST:
+            *begun, self._rest = _pieces(self._rest)
+        else:
+            begun = []
+        return [piece for line in whole for piece in _pieces(line)] + begun
+
+    def end(self) -> list[bytes]:
+        """Return what is left: the last line of a stream that ended without a newline."""
+        rest, self._rest = self._rest, b""
+        return [rest] if rest else []
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    if len(line) <= LONGEST:
+        return [line]
+    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]

@@ -1,0 +1,37 @@
+"""The socket that a program tells it is ready: sd_notify(3), which uWSGI speaks by itself."""
+
+import socket
+import struct
+from collections.abc import Iterator
+
+_CREDENTIALS = struct.Struct("3i")
+"""struct ucred of unix(7): PID, user and group of the sender, vouched for by the kernel."""
+
+
+class NotifySocket:
+    """A datagram socket with an abstract name of the kernel's choice: no file to clean up or to protect."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self._socket.bind("")  # autobind, see unix(7)
+        self.fd = self._socket.fileno()
+        self.variables = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode("ascii")}
+        """What the environment of a program needs so that it finds the socket."""
+
+    def ready(self) -> Iterator[int]:
+        """Yield the PIDs of those who have said READY=1."""
+        while True:
+            try:
+                data, ancillary, _, _ = self._socket.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
+            except BlockingIOError:
+                return
+            if b"READY=1" not in data.split(b"\n"):
+                continue
+            for level, kind, content in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                    yield _CREDENTIALS.unpack(content)[0]
+
+    def close(self) -> None:
+        """Leave who still tells something without a listener."""
+        self._socket.close()

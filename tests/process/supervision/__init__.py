@@ -1,0 +1,1 @@
+"""Tests of the plugin inside a real supervisord."""

@@ -1,0 +1,210 @@
+import os
+import pty
+import signal
+import socket
+import time
+from collections import Counter
+from pathlib import Path
+
+from .rig import Container, until
+
+SLEEP = "sleep 1000"
+
+
+def test_each_line_bears_the_name_of_its_program(container: Container) -> None:
+    container.program("a", "sh -c 'echo one; echo two >&2; printf three; exit 3'", "autorestart=false")
+    container.start().said("exited: a (exit status 3; not expected)")
+    assert container.lines("a") == ["one", "two", "three"]
+    assert container.stop() == 0
+
+
+def test_a_line_waits_for_its_end(container: Container) -> None:
+    command = container.script("a", "import os\nos.write(1, b'be')\ninput()\nos.write(1, b'gun\\n')\ninput()")
+    container.program("a", command)
+    container.start().spawned("a")
+    container.ask("sendProcessStdin", "a", "\n")
+    assert container.said("[a]") == "[a] begun"
+    assert container.stop() == 0
+
+
+def test_a_long_line_comes_in_pieces(container: Container) -> None:
+    command = container.script("a", f"print('x' * {64 * 1024 + 5})")
+    container.program("a", command, "autorestart=false")
+    container.start().said("exited: a")
+    assert container.lines("a") == ["x" * 64 * 1024, "x" * 5]
+    assert container.stop() == 0
+
+
+def test_bytes_that_are_no_text_come_out_as_they_went_in(container: Container) -> None:
+    command = container.script("a", "import os\nos.write(1, b'\\xff\\xfe caf\\xc3\\xa9\\n')")
+    container.program("a", command, "autorestart=false")
+    container.start().said("exited: a")
+    assert b"[a] \xff\xfe caf\xc3\xa9\n" in container.log.read_bytes()
+    assert container.stop() == 0
+
+
+def test_nothing_is_logged_twice_and_nothing_cries(container: Container) -> None:
+    container.program("a", SLEEP)
+    container.supervisord_options = "silent=false"
+    container.start().spawned("a")
+    assert container.stop() == 0
+    assert [line for line, times in Counter(container.lines()).items() if times > 1] == []
+    assert "[supervisord] WARN received SIGTERM indicating exit request" in container.lines()
+    ours = [line for line in container.lines() if line.startswith("[")]
+    assert "CRIT" not in "".join(ours)
+
+
+def test_the_silent_log_has_only_whole_lines_with_names(container: Container) -> None:
+    container.program("a", SLEEP)
+    container.start().spawned("a")
+    assert container.stop() == 0
+    assert all(line.startswith("[supervisord] ") for line in container.lines())
+    assert (container.home / "stderr").read_text() == ""
+
+
+def test_a_server_that_is_open_to_all_is_told(container: Container) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    container.sections = f"[inet_http_server]\nport=127.0.0.1:{port}\n"
+    container.start().said("WARN [inet_http_server] has no password")
+    assert container.stop() == 0
+
+
+def test_a_burst_is_not_lost_when_its_reader_is_slow(container: Container) -> None:
+    command = container.script("a", "for number in range(60000): print(f'{number:0100}')")
+    container.program("a", command, "autorestart=false")
+    read, write = os.pipe()
+    container.start(stdout=write)
+    os.close(write)
+    got = bytearray()
+    until(lambda: _read(read, got, 40000) and b"exited: a" in got, "all lines")
+    lines = [line for line in bytes(got).split(b"\n") if line.startswith(b"[a] ")]
+    assert lines == [b"[a] %0100d" % number for number in range(60000)]
+    os.close(read)
+    assert container.stop() == 0
+
+
+def _read(fd: int, into: bytearray, count: int) -> bool:
+    into += os.read(fd, count)
+    return True
+
+
+def test_supervision_goes_on_when_nobody_reads(container: Container) -> None:
+    noisy = container.script("noisy", "import os\nwhile True: os.write(1, b'y' * 1000 + b'\\n')")
+    starts = container.home / "starts"
+    container.program("noisy", noisy)
+    container.program("site", f"sh -c 'echo $$ >> {starts}; sleep 1000'", "autorestart=true", essential=True)
+    read, write = os.pipe()
+    container.start(stdout=write)
+    os.close(write)
+    until(lambda: starts.exists() and starts.read_text().endswith("\n"), "the start")
+    first = int(starts.read_text())
+    # The noise goes on although nobody reads: by then the backlog is full and the reader counts as stalled.
+    until(lambda: _written_by(container, "noisy.py") > 3_000_000, "noise")
+    os.kill(first, signal.SIGKILL)
+    until(lambda: len(starts.read_text().split()) == 2, "a restart")
+    got = bytearray()
+    until(
+        lambda: _read(read, got, 65536) and b"lines dropped: stdout was not read" in got, "what was dropped"
+    )
+    count = int(bytes(got).partition(b" lines dropped")[0].rpartition(b"[supervisord] ")[2])
+    assert count > 100
+    assert all(line.startswith(b"[") for line in bytes(got).split(b"\n")[:-1])
+    container.signal(signal.SIGTERM)  # nobody reads any more
+    assert container.code() == 0
+    os.close(read)
+
+
+def _written_by(container: Container, script: str) -> int:
+    for pid in container.pids():
+        if script in Path(f"/proc/{pid}/cmdline").read_text():
+            io = Path(f"/proc/{pid}/io").read_text()
+            return int(io.partition("wchar: ")[2].split()[0])
+    return 0
+
+
+def test_a_reader_that_goes_away_ends_nothing(container: Container) -> None:
+    container.program("noisy", container.script("noisy", "while True: print('y' * 1000)"))
+    container.program("site", SLEEP, "autorestart=true", essential=True)
+    read, write = os.pipe()
+    container.start(stdout=write)
+    os.close(write)
+    got = bytearray()
+    until(lambda: _read(read, got, 65536) and b"[noisy] y" in got, "noise")
+    os.close(read)
+    assert container.ask("getProcessInfo", "site")["statename"] == "RUNNING"
+    assert container.stop() == 0
+
+
+def test_a_reader_that_goes_away_costs_no_time(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while os.write(write, b"z" * 4096):
+            continue
+    except BlockingIOError:
+        os.set_blocking(write, True)  # full: everything waits from the first line on
+    container.start(stdout=write)
+    os.close(write)
+    container.ask("getState")
+    os.close(read)
+    until(lambda: container.ask("getProcessInfo", "site")["statename"] == "RUNNING", "running")
+    used, end = _cpu(container.pid), time.monotonic() + 1
+    until(lambda: time.monotonic() >= end, "a second")
+    assert _cpu(container.pid) - used < 0.3
+    assert container.stop() == 0
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_stdout_may_be_a_socket(container: Container) -> None:
+    container.program("a", "echo hello", "autorestart=false")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        container.start(stdout=theirs.fileno())
+        got = bytearray()
+        until(lambda: _read(ours.fileno(), got, 4096) and b"[a] hello\n" in got, "a line")
+        assert container.stop() == 0
+
+
+def test_stdout_may_be_a_terminal(container: Container) -> None:
+    container.program("a", "echo hello", "autorestart=false")
+    ours, theirs = pty.openpty()
+    container.start(stdout=theirs)
+    os.close(theirs)
+    got = bytearray()
+    until(lambda: _read(ours, got, 4096) and b"[a] hello\r\n" in got, "a line")
+    assert container.stop() == 0
+    os.close(ours)
+
+
+def test_a_terminal_that_nobody_reads_stops_nothing(container: Container) -> None:
+    noisy = container.script("noisy", "while True: print('y' * 1000)")
+    container.program("noisy", noisy)
+    ours, theirs = pty.openpty()
+    container.start(stdout=theirs)
+    os.close(theirs)
+    until(lambda: _written_by(container, "noisy.py") > 3_000_000, "noise")
+    assert container.stop() == 0
+    os.close(ours)
+
+
+def test_stdout_may_be_a_file_that_is_not_opened_for_appending(container: Container) -> None:
+    container.program("a", "sh -c 'echo one; echo two'", "autorestart=false")
+    out = os.open(container.log, os.O_WRONLY | os.O_CREAT)
+    container.start(stdout=out)
+    os.close(out)
+    container.said("exited: a")
+    assert container.lines("a") == ["one", "two"]
+    assert container.stop() == 0
+
+
+def test_stdout_may_be_closed(container: Container) -> None:
+    container.program("a", SLEEP, essential=True)
+    container.start(under=("sh", "-c", 'exec "$@" >&-', "sh"))
+    until(container.ready_file.exists, "ready")
+    assert container.stop() == 0

@@ -1,0 +1,97 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .rig import Container, alive, until
+
+SLEEP = "sleep 1000"
+
+# As nginx does: a master that opens the port, and workers that live on when it is killed.
+MASTER = """\
+import os, socket, time
+server = socket.create_server(("127.0.0.1", {port}))
+for _ in range(2):
+    if os.fork() == 0:
+        time.sleep(1000)
+print("serves", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    container.program(
+        "site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True
+    )
+    container.start().said("[site] serves")
+    master = container.spawned("site")
+    workers = {pid for pid in container.pids() if os.getpgid(pid) == master} - {master}
+    assert len(workers) == 2
+    os.kill(master, signal.SIGKILL)
+    container.said("[site] serves", 2)
+    assert not any(alive(worker) for worker in workers)
+    assert container.stop() == 0
+    assert not container.pids()
+
+
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+@pytest.fixture
+def namespace() -> tuple[str, ...]:
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare(1)")
+    for under in (UNSHARE, (*UNSHARE, "--map-root-user")):
+        if subprocess.run([*under, "true"], check=False, capture_output=True).returncode == 0:
+            return under
+    pytest.skip("this user, or this machine, may not make a PID namespace")
+
+
+def test_pid_1_takes_all_orphans_at_once(container: Container, namespace: tuple[str, ...]) -> None:
+    # Each shell leaves an orphan that PID 1 inherits; all of them end together.
+    many = 400
+    script = f"""\
+import os, time
+read, write = os.pipe()
+for _ in range({many}):
+    if os.fork() == 0:
+        if os.fork() == 0:
+            os.setsid()
+            os.close(write)
+            os.read(read, 1)
+        os._exit(0)
+    os.wait()
+print("orphans", flush=True)
+os.close(write)
+while True:
+    time.sleep(0.01)
+    left = set(open("/proc/1/task/1/children").read().split()) - {{str(os.getpid())}}
+    print("left", len(left), flush=True)
+    if not left:
+        break
+print("gone", flush=True)
+"""
+    container.program("site", container.script("site", script), "autorestart=false")
+    container.start(under=namespace)
+    container.said("[site] gone")
+    assert "reaped" not in container.text()
+    assert len([line for line in container.lines("site") if line.startswith("left")]) < 100
+    _stop_inside(container)
+
+
+def test_pid_1_ends_by_a_stop_that_comes_at_once(container: Container, namespace: tuple[str, ...]) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start(under=namespace)
+    _stop_inside(container)
+
+
+def _stop_inside(container: Container) -> None:
+    children = Path(f"/proc/{container.pid}/task/{container.pid}/children")
+    os.kill(int(until(lambda: children.read_text().split(), "PID 1")[0]), signal.SIGTERM)
+    assert container.code() == 0

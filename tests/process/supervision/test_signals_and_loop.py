@@ -1,0 +1,186 @@
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .rig import Container, alive, until
+
+SLEEP = "sleep 1000"
+
+# Seconds: more than what happens at once takes on a busy machine, less than a tick of supervisord's loop.
+AT_ONCE = 0.9
+
+
+@pytest.mark.parametrize("milliseconds", range(0, 120, 8))
+def test_a_stop_is_not_lost_at_whatever_moment_it_comes(container: Container, milliseconds: int) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start()
+    end = time.monotonic() + milliseconds / 1000
+    until(lambda: time.monotonic() >= end, "the moment")
+    container.signal(signal.SIGTERM)
+    sent = time.monotonic()
+    assert container.code() == 0
+    assert time.monotonic() - sent < 3  # a lost one takes ten: stopwaitsecs
+    assert "killing 'site'" not in container.text()
+    assert not container.pids()
+
+
+def test_nothing_is_started_after_a_stop(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start()
+    container.signal(signal.SIGTERM)  # pending until supervisord's handlers stand
+    assert container.code() == 0
+    assert "spawned" not in container.text()
+
+
+def test_a_program_starts_with_no_signal_blocked_or_ignored(container: Container) -> None:
+    container.program("site", "grep ^Sig /proc/self/status", "autorestart=false")
+    container.start().said("exited: site")
+    masks = dict(line.split(":\t") for line in container.lines("site"))
+    assert int(masks["SigBlk"], 16) == int(masks["SigIgn"], 16) == 0
+    assert container.stop() == 0
+
+
+def test_the_first_start_does_not_wait_for_a_tick(container: Container) -> None:
+    container.program(
+        "site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)")
+    )
+    began = time.monotonic()
+    container.start()
+    stamp = float(until(lambda: container.lines("site"), "the start")[0])
+    assert stamp - began < AT_ONCE
+    assert container.stop() == 0
+
+
+def test_a_killed_program_is_restarted_at_once_and_its_neighbour_lives_on(container: Container) -> None:
+    container.program("site", SLEEP, "startsecs=1", "autorestart=true", essential=True)
+    container.program("neighbour", SLEEP)
+    container.start()
+    first, neighbour = container.spawned("site"), container.spawned("neighbour")
+    container.said(
+        "success: site entered RUNNING state"
+    )  # it has lived for the second that a restart may wait
+    killed = time.monotonic()
+    os.kill(first, signal.SIGKILL)
+    second = container.spawned("site", 2)
+    assert time.monotonic() - killed < AT_ONCE
+    assert alive(second)
+    assert alive(neighbour)
+    assert container.stop() == 0
+
+
+def test_programs_that_have_ended_cost_a_stop_no_time(container: Container) -> None:
+    for number in range(5):
+        container.program(f"job{number}", "true", "autorestart=false")
+    container.start()
+    for number in range(5):
+        container.said(f"exited: job{number}")
+    began = time.monotonic()
+    assert container.stop() == 0
+    assert time.monotonic() - began < 2  # supervisord's own loop takes five seconds
+
+
+def test_startsecs_end_without_a_tick(container: Container) -> None:
+    container.program("site", SLEEP, "startsecs=1")
+    began = time.monotonic()
+    container.start().said("success: site")
+    assert time.monotonic() - began < 1 + AT_ONCE
+    assert container.stop() == 0
+
+
+def test_idle_is_idle(container: Container) -> None:
+    container.program("site", SLEEP)
+    container.start().said("success: site")
+
+    def wakeups() -> int:
+        status = Path(f"/proc/{container.pid}/status").read_text()
+        return int(status.partition("voluntary_ctxt_switches:")[2].split()[0])
+
+    until(lambda: _unchanged(wakeups, 0.3), "sleep")
+    assert _unchanged(wakeups, 2.5)  # supervisord's own loop wakes up two or three times
+    assert container.stop() == 0
+
+
+def _unchanged(count: Callable[[], int], seconds: float) -> bool:
+    before, end = count(), time.monotonic() + seconds
+    until(lambda: time.monotonic() >= end, "time", seconds + 5)
+    return count() == before
+
+
+def test_an_event_listener_has_its_ticks_and_its_events_at_once(container: Container) -> None:
+    listener = container.script(
+        "listener",
+        f"""import sys
+seen = open({str(container.home / "events")!r}, "a", buffering=1)
+while True:
+    sys.stdout.write("READY\\n"); sys.stdout.flush()
+    headers = dict(pair.split(":") for pair in sys.stdin.readline().split())
+    seen.write(headers["eventname"] + " " + sys.stdin.read(int(headers["len"])).replace("\\n", " ") + "\\n")
+    sys.stdout.write("RESULT 2\\nOK"); sys.stdout.flush()
+""",
+    )
+    container.sections = (
+        f"[eventlistener:listener]\ncommand={listener}\nevents=TICK_5,PROCESS_STATE\nbuffer_size=100\n"
+        "startsecs=0\nstderr_logfile=NONE\n"
+    )
+    container.program("site", SLEEP)
+    container.start()
+    seen = container.home / "events"
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    until(lambda: seen.exists() and "EXITED processname:site" in seen.read_text(), "the event", AT_ONCE)
+    until(lambda: "TICK_5" in seen.read_text(), "a tick", 8)
+    assert container.stop() == 0
+
+
+def test_supervisorctl_is_answered_while_a_start_is_awaited(container: Container) -> None:
+    container.program("site", SLEEP, "autostart=false", "startsecs=1")
+    container.start()
+    began = time.monotonic()
+    assert container.ask("startProcess", "site") is True
+    assert 0.9 < time.monotonic() - began < 3
+    assert container.stop() == 0
+
+
+def test_hup_begins_anew_in_the_same_process(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start()
+    descriptors = []
+    for times in (1, 2, 3):
+        container.said("ready after", times)
+        pid = container.spawned("site", times)
+        assert container.ready_file.exists()
+        descriptors.append(len(list(Path(f"/proc/{container.pid}/fd").iterdir())))
+        if times < 3:
+            container.signal(signal.SIGHUP)
+            container.spawned("site", times + 1)
+            assert not alive(pid)
+    assert descriptors[0] == descriptors[1] == descriptors[2]
+    os.kill(pid, signal.SIGKILL)
+    assert container.spawned("site", 4)
+    assert container.stop() == 0
+    assert not container.ready_file.exists()
+
+
+def test_a_stop_right_after_a_reload_is_not_lost(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start().spawned("site")
+    container.signal(signal.SIGHUP)
+    container.said("stopped: site")
+    container.signal(signal.SIGTERM)
+    assert container.code() == 0
+
+
+def test_an_update_restarts_nothing_that_has_not_changed(container: Container) -> None:
+    container.program("site", SLEEP, ready="notify")
+    container.start().spawned("site")
+    container.sections = "[program:added]\ncommand=sh -c 'echo hello; sleep 1000'\nstdout_logfile=NONE\n"
+    container.configure()
+    assert container.ask("reloadConfig") == [[["added"], [], []]]
+    container.ask("addProcessGroup", "added")
+    container.said("[added] hello")
+    container.ask("stopProcess", "added")
+    container.ask("removeProcessGroup", "added")
+    assert container.stop() == 0
