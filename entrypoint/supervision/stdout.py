@@ -96,9 +96,8 @@ class Stdout:
                 written = os.write(self._fd, self._next())
             except BlockingIOError:  # another process has made our shared description non-blocking
                 return
-            except (
-                OSError
-            ):  # no reader (EPIPE), a hung up terminal (EIO), a full disk (ENOSPC): it may come back
+            except OSError:
+                # No reader (EPIPE), a terminal that hung up (EIO), a full disk (ENOSPC): it may come back.
                 self._dropped += self._backlog.count(b"\n")
                 self._backlog.clear()
                 return

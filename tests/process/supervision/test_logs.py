@@ -67,6 +67,7 @@ def test_a_server_that_is_open_to_all_is_told(container: Container) -> None:
         port = free.getsockname()[1]
     container.sections = f"[inet_http_server]\nport=127.0.0.1:{port}\n"
     container.start().said("WARN [inet_http_server] has no password")
+    assert container.text().count("ready after") == 1  # the plugin is asked for by each server, and is one
     assert container.stop() == 0
 
 
