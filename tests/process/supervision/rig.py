@@ -37,7 +37,7 @@ logfile_maxbytes=0
 pidfile={home}/supervisord.pid
 childlogdir={home}
 {user}
-minfds=256
+minfds=1024
 {supervisord}
 
 [unix_http_server]
