@@ -36,8 +36,8 @@ logfile=/dev/null
 logfile_maxbytes=0
 pidfile={home}/supervisord.pid
 childlogdir={home}
-user={user}
-minfds=256
+{user}
+minfds=1024
 {supervisord}
 
 [unix_http_server]
@@ -125,7 +125,8 @@ class Container:
     def configure(self) -> Path:
         promises = {"ready_file": str(self.ready_file), "programs": self._promises}
         (self.home / "promises.json").write_text(json.dumps(promises), "utf-8")
-        config = CONFIG.format(home=self.home, user=os.getuid(), supervisord=self.supervisord_options)
+        user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
+        config = CONFIG.format(home=self.home, user=user, supervisord=self.supervisord_options)
         path = self.home / "supervisord.conf"
         path.write_text(config + "".join(self._programs.values()) + self.sections, "utf-8")
         return path
