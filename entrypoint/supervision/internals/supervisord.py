@@ -111,16 +111,12 @@ class Supervisord:
 
         for group in self._supervisord.process_groups.values():
             add(group)
-        self._subscribe(
-            events.ProcessGroupAddedEvent, lambda event: add(self._supervisord.process_groups[event.group])
-        )
+        self._subscribe(events.ProcessGroupAddedEvent, lambda event: add(self._supervisord.process_groups[event.group]))
         self._subscribe(events.ProcessGroupRemovedEvent, remove)
 
     def on_change(self, callback: Callable[[Program, bool], None]) -> None:
         """Call `callback` with each program whose state has changed, and whether its end was expected."""
-        self._subscribe(
-            events.ProcessStateEvent, lambda event: callback(self._program(event.process), event.expected)
-        )
+        self._subscribe(events.ProcessStateEvent, lambda event: callback(self._program(event.process), event.expected))
 
     def on_running(self, callback: Callable[[], None]) -> None:
         """Call `callback` when supervisord's signal handlers stand and its loop is about to begin."""
@@ -178,9 +174,7 @@ class Supervisord:
 
     def watch(self, fd: int, read: Callable[[], None], *, while_: Callable[[], bool] = lambda: True) -> None:
         """Call `read` when `fd` is readable, as long as `while_` says so."""
-        asyncore.socket_map[fd] = _Channel(
-            self._guard(while_, otherwise=False), self._guard(read, otherwise=None)
-        )
+        asyncore.socket_map[fd] = _Channel(self._guard(while_, otherwise=False), self._guard(read, otherwise=None))
 
     def unwatch(self, fd: int) -> None:
         """Watch `fd` no more."""

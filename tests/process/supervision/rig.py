@@ -61,9 +61,7 @@ stdout_logfile=NONE
 """
 
 
-def until(
-    fact: Callable[[], T], what: str, patience: float = PATIENCE, instead: Callable[[], str] = str
-) -> T:
+def until(fact: Callable[[], T], what: str, patience: float = PATIENCE, instead: Callable[[], str] = str) -> T:
     """Return what `fact` returns once it is true; if that is too late, say `what`, and what is `instead`."""
     end = time.monotonic() + patience
     while not (value := fact()):
@@ -114,9 +112,7 @@ class Container:
         path.write_text(text, "utf-8")
         return f"{sys.executable} -S -u {path}"
 
-    def program(
-        self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running"
-    ) -> None:
+    def program(self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running") -> None:
         """Add a program; without options it is running at once and has one start, not three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)

@@ -113,9 +113,7 @@ def test_supervision_goes_on_when_nobody_reads(container: Container) -> None:
     os.kill(first, signal.SIGKILL)
     until(lambda: len(starts.read_text().split()) == 2, "a restart")
     got = bytearray()
-    until(
-        lambda: _read(read, got, 65536) and b"lines dropped: stdout was not read" in got, "what was dropped"
-    )
+    until(lambda: _read(read, got, 65536) and b"lines dropped: stdout was not read" in got, "what was dropped")
     count = int(bytes(got).partition(b" lines dropped")[0].rpartition(b"[supervisord] ")[2])
     assert count > 100
     assert all(line.startswith(b"[") for line in bytes(got).split(b"\n")[:-1])

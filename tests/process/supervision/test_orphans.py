@@ -26,9 +26,7 @@ time.sleep(1000)
 def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    container.program(
-        "site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True
-    )
+    container.program("site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True)
     container.start().said("[site] serves")
     master = container.spawned("site")
     workers = {pid for pid in container.pids() if os.getpgid(pid) == master} - {master}

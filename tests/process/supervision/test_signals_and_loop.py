@@ -56,9 +56,7 @@ def test_a_signal_that_asks_for_no_stop_stops_nothing(container: Container, numb
 
 
 def test_the_first_start_does_not_wait_for_a_tick(container: Container) -> None:
-    container.program(
-        "site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)")
-    )
+    container.program("site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)"))
     began = time.monotonic()
     container.start()
     stamp = float(until(lambda: container.lines("site"), "the start")[0])
@@ -71,9 +69,7 @@ def test_a_killed_program_is_restarted_at_once_and_its_neighbour_lives_on(contai
     container.program("neighbour", SLEEP)
     container.start()
     first, neighbour = container.spawned("site"), container.spawned("neighbour")
-    container.said(
-        "success: site entered RUNNING state"
-    )  # it has lived for the second that a restart may wait
+    container.said("success: site entered RUNNING state")  # it has lived for the second that a restart may wait
     killed = time.monotonic()
     os.kill(first, signal.SIGKILL)
     second = container.spawned("site", 2)
