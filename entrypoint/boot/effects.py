@@ -103,11 +103,11 @@ class Reality:
 
     @apply.register
     def _(self, step: ValidateNginx) -> None:
-        done = _run(step.command)
-        if done.returncode == 0:
+        status, said = _run(step.command)
+        if status == 0:
             return
-        message = next((line for line in done.stdout.splitlines() if "[emerg]" in line), done.stdout.strip())
-        message = message.removeprefix("nginx: [emerg] ")
+        message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
+        message = message.rpartition("[emerg] ")[2]
         where = _WHERE.search(message)
         if where is None:
             raise Unusable(f"cannot use {step.files[0].path}: {message}")
@@ -171,15 +171,16 @@ def _write(file: File) -> None:
         raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
 
 
-def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
-    try:
-        return subprocess.run(  # noqa: S603 -- the plan's own command, no shell
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-    except OSError as error:
-        raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error
+def _run(command: tuple[str, ...]) -> tuple[int, str]:
+    """Run a command; return its exit status and all that it said."""
+    with tempfile.TemporaryFile() as output:
+        # The command may run as another user, who has to be able to open its /dev/stdout.
+        os.fchmod(output.fileno(), 0o666)
+        try:
+            done = subprocess.run(  # noqa: S603 -- the plan's own command, no shell
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+            )
+        except OSError as error:
+            raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error
+        output.seek(0)
+        return done.returncode, output.read().decode(errors="backslashreplace")

@@ -138,6 +138,10 @@ class Program:
 
         def make(process: Any) -> Any:
             dispatchers, pipes = make_dispatchers(process)
+            for fd in (pipes["child_stdout"], pipes["child_stderr"]):
+                if fd is not None:
+                    # Programs that run as another user open /dev/stdout as if it were theirs, nginx among them.
+                    os.fchmod(fd, 0o666)
             for fd, each in dispatchers.items():
                 if type(each) is POutputDispatcher and not getattr(config, f"{each.channel}_logfile"):
                     dispatchers[fd] = _Output(process, each.event_type, fd, sink(), self._guard)

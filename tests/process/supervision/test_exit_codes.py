@@ -102,6 +102,14 @@ def test_a_crash_loop_is_given_up(container: Container) -> None:
     assert container.text().count("spawned: 'site'") == 5
 
 
+def test_an_essential_program_that_always_ends_well_is_given_up_too(container: Container) -> None:
+    done = container.script("done", "")
+    container.program("site", done, "autorestart=true", "startsecs=0", essential=True)
+    container.start()
+    assert container.code() == 1
+    assert container.said("gave up: site crashed 5 times within 60 s")
+
+
 def test_two_starts_of_a_program_are_never_close(container: Container) -> None:
     stamps = container.home / "stamps"
     stamp = container.script(

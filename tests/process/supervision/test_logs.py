@@ -71,6 +71,14 @@ def test_a_server_that_is_open_to_all_is_told(container: Container) -> None:
     assert container.stop() == 0
 
 
+def test_a_program_of_another_user_can_open_its_stdout(container: Container) -> None:
+    user = ["user=nobody"] if os.geteuid() == 0 else []
+    container.program("site", "/bin/sh -c 'echo hello >/dev/stdout; exec sleep 1000'", *user)
+    container.start()
+    assert container.said("[site] hello")
+    assert container.stop() == 0
+
+
 def test_a_burst_is_neither_lost_nor_kept_in_memory_when_its_reader_is_slow(container: Container) -> None:
     command = container.script("a", "for number in range(20000): print(f'{number:01000}')")
     container.program("a", command, "autorestart=false")
