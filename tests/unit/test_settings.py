@@ -68,7 +68,7 @@ def test_every_problem_is_told_at_once() -> None:
 
 @pytest.mark.parametrize("declaration", ALL, ids=lambda declaration: declaration.name)
 def test_a_setting_that_is_empty_is_not_set(declaration: Declaration) -> None:
-    environ = {name: "" for name in (declaration.name, *declaration.aliases, f"{declaration.name}_FILE")}
+    environ = dict.fromkeys((declaration.name, *declaration.aliases, f"{declaration.name}_FILE"), "")
     assert Settings.read(environ).origins == {}
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_in_a_files_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_a_files_place_is_told() -> None:
     assert problems({"PORT_FILE": "/"}) == ("cannot read PORT_FILE=/: Is a directory",)
 
 
@@ -146,7 +146,7 @@ def test_a_file_with_a_nul_is_refused_for_no_environment_can_carry_it(tmp_path: 
     assert told == (f"cannot use SECRET_KEY_FILE={shown(str(file))}: it contains a NUL",)
 
 
-def test_a_superusers_password_that_cannot_be_read_is_one_problem_under_either_name(tmp_path: Path) -> None:
+def test_a_superusers_password_that_cannot_be_read_is_one_problem_under_either_name() -> None:
     environ = {"SUPERUSER_USERNAME": "admin"}
     for name in ("SUPERUSER_PASSWORD_FILE", "DJANGO_SUPERUSER_PASSWORD_FILE"):
         assert problems({**environ, name: "/nonexistent"}) == (
