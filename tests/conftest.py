@@ -10,7 +10,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -69,6 +69,7 @@ class Command:
     """The installed command `entrypoint`, in an environment that holds nothing but what a test gives it."""
 
     place: Path
+    user: int | None = None
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
@@ -81,11 +82,15 @@ class Command:
             **environ,
         }
 
-    def run(self, cwd: Path, *words: str, user: int | None = None, **environ: str) -> Done:
-        script = str(Path(sys.executable).parent / "entrypoint")
-        return self.run_argv(cwd, [script, *words], user=user, **environ)
+    def as_user(self, uid: int | None) -> "Command":
+        """Return the same command, run by another user; None: by whoever runs the tests."""
+        return replace(self, user=uid)
 
-    def run_argv(self, cwd: Path, argv: list[str], *, user: int | None = None, **environ: str) -> Done:
+    def run(self, cwd: Path, *words: str, **environ: str) -> Done:
+        script = str(Path(sys.executable).parent / "entrypoint")
+        return self.run_argv(cwd, [script, *words], **environ)
+
+    def run_argv(self, cwd: Path, argv: list[str], **environ: str) -> Done:
         done = subprocess.run(
             argv,
             cwd=cwd,
@@ -94,9 +99,9 @@ class Command:
             capture_output=True,
             check=False,
             timeout=2 * PATIENCE,
-            user=user,
-            group=user,
-            extra_groups=[] if user else None,
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
         )
         return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
@@ -213,6 +218,16 @@ class Project:
             timeout=PATIENCE,
         )
         return done.stdout.strip()
+
+
+@pytest.fixture(name="until")
+def until_() -> Callable[..., None]:
+    return until
+
+
+@pytest.fixture(name="tree")
+def tree_() -> Callable[[Path], dict[str, tuple[int, int]]]:
+    return tree
 
 
 @pytest.fixture
