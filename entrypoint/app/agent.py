@@ -8,19 +8,12 @@ import os
 import socket
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Final, NoReturn
+from typing import NoReturn
 
-from entrypoint.app import database, migrations, project, static, superuser
+from entrypoint.app import project
 from entrypoint.app.failure import Failure
 
 Progress = Callable[[str], None]
-
-COMMANDS: Final[Mapping[str, Callable[..., str]]] = {
-    "wait": database.wait,
-    "migrate": migrations.migrate,
-    "superuser": superuser.create,
-    "collectstatic": static.collect,
-}
 
 
 def main(descriptor: int) -> NoReturn:
@@ -48,14 +41,26 @@ def main(descriptor: int) -> NoReturn:
             return True
 
         if attempt(project.load):
+            commands = _commands()
             for line in stream:
                 request = json.loads(line)
-                command = COMMANDS[request.pop("do")]
+                command = commands[request.pop("do")]
                 attempt(lambda: command(progress=lambda text: send(progress=text), **request))  # noqa: B023 -- called at once
     # Nothing is left to clean up, and an interpreter that takes leave in full costs the boot 30 ms.
     os._exit(0)
 
 
+def _commands() -> Mapping[str, Callable[..., str]]:
+    from entrypoint.app import database, migrations, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
+
+    return {
+        "wait": database.wait,
+        "migrate": migrations.migrate,
+        "superuser": superuser.create,
+        "collectstatic": static.collect,
+    }
+
+
 def last_line(error: BaseException) -> str:
-    """Return an exception as the last line of its traceback says it."""
-    return traceback.format_exception_only(error)[-1].strip()
+    """Return an exception as the end of its traceback says it, in one line."""
+    return " ".join(traceback.format_exception_only(error)[-1].split())

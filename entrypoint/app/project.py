@@ -61,7 +61,7 @@ def _run_manage() -> None:
 
 def _own_line(error: BaseException) -> str:
     """Return the last line of the traceback, with the place in the application where it happened."""
-    line = traceback.format_exception_only(error)[-1].strip()
+    line = " ".join(traceback.format_exception_only(error)[-1].split())
     here = str(Path.cwd())
     own = [
         f

@@ -100,8 +100,10 @@ class Agent:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        while self._relay_output():
-            pass
+        os.set_blocking(self._output, False)  # a process that the application left behind may hold the other end open
+        with suppress(BlockingIOError):
+            while self._relay_output():
+                pass
         assert self._process.stdout is not None  # noqa: S101 -- it is a PIPE
         self._process.stdout.close()
         self._selector.close()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import Settings, shown
 from entrypoint.errors import Unusable
 
 # Who brings a program that is missing, in the words of the line that mends it.
@@ -129,8 +129,8 @@ def read_machine(settings: Settings) -> Machine:
     """Look at the machine. Raises Unusable when the settings name a user, folder or interpreter that is not there."""
     app_dir = Path(settings.app_dir or Path.cwd())
     account = _account(settings)
-    if not app_dir.is_dir():
-        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={app_dir}: there is no such folder")
+    if not os.path.isdir(app_dir):  # noqa: PTH112 -- Path.is_dir raises where the name is too long
+        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder")
     python = _python(settings, app_dir)
     places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
     found = {name: _program(name, places) for name in BROUGHT_BY}

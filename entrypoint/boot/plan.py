@@ -278,12 +278,16 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
     """Return what makes the superuser, None if there is to be none. Raises Unusable if the user model wants else."""
     user = application.user
     by_email = user is not None and user.username_field == "email"
-    name = settings.superuser_username or (settings.superuser_email if by_email else None)
+    name = (settings.superuser_email if by_email else None) or settings.superuser_username
     if name is None:
         return None
     if user is None:
         raise Unusable("cannot create the superuser: django.contrib.auth is not installed")
+    if settings.superuser_password is None:
+        raise Unusable("cannot create the superuser: SUPERUSER_PASSWORD is not set")
     fields: dict[str, Any] = dict(settings.superuser_fields)
+    if settings.superuser_username and "username" in user.fields:
+        fields["username"] = settings.superuser_username
     if settings.superuser_email and "email" in user.fields:
         fields["email"] = settings.superuser_email
     unknown = sorted(set(fields) - set(user.fields))
@@ -292,6 +296,7 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         [f"cannot use SUPERUSER_{name.upper()}: {user.model} has no such field" for name in unknown]
         + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
     )
+    fields.pop(user.username_field, None)  # that is the name
     return {"name": name, "password": settings.superuser_password, "fields": fields}
 
 

@@ -19,6 +19,12 @@ def nginx(value: object) -> str:
     return f'"{escaped}"'
 
 
+def nginx_include(value: object) -> str:
+    """Quote for nginx's `include`, to which a path with `*`, `?` or `[` is a pattern, and none matched is no error."""
+    text = str(value)
+    return nginx(re.sub(r"([*?\[\\])", r"\\\1", text) if re.search(r"[*?\[]", text) else text)
+
+
 def uwsgi(value: object) -> str:
     """Pass through what uWSGI's ini reader takes literally; it has no quotes and expands `%x`, `$(X)` and `@(x)`."""
     text = _printable(value, "uwsgi.ini")

@@ -33,5 +33,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters.update(nginx=quote.nginx, uwsgi=quote.uwsgi, supervisord=quote.supervisord)
+    environment.filters.update(
+        nginx=quote.nginx,
+        nginx_include=quote.nginx_include,
+        uwsgi=quote.uwsgi,
+        supervisord=quote.supervisord,
+    )
     return environment

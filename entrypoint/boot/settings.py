@@ -152,7 +152,7 @@ class Settings:
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
     origins: Mapping[str, str] = field(default_factory=dict)
     """Where each variable that is set came from: `environment` or a file's path, by the variable's name."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment that the programs get: each NAME_FILE replaced by its NAME."""
 
     @classmethod
@@ -211,6 +211,8 @@ class _Reader:
     def value(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- of the declaration's type
         """Return the typed value of a setting, None where it is not set or was refused."""
         found = {name: value for name in (declaration.name, *declaration.aliases) if (value := self.text_of(name))}
+        if self._refused.intersection(declaration.aliases):
+            self._refused.add(declaration.name)
         if not found:
             return None
         name, value = next(iter(found.items()))
@@ -245,6 +247,9 @@ class _Reader:
         if not value:
             self._refuse(name, f"cannot use {name}_FILE={shown(path)}: the file is empty")
             return ""
+        if "\0" in value:
+            self._refuse(name, f"cannot use {name}_FILE={shown(path)}: it contains a NUL")
+            return ""
         self.origins[name] = path
         self.environment[name] = value
         return value
@@ -253,7 +258,7 @@ class _Reader:
         """Resolve NAME_FILE of what is not a setting: by name, and whatever lies under /run/secrets."""
         for variable, path in list(self.environment.items()):
             name = variable.removesuffix("_FILE")
-            if name != variable and (name in names or path.startswith(RUN_SECRETS)):
+            if name not in ("", variable) and (name in names or path.startswith(RUN_SECRETS)):
                 self.text_of(name)
 
     def superuser_fields(self) -> dict[str, Secret]:

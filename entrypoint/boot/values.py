@@ -17,10 +17,12 @@ _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # where os.environ held bytes that are no UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
+_LONGEST_DURATION: Final = 366 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,19 @@ def text(value: str) -> str:
     """Return any text without control characters."""
     if _CONTROL.search(value):
         raise ValueError("it contains a control character")
+    return _utf8(value)
+
+
+def _utf8(value: str) -> str:
+    if _UNDECODED.search(value):
+        raise ValueError("it is not UTF-8 text")
     return value
 
 
 def listen(value: str) -> Listen:
     """Read `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
     address, colon, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 1 <= int(port[:6]) <= _HIGHEST_PORT:
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= _HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
         raise ValueError(
             f"a port is a number from 1 to {_HIGHEST_PORT}, with an IP address and a colon before it or not"
         )
@@ -73,7 +81,10 @@ def duration(value: str) -> float:
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError("a duration is a number with ms, s, m or h, such as 30s")
-    return float(match[1]) * _SECONDS[match[2]]
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST_DURATION:
+        raise ValueError("it is longer than a year")
+    return seconds
 
 
 def size(value: str) -> int:
@@ -124,7 +135,7 @@ def secret(value: str) -> Secret:
     """Read a text that is not to be shown."""
     if "\0" in value or not value:
         raise ValueError("it is empty or contains a NUL")
-    return Secret(value)
+    return Secret(_utf8(value))
 
 
 def choice(*words: str) -> Callable[[str], str]:

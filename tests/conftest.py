@@ -1,0 +1,294 @@
+"""The real command, run as a user runs it, and the small projects that it boots."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+PATIENCE = 20.0  # seconds until a test gives up waiting for a fact
+EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command that ended has said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def until(fact: Callable[[], bool], seconds: float = PATIENCE) -> None:
+    """Return as soon as the fact is true, fail when it is not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not fact():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.01)
+
+
+def tree(root: Path) -> dict[str, tuple[int, int]]:
+    found = ((str(path.relative_to(root)), path.lstat()) for path in sorted(root.rglob("*")))
+    return {name: (status.st_size, status.st_mtime_ns) for name, status in found}
+
+
+class Running:
+    """A command that may still run; its stderr is a file, so that it never waits for its reader."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    @property
+    def err(self) -> str:
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait_until_it_says(self, text: str) -> None:
+        until(lambda: text in self.err or self.process.poll() is not None)
+        assert text in self.err
+
+    def stop(self, number: signal.Signals) -> tuple[int, float]:
+        """Send the signal; return the exit code, and after how many seconds it came."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE), time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Command:
+    """The installed command `entrypoint`, in an environment that holds nothing but what a test gives it."""
+
+    place: Path
+    user: int | None = None
+    mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "ENTRYPOINT_RUN_DIR": str(self.place / "run"),
+            "TMPDIR": str(self.place),
+            "TEST_MARK": self.mark,
+            **({"ENTRYPOINT_USER": "root"} if os.geteuid() == 0 else {}),
+            **environ,
+        }
+
+    def as_user(self, uid: int | None) -> "Command":
+        """Return the same command, run by another user; None: by whoever runs the tests."""
+        return replace(self, user=uid)
+
+    def run(self, cwd: Path, *words: str, **environ: str) -> Done:
+        script = str(Path(sys.executable).parent / "entrypoint")
+        return self.run_argv(cwd, [script, *words], **environ)
+
+    def run_argv(self, cwd: Path, argv: list[str], **environ: str) -> Done:
+        done = subprocess.run(
+            argv,
+            cwd=cwd,
+            env=self.environment(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=2 * PATIENCE,
+            user=self.user,
+            group=self.user,
+            extra_groups=None if self.user is None else [],
+        )
+        return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+    def start(self, cwd: Path, *words: str, **environ: str) -> Running:
+        log = self.place / f"log-{uuid.uuid4().hex}"
+        with log.open("wb") as opened:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "entrypoint"), *words],
+                cwd=cwd,
+                env=self.environment(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=opened,
+            )
+        return Running(process, log)
+
+    def left_running(self) -> list[int]:
+        """Return the processes that carry this test's mark in their environment."""
+        wanted = f"TEST_MARK={self.mark}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    environ = (entry / "environ").read_bytes()
+                except OSError:  # it has ended, or is another user's and so not ours
+                    continue
+                if wanted in environ.split(b"\0"):
+                    found.append(int(entry.name))
+        return found
+
+
+SETTINGS = """
+    import os
+    from pathlib import Path
+
+    BASE_DIR = Path(__file__).resolve().parent.parent
+    SECRET_KEY = "of-the-tests-alone"
+    INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.staticfiles", "shelf"]
+    DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "db.sqlite3"}}
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    ROOT_URLCONF = "site_.urls"
+    DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+    STATIC_URL = "/static/"
+    STATIC_ROOT = os.environ.get("STATIC_ROOT", BASE_DIR / "data" / "static")
+    ALLOWED_HOSTS = ["*"]
+"""
+MANAGE = """
+    import os
+    import sys
+
+    from django.core.management import execute_from_command_line
+
+    if __name__ == "__main__":
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site_.settings")
+        execute_from_command_line(sys.argv)
+"""
+MODELS = """
+    from django.db import models
+
+
+    class Book(models.Model):
+        title = models.CharField(max_length=100)
+"""
+MIGRATION = """
+    from django.db import migrations, models
+
+
+    class Migration(migrations.Migration):
+        initial = True
+        operations = [
+            migrations.CreateModel(
+                "Book",
+                [("id", models.BigAutoField(primary_key=True)), ("title", models.CharField(max_length=100))],
+            )
+        ]
+"""
+
+
+class Project:
+    """A small Django project on disk, which everyone may read and write."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "data" / "db.sqlite3"
+        self.write("manage.py", MANAGE)
+        self.write("site_/settings.py", SETTINGS)
+        self.write("site_/urls.py", "urlpatterns = []\n")
+        self.write("shelf/models.py", MODELS)
+        self.write("shelf/migrations/__init__.py", "")
+        self.write("shelf/migrations/0001_initial.py", MIGRATION)
+        self.write("shelf/static/shelf/book.css", "p { color: black }\n")
+        (root / "data").mkdir()
+        for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
+            folder.chmod(0o777)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8")
+
+    def add_setting(self, text: str) -> None:
+        with (self.root / "site_/settings.py").open("a", encoding="utf-8") as opened:
+            opened.write(dedent(text))
+
+    def ask(self, code: str) -> str:
+        """Return what `code` prints once Django stands."""
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", f"import django; django.setup(); {code}"],
+            cwd=self.root,
+            env={"PATH": "/usr/bin:/bin", "DJANGO_SETTINGS_MODULE": "site_.settings", "PYTHONPATH": str(self.root)},
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        return done.stdout.strip()
+
+
+@pytest.fixture(name="until")
+def until_() -> Callable[..., None]:
+    return until
+
+
+@pytest.fixture(name="tree")
+def tree_() -> Callable[[Path], dict[str, tuple[int, int]]]:
+    return tree
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Give a folder that every user can reach; pytest's own tmp_path is closed to all but its owner."""
+    path = Path(tempfile.mkdtemp(prefix="entrypoint-test-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def entrypoint(place: Path) -> Iterator[Command]:
+    """Give the command, and see that nothing that it started outlives the test."""
+    command = Command(place)
+    yield command
+    left = command.left_running()
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+@pytest.fixture
+def project(place: Path) -> Project:
+    """Give a small Django project with one migration, one static file and SQLite."""
+    return Project(place / "app")
+
+
+@pytest.fixture
+def example(place: Path) -> Path:
+    """Give a copy of the example project, as git has it."""
+    copy = place / "example"
+    shutil.copytree(EXAMPLE, copy, ignore=shutil.ignore_patterns("__pycache__", "db.sqlite3*", "static_root", "media"))
+    (copy / "data").chmod(0o777)
+    return copy
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+@pytest.fixture
+def ordinary_user() -> int | None:
+    """Give the uid of someone without rights: None where the tests run as such a user already."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        subprocess.run(
+            [sys.executable, "-c", ""], user=65534, group=65534, extra_groups=[], check=True, stderr=subprocess.DEVNULL
+        )
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip(f"{sys.executable} lies where an ordinary user cannot reach it")
+    return 65534

@@ -1,0 +1,132 @@
+"""The application is loaded in its own interpreter, and its own words are told where that fails."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+WITH_DJANGO = ("django", "asgiref", "sqlparse")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        (
+            "from django.core.exceptions import ImproperlyConfigured; raise ImproperlyConfigured('set IT')",
+            "ImproperlyConfigured: set IT",
+        ),
+        ("import sys; sys.exit('no licence')", "SystemExit: no licence"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("INSTALLED_APPS += ['no_such_app']", "ModuleNotFoundError: No module named 'no_such_app'"),
+        ("DATABASES = {'default': {'ENGINE': 'no.such.engine'}}", "'no.such.engine' isn't an available database"),
+    ],
+)
+def test_settings_that_fail_are_told_by_their_own_last_line(
+    entrypoint: Command, project: Project, setting: str, said: str
+) -> None:
+    project.add_setting(setting)
+    done = entrypoint.run(project.root, "prepare")
+    assert done.code == 78
+    last = done.err.splitlines()[-1]
+    assert last.startswith("[entrypoint] cannot load the application: ")
+    assert said in done.err
+    assert "Traceback" not in done.err
+    assert not project.database.exists()
+
+
+def test_the_place_of_the_failure_in_the_application_is_told(entrypoint: Command, project: Project) -> None:
+    project.write("site_/settings.py", "first = 1\nsecond = 1 / 0\n")
+    done = entrypoint.run(project.root, "prepare")
+    assert done.err.endswith(f"ZeroDivisionError: division by zero ({project.root}/site_/settings.py, line 2)\n")
+
+
+def test_a_manage_py_with_a_syntax_error_is_told_with_its_line(entrypoint: Command, project: Project) -> None:
+    project.write("manage.py", "import os\ndef main(:\n")
+    done = entrypoint.run(project.root, "prepare")
+    assert done.code == 78
+    assert "SyntaxError: invalid syntax" in done.err
+    assert done.err.endswith("manage.py, line 2)\n")
+    assert "Traceback" not in done.err
+
+
+def test_a_process_that_ends_while_it_loads_is_told_with_its_code(entrypoint: Command, project: Project) -> None:
+    project.add_setting("os._exit(41)")
+    done = entrypoint.run(project.root, "prepare")
+    assert (done.code, done.err) == (
+        41,
+        "[entrypoint] cannot load the application: its process ended with exit status 41\n",
+    )
+
+
+def test_a_process_that_is_killed_while_it_loads_is_told_with_its_signal(entrypoint: Command, project: Project) -> None:
+    project.add_setting("os.kill(os.getpid(), 9)")
+    done = entrypoint.run(project.root, "prepare")
+    assert (done.code, done.err) == (
+        137,
+        "[entrypoint] cannot load the application: its process was ended by SIGKILL\n",
+    )
+
+
+def test_what_settings_print_does_not_disturb_the_talk(entrypoint: Command, project: Project) -> None:
+    project.add_setting(
+        r"""
+        import sys
+        print('{"done": "a lie"}')
+        print("x" * 200000, file=sys.stderr)
+        sys.stdout.buffer.write(b"caf\xe9\nwithout an end")
+        """
+    )
+    done = entrypoint.run(project.root, "--dry-run")
+    assert done.code == 0
+    lines = done.err.splitlines()
+    assert '[application] {"done": "a lie"}' in lines
+    assert "[application] " + "x" * 200000 in lines
+    assert "[application] caf\\xe9" in lines
+
+
+def test_an_application_without_django_is_told_which_interpreter_lacks_it(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
+    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON=str(place / "venv/bin/python"))
+    assert done.code == 78
+    assert f"{place}/venv/bin/python has no Django" in done.err
+    assert done.err.endswith("ENTRYPOINT_PYTHON names another\n")
+
+
+@pytest.mark.parametrize("found_by", ["ENTRYPOINT_PYTHON", "VIRTUAL_ENV", ".venv"])
+def test_an_application_boots_from_an_environment_that_has_django_alone(
+    entrypoint: Command, project: Project, place: Path, free_port: int, found_by: str
+) -> None:
+    home = project.root / ".venv" if found_by == ".venv" else place / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(home)], check=True)
+    (packages,) = (home / "lib").glob("python*/site-packages")
+    for name in WITH_DJANGO:
+        (packages / name).symlink_to(Path(sysconfig.get_path("purelib"), name))
+    project.add_setting(
+        """
+        import importlib.util, sys
+        found = [name for name in ("click", "jinja2", "supervisor") if importlib.util.find_spec(name)]
+        print(f"{sys.prefix} sees of the toolkit's libraries {found}")
+        """
+    )
+    environ = {
+        "ENTRYPOINT_PYTHON": {"ENTRYPOINT_PYTHON": str(home / "bin/python")},
+        "VIRTUAL_ENV": {"VIRTUAL_ENV": str(home)},
+        ".venv": {},
+    }[found_by]
+    done = entrypoint.run(project.root, "prepare", "--skip", "validate", PORT=f"127.0.0.1:{free_port}", **environ)
+    assert done.code == 0
+    assert f"[application] {home} sees of the toolkit's libraries []" in done.err
+    assert f"home = {home}\n" in (place / "run/uwsgi.ini").read_text(encoding="utf-8")
+    assert project.database.exists()

@@ -1,0 +1,233 @@
+"""`entrypoint prepare`: the database, the superuser and the static files, once and again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from conftest import Command, Project
+
+ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open-sesame", "SUPERUSER_EMAIL": "a@example.com"}
+LOGIN = "from django.contrib.auth import authenticate as a; print(a(username='admin', password='{}'))"
+WITHOUT = ("--skip", "validate", "--skip", "port")
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Give a port that takes connections and never answers."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        yield int(holder.getsockname()[1])
+
+
+def use_postgresql(project: Project, port: int) -> None:
+    project.add_setting(
+        f"""
+        DATABASES["default"] = {{
+            "ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": {port}, "NAME": "site",
+        }}
+        """
+    )
+
+
+def test_a_second_prepare_finds_everything_done(entrypoint: Command, project: Project) -> None:
+    first = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
+    assert first.code == 0
+    assert "     user admin created" in first.err
+    assert " migrations applied\n" in first.err
+    assert "     1 static files collected" in first.err
+    assert (project.root / "data/static/shelf/book.css").is_file()
+    second = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
+    assert second.code == 0
+    assert "     no migration is pending" in second.err
+    assert "     user admin exists" in second.err
+    assert "     1 static files are up to date" in second.err
+
+
+def test_migrations_are_counted_as_they_are_applied(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", "--only", "migrate")
+    told = [line for line in done.err.splitlines() if line.startswith("[application] migrated ")]
+    assert [line.split()[2] for line in told] == [f"{n}/{len(told)}" for n in range(1, len(told) + 1)]
+    assert any(line.endswith(" shelf.0001_initial") for line in told)
+    assert f"[entrypoint]     {len(told)} migrations applied" in done.err
+
+
+def test_the_superuser_can_log_in_and_keeps_a_password_of_their_own(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN).code == 0
+    assert project.ask(LOGIN.format("open-sesame")) == "admin"
+    assert project.ask(LOGIN.format("something else")) == "None"
+    again = {**ADMIN, "SUPERUSER_PASSWORD": "something else"}
+    assert entrypoint.run(project.root, "prepare", *WITHOUT, **again).code == 0
+    assert project.ask(LOGIN.format("open-sesame")) == "admin"
+
+
+def test_the_superusers_password_comes_from_a_file_to_the_very_character(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    (place / "password").write_text(" pässword with $igns \n", encoding="utf-8")
+    environ = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD_FILE": str(place / "password")}
+    assert entrypoint.run(project.root, "prepare", *WITHOUT, **environ).code == 0
+    assert project.ask(LOGIN.format(" pässword with $igns ")) == "admin"
+
+
+def test_a_superuser_may_have_further_fields(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "prepare", *WITHOUT, SUPERUSER_FIRST_NAME="Ada", **ADMIN).code == 0
+    shown = "from django.contrib.auth.models import User as U; u = U.objects.get(); print(u.first_name, u.is_superuser)"
+    assert project.ask(shown) == "Ada True"
+
+
+def test_static_files_are_collected_again_when_one_changed(entrypoint: Command, project: Project) -> None:
+    only = ("prepare", "--only", "collectstatic")
+    assert entrypoint.run(project.root, *only).code == 0
+    project.write("shelf/static/shelf/book.css", "p { color: white; background: black }\n")
+    later = time.time() + 60  # Django compares whole seconds
+    os.utime(project.root / "shelf/static/shelf/book.css", (later, later))
+    done = entrypoint.run(project.root, *only)
+    assert "1 static files collected" in done.err
+    assert "white" in (project.root / "data/static/shelf/book.css").read_text(encoding="utf-8")
+
+
+def test_only_the_chosen_steps_are_carried_out(entrypoint: Command, project: Project, place: Path) -> None:
+    done = entrypoint.run(project.root, "prepare", "--only", "render")
+    assert done.code == 0
+    assert [line.split()[1] for line in done.err.splitlines()] == ["1/2", "2/2"]
+    assert (place / "run/nginx.conf").is_file()
+    assert not project.database.exists()
+
+
+@pytest.mark.parametrize("option", ["--only", "--skip"])
+def test_a_step_that_the_plan_has_not_is_refused(entrypoint: Command, project: Project, option: str) -> None:
+    done = entrypoint.run(project.root, "prepare", option, "migrations")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot choose step migrations: this plan has no such step\n",
+    )
+    assert not project.database.exists()
+
+
+def test_pending_migrations_are_refused_where_they_are_only_checked(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check")
+    assert done.code == 1
+    assert "cannot start: " in done.err.splitlines()[-1]
+    assert done.err.endswith("; ENTRYPOINT_MIGRATE=auto applies them\n")
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    assert entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check").code == 0
+
+
+def test_a_broken_migration_ends_with_1_and_its_own_error(entrypoint: Command, project: Project) -> None:
+    project.write(
+        "shelf/migrations/0002_broken.py",
+        """
+        from django.db import migrations
+
+
+        def fail(apps, schema_editor):
+            raise RuntimeError("the books are gone")
+
+
+        class Migration(migrations.Migration):
+            dependencies = [("shelf", "0001_initial")]
+            operations = [migrations.RunPython(fail)]
+        """,
+    )
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == "[entrypoint] RuntimeError: the books are gone"
+    assert "migrated" in done.err
+    assert "superuser" not in done.err
+
+
+def test_a_database_that_cannot_be_reached_ends_with_75_in_time(
+    entrypoint: Command, project: Project, free_port: int
+) -> None:
+    use_postgresql(project, free_port)
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="300ms")
+    assert done.code == 75
+    last = done.err.splitlines()[-1]
+    assert last.startswith("[entrypoint] cannot reach database default within 0.3 s: ")
+    assert "Traceback" not in done.err
+
+
+def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project: Project, silent_port: int) -> None:
+    use_postgresql(project, silent_port)
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
+    assert done.code == 75
+    assert done.err.endswith("[entrypoint] cannot wait: the application gave no answer in time\n")
+
+
+def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:
+    project.add_setting('DATABASES["default"]["NAME"] = "/nonexistent/db.sqlite3"')
+    done = entrypoint.run(project.root, "prepare", *WITHOUT)
+    assert done.code == 77
+    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot open database default: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)],
+    ids=["TERM", "INT", "QUIT"],
+)
+def test_a_signal_ends_the_wait_for_a_database_at_once(
+    entrypoint: Command, project: Project, silent_port: int, number: signal.Signals, code: int
+) -> None:
+    use_postgresql(project, silent_port)
+    running = entrypoint.start(project.root, "prepare", *WITHOUT)
+    running.wait_until_it_says("wait for database default")
+    ended, seconds = running.stop(number)
+    assert ended == code
+    assert seconds < 3
+    assert running.err.endswith(f"[entrypoint] stopped by {number.name}\n")
+    assert entrypoint.left_running() == []
+
+
+def test_a_signal_ends_the_tries_to_reach_a_database(entrypoint: Command, project: Project, free_port: int) -> None:
+    use_postgresql(project, free_port)
+    running = entrypoint.start(project.root, "prepare", *WITHOUT)
+    running.wait_until_it_says("still waiting for database default")
+    ended, seconds = running.stop(signal.SIGTERM)
+    assert ended == 143
+    assert seconds < 3
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["serve"], 0), ([], 0), (["prepare"], 143)], ids=["serve", "no word", "prepare"]
+)
+def test_a_signal_while_the_application_loads_ends_the_boot(
+    entrypoint: Command, project: Project, words: list[str], code: int
+) -> None:
+    project.add_setting("import signal; print('loading'); signal.pause()")
+    running = entrypoint.start(project.root, *words)
+    running.wait_until_it_says("[application] loading")
+    ended, seconds = running.stop(signal.SIGTERM)
+    assert ended == code
+    assert seconds < 3
+    assert "[entrypoint] stopped by SIGTERM" in running.err
+    assert entrypoint.left_running() == []
+
+
+def test_a_process_that_the_application_left_behind_does_not_hold_up_the_boot(
+    entrypoint: Command, project: Project, place: Path, until: Callable[..., None]
+) -> None:
+    project.add_setting(
+        f"""
+        import subprocess
+        child = subprocess.Popen(["sh", "-c", "while [ ! -e {place}/go ]; do sleep 0.1; done"])
+        """
+    )
+    running = entrypoint.start(project.root, "prepare", "--only", "render")
+    try:
+        until(lambda: running.process.poll() is not None, seconds=8)
+    finally:
+        (place / "go").touch()
+        until(lambda: entrypoint.left_running() == [])
+    assert running.process.returncode == 0

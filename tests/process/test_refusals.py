@@ -1,0 +1,200 @@
+"""What ends a boot before it does anything, with which exit code and in which words."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def test_three_problems_are_told_in_one_answer(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", PORT="http", WEB_CONCURRENCY="0", ENTRYPOINT_MIGRAT="off")
+    assert (done.code, done.out) == (78, "")
+    assert done.err.splitlines() == [
+        (
+            "[entrypoint] cannot use PORT=http: a port is a number from 1 to 65535, "
+            "with an IP address and a colon before it or not"
+        ),
+        "[entrypoint] cannot use WEB_CONCURRENCY=0: it is not a whole number from 1 to 999999",
+        "[entrypoint] cannot use ENTRYPOINT_MIGRAT: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",
+    ]
+
+
+def test_bytes_that_are_no_text_are_told_in_one_line(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_APP_DIR="/caf\udce9")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot use ENTRYPOINT_APP_DIR=/caf\\udce9: it is not UTF-8 text\n",
+    )
+
+
+def test_a_folder_without_an_application_is_refused(entrypoint: Command, place: Path) -> None:
+    done = entrypoint.run(place, "prepare")
+    assert done.code == 78
+    assert done.err == (
+        f"[entrypoint] cannot find the application: there is no manage.py in {place}, "
+        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look\n"
+    )
+
+
+@pytest.mark.parametrize("folder", ["/nonexistent", "/" + "x" * 5000], ids=["missing", "too long"])
+def test_an_application_folder_that_is_not_there_is_refused(entrypoint: Command, place: Path, folder: str) -> None:
+    done = entrypoint.run(place, "prepare", ENTRYPOINT_APP_DIR=folder)
+    assert done.code == 78
+    assert done.err.startswith("[entrypoint] cannot use ENTRYPOINT_APP_DIR=/")
+    assert done.err.endswith(": there is no such folder\n")
+
+
+def test_an_interpreter_that_is_not_there_is_refused(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON="/nonexistent/python")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot use ENTRYPOINT_PYTHON=/nonexistent/python: it cannot be run\n",
+    )
+
+
+def test_a_user_that_is_not_there_is_refused(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_USER="no-such-user")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot run the application as no-such-user: there is no such user\n",
+    )
+
+
+def test_only_root_can_choose_another_user(entrypoint: Command, project: Project, ordinary_user: int | None) -> None:
+    done = entrypoint.as_user(ordinary_user).run(project.root, "prepare", ENTRYPOINT_USER="root")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot run the application as root: only root can change the user\n",
+    )
+
+
+def test_a_port_in_use_is_told_before_the_database_is_touched(
+    entrypoint: Command, project: Project, busy_port: int
+) -> None:
+    done = entrypoint.run(project.root, "prepare", PORT=f"127.0.0.1:{busy_port}")
+    assert done.code == 77
+    assert done.err.splitlines()[-1] == (
+        f"[entrypoint] cannot listen on 127.0.0.1:{busy_port}: another program listens there"
+    )
+    assert not project.database.exists()
+    assert not (project.root.parent / "run").exists()
+
+
+def test_a_run_directory_that_cannot_be_made_is_told(entrypoint: Command, project: Project, free_port: int) -> None:
+    (project.root / "file").touch()
+    done = entrypoint.run(
+        project.root, "prepare", PORT=f"127.0.0.1:{free_port}", ENTRYPOINT_RUN_DIR=f"{project.root}/file/run"
+    )
+    assert done.code == 77
+    assert done.err.splitlines()[-1] == (
+        f"[entrypoint] cannot make {project.root}/file/run: Not a directory; ENTRYPOINT_RUN_DIR names another place"
+    )
+    assert not project.database.exists()
+
+
+def test_a_link_in_the_place_of_the_run_directory_is_refused(
+    entrypoint: Command, project: Project, place: Path, free_port: int
+) -> None:
+    (place / "elsewhere").mkdir()
+    (place / "run").symlink_to(place / "elsewhere")
+    done = entrypoint.run(project.root, "prepare", PORT=f"127.0.0.1:{free_port}")
+    assert done.code == 77
+    assert "it is not a folder of ours" in done.err
+    assert list((place / "elsewhere").iterdir()) == []
+
+
+def test_a_missing_uwsgi_ends_with_127_and_who_brings_it(
+    entrypoint: Command, project: Project, place: Path, free_port: int
+) -> None:
+    if shutil.which("uwsgi", path=DAEMONS):
+        pytest.skip("this machine has a uwsgi of its own")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
+    (packages,) = (place / "venv/lib").glob("python*/site-packages")
+    (packages / "borrowed.pth").write_text(
+        f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n", encoding="utf-8"
+    )
+    done = entrypoint.run_argv(
+        project.root,
+        [str(place / "venv/bin/python"), "-m", "entrypoint", "prepare"],
+        PATH=str(place / "venv/bin"),
+        PORT=f"127.0.0.1:{free_port}",
+    )
+    assert done.code == 127
+    assert done.err.splitlines()[-1] == (
+        "[entrypoint] cannot run uwsgi: it is not installed; pip install 'entrypoint-toolkit[uwsgi]'"
+    )
+    assert not project.database.exists()
+
+
+def test_a_missing_nginx_ends_with_127_and_who_brings_it(entrypoint: Command, project: Project, free_port: int) -> None:
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:{DAEMONS}")
+    apart = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+    if not nginx or subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted over nginx here")
+    again = ["unshare", f"--map-user={os.geteuid()}", f"--map-group={os.getegid()}"] if os.geteuid() else []
+    hide = 'mount --bind /dev/null "$1" && shift && exec "$@"'
+    script = str(Path(sys.executable).parent / "entrypoint")
+    done = entrypoint.run_argv(
+        project.root,
+        [*apart, "sh", "-c", hide, "sh", str(Path(nginx).resolve()), *again, script, "prepare"],
+        PORT=f"127.0.0.1:{free_port}",
+    )
+    assert done.code == 127
+    assert done.err.splitlines()[-1] == (
+        "[entrypoint] cannot run nginx: it is not installed; apt-get install nginx-light"
+    )
+    assert not project.database.exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["serve", "--no-such-option"], ["--no-such-option"], ["prepare", "extra"], ["health", "well"], ["exec"]],
+    ids=" ".join,
+)
+def test_a_wrong_usage_ends_with_2_and_says_the_right_one(entrypoint: Command, place: Path, words: list[str]) -> None:
+    done = entrypoint.run(place, *words)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Usage: entrypoint ")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--help"], "serve"),
+        (["serve", "--help"], "--dry-run"),
+        (["prepare", "--help"], "--only"),
+        (["health", "--help"], "ready"),
+        (["exec", "--help"], "COMMAND"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_each_command_has_its_help(entrypoint: Command, place: Path, words: list[str], said: str) -> None:
+    done = entrypoint.run(place, *words)
+    assert (done.code, done.err) == (0, "")
+    assert said in done.out
+
+
+def test_the_version_is_told(entrypoint: Command, place: Path) -> None:
+    done = entrypoint.run(place, "--version")
+    assert done.code == 0
+    assert re.fullmatch(r"entrypoint, version \d+\.\d+\.\d+\S*\n", done.out)
+
+
+def test_a_site_that_is_not_there_is_not_healthy(entrypoint: Command, place: Path, free_port: int) -> None:
+    done = entrypoint.run(place, "health", PORT=f"127.0.0.1:{free_port}")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(f"cannot reach 127.0.0.1:{free_port}: ")

@@ -1,0 +1,333 @@
+"""Settings and facts to a plan: golden cases as data, and the rules that hold for all plans."""
+
+import json
+import pwd
+import re
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
+from entrypoint.boot.plan import Plan, make_plan
+from entrypoint.boot.settings import Settings
+from entrypoint.boot.steps import Ask, FindPrograms
+from entrypoint.errors import Unusable
+from entrypoint.secret import Secret
+
+GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
+NOBODY = pwd.getpwnam("nobody")
+PROGRAMS = {
+    "nginx": PurePosixPath("/usr/sbin/nginx"),
+    "uwsgi": PurePosixPath("/venv/bin/uwsgi"),
+    "supervisord": PurePosixPath("/venv/bin/supervisord"),
+}
+USER = User("auth.User", "username", ["email", "first_name", "password", "username"], [])
+BY_EMAIL = User("members.Member", "email", ["email", "full_name", "password"], ["full_name"])
+ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open sesame"}
+
+
+def machine(**different: Any) -> Machine:
+    if "account" in different:
+        different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
+    if "programs" in different:
+        different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    usual: dict[str, Any] = {
+        "root": False,
+        "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
+        "app_dir": PurePosixPath("/srv/app"),
+        "django": True,
+        "python": PurePosixPath("/venv/bin/python"),
+        "programs": PROGRAMS,
+        "cpus": 4,
+        "descriptors": 1 << 20,
+        "backlog": 4096,
+        "ipv6": True,
+        "own_run_dir": False,
+        "temporary": PurePosixPath("/tmp"),
+        "mime_types": True,
+    }
+    return Machine(**{**usual, **different})
+
+
+def application(**different: Any) -> Application:
+    usual: dict[str, Any] = {
+        "version": "5.2",
+        "settings_module": "site.settings",
+        "wsgi": "site.wsgi:application",
+        "prefix": "/venv",
+        "virtual": True,
+        "static_url": "/static/",
+        "static_root": "/srv/static",
+        "media_url": "/media/",
+        "media_root": "/srv/media",
+        "databases": (Database("default", "postgresql", "site", "db", "5432"),),
+        "staticfiles": True,
+        "allowed_hosts": ("*",),
+        "user": USER,
+    }
+    return Application(**{**usual, **different})
+
+
+def plan(environ: dict[str, str] | None = None, **different: Any) -> Plan:
+    return make_plan(Settings.read(environ or {}), Facts(machine(), application(**different)))
+
+
+def text_of(plan: Plan, name: str) -> str:
+    (text,) = [file.text for file in plan.files if file.path.name == name]
+    return text
+
+
+def step_of(plan: Plan, name: str) -> Ask | None:
+    return next((step for step in plan.steps if isinstance(step, Ask) and step.name == name), None)
+
+
+def superuser(environ: dict[str, str], user: User | None = USER) -> dict[str, Any] | None:
+    step = step_of(plan(environ, user=user), "superuser")
+    return dict(step.arguments) if step else None
+
+
+def problems(environ: dict[str, str], **different: Any) -> tuple[str, ...]:
+    with pytest.raises(Unusable) as caught:
+        plan(environ, **different)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_the_plan_of(path: Path) -> None:
+    case = json.loads(path.read_text(encoding="utf-8"))
+    stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
+    made = make_plan(Settings.read(case["environ"]), Facts(machine(**case.get("machine", {})), stands))
+    lines = [*map(str, made.steps), str(made.exec)]
+    if len(case["steps"]) > 10:
+        assert lines == case["steps"]
+    else:
+        assert [line for line in lines if line in case["steps"]] == case["steps"]
+    assert {step.name for step in made.steps}.isdisjoint(case.get("absent", []))
+    for name, parts in case["files"].items():
+        text = text_of(made, name)
+        assert [part for part in parts["has"] if part not in text] == []
+        effective = re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)
+        assert [part for part in parts.get("lacks", []) if part in effective] == []
+
+
+def test_the_golden_cases_are_found() -> None:
+    assert len(GOLDEN) >= 7
+
+
+def test_the_same_settings_and_facts_give_the_same_plan() -> None:
+    assert plan(ADMIN) == plan(ADMIN)
+
+
+def test_no_step_line_and_no_file_holds_a_secret() -> None:
+    made = plan({**ADMIN, "SUPERUSER_FIRST_NAME": "open sesame"})
+    assert "sesame" not in "\n".join([*map(str, made.steps), str(made.exec), *(file.text for file in made.files)])
+    assert "sesame" not in repr(made)
+
+
+# ---- the stop
+
+
+@pytest.mark.parametrize("timeout", ["2", "2.4", "2500ms", "3", "3.9", "5", "8", "10", "28s", "29.5", "1m", "1h"])
+def test_the_whole_stop_fits_into_its_timeout(timeout: str) -> None:
+    text = text_of(plan({"ENTRYPOINT_STOP_TIMEOUT": timeout}), "supervisord.conf")
+    waits = [int(seconds) for seconds in re.findall(r"stopwaitsecs = (\d+)", text)]
+    limit = Settings.read({"ENTRYPOINT_STOP_TIMEOUT": timeout}).stop_timeout
+    assert len(waits) == 2
+    assert min(waits) >= 1
+    assert limit - 1 < sum(waits) <= limit
+
+
+@pytest.mark.parametrize("timeout", ["0", "1", "1.9", "500ms"])
+def test_a_stop_that_leaves_someone_no_second_is_refused(timeout: str) -> None:
+    (told,) = problems({"ENTRYPOINT_STOP_TIMEOUT": timeout})
+    assert told.startswith("cannot use ENTRYPOINT_STOP_TIMEOUT=")
+
+
+@pytest.mark.parametrize("timeout", ["0", "100ms", "1", "90.4"])
+def test_nginx_and_the_server_give_a_request_the_same_time(timeout: str) -> None:
+    made = plan({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
+    given = re.findall(r"(?:harakiri = |_timeout )(\d+)", text_of(made, "uwsgi.ini") + text_of(made, "nginx-app.conf"))
+    assert len(given) == 3
+    assert len(set(given)) == 1
+    assert int(given[0]) >= 1
+
+
+# ---- what nginx serves by itself
+
+
+@pytest.mark.parametrize(
+    ("url", "root"),
+    [
+        ("https://cdn.example.com/static/", "/srv/static"),
+        ("//cdn.example.com/static/", "/srv/static"),
+        ("/", "/srv/static"),
+        ("", "/srv/static"),
+        ("/static/", ""),
+    ],
+)
+def test_what_nginx_cannot_serve_is_left_to_the_application(url: str, root: str) -> None:
+    made = plan(static_url=url, static_root=root, media_url=url, media_root=root)
+    assert "^~" not in text_of(made, "nginx-app.conf")
+
+
+@pytest.mark.parametrize(("url", "root"), [("/s/", "/srv/s"), ("/s", "/srv/s/"), ("/s/", "/srv/s/")])
+def test_prefix_and_folder_both_end_in_a_slash(url: str, root: str) -> None:
+    text = text_of(plan(static_url=url, static_root=root), "nginx-app.conf")
+    assert 'location ^~ "/s/" {  # STATIC_ROOT\n        alias "/srv/s/";' in text
+
+
+def test_static_files_are_not_collected_without_a_place_or_the_app() -> None:
+    assert step_of(plan(static_root=""), "collectstatic") is None
+    assert step_of(plan(staticfiles=False), "collectstatic") is None
+
+
+def test_a_folder_that_no_file_can_carry_is_refused() -> None:
+    assert problems({}, static_root="/srv/$static") == (
+        "cannot write /srv/$static/ into nginx.conf: nginx would read its $ as a variable",
+    )
+
+
+# ---- the superuser
+
+
+def test_no_superuser_is_made_unless_one_is_named() -> None:
+    assert superuser({}) is None
+    assert superuser({"SUPERUSER_EMAIL": "a@b.c"}) is None
+    assert superuser({**ADMIN, "ENTRYPOINT_SUPERUSER": "off"}) is None
+
+
+def test_a_superuser_gets_what_the_user_model_has() -> None:
+    environ = {**ADMIN, "SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FIRST_NAME": "Ada"}
+    assert superuser(environ) == {
+        "name": "admin",
+        "password": Secret("open sesame"),
+        "fields": {"email": "a@b.c", "first_name": Secret("Ada")},
+    }
+
+
+def test_an_address_is_left_out_where_the_user_model_has_none() -> None:
+    made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, User("m.User", "username", ["username"], []))
+    assert made == {"name": "admin", "password": Secret("open sesame"), "fields": {}}
+
+
+def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
+    environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_PASSWORD": "pw", "SUPERUSER_FULL_NAME": "Ada"}
+    made = superuser(environ, BY_EMAIL)
+    assert made is not None
+    assert made["name"] == "a@b.c"
+    assert made["fields"]["full_name"] == Secret("Ada")
+
+
+def test_an_address_is_the_name_beside_a_username_that_the_model_asks_for() -> None:
+    user = User("members.Member", "email", ["email", "password", "username"], ["username"])
+    made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, user)
+    assert made == {"name": "a@b.c", "password": Secret("open sesame"), "fields": {"username": "admin"}}
+
+
+def test_a_superuser_by_address_needs_a_password_too() -> None:
+    environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FULL_NAME": "Ada"}
+    assert problems(environ, user=BY_EMAIL) == ("cannot create the superuser: SUPERUSER_PASSWORD is not set",)
+
+
+def test_fields_that_are_unknown_or_missing_are_told_together() -> None:
+    environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_PASSWORD": "pw", "SUPERUSER_NICK": "x", "SUPERUSER_AGE": "3"}
+    assert problems(environ, user=BY_EMAIL) == (
+        "cannot use SUPERUSER_AGE: members.Member has no such field",
+        "cannot use SUPERUSER_NICK: members.Member has no such field",
+        "cannot create the superuser: SUPERUSER_FULL_NAME is not set",
+    )
+
+
+def test_a_superuser_is_refused_where_there_are_no_users() -> None:
+    assert problems(ADMIN, user=None) == ("cannot create the superuser: django.contrib.auth is not installed",)
+
+
+# ---- programs, ports and places
+
+
+def test_a_missing_program_is_a_step_of_the_plan_and_no_failure_of_it() -> None:
+    made = make_plan(Settings(), Facts(machine(programs={}), application()))
+    (find,) = [step for step in made.steps if isinstance(step, FindPrograms)]
+    assert find.programs == {"nginx": None, "uwsgi": None, "supervisord": None}
+
+
+def test_programs_and_port_are_looked_at_before_anything_is_written_or_migrated() -> None:
+    names = [step.name for step in plan(ADMIN).steps]
+    assert names[3:] == [
+        "programs",
+        "port",
+        "render",
+        "render",
+        "validate",
+        "validate",
+        "wait",
+        "migrate",
+        "superuser",
+        "collectstatic",
+    ]
+
+
+def test_an_application_that_is_nowhere_is_refused() -> None:
+    with pytest.raises(Unusable) as caught:
+        make_plan(Settings(), Facts(machine(django=False), None))
+    assert str(caught.value) == (
+        "cannot find the application: there is no manage.py in /srv/app, "
+        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
+    )
+
+
+def test_two_sites_of_one_user_write_to_different_places() -> None:
+    places = {str(plan({"PORT": port}).files[0].path.parent) for port in ("8001", "8002")}
+    assert places == {f"/tmp/entrypoint-{NOBODY.pw_uid}-{port}" for port in (8001, 8002)}
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(1, 2), (2, 2), (3, 3), (64, 64)])
+def test_there_are_as_many_workers_as_cpus_and_never_one_alone(cpus: int, workers: int) -> None:
+    made = make_plan(Settings(), Facts(machine(cpus=cpus), application()))
+    assert f"processes = {workers}\n" in text_of(made, "uwsgi.ini")
+
+
+def test_one_worker_is_run_where_that_is_asked_for() -> None:
+    assert "processes = 1\n" in text_of(plan({"WEB_CONCURRENCY": "1"}), "uwsgi.ini")
+
+
+@pytest.mark.parametrize(("allowed", "listen"), [(128, 128), (4096, 1024)])
+def test_the_queue_of_connections_is_as_long_as_the_kernel_allows(allowed: int, listen: int) -> None:
+    made = make_plan(Settings(), Facts(machine(backlog=allowed), application()))
+    assert f"listen = {listen}\n" in text_of(made, "uwsgi.ini")
+
+
+def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None:
+    account = {"uid": NOBODY.pw_uid, "gid": 4242, "groups": [4242], "name": "nobody", "group": None, "home": "/"}
+    made = make_plan(Settings(), Facts(machine(root=True, account=account), application()))
+    command = re.findall(r"command = (.*uwsgi.*)", text_of(made, "supervisord.conf"))[0]
+    assert command.startswith(f"setpriv --reuid={NOBODY.pw_uid} --regid=4242 --clear-groups -- /venv/bin/uwsgi")
+
+
+def test_the_programs_get_their_environment_through_the_exec() -> None:
+    environ = {"PATH": "/usr/bin", "SECRET_KEY": "s", "PYTHONUNBUFFERED": ""}
+    made = make_plan(Settings.read(environ), Facts(machine(root=True), application()))
+    assert made.exec.directory == PurePosixPath("/srv/app")
+    assert made.exec.environment == {
+        "PATH": "/venv/bin:/usr/bin",
+        "SECRET_KEY": "s",
+        "DJANGO_SETTINGS_MODULE": "site.settings",
+        "HOME": "/nonexistent",
+        "USER": "nobody",
+        "LOGNAME": "nobody",
+        "PYTHONUNBUFFERED": "",
+    }
+
+
+def test_an_ordinary_user_keeps_the_home_that_it_has() -> None:
+    made = plan({"HOME": "/home/me", "PATH": "/venv/bin:/usr/bin"})
+    assert (made.exec.environment["HOME"], made.exec.environment["PATH"]) == ("/home/me", "/venv/bin:/usr/bin")
+
+
+def test_the_promises_are_what_supervision_reads() -> None:
+    promises = json.loads(text_of(plan(), "promises.json"))
+    assert promises["programs"] == {
+        "uwsgi": {"essential": True, "ready": "notify"},
+        "nginx": {"essential": True, "ready": "running"},
+    }

@@ -1,0 +1,111 @@
+"""Words of configuration files; for supervisord the judge is its own parser, which reads each file back."""
+
+import random
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from supervisor.options import ServerOptions
+
+from entrypoint.boot import quote
+from entrypoint.errors import Unusable
+
+WORDS = [
+    ["/usr/sbin/nginx", "-c", "/run/nginx.conf"],
+    ["/with space/nginx"],
+    ["it's", '"quoted"', "back\\slash", "\\"],
+    ["100%", "%(ENV_PATH)s", "%%"],
+    ["$HOME", "`id`", "$(id)", "a&&b", "a|b", "<", ">"],
+    ["semi;colon", "hash#tag", ";", "#"],
+    ["", "-"],
+    ["{}", "[x]", "*", "?", "~", "!"],
+    ["ünïcode", "日本", "\u00a0"],
+    ["a=b", "a:b", "a,b"],
+    [" leading", "trailing "],
+    ["a ; b"],
+    ["a # b"],
+]
+
+
+def read_back(command: str, file: Path) -> list[str]:
+    """Return the words that supervisord would run."""
+    file.write_text(f"[supervisord]\n[program:it]\ncommand = {command}\nautorestart = true\n", encoding="utf-8")
+    options = ServerOptions()
+    options.realize(["-c", str(file)])
+    (group,) = options.process_group_configs
+    (program,) = group.process_configs
+    return shlex.split(program.command)
+
+
+def supervisord_word(text: str) -> str:
+    return quote.supervisord([text])
+
+
+def hostile_words(seed: int) -> list[str]:
+    """Return a command of words from the characters that some parser on the way reads in its own manner."""
+    dice = random.Random(seed)
+    return ["x", *("".join(dice.choices("ab \\'\";#%$()[]{}=:,ü", k=dice.randint(0, 6))) for _ in range(4))]
+
+
+@pytest.mark.parametrize("words", WORDS, ids=str)
+def test_supervisord_reads_a_command_as_it_was_or_it_is_refused(words: list[str], tmp_path: Path) -> None:
+    try:
+        command = quote.supervisord(words)
+    except Unusable:
+        assert any(mark in f" {word}" for word in words for mark in (" ;", " #"))
+    else:
+        assert read_back(command, tmp_path / "supervisord.conf") == words
+
+
+def test_supervisord_reads_hundreds_of_hostile_commands_as_they_were(tmp_path: Path) -> None:
+    passed = 0
+    for words in map(hostile_words, range(300)):
+        try:
+            command = quote.supervisord(words)
+        except Unusable:
+            assert any(" ;" in f" {word}" or " #" in f" {word}" for word in words), words
+        else:
+            assert read_back(command, tmp_path / "supervisord.conf") == words
+            passed += 1
+    assert passed > 100
+
+
+@pytest.mark.parametrize("write", [quote.nginx, quote.uwsgi, supervisord_word])
+@pytest.mark.parametrize("text", ["a\nb", "\r", "\t", "\0", "\x1b", "\x7f", "caf\udce9"], ids=ascii)
+def test_a_control_character_reaches_no_file(text: str, write: Callable[[str], str]) -> None:
+    with pytest.raises(Unusable) as caught:
+        write(text)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("/srv/static/", '"/srv/static/"'),
+        ("with space; {brace} # hash", '"with space; {brace} # hash"'),
+        ('say "hi"', '"say \\"hi\\""'),
+        ("back\\slash", '"back\\\\slash"'),
+        ("it's", '"it\'s"'),
+        ("", '""'),
+    ],
+)
+def test_nginx_gets_a_quoted_string(text: str, quoted: str) -> None:
+    assert quote.nginx(text) == quoted
+
+
+@pytest.mark.parametrize("text", ["$", "/srv/$host/", "a$$b"])
+def test_a_dollar_is_refused_for_nginx_would_expand_it(text: str) -> None:
+    with pytest.raises(Unusable, match="nginx would read its \\$ as a variable"):
+        quote.nginx(text)
+
+
+@pytest.mark.parametrize("text", ["100%", "$(HOME)", "@(/etc/passwd)", " leading", "trailing "])
+def test_what_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
+    with pytest.raises(Unusable, match="uWSGI has no way to quote it"):
+        quote.uwsgi(text)
+
+
+@pytest.mark.parametrize("text", ["/srv/my app", "a;b", "a # b", "'q'", '"q"', "$HOME", "a@b", "(x)", "ü"])
+def test_what_uwsgi_takes_literally_passes(text: str) -> None:
+    assert quote.uwsgi(text) == text

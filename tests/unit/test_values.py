@@ -1,0 +1,163 @@
+"""The types of settings: what each takes, what it refuses, and in which words."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from entrypoint.boot import values
+from entrypoint.boot.values import Listen
+from entrypoint.secret import Secret
+
+one_of = values.choice("auto", "off")
+
+TAKEN: list[tuple[Callable[[str], Any], str, Any]] = [
+    (values.text, "a text; with 'all' kinds of \\ $ % {} #, ünïcode and  spaces", None),
+    (values.listen, "1", Listen(1)),
+    (values.listen, "65535", Listen(65535)),
+    (values.listen, "8080", Listen(8080)),
+    (values.listen, "127.0.0.1:8080", Listen(8080, "127.0.0.1")),
+    (values.listen, "0.0.0.0:80", Listen(80, "0.0.0.0")),
+    (values.listen, "[::1]:8080", Listen(8080, "[::1]")),
+    (values.listen, "[0:0::1]:8080", Listen(8080, "[::1]")),
+    (values.count, "1", 1),
+    (values.count, "999999", 999999),
+    (values.duration, "30s", 30.0),
+    (values.duration, "500ms", 0.5),
+    (values.duration, "5m", 300.0),
+    (values.duration, "1h", 3600.0),
+    (values.duration, "1.5", 1.5),
+    (values.duration, "0", 0.0),
+    (values.size, "0", 0),
+    (values.size, "10m", 10 << 20),
+    (values.size, "512K", 512 << 10),
+    (values.size, "1g", 1 << 30),
+    (values.size, "100", 100),
+    (values.path, "/srv/app", PurePosixPath("/srv/app")),
+    (values.path, "/with space/and;more", PurePosixPath("/with space/and;more")),
+    (values.email, "someone@example.com", None),
+    (values.email, "someone@localhost", None),
+    (values.module, "config.settings", None),
+    (values.module, "_a1", None),
+    (values.application, "app:app", None),
+    (values.application, "package.module:factory()", None),
+    (values.application, "package.module:obj.attribute", None),
+    (values.account, "www-data", None),
+    (values.account, "machine$", None),
+    (values.account, "1000", None),
+    (values.account, "1000:2000", None),
+    (values.account, "4294967294", None),
+    (values.secret, "line one\nline two", Secret("line one\nline two")),
+    (one_of, "auto", None),
+    (values.names, "", ()),
+    (values.names, "A", ("A",)),
+    (values.names, "SECRET_KEY, API_TOKEN  B,,C", ("SECRET_KEY", "API_TOKEN", "B", "C")),
+]
+
+A_PORT = "a port is a number from 1 to 65535"
+A_COUNT = "it is not a whole number from 1 to 999999"
+A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
+A_SIZE = "a size is a whole number with k, m or g, such as 10m"
+REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
+    (values.text, "two\nlines", "it contains a control character"),
+    (values.text, "\x00", "it contains a control character"),
+    (values.text, "\x1b[31m", "it contains a control character"),
+    (values.text, "\x7f", "it contains a control character"),
+    (values.text, "caf\udce9", "it is not UTF-8 text"),
+    (values.listen, "", A_PORT),
+    (values.listen, "0", A_PORT),
+    (values.listen, "65536", A_PORT),
+    (values.listen, "99999", A_PORT),
+    (values.listen, "0000099999", A_PORT),
+    (values.listen, "9" * 100_000, A_PORT),
+    (values.listen, "-1", A_PORT),
+    (values.listen, "80 ", A_PORT),
+    (values.listen, "http", A_PORT),
+    (values.listen, "٨٠", A_PORT),
+    (values.listen, "1.2.3.4:", A_PORT),
+    (values.listen, "::1:80", "an IPv6 address before a port stands in brackets"),
+    (values.listen, "[127.0.0.1]:80", "an IPv6 address before a port stands in brackets"),
+    (values.listen, "localhost:80", "'localhost' does not appear to be an IPv4 or IPv6 address"),
+    (values.listen, ":80", "'' does not appear to be an IPv4 or IPv6 address"),
+    (values.count, "0", A_COUNT),
+    (values.count, "-3", A_COUNT),
+    (values.count, "2.5", A_COUNT),
+    (values.count, "two", A_COUNT),
+    (values.count, "1000000", A_COUNT),
+    (values.count, "٣", A_COUNT),
+    (values.count, "9" * 100_000, A_COUNT),
+    (values.duration, "", A_DURATION),
+    (values.duration, "-1s", A_DURATION),
+    (values.duration, "30 s", A_DURATION),
+    (values.duration, "30sec", A_DURATION),
+    (values.duration, "1e3", A_DURATION),
+    (values.duration, "nan", A_DURATION),
+    (values.duration, "inf", A_DURATION),
+    (values.duration, "٣s", A_DURATION),
+    (values.duration, "9" * 400, "it is longer than a year"),
+    (values.duration, "8785h", "it is longer than a year"),
+    (values.size, "", A_SIZE),
+    (values.size, "10mb", A_SIZE),
+    (values.size, "1.5m", A_SIZE),
+    (values.size, "-1", A_SIZE),
+    (values.size, "9" * 100_000, A_SIZE),
+    (values.path, "relative/path", "a path begins with /"),
+    (values.path, "~/app", "a path begins with /"),
+    (values.path, "/srv/\napp", "it contains a control character"),
+    (values.email, "someone", "it is not an e-mail address"),
+    (values.email, "a@b@c", "it is not an e-mail address"),
+    (values.email, "some one@example.com", "it is not an e-mail address"),
+    (values.email, "a@b\n", "it contains a control character"),
+    (values.module, "config/settings", "it is not the dotted name of a module"),
+    (values.module, "config.", "it is not the dotted name of a module"),
+    (values.module, "config.settings\n", "it is not the dotted name of a module"),
+    (values.module, "конфиг", "it is not the dotted name of a module"),
+    (values.application, "app", "it is not of the form package.module:callable"),
+    (values.application, "app/app.py:app", "it is not of the form package.module:callable"),
+    (values.application, "app:app(debug=1)", "it is not of the form package.module:callable"),
+    (values.account, "", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "www data", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "name:group", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "-1", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "4294967295", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "1000:4294967295", "it is neither a user's name nor uid nor uid:gid"),
+    (values.secret, "", "it is empty or contains a NUL"),
+    (values.secret, "before\0after", "it is empty or contains a NUL"),
+    (values.secret, "caf\udce9", "it is not UTF-8 text"),
+    (one_of, "AUTO", "it is none of auto, off"),
+    (one_of, "yes", "it is none of auto, off"),
+    (values.names, "A-B", "'A-B' is not a variable's name"),
+    (values.names, "A 1B", "'1B' is not a variable's name"),
+]
+
+
+def named(case: tuple[Callable[[str], Any], str, Any]) -> str:
+    return f"{case[0].__name__} {case[1][:20]!a}"
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=named)
+def test_a_type_takes(case: tuple[Callable[[str], Any], str, Any]) -> None:
+    parse, text, wanted = case
+    assert parse(text) == (text if wanted is None else wanted)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=named)
+def test_a_type_refuses(case: tuple[Callable[[str], Any], str, str]) -> None:
+    parse, text, why = case
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 -- the message is compared below
+        parse(text)
+    assert str(caught.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("listen", "shown", "host"),
+    [
+        (Listen(80), "80", "127.0.0.1"),
+        (Listen(80, "10.0.0.1"), "10.0.0.1:80", "10.0.0.1"),
+        (Listen(80, "[::1]"), "[::1]:80", "::1"),
+    ],
+    ids=str,
+)
+def test_where_to_listen_is_shown_as_it_is_set_and_reached_by_its_host(listen: Listen, shown: str, host: str) -> None:
+    assert (str(listen), listen.host) == (shown, host)
