@@ -380,7 +380,7 @@ def bench(options: argparse.Namespace) -> None:
     python = python_of(images[0])
     samples = measure_all(images, options.runs)
     print(draw(samples))
-    print(f"\nMedian (min to max) of {options.runs} runs. {where}; {python} in the images.")
+    print(f"\nMedian (min to max), runs: {options.runs}. {where}; {python} in the images.")
     if any(sample.memory is None for sample in samples):
         print("Memory is not shown: only root may read it on this machine.")
     if options.json:
