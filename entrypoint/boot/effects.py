@@ -8,20 +8,21 @@ import socket
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import singledispatchmethod
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
+
+from supervisor.options import ServerOptions
 
 from entrypoint.boot.agent import Agent
-from entrypoint.boot.facts import BROUGHT_BY, Account
+from entrypoint.boot.facts import BROUGHT_BY
 from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.steps import (
     Ask,
     CheckPort,
     Directory,
-    Exec,
     File,
     FindPrograms,
     MakeDirectories,
@@ -47,23 +48,13 @@ class Preview:
     def apply(self, step: Step) -> None:
         """Do nothing."""
 
-    def become(self, program: Exec) -> None:
-        """Do nothing."""
-
 
 class Reality:
     """Carries the steps out."""
 
-    def __init__(
-        self,
-        tell: Callable[[str], None],
-        stops: StopRequests,
-        agent: Agent | None,
-        leaving: Callable[[], None],
-    ) -> None:
-        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `leaving` ends it."""
+    def __init__(self, tell: Callable[[str], None], stops: StopRequests, agent: Agent | None) -> None:
+        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked."""
         self._tell = tell
-        self._leaving = leaving
         self._stops = stops
         self._agent = agent
 
@@ -130,8 +121,6 @@ class Reality:
 
     @apply.register
     def _(self, step: ValidateSupervisord) -> None:
-        from supervisor.options import ServerOptions  # noqa: PLC0415 -- 50 ms that a dry run need not pay
-
         options = ServerOptions()
         said = io.StringIO()
         options.stderr = options.stdout = said
@@ -149,12 +138,6 @@ class Reality:
         seconds = step.arguments.get("seconds")
         done = self._agent.ask(step.name, step.arguments, None if seconds is None else seconds + _ANSWER_GRACE)
         self._tell(f"    {done}")
-
-    def become(self, program: Exec) -> NoReturn:
-        """Become the program, with the signals held until it has handlers of its own."""
-        self._leaving()
-        self._stops.hand_over()
-        exec_program(program.argv, program.environment, program.directory)
 
 
 def _make(directory: Directory) -> None:
@@ -200,24 +183,3 @@ def _run(command: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         )
     except OSError as error:
         raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error
-
-
-def change_user(account: Account) -> None:
-    """Give up being root for good."""
-    os.setgroups(account.groups)
-    os.setgid(account.gid)
-    os.setuid(account.uid)
-
-
-def exec_program(argv: tuple[str, ...], environment: Mapping[str, str], directory: os.PathLike[str]) -> NoReturn:
-    """Become another program. Raises NotFound or NotRunnable (127, 126) where that cannot be."""
-    try:
-        os.chdir(directory)
-    except OSError as error:
-        raise NotAllowed(f"cannot enter {directory}: {error.strerror}") from error
-    try:
-        os.execvpe(argv[0], argv, environment)  # noqa: S606 -- becoming that program is the purpose
-    except FileNotFoundError as error:
-        raise NotFound(f"cannot run {argv[0]}: there is no such command") from error
-    except OSError as error:
-        raise NotRunnable(f"cannot run {argv[0]}: {error.strerror}") from error

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import Exec, Step
+from entrypoint.boot.steps import Step
 
 
 class Performer(Protocol):
@@ -16,22 +16,20 @@ class Performer(Protocol):
     def apply(self, step: Step) -> None:
         """Carry the step out."""
 
-    def become(self, program: Exec) -> None:
-        """Carry the last one out, from which there is no return."""
-
 
 def execute(plan: Plan, performer: Performer) -> None:
-    """Carry out the whole plan."""
+    """Carry out all steps of the plan, and announce its exec, which is the caller's."""
     total = len(plan.steps) + 1
-    for number, step in enumerate(plan.steps, 1):
-        performer.announce(f"{number}/{total} {step}")
-        performer.apply(step)
+    _each(plan.steps, total, performer)
     performer.announce(f"{total}/{total} {plan.exec}")
-    performer.become(plan.exec)
 
 
-def prepare(steps: Sequence[Step], performer: Performer) -> None:
-    """Carry out the steps alone."""
+def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
+    """Carry out these steps alone."""
+    _each(steps, len(steps), performer)
+
+
+def _each(steps: Sequence[Step], total: int, performer: Performer) -> None:
     for number, step in enumerate(steps, 1):
-        performer.announce(f"{number}/{len(steps)} {step}")
+        performer.announce(f"{number}/{total} {step}")
         performer.apply(step)

@@ -106,7 +106,8 @@ class Plugin:
     def _count(self, program: Program, expected: bool) -> None:  # noqa: FBT001 - a callback's signature
         if program.state is State.STARTING:
             self._restarts[program].started(time.monotonic())
-        if program.state is State.EXITED and not expected:
+        # An essential program should not end at all; of any other a good end may be its way of working.
+        if program.state is State.EXITED and not (expected and not self._promises.of(program.name).essential):
             self._restarts[program].crashed(time.monotonic())
 
     def _tell_readiness(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
@@ -148,8 +149,7 @@ class Plugin:
         else:
             self._loss = Loss(*(program.command_fault() or (FAILURE, "could not be started")))
         self._supervisord.critical(
-            f"{program.name} is lost for good ({self._loss.reason}): "
-            f"stopping all, exit code {self._loss.code}"
+            f"{program.name} is lost for good ({self._loss.reason}): stopping all, exit code {self._loss.code}"
         )
         self._supervisord.stop()
 

@@ -3,9 +3,7 @@
 import os
 import signal
 
-HELD = frozenset(
-    {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2}
-)
+HELD = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 """Boot blocks these before it becomes supervisord: PID 1 without a handler loses a signal (man 7
 pid_namespaces), but one that is blocked stays pending, also across exec (man 2 sigprocmask)."""
 

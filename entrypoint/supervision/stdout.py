@@ -20,6 +20,9 @@ ATOMIC = select.PIPE_BUF
 than that does not block although the description is in blocking mode. That mode is left as it is, for it is
 shared with whoever else has the same terminal or pipe."""
 
+TERMINAL = 1
+"""Bytes that a terminal takes when poll(2) says POLLOUT. Whoever writes more waits for room for all of it."""
+
 
 class Stdout:
     """Whole lines to one descriptor, in order, without ever waiting for its reader.
@@ -42,9 +45,7 @@ class Stdout:
             return
         self._poll.register(fd, select.POLLOUT)
         if os.isatty(fd):
-            self._piece = (
-                1  # all that POLLOUT promises of a terminal, whose writer waits for room for the rest
-            )
+            self._piece = TERMINAL
         self._room = select.epoll()
         try:
             self._room.register(fd, select.EPOLLOUT)
@@ -96,9 +97,8 @@ class Stdout:
                 written = os.write(self._fd, self._next())
             except BlockingIOError:  # another process has made our shared description non-blocking
                 return
-            except (
-                OSError
-            ):  # no reader (EPIPE), a hung up terminal (EIO), a full disk (ENOSPC): it may come back
+            except OSError:
+                # No reader (EPIPE), a terminal that hung up (EIO), a full disk (ENOSPC): it may come back.
                 self._dropped += self._backlog.count(b"\n")
                 self._backlog.clear()
                 return

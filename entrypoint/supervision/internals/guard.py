@@ -23,9 +23,7 @@ class Guard:
             try:
                 return function(*args, **kwargs)
             except Exception:  # noqa: BLE001 - whatever it is: supervision goes on, and the log tells
-                self._critical(
-                    f"supervision goes on after an error of its own: {traceback.format_exc().rstrip()}"
-                )
+                self._critical(f"supervision goes on after an error of its own: {traceback.format_exc().rstrip()}")
                 return otherwise
 
         return guarded

@@ -151,10 +151,13 @@ class Program:
         for each in self._outputs():
             each.dead = True
 
-    def flush(self) -> None:
-        """Hand what is left of its output to the sink: supervisord has read its last words."""
-        for each in self._outputs():
-            each.end()
+    def settle(self) -> None:
+        """Take note of a new state: forget its last end, or know that supervisord has read its last words."""
+        if self.state is State.STARTING:
+            self.wait_status = None
+        elif self.state in {State.STOPPED, State.BACKOFF, State.EXITED}:
+            for each in self._outputs():
+                each.end()
 
     def _outputs(self) -> list["_Output"]:
         return [each for each in self._process.dispatchers.values() if isinstance(each, _Output)]

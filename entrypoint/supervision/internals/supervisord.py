@@ -15,7 +15,7 @@ from supervisor.states import EventListenerStates, ProcessStates, SupervisorStat
 
 from entrypoint.supervision.internals.contract import verify
 from entrypoint.supervision.internals.guard import Guard
-from entrypoint.supervision.internals.program import NEVER, LogHandler, Program, State
+from entrypoint.supervision.internals.program import NEVER, LogHandler, Program
 
 LISTENER_DELAY = 0.01
 """Seconds until an event is offered to an event listener: supervisord offers it in its next round."""
@@ -33,6 +33,7 @@ class Supervisord:
         self._options = supervisord.options
         self._guard = Guard(self.critical)
         self._programs: dict[tuple[str, str], Program] = {}
+        self._subscribe(events.ProcessStateEvent, lambda event: self._program(event.process).settle())
 
     # Facts
 
@@ -110,23 +111,12 @@ class Supervisord:
 
         for group in self._supervisord.process_groups.values():
             add(group)
-        self._subscribe(
-            events.ProcessGroupAddedEvent, lambda event: add(self._supervisord.process_groups[event.group])
-        )
+        self._subscribe(events.ProcessGroupAddedEvent, lambda event: add(self._supervisord.process_groups[event.group]))
         self._subscribe(events.ProcessGroupRemovedEvent, remove)
 
     def on_change(self, callback: Callable[[Program, bool], None]) -> None:
         """Call `callback` with each program whose state has changed, and whether its end was expected."""
-
-        def changed(event: Any) -> None:
-            program = self._program(event.process)
-            if program.state in {State.STOPPED, State.BACKOFF, State.EXITED}:
-                program.flush()
-            if program.state is State.STARTING:
-                program.wait_status = None
-            callback(program, event.expected)
-
-        self._subscribe(events.ProcessStateEvent, changed)
+        self._subscribe(events.ProcessStateEvent, lambda event: callback(self._program(event.process), event.expected))
 
     def on_running(self, callback: Callable[[], None]) -> None:
         """Call `callback` when supervisord's signal handlers stand and its loop is about to begin."""
@@ -184,9 +174,7 @@ class Supervisord:
 
     def watch(self, fd: int, read: Callable[[], None], *, while_: Callable[[], bool] = lambda: True) -> None:
         """Call `read` when `fd` is readable, as long as `while_` says so."""
-        asyncore.socket_map[fd] = _Channel(
-            self._guard(while_, otherwise=False), self._guard(read, otherwise=None)
-        )
+        asyncore.socket_map[fd] = _Channel(self._guard(while_, otherwise=False), self._guard(read, otherwise=None))
 
     def unwatch(self, fd: int) -> None:
         """Watch `fd` no more."""

@@ -36,8 +36,8 @@ logfile=/dev/null
 logfile_maxbytes=0
 pidfile={home}/supervisord.pid
 childlogdir={home}
-user={user}
-minfds=256
+{user}
+minfds=1024
 {supervisord}
 
 [unix_http_server]
@@ -61,9 +61,7 @@ stdout_logfile=NONE
 """
 
 
-def until(
-    fact: Callable[[], T], what: str, patience: float = PATIENCE, instead: Callable[[], str] = str
-) -> T:
+def until(fact: Callable[[], T], what: str, patience: float = PATIENCE, instead: Callable[[], str] = str) -> T:
     """Return what `fact` returns once it is true; if that is too late, say `what`, and what is `instead`."""
     end = time.monotonic() + patience
     while not (value := fact()):
@@ -114,9 +112,7 @@ class Container:
         path.write_text(text, "utf-8")
         return f"{sys.executable} -S -u {path}"
 
-    def program(
-        self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running"
-    ) -> None:
+    def program(self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running") -> None:
         """Add a program; without options it is running at once and has one start, not three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)
@@ -125,7 +121,8 @@ class Container:
     def configure(self) -> Path:
         promises = {"ready_file": str(self.ready_file), "programs": self._promises}
         (self.home / "promises.json").write_text(json.dumps(promises), "utf-8")
-        config = CONFIG.format(home=self.home, user=os.getuid(), supervisord=self.supervisord_options)
+        user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
+        config = CONFIG.format(home=self.home, user=user, supervisord=self.supervisord_options)
         path = self.home / "supervisord.conf"
         path.write_text(config + "".join(self._programs.values()) + self.sections, "utf-8")
         return path

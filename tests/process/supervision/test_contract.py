@@ -57,9 +57,7 @@ def test_what_a_release_lacks_is_named(options: ServerOptions, name: str) -> Non
         ),
     ],
 )
-def test_supervisord_does_not_start_without_its_promises(
-    container: Container, promises: object, error: str
-) -> None:
+def test_supervisord_does_not_start_without_its_promises(container: Container, promises: object, error: str) -> None:
     config = container.configure()
     file = container.home / "promises.json"
     file.unlink()

@@ -26,10 +26,7 @@ def test_the_container_ends_with_the_code_of_its_essential_program(
     container.program("site", command, "autorestart=false", essential=True)
     container.start()
     assert container.code() == code
-    assert (
-        f"[supervisord] CRIT site is lost for good ({reason}): stopping all, exit code {code}"
-        in container.lines()
-    )
+    assert f"[supervisord] CRIT site is lost for good ({reason}): stopping all, exit code {code}" in container.lines()
     assert not container.pids()
 
 

@@ -26,9 +26,7 @@ time.sleep(1000)
 def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    container.program(
-        "site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True
-    )
+    container.program("site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True)
     container.start().said("[site] serves")
     master = container.spawned("site")
     workers = {pid for pid in container.pids() if os.getpgid(pid) == master} - {master}
@@ -38,6 +36,25 @@ def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -
     assert not any(alive(worker) for worker in workers)
     assert container.stop() == 0
     assert not container.pids()
+
+
+def test_more_than_a_hundred_that_end_together_are_all_taken(container: Container) -> None:
+    # supervisord stops after a hundred, and one signal may tell of all of them.
+    many = 130
+    container.sections = (
+        f"[program:many]\ncommand={SLEEP}\nprocess_name=%(program_name)s_%(process_num)d\nnumprocs={many}\n"
+        "startsecs=0\nautorestart=false\nredirect_stderr=true\nstdout_logfile=NONE\n"
+    )
+    container.start()
+    until(lambda: container.text().count("spawned: 'many_") == many, "all starts")
+    children = container.pids() - {container.pid}
+    container.signal(signal.SIGSTOP)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: not any(alive(pid) for pid in children), "the end of all")
+    container.signal(signal.SIGCONT)
+    until(lambda: container.text().count("exited: many_") == many, "all ends", 10)
+    assert container.stop() == 0
 
 
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")

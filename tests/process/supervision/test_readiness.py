@@ -39,9 +39,7 @@ def test_the_container_is_ready_when_all_essential_programs_are(container: Conta
 
 def test_it_is_not_ready_while_one_is_restarted(container: Container) -> None:
     script = NOTIFY + "import time\nif not os.path.exists('again'): tell()\ntime.sleep(1000)"
-    container.program(
-        "site", container.script("site", script), "autorestart=true", ready="notify", essential=True
-    )
+    container.program("site", container.script("site", script), "autorestart=true", ready="notify", essential=True)
     container.start().said("ready after")
     (container.home / "again").touch()
     os.kill(container.spawned("site"), signal.SIGKILL)
@@ -125,9 +123,9 @@ def test_a_file_that_cannot_be_written_is_one_entry_of_the_log(container: Contai
     container.program("site", SLEEP, "autorestart=true", essential=True)
     container.start().said("FileNotFoundError")
     crit = [line for line in container.lines("supervisord") if line.startswith("CRIT")]
-    assert crit == [
-        "CRIT supervision goes on after an error of its own: Traceback (most recent call last):"
-    ] * len(crit)
+    assert crit == ["CRIT supervision goes on after an error of its own: Traceback (most recent call last):"] * len(
+        crit
+    )
     os.kill(container.spawned("site"), signal.SIGKILL)
     container.spawned("site", 2)
     (container.home / "nowhere").mkdir()

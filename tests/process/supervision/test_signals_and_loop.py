@@ -44,10 +44,19 @@ def test_a_program_starts_with_no_signal_blocked_or_ignored(container: Container
     assert container.stop() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_that_asks_for_no_stop_stops_nothing(container: Container, number: int) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start()
+    container.signal(number)  # pending until supervisord's handlers stand
+    pid = container.spawned("site")
+    container.signal(number)
+    assert container.ask("getProcessInfo", "site")["pid"] == pid
+    assert container.stop() == 0
+
+
 def test_the_first_start_does_not_wait_for_a_tick(container: Container) -> None:
-    container.program(
-        "site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)")
-    )
+    container.program("site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)"))
     began = time.monotonic()
     container.start()
     stamp = float(until(lambda: container.lines("site"), "the start")[0])
@@ -60,9 +69,7 @@ def test_a_killed_program_is_restarted_at_once_and_its_neighbour_lives_on(contai
     container.program("neighbour", SLEEP)
     container.start()
     first, neighbour = container.spawned("site"), container.spawned("neighbour")
-    container.said(
-        "success: site entered RUNNING state"
-    )  # it has lived for the second that a restart may wait
+    container.said("success: site entered RUNNING state")  # it has lived for the second that a restart may wait
     killed = time.monotonic()
     os.kill(first, signal.SIGKILL)
     second = container.spawned("site", 2)
