@@ -1,0 +1,427 @@
+"""Boot and stop the example image beside images written by hand, in turns, and print one table.
+
+It needs the docker command and a Docker Engine on this machine; README.md says what is measured.
+"""
+
+import argparse
+import io
+import itertools
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
+PROJECT = ROOT / "examples" / "django"
+
+PYTHON_IMAGE = "python:3.13-slim-bookworm"
+ENVIRONMENT = {
+    "SECRET_KEY": "of-the-benchmark-alone",
+    "WEB_CONCURRENCY": "2",
+    "DJANGO_SUPERUSER_USERNAME": "bench",
+    "DJANGO_SUPERUSER_EMAIL": "bench@example.com",
+    "DJANGO_SUPERUSER_PASSWORD": "bench-password",
+}
+DATA = "/srv/project/data"
+REQUEST = b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
+
+# Seconds.
+INTERVAL = 0.002  # between two requests while there is no 200 yet
+PATIENCE = 60.0  # for the first 200
+LOOK = 5.0  # how often we look whether a container that does not answer still runs: each look costs it CPU time
+REST = 2.0  # after the first 200: then memory is read and the stop begins
+
+
+class Failed(Exception):
+    """The benchmark cannot go on: `cannot <verb> <what>: <why>`."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """One of the images that are compared."""
+
+    name: str
+    peer: str | None  # its folder in peers/; None is the example image of this repository
+    prepare: str | None = None  # the shell command that prepares its database, where its boot does not do it
+
+    @property
+    def tag(self) -> str:
+        """Return the name that it is built under."""
+        return f"entrypoint-bench-{self.name}"
+
+
+IMAGES = (
+    Image("ours", None),
+    Image("usual", "usual"),
+    Image("bare", "bare-uwsgi", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data"),
+)
+
+
+def docker(*arguments: str, purpose: str) -> str:
+    """Return what a docker command printed; `purpose` completes the sentence `cannot …`."""
+    # In a session of its own, so that Ctrl-C reaches us alone: an interrupted `docker run` would leave a container.
+    process = subprocess.Popen(
+        ["docker", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, complaint = process.communicate()
+    except BaseException:
+        process.wait()
+        raise
+    if process.returncode:
+        raise Failed(f"cannot {purpose}: {last_line(complaint)}")
+    return output.strip()
+
+
+def last_line(text: str) -> str:
+    """Return the last line that says anything."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "docker does not say why")
+
+
+def engine() -> str:
+    """Return the version of the Docker Engine."""
+    try:
+        return docker("version", "--format", "{{.Server.Version}}", purpose="reach a Docker Engine")
+    except FileNotFoundError:
+        raise Failed("cannot reach a Docker Engine: the command docker is not there") from None
+
+
+def context(peer: str) -> bytes:
+    """Return a peer's build context as a tar file: its folder, and the example project as project/."""
+
+    def clean(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        made_at_run_time = {"__pycache__", "static_root", "db.sqlite3", "media"} & set(Path(member.name).parts)
+        return None if made_at_run_time else member
+
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        tar.add(BENCH / "peers" / peer, arcname=".", filter=clean)
+        tar.add(PROJECT, arcname="project", filter=clean)
+    return buffer.getvalue()
+
+
+def build(image: Image, python_image: str) -> None:
+    """Build an image; its RUN steps reach the packages over the network as this machine does."""
+    print(f"building {image.tag}", file=sys.stderr)
+    options = ["--network=host", "--quiet", "--build-arg", f"PYTHON_IMAGE={python_image}", "--tag", image.tag]
+    source = ["-"] if image.peer else ["--file", str(ROOT / "Dockerfile.example"), str(ROOT)]
+    done = subprocess.run(
+        ["docker", "build", *options, *source],
+        input=context(image.peer) if image.peer else b"",
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.stderr.buffer.write(done.stdout + done.stderr)
+        raise Failed(f"cannot build {image.tag}: its output is above")
+
+
+numbers = itertools.count(1)
+
+
+def new_name(what: str) -> str:
+    """Return a name that no other container, volume or benchmark has."""
+    return f"entrypoint-bench-{os.getpid()}-{what}-{next(numbers)}"
+
+
+@contextmanager
+def volume() -> Iterator[str]:
+    """Make a volume, remove it at the end."""
+    name = new_name("data")
+    try:
+        docker("volume", "create", name, purpose="create a volume")
+        yield name
+    finally:
+        docker("volume", "rm", "--force", name, purpose=f"remove the volume {name}")
+
+
+def options(data: str) -> list[str]:
+    """Return what every `docker run` here has: the volume and the environment."""
+    return [f"--volume={data}:{DATA}", *(f"--env={name}={value}" for name, value in ENVIRONMENT.items())]
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A container that has answered."""
+
+    name: str
+    seconds: float  # from before `docker run` to the first 200
+
+
+@contextmanager
+def booted(image: Image, data: str) -> Iterator[Booted]:
+    """Run a container until its first 200, remove it at the end."""
+    name, port = new_name(image.name), free_port()
+    arguments = ["--detach", f"--name={name}", f"--publish=127.0.0.1:{port}:80", *options(data)]
+    try:
+        began = time.perf_counter()
+        docker("run", *arguments, image.tag, purpose=f"run {image.tag}")
+        # Not one request before `docker run` is back, though the clock runs from before it: Docker's proxy takes
+        # connections before the container's interface is up, and the first unanswered ARP request blocks the address
+        # for the kernel's retry time, one second (arp(7), retrans_time), which every image would seem to take longer.
+        yield Booted(name, first_200(name, port, began))
+    finally:
+        docker("rm", "--force", "--volumes", name, purpose=f"remove the container {name}")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def first_200(name: str, port: int, began: float) -> float:
+    """Ask again and again until the answer is 200; return the seconds since `began`."""
+    look = began + LOOK
+    while not answers_200(port):
+        now = time.perf_counter()
+        if now > began + PATIENCE:
+            raise Failed(f"cannot measure {name}: no 200 within {PATIENCE:g} s\n{last_words(name)}")
+        if now > look:
+            look = now + LOOK
+            if inspect(name, "{{.State.Running}}") != "true":
+                raise Failed(f"cannot measure {name}: it ended before it answered\n{last_words(name)}")
+        time.sleep(INTERVAL)
+    return time.perf_counter() - began
+
+
+def answers_200(port: int) -> bool:
+    """Send one request; return whether the status of its answer is 200. Refused, reset and empty are a no."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
+        connection.sendall(REQUEST)
+        return connection.recv(64).split()[1:2] == [b"200"]
+    return False
+
+
+def inspect(name: str, template: str) -> str:
+    """Return a fact about a container."""
+    return docker("inspect", "--format", template, name, purpose=f"inspect {name}")
+
+
+def last_words(name: str) -> str:
+    """Return the end of a container's log."""
+    done = subprocess.run(["docker", "logs", "--tail=20", name], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def memory(name: str) -> int | None:
+    """Return the PSS of all processes of a container in bytes, None where the kernel does not show it to us."""
+    pids = docker("top", name, "-eo", "pid", purpose=f"list the processes of {name}").split()[1:]
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path("/proc", pid, "smaps_rollup").read_text(encoding="ascii")
+        except (PermissionError, FileNotFoundError):
+            return None
+        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+    return total
+
+
+def stop(name: str) -> float:
+    """Return the seconds that `docker stop` takes, with Docker's own 10 s until it kills."""
+    began = time.perf_counter()
+    docker("stop", name, purpose=f"stop {name}")
+    return time.perf_counter() - began
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image in one run. Times in seconds, memory in bytes; None is what could not or need not be measured."""
+
+    image: str
+    run: int
+    fresh: float | None
+    warm: float
+    stop: float
+    exit_code: int
+    memory: int | None
+
+
+def fresh_boot(image: Image, data: str) -> float | None:
+    """Return the seconds of a boot on an empty database, None for an image that must be given a prepared one."""
+    if image.prepare:
+        arguments = ["--rm", *options(data), "--entrypoint=sh", image.tag, "-c", image.prepare]
+        docker("run", *arguments, purpose=f"prepare the database of {image.name}")
+        return None
+    with booted(image, data) as container:
+        stop(container.name)
+        return container.seconds
+
+
+def measure(image: Image, run: int) -> Sample:
+    """Boot an image on a new volume, and again on the same; look at the second at rest, and stop it."""
+    with volume() as data:
+        fresh = fresh_boot(image, data)
+        with booted(image, data) as container:
+            time.sleep(REST)
+            pss = memory(container.name)
+            seconds = stop(container.name)
+            code = int(inspect(container.name, "{{.State.ExitCode}}"))
+            return Sample(image.name, run, fresh, container.seconds, seconds, code, pss)
+
+
+def measure_all(images: Sequence[Image], runs: int) -> list[Sample]:
+    """Measure the images in turns; run 0 warms the page cache and does not count."""
+    samples = []
+    for run in range(runs + 1):
+        for image in images:
+            print(f"run {run} of {runs}: {image.name}   ", end="\r", file=sys.stderr, flush=True)
+            samples.append(measure(image, run))
+    print(" " * 40, end="\r", file=sys.stderr, flush=True)
+    return [sample for sample in samples if sample.run > 0]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A measure: its heading, how it is read from a sample, and how its numbers are printed."""
+
+    heading: str
+    value: Callable[[Sample], float | None]
+    unit: str = " s"
+    digits: int = 2
+    scale: float = 1.0
+
+
+COLUMNS = (
+    Column("first 200, fresh database", lambda sample: sample.fresh),
+    Column("first 200, warm database", lambda sample: sample.warm),
+    Column("stop", lambda sample: sample.stop),
+    Column("memory (PSS)", lambda sample: sample.memory, unit=" MB", digits=0, scale=1e-6),
+)
+NOTHING = "-"
+
+
+def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
+    """Return `median unit (min to max)`."""
+    if not values:
+        return NOTHING
+    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
+    return f"{middle}{unit} ({low} to {high})"
+
+
+def measured(samples: Sequence[Sample], image: str, column: Column) -> dict[int, float]:
+    """Return what an image had in this column, by run."""
+    values = ((sample.run, column.value(sample)) for sample in samples if sample.image == image)
+    return {run: value * column.scale for run, value in values if value is not None}
+
+
+def ratios(samples: Sequence[Sample], image: str, peer: str, column: Column) -> list[float]:
+    """Return image / peer for each run in which both were measured: a machine that slows down slows both."""
+    ours, theirs = measured(samples, image, column), measured(samples, peer, column)
+    return [ours[run] / theirs[run] for run in ours if theirs.get(run)]
+
+
+def exit_codes(samples: Sequence[Sample], image: str) -> str:
+    """Return each exit code that was seen, usually one."""
+    return ", ".join(str(code) for code in sorted({sample.exit_code for sample in samples if sample.image == image}))
+
+
+def rows(samples: Sequence[Sample]) -> list[list[str]]:
+    """Return the heading, a row an image, and a row for each peer of the first image."""
+    images = list(dict.fromkeys(sample.image for sample in samples))
+    table = [["", *(column.heading for column in COLUMNS), "exit code"]]
+    for image in images:
+        cells = (spread([*measured(samples, image, column).values()], column.digits, column.unit) for column in COLUMNS)
+        table.append([image, *cells, exit_codes(samples, image)])
+    for peer in images[1:]:
+        cells = (spread(ratios(samples, images[0], peer, column)) for column in COLUMNS)
+        table.append([f"{images[0]} / {peer}", *cells, ""])
+    return table
+
+
+def draw(samples: Sequence[Sample]) -> str:
+    """Return the table as Markdown with aligned columns."""
+    table = rows(samples)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
+    return "\n".join(lines)
+
+
+def machine(engine_version: str) -> str:
+    """Return the line that names this machine."""
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+        return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Docker {engine_version}"
+    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, Docker {engine_version}"
+
+
+def python_of(image: Image) -> str:
+    """Return the version of the Python in an image."""
+    arguments = ["--rm", "--entrypoint=python3", image.tag, "--version"]
+    return docker("run", *arguments, purpose=f"ask {image.name} for its Python")
+
+
+def bench(options: argparse.Namespace) -> None:
+    """Build, measure, print."""
+    images = [image for image in IMAGES if image.name in options.images]
+    where = machine(engine())
+    for image in images:
+        build(image, options.python_image)
+    python = python_of(images[0])
+    samples = measure_all(images, options.runs)
+    print(draw(samples))
+    print(f"\nMedian (min to max), runs: {options.runs}. {where}; {python} in the images.")
+    if any(sample.memory is None for sample in samples):
+        print("Memory is not shown: only root may read it on this machine.")
+    if options.json:
+        facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
+        try:
+            options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Failed(f"cannot write {options.json}: {error.strerror}") from None
+
+
+def positive(text: str) -> int:
+    """Return a number of runs."""
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    names = [image.name for image in IMAGES]
+    parser = argparse.ArgumentParser(description="Boot and stop of the example image beside images written by hand.")
+    parser.add_argument("-n", "--runs", type=positive, default=7, help="how often (default: %(default)s)")
+    parser.add_argument("--python-image", default=PYTHON_IMAGE, help="what all are built from (default: %(default)s)")
+    parser.add_argument("--images", nargs="+", choices=names, default=names, help="only these (default: all)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE, too")
+    return parser
+
+
+def main() -> int:
+    """Run the benchmark; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        bench(arguments().parse_args())
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
