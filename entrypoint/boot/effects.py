@@ -32,6 +32,7 @@ from entrypoint.boot.steps import (
     ValidateSupervisord,
     WriteFiles,
 )
+from entrypoint.boot.values import Listen
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
@@ -80,16 +81,8 @@ class Reality:
 
     @apply.register
     def _(self, step: CheckPort) -> None:
-        family = socket.AF_INET6 if (step.listen.address or "").startswith("[") else socket.AF_INET
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(((step.listen.address or "").strip("[]"), step.listen.port))
-                probe.listen()
-            except OSError as error:
-                hint = "; as an ordinary user choose a PORT above 1023" if error.errno == errno.EACCES else ""
-                why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
-                raise NotAllowed(f"cannot listen on {step.listen}: {why}{hint}") from error
+        for listen in step.addresses:
+            _try_to_listen(listen)
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:
@@ -138,6 +131,21 @@ class Reality:
         seconds = step.arguments.get("seconds")
         done = self._agent.ask(step.name, step.arguments, None if seconds is None else seconds + _ANSWER_GRACE)
         self._tell(f"    {done}")
+
+
+def _try_to_listen(listen: Listen) -> None:
+    ipv6 = listen.host.count(":") > 0
+    try:
+        with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ipv6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((listen.host, listen.port))
+            probe.listen()
+    except OSError as error:
+        hint = "; as an ordinary user choose a PORT above 1023" if error.errno == errno.EACCES else ""
+        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        raise NotAllowed(f"cannot listen on {listen}: {why}{hint}") from error
 
 
 def _make(directory: Directory) -> None:

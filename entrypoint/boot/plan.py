@@ -1,6 +1,7 @@
 """Settings and Facts to a Plan: a pure function, and every decision is here."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from entrypoint.errors import Unusable
 
 _MOST_DESCRIPTORS: Final = 65536
 _LONGEST_BACKLOG: Final = 1024
+_LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 _LEAST_WORKERS: Final = 2  # with one, a single slow request stops the site
 
 
@@ -92,7 +94,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         steps=(
             *_readings(decisions),
             FindPrograms(_program_paths(decisions.machine)),
-            CheckPort(decisions.listen),
+            CheckPort(_addresses(decisions)),
             MakeDirectories(_directories(decisions)),
             WriteFiles(files),
             *_validations(supervised, files),
@@ -125,7 +127,7 @@ def _decide(settings: Settings, facts: Facts) -> _Decisions:
             f"cannot use ENTRYPOINT_STOP_TIMEOUT={settings.stop_timeout:g}s: "
             "nginx and the application server need a second each"
         )
-    return _Decisions(
+    decisions = _Decisions(
         settings=settings,
         machine=facts.machine,
         application=facts.application,
@@ -135,11 +137,13 @@ def _decide(settings: Settings, facts: Facts) -> _Decisions:
         nginx_stop=nginx_stop,
         server_stop=server_stop,
     )
+    if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
+        raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
+    return decisions
 
 
 def _readings(d: _Decisions) -> Iterator[Step]:
-    given = ", ".join(sorted(d.settings.origins)) or "none"
-    yield Read("settings", f"read the settings: {given}")
+    yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
     yield Read(
@@ -219,10 +223,11 @@ def _promises(d: _Decisions, supervised: tuple[Program, ...]) -> str:
     return json.dumps({"ready_file": str(d.ready_file), "programs": kept}, indent=2) + "\n"
 
 
-def _addresses(d: _Decisions) -> tuple[str, ...]:
+def _addresses(d: _Decisions) -> tuple[Listen, ...]:
     if d.listen.address:
-        return (str(d.listen),)
-    return (f"0.0.0.0:{d.listen.port}", *([f"[::]:{d.listen.port}"] if d.machine.ipv6 else []))
+        return (d.listen,)
+    families = ("0.0.0.0", "[::]") if d.machine.ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
+    return tuple(Listen(d.listen.port, address) for address in families)
 
 
 def _served(application: Application) -> Iterator[tuple[str, str, str]]:

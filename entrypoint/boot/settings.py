@@ -12,8 +12,9 @@ from typing import Any, Final, Self
 from entrypoint.boot import values
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
-from entrypoint.secret import Secret
+from entrypoint.secret import MASK, Secret
 
+ENVIRONMENT: Final = "environment"
 RUN_SECRETS: Final = "/run/secrets/"
 # What Kubernetes puts into each container beside a service that is named "entrypoint" (its page "Service", discovery).
 _KUBERNETES: Final = re.compile(r"ENTRYPOINT_(SERVICE_.+|PORT(_.+)?)")
@@ -178,6 +179,15 @@ class Settings:
             environment=reader.environment,
         )
 
+    def given(self) -> tuple[str, ...]:
+        """Return what was set, as `NAME=value` fit to be printed: secrets masked, with the file a value came from."""
+        plain = {name for d in declarations() if d.parse is not values.secret for name in (d.name, *d.aliases)}
+        return tuple(
+            f"{name}={shown(self.environment[name]) if name in plain else MASK}"
+            + (f" ({origin})" if origin != ENVIRONMENT else "")
+            for name, origin in sorted(self.origins.items())
+        )
+
     def listen_on(self, *, root: bool) -> Listen:
         """Return where the site is served."""
         return self.listen or Listen(80 if root else 8080)
@@ -234,7 +244,7 @@ class _Reader:
         if path:
             value = self._text_in_file(name, path)
         elif value:
-            self.origins[name] = "environment"
+            self.origins[name] = ENVIRONMENT
         return value
 
     def _text_in_file(self, name: str, path: str) -> str:

@@ -35,11 +35,11 @@ class FindPrograms:
 class CheckPort:
     """The port must be free and allowed, before the database is touched."""
 
-    listen: Listen
+    addresses: tuple[Listen, ...]
     name: str = "port"
 
     def __str__(self) -> str:
-        return f"check that {self.listen} can be listened on"
+        return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from entrypoint.secret import Secret
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-_SIZE: Final = re.compile(r"(\d+)([kmg])?", re.IGNORECASE | re.ASCII)
+_SIZE: Final = re.compile(r"(\d{1,30})([kmg])?", re.IGNORECASE | re.ASCII)
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -19,6 +19,7 @@ _CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # where os.environ held bytes that are no UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
+_LARGEST_SIZE: Final = 2**63 - 1  # what nginx takes
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
@@ -90,9 +91,12 @@ def duration(value: str) -> float:
 def size(value: str) -> int:
     """Read `10m`, `512k`, `1g` or bare bytes; return bytes."""
     match = _SIZE.fullmatch(value)
-    if match is None or len(value) > 12:  # noqa: PLR2004 -- nginx keeps an offset of 63 bits
+    if match is None:
         raise ValueError("a size is a whole number with k, m or g, such as 10m")
-    return int(match[1]) * _BYTES[(match[2] or "").lower()]
+    found = int(match[1]) * _BYTES[(match[2] or "").lower()]
+    if found > _LARGEST_SIZE:
+        raise ValueError("a size has no more than 63 bits")
+    return found
 
 
 def path(value: str) -> PurePosixPath:

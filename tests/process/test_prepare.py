@@ -86,12 +86,13 @@ def test_a_superuser_may_have_further_fields(entrypoint: Command, project: Proje
     assert project.ask(shown) == "Ada True"
 
 
-def test_static_files_are_collected_again_when_one_changed(entrypoint: Command, project: Project) -> None:
+@pytest.mark.parametrize("seconds", [60, -3600], ids=["newer", "older, as after a rollback"])
+def test_static_files_are_collected_again_when_one_changed(entrypoint: Command, project: Project, seconds: int) -> None:
     only = ("prepare", "--only", "collectstatic")
     assert entrypoint.run(project.root, *only).code == 0
     project.write("shelf/static/shelf/book.css", "p { color: white; background: black }\n")
-    later = time.time() + 60  # Django compares whole seconds
-    os.utime(project.root / "shelf/static/shelf/book.css", (later, later))
+    then = time.time() + seconds
+    os.utime(project.root / "shelf/static/shelf/book.css", (then, then))
     done = entrypoint.run(project.root, *only)
     assert "1 static files collected" in done.err
     assert "white" in (project.root / "data/static/shelf/book.css").read_text(encoding="utf-8")

@@ -301,3 +301,23 @@ def test_settings_do_not_show_their_secrets() -> None:
     settings = Settings.read({"SUPERUSER_USERNAME": "a", "SUPERUSER_PASSWORD": "sesame", "SUPERUSER_PIN": "sesame"})
     assert "sesame" not in repr(settings)
     assert "sesame" not in str(settings)
+
+
+def test_what_was_set_is_shown_without_its_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    file.write_text("8080\n")
+    settings = Settings.read(
+        {
+            "PORT_FILE": str(file),
+            "SUPERUSER_USERNAME": "admin",
+            "SUPERUSER_PASSWORD": "correct-horse",
+            "SUPERUSER_CITY": "Paris",
+            "HOME": "/",
+        }
+    )
+    assert settings.given() == (
+        f"PORT=8080 ({file})",
+        "SUPERUSER_CITY=***",
+        "SUPERUSER_PASSWORD=***",
+        "SUPERUSER_USERNAME=admin",
+    )

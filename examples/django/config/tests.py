@@ -29,9 +29,7 @@ class SettingsTests(SimpleTestCase):
         self.assertIn("ImproperlyConfigured: set SECRET_KEY", load_settings().stderr)
 
     def test_development_requires_nothing(self):
-        self.assertEqual(
-            load_settings(DJANGO_ENV="development").stdout, "True ['localhost', '127.0.0.1', '[::1]']\n"
-        )
+        self.assertEqual(load_settings(DJANGO_ENV="development").stdout, "True ['localhost', '127.0.0.1', '[::1]']\n")
 
     def test_another_environment_is_refused(self):
         self.assertIn("set DJANGO_ENV to", load_settings(DJANGO_ENV="staging").stderr)

@@ -8,9 +8,7 @@ from .models import User
 
 
 # Plain names for static files: the tests run without collectstatic.
-@override_settings(
-    STORAGES={"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
-)
+@override_settings(STORAGES={"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}})
 class UserTests(TestCase):
     def test_it_is_the_projects_user(self):
         self.assertIs(get_user_model(), User)

@@ -17,9 +17,7 @@ def validate_size(file):
 
 
 class Upload(models.Model):
-    file = models.FileField(
-        upload_to="uploads/", validators=[FileExtensionValidator(EXTENSIONS), validate_size]
-    )
+    file = models.FileField(upload_to="uploads/", validators=[FileExtensionValidator(EXTENSIONS), validate_size])
     uploaded_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
