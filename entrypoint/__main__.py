@@ -8,7 +8,7 @@ def main() -> None:
     # Written out here, before any other import: until a handler stands, a stop would be lost on process 1.
     held = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
     signal.pthread_sigmask(signal.SIG_BLOCK, held)
-    from entrypoint.cli import run  # noqa: PLC0415 -- the import takes 30 ms in which a stop may come
+    from entrypoint.cli import run  # noqa: PLC0415 -- an import takes time in which a stop may come
 
     run()
 

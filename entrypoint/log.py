@@ -1,5 +1,6 @@
 """The one line format that everything in the container writes: the program's name, then what it said."""
 
+import sys
 from typing import Final
 
 ENTRYPOINT: Final = "entrypoint"
@@ -9,3 +10,8 @@ ENTRYPOINT: Final = "entrypoint"
 def line(name: str, text: str) -> str:
     """Return `text`, said by the program `name`, as one line without its newline."""
     return f"[{name}] {text}"
+
+
+def tell(name: str, text: str) -> None:
+    """Write that line to stderr, which is where a person reads."""
+    sys.stderr.write(line(name, text) + "\n")

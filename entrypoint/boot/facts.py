@@ -135,7 +135,7 @@ def read_machine(settings: Settings) -> Machine:
     places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
     found = {name: _program(name, places) for name in BROUGHT_BY}
     return Machine(
-        root=os.geteuid() == 0,
+        root=is_root(),
         account=account,
         app_dir=PurePosixPath(app_dir),
         django=(app_dir / "manage.py").is_file(),
@@ -149,6 +149,11 @@ def read_machine(settings: Settings) -> Machine:
         temporary=_temporary(settings.environment),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
     )
+
+
+def is_root() -> bool:
+    """Return whether we may change the user and listen on any port."""
+    return os.geteuid() == 0
 
 
 def _account(settings: Settings) -> Account:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from entrypoint.boot.settings import declarations
-from entrypoint.cli import commands
+from entrypoint.commands import commands
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

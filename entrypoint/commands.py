@@ -1,0 +1,106 @@
+"""The commands and their options: one short function each."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from entrypoint import cli, log
+from entrypoint.boot import signals
+from entrypoint.boot.settings import Settings
+
+Environ = Mapping[str, str]
+_INTERRUPTED: Final = 130
+
+
+class _Commands(click.Group):
+    """No word at all means `serve`, and a first word that is no command of ours is a program to run."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands:
+            args = ["exec", "--", *args]
+        return super().resolve_command(ctx, args)
+
+
+def obey(words: list[str], environ: Environ) -> int:
+    """Carry out what the command line says; return the exit code. Raises an EntrypointError."""
+    try:
+        code: int | None = commands.main(words, prog_name="entrypoint", standalone_mode=False, obj=environ)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return _INTERRUPTED
+    return code or 0
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["--help"]})
+@click.version_option(package_name="entrypoint-toolkit", prog_name="entrypoint")
+def commands() -> None:
+    """Boot a Django site behind nginx under supervisord, steered by environment variables.
+
+    Without a command: serve. A first word that is no command is run as a program in the application's environment,
+    such as: entrypoint python manage.py shell
+    """
+
+
+@commands.command()
+@click.option("--dry-run", is_flag=True, help="Print the steps and the files, and do nothing.")
+@click.pass_obj
+def serve(environ: Environ, *, dry_run: bool) -> int:
+    """Prepare the application, then become supervisord in the foreground."""
+    if not dry_run:
+        return cli.serve(environ)
+    signals.release()
+    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- what only a boot needs
+
+    for file in preview(Settings.read(environ), log.tell).files:
+        click.echo(f"\n# ---- {file.path} ----\n{file.text}", nl=False)
+    return 0
+
+
+@commands.command()
+@click.option("--only", multiple=True, metavar="STEP", help="Carry out this step alone; may be given again.")
+@click.option("--skip", multiple=True, metavar="STEP", help="Leave this step out; may be given again.")
+@click.pass_obj
+def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+    """Carry out the steps before the exec: for an image's build, an init container, a release phase.
+
+    Steps that --only and --skip know: programs, port, render, validate, wait, migrate, superuser, collectstatic.
+    """
+    from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
+
+    boot(Settings.read(environ), log.tell, only=only, skip=skip)
+
+
+@commands.command()
+@click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
+@click.pass_obj
+def health(environ: Environ, *, what: str) -> int:
+    """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why."""
+    signals.release()
+    from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.control.health import probe  # noqa: PLC0415 -- as above
+
+    listen = Settings.read(environ).listen_on(root=is_root())
+    healthy, why = probe(listen.host, listen.port, what)
+    click.echo(why, err=not healthy)
+    return 0 if healthy else 1
+
+
+@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
+    """Run COMMAND as the application would run: its user, its environment, its folder. No boot steps."""
+    signals.release()
+    from entrypoint.boot.boot import run_command  # noqa: PLC0415 -- as above
+
+    run_command(Settings.read(environ), command)
