@@ -1,0 +1,104 @@
+"""What more than one file or step needs to know, decided once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from entrypoint.boot.facts import Account, Application, Facts, Machine
+from entrypoint.boot.settings import Settings
+from entrypoint.boot.values import Listen
+from entrypoint.errors import Unusable
+
+_LEAST_WORKERS: Final = 2  # with one, a single slow request stops the site
+_LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """The settings and facts of one boot, and what follows from them."""
+
+    settings: Settings
+    machine: Machine
+    application: Application | None
+    listen: Listen
+    run_dir: PurePosixPath
+    workers: int
+    nginx_stop: int
+    server_stop: int
+
+    @property
+    def socket(self) -> PurePosixPath:
+        """Where nginx meets the application server."""
+        return self.run_dir / "app" / "uwsgi.sock"
+
+    @property
+    def www(self) -> PurePosixPath:
+        """What nginx serves of our own."""
+        return self.run_dir / "www"
+
+    @property
+    def ready_file(self) -> PurePosixPath:
+        """The file that is there while the site is ready."""
+        return self.www / "ready.json"
+
+    @property
+    def dropped(self) -> Account | None:
+        """Who the programs run as where that is not who we are."""
+        return self.machine.account if self.machine.root else None
+
+    @property
+    def nginx_drops(self) -> bool:
+        """Whether nginx starts as root and its workers run as the account; a uid without a name nginx cannot take."""
+        return self.machine.root and self.machine.account.name is not None
+
+    @property
+    def addresses(self) -> tuple[Listen, ...]:
+        """Each address that nginx listens on."""
+        if self.listen.address:
+            return (self.listen,)
+        families = ("0.0.0.0", "[::]") if self.machine.ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
+        return tuple(Listen(self.listen.port, address) for address in families)
+
+    def path(self, program: str) -> PurePosixPath:
+        """Return where a program is; its bare name where it is missing, which is told before it is run."""
+        return self.machine.programs.get(program, PurePosixPath(program))
+
+
+def decide(settings: Settings, facts: Facts) -> Decisions:
+    """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room."""
+    if facts.application is None and settings.app is None:
+        raise Unusable(
+            f"cannot find the application: there is no manage.py in {facts.machine.app_dir}, "
+            "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
+        )
+    server_stop = max(1, round(settings.stop_timeout / 4))
+    nginx_stop = int(settings.stop_timeout - server_stop)
+    if nginx_stop < 1:
+        raise Unusable(
+            f"cannot use ENTRYPOINT_STOP_TIMEOUT={settings.stop_timeout:g}s: "
+            "nginx and the application server need a second each"
+        )
+    decisions = Decisions(
+        settings=settings,
+        machine=facts.machine,
+        application=facts.application,
+        listen=settings.listen_on(root=facts.machine.root),
+        run_dir=_run_dir(settings, facts.machine),
+        workers=settings.workers or max(_LEAST_WORKERS, facts.machine.cpus),
+        nginx_stop=nginx_stop,
+        server_stop=server_stop,
+    )
+    if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
+        raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
+    return decisions
+
+
+def _run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
+    """Return where everything is written at run time; two sites of one user differ by their port."""
+    if settings.run_dir:
+        return settings.run_dir
+    if machine.own_run_dir:
+        return PurePosixPath("/run/entrypoint")
+    port = settings.listen_on(root=machine.root).port
+    return machine.temporary / f"entrypoint-{machine.account.uid}-{port}"
