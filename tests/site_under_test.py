@@ -59,7 +59,7 @@ class Site:
         if self._process and self._process.poll() is None:
             family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
             for member in family:
-                if member.is_running():
+                if alive(member):
                     member.kill()
             self._process.wait()
         self._output.close()
@@ -143,6 +143,14 @@ class Site:
         began = time.monotonic()
         os.kill(self.pid, number)
         return self.wait(), time.monotonic() - began
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether a process still does something; an orphan whose new parent does not wait for it stays as a zombie."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 NewSite = Callable[..., Site]

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import COMMAND, NewSite, Site, step_lines
+from site_under_test import COMMAND, NewSite, Site, alive, step_lines
 
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
@@ -43,7 +43,7 @@ def test_a_request_in_flight_is_answered(new_site: NewSite, number: signal.Signa
     code, _ = site.stop(number)
     client.join()
     assert (code, answers) == (0, [200])
-    assert not [member for member in family if member.is_running()]
+    assert not [member for member in family if alive(member)]
     assert master.pid in [member.pid for member in family]
 
 
@@ -70,9 +70,9 @@ def test_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
     psutil.Process(site.pid).kill()
     site.wait()
     for member in family:
-        if member.is_running():
+        if alive(member):
             member.kill()
-    until(lambda: not any(member.is_running() for member in family), "the remains to be gone")
+    until(lambda: not any(map(alive, family)), "the remains to be gone")
     assert site.start().ready().stop()[0] == 0
 
 
@@ -83,7 +83,7 @@ def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal
     until(lambda: "still waiting for database" in site.output, "the wait")
     family = site.family()
     assert site.stop(number)[0] == 0
-    assert not [member for member in family if member.is_running()]
+    assert not [member for member in family if alive(member)]
     assert f"stopped by {number.name}" in site.output
 
 
@@ -95,7 +95,7 @@ def test_a_stop_at_any_early_moment_is_not_lost(new_site: NewSite, mark: str) ->
     code, seconds = site.stop()
     assert code == 0, site.output
     assert seconds < 5
-    assert not [member for member in family if member.is_running()]
+    assert not [member for member in family if alive(member)]
 
 
 def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path) -> None:
