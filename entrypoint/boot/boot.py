@@ -27,6 +27,7 @@ Tell = Callable[[str, str], None]
 def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
     stops = StopRequests()
+    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
@@ -41,6 +42,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
     """Carry out the steps of the plan, all or some, without the exec. Raises an EntrypointError."""
     stops = StopRequests()
+    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
@@ -55,6 +57,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
+    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, None) as agent:
         from entrypoint.boot.effects import Preview  # noqa: PLC0415 -- see above
@@ -72,6 +75,11 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
         change_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
     exec_program(command, surroundings, machine.app_dir)
+
+
+def _warn(settings: Settings, tell: Tell) -> None:
+    for warning in settings.warnings:
+        tell(log.ENTRYPOINT, f"warning: {warning}")
 
 
 @contextmanager
