@@ -1,5 +1,7 @@
 """The commands and their options: one short function each."""
 
+import shutil
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -78,6 +80,29 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 
     boot(Settings.read(environ), log.tell, only=only, skip=skip)
+
+
+@commands.command()
+@click.option("--format", "form", type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]), default="table")
+@click.pass_obj
+def env(environ: Environ, *, form: str) -> None:
+    """Show every setting: its type, default, value, where that came from, and what it means. No secret is shown.
+
+    markdown and schema describe the settings themselves, the others what holds in this environment.
+    """
+    signals.release()
+    from entrypoint.boot import reference  # noqa: PLC0415 -- as above
+
+    if form == "markdown":
+        text = reference.markdown()
+    elif form == "schema":
+        text = reference.schema()
+    else:
+        settings = Settings.read(environ)
+        boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
+    click.echo(text, nl=False)
 
 
 @commands.command()

@@ -13,7 +13,7 @@ from entrypoint.secret import Secret
 ENVIRONMENT: Final = "environment"
 RUN_SECRETS: Final = "/run/secrets/"
 # What Kubernetes puts into each container beside a service of that name (its page "Service", discovery).
-_KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
+KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
 _SUPERUSER: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
@@ -119,7 +119,7 @@ class Sources:
         """Note every variable that looks like a setting and is none, with the nearest that is."""
         known = {declaration.name: declaration for declaration in self._declarations}
         for name in sorted(self.environment):
-            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or _KUBERNETES.fullmatch(name):
+            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or KUBERNETES.fullmatch(name):
                 continue
             why = f"there is no such setting{project.nearest(name, known)}"
             if name.startswith("ENTRYPOINT_"):

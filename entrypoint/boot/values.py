@@ -90,7 +90,7 @@ def _utf8(value: str) -> str:
     return value
 
 
-@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}")
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["8080", "127.0.0.1:8080", "[::1]:8080"])
 def listen(value: str) -> Listen:
     """Read `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
     address, colon, port = value.rpartition(":")
@@ -114,7 +114,7 @@ def count(value: str) -> int:
     return int(value)
 
 
-@of_type("duration", pattern=_DURATION.pattern)
+@of_type("duration", pattern=_DURATION.pattern, examples=["30s", "500ms", "5m", "1h"])
 def duration(value: str) -> float:
     """Read `30s`, `500ms`, `5m`, `1h` or bare seconds; return seconds."""
     match = _DURATION.fullmatch(value)
@@ -126,7 +126,7 @@ def duration(value: str) -> float:
     return seconds
 
 
-@of_type("size", pattern=_SIZE.pattern)
+@of_type("size", pattern=_SIZE.pattern, examples=["10m", "512k", "1g"])
 def size(value: str) -> int:
     """Read `10m`, `512k`, `1g` or bare bytes; return bytes."""
     match = _SIZE.fullmatch(value)
@@ -154,7 +154,7 @@ def email(value: str) -> str:
     return value
 
 
-@of_type("module", pattern=_MODULE.pattern)
+@of_type("module", pattern=_MODULE.pattern, examples=["config.settings"])
 def module(value: str) -> str:
     """Read a dotted module name."""
     if not _MODULE.fullmatch(value):
@@ -162,7 +162,7 @@ def module(value: str) -> str:
     return value
 
 
-@of_type("module:callable", pattern=_CALLABLE.pattern)
+@of_type("module:callable", pattern=_CALLABLE.pattern, examples=["config.wsgi:application", "app:create()"])
 def application(value: str) -> str:
     """Read `package.module:callable`; a callable that ends in `()` is a factory."""
     if not _CALLABLE.fullmatch(value):
@@ -170,7 +170,7 @@ def application(value: str) -> str:
     return value
 
 
-@of_type("user", pattern=_ACCOUNT.pattern)
+@of_type("user", pattern=_ACCOUNT.pattern, examples=["www-data", "1000", "1000:1000"])
 def account(value: str) -> str:
     """Read a user's name, or uid, or uid:gid."""
     numbers = [int(part) for part in value.split(":") if part.isascii() and part.isdigit()]
@@ -198,7 +198,7 @@ def choice(*words: str) -> Type[str]:
     return Type(" | ".join(words), parse, {"enum": list(words)}, booleans=("off", "on"))
 
 
-@of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*")
+@of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
 def names(value: str) -> tuple[str, ...]:
     """Read a list of variables' names, with commas or spaces between them."""
     found = tuple(value.replace(",", " ").split())

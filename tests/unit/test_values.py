@@ -169,6 +169,21 @@ def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) ->
 
 
 @pytest.mark.parametrize(
+    ("kind", "example"),
+    [
+        (kind, example)
+        for kind in vars(values).values()
+        if isinstance(kind, Type)
+        for example in kind.schema.get("examples", [])
+    ],
+    ids=str,
+)
+def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
+    kind(example)
+    assert Draft202012Validator({"type": "string", **kind.schema}).is_valid(example)
+
+
+@pytest.mark.parametrize(
     "case",
     [
         (values.text, "two\nlines"),
