@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
 import click
@@ -80,6 +81,28 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 
     boot(Settings.read(environ), log.tell, only=only, skip=skip)
+
+
+@commands.command()
+@click.option("--out", metavar="DIR", help="Write copies there, and leave the run directory alone.")
+@click.pass_obj
+def render(environ: Environ, *, out: str | None) -> None:
+    """Write the configuration files, and do nothing else."""
+    from entrypoint.boot.boot import render as boot  # noqa: PLC0415 -- as above
+
+    boot(Settings.read(environ), log.tell, PurePosixPath(out) if out else None)
+
+
+@commands.command()
+@click.pass_obj
+def check(environ: Environ) -> None:
+    """Validate all that can be without a database or a free port, and leave nothing behind.
+
+    That is: the environment, the templates, nginx -t, supervisord's parser, manage.py check --deploy.
+    """
+    from entrypoint.boot.boot import check as boot  # noqa: PLC0415 -- as above
+
+    boot(Settings.read(environ), log.tell)
 
 
 @commands.command()

@@ -225,6 +225,9 @@ def test_a_wrong_usage_ends_with_2_and_says_the_right_one(entrypoint: Command, p
         (["prepare", "--help"], "--only"),
         (["health", "--help"], "ready"),
         (["exec", "--help"], "COMMAND"),
+        (["render", "--help"], "--out"),
+        (["check", "--help"], "nginx -t"),
+        (["env", "--help"], "--format"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
