@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,27 @@ def test_what_the_project_silences_is_not_told(entrypoint: Command, project: Pro
     assert done.code == 0
     assert "security.W001" not in done.err
     assert "security.W002" in done.err
+
+
+def test_a_check_that_is_stopped_leaves_nothing_behind(entrypoint: Command, project: Project, place: Path) -> None:
+    project.add_setting(
+        """
+        import signal
+        from django.core import checks
+
+        @checks.register()
+        def endless(**_):
+            print("checking")
+            signal.pause()
+        """
+    )
+    running = entrypoint.start(project.root, "check")
+    running.wait_until_it_says("[application] checking")
+    code, seconds = running.stop(signal.SIGTERM)
+    assert code == 143
+    assert seconds < 3
+    assert not list(place.glob("entrypoint-*"))
+    assert entrypoint.left_running() == []
 
 
 def test_a_check_lists_every_problem_of_the_environment(entrypoint: Command, project: Project) -> None:
