@@ -11,6 +11,7 @@ from entrypoint.boot.values import Type, shown
 
 PYPROJECT: Final = "pyproject.toml"
 OWN: Final = "entrypoint.toml"
+_BITS: Final = 64  # TOML 1.0.0, "Integer"
 
 Table = Mapping[str, Any]
 
@@ -71,6 +72,8 @@ def _texts(
             refuse(f"cannot use {key} in {file}: a secret has no place there; {declaration.name}_FILE names one")
         elif not isinstance(value, str | int):
             refuse(f"cannot use {key} in {file}: it is neither a string nor an integer nor a boolean")
+        elif isinstance(value, int) and value.bit_length() >= _BITS:
+            refuse(f"cannot use {key} in {file}: it is larger than an integer of TOML may be")
         else:
             found.append((key, _text(value, declaration.kind)))
     return found

@@ -106,6 +106,11 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
     assert "sesame" not in str(told)
 
 
+def test_an_endless_number_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text(f"port = 0x{'f' * 5000}\n")
+    assert problems(tmp_path) == ("cannot use port in entrypoint.toml: it is larger than an integer of TOML may be",)
+
+
 def test_a_value_that_the_environment_overrides_need_not_be_right(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text("port = 0\n")
     assert read(tmp_path, PORT="8000").listen == Listen(8000)
