@@ -18,7 +18,7 @@ from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
-from entrypoint.boot.steps import Ask, Step, copies
+from entrypoint.boot.steps import Ask, CheckPort, Step, copies
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-        steps = plan.named("render") if out is None else copies(plan.files, out)
+        in_place = [step for step in plan.steps if step.name == "render"]
+        steps = in_place if out is None else copies(plan.files, out)
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
@@ -86,7 +87,7 @@ def check(settings: Settings, tell: Tell) -> None:
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [*plan.named("settings", "application", "sizes", "programs", "render", "validate")]
+            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))

@@ -36,10 +36,6 @@ class Plan:
         """The files that the plan writes."""
         return tuple(file for step in self.steps if isinstance(step, WriteFiles) for file in step.files)
 
-    def named(self, *names: str) -> tuple[Step, ...]:
-        """Return the steps of these names."""
-        return tuple(step for step in self.steps if step.name in names)
-
 
 def make_plan(settings: Settings, facts: Facts) -> Plan:
     """Decide everything. Raises Unusable where the settings contradict each other or a text fits no file."""

@@ -124,12 +124,12 @@ class Ask:
 Step = Read | FindPrograms | CheckPort | MakeDirectories | WriteFiles | ValidateNginx | ValidateSupervisord | Ask
 
 
-def copies(files: tuple[File, ...], folder: PurePosixPath) -> tuple[Step, ...]:
+def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:
     """Return the steps that write the same files into another folder."""
     root = PurePosixPath(os.path.commonpath([file.path for file in files]))
     copied = tuple(replace(file, path=folder / file.path.relative_to(root)) for file in files)
     folders = sorted({file.path.parent for file in copied})
-    return MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)
+    return [MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)]
 
 
 @dataclass(frozen=True)
