@@ -1,6 +1,9 @@
 """The commands and their options: one short function each."""
 
+import shutil
+import sys
 from collections.abc import Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
 import click
@@ -78,6 +81,51 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 
     boot(Settings.read(environ), log.tell, only=only, skip=skip)
+
+
+@commands.command()
+@click.option("--out", metavar="DIR", help="Write copies there, and leave the run directory alone.")
+@click.pass_obj
+def render(environ: Environ, *, out: str | None) -> None:
+    """Write the configuration files, and do nothing else."""
+    from entrypoint.boot.boot import render as boot  # noqa: PLC0415 -- as above
+
+    boot(Settings.read(environ), log.tell, PurePosixPath(out) if out else None)
+
+
+@commands.command()
+@click.pass_obj
+def check(environ: Environ) -> None:
+    """Validate all that can be without a database or a free port, and leave nothing behind.
+
+    That is: the environment, the templates, nginx -t, supervisord's parser, manage.py check --deploy.
+    """
+    from entrypoint.boot.boot import check as boot  # noqa: PLC0415 -- as above
+
+    boot(Settings.read(environ), log.tell)
+
+
+@commands.command()
+@click.option("--format", "form", type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]), default="table")
+@click.pass_obj
+def env(environ: Environ, *, form: str) -> None:
+    """Show every setting: its type, default, value, where that came from, and what it means. No secret is shown.
+
+    markdown and schema describe the settings themselves, the others what holds in this environment.
+    """
+    signals.release()
+    from entrypoint.boot import reference  # noqa: PLC0415 -- as above
+
+    if form == "markdown":
+        text = reference.markdown()
+    elif form == "schema":
+        text = reference.schema()
+    else:
+        settings = Settings.read(environ)
+        boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
+    click.echo(text, nl=False)
 
 
 @commands.command()

@@ -51,13 +51,14 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _commands() -> Mapping[str, Callable[..., str]]:
-    from entrypoint.app import database, migrations, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
+    from entrypoint.app import checks, database, migrations, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
 
     return {
         "wait": database.wait,
         "migrate": migrations.migrate,
         "superuser": superuser.create,
         "collectstatic": static.collect,
+        "check": checks.check,
     }
 
 

@@ -6,7 +6,9 @@ supervisor's parser) is imported while it loads: the imports inside the function
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint import log
@@ -16,6 +18,7 @@ from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
+from entrypoint.boot.steps import Ask, CheckPort, Step, copies
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ Tell = Callable[[str, str], None]
 def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
     stops = StopRequests()
+    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
@@ -41,6 +45,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
     """Carry out the steps of the plan, all or some, without the exec. Raises an EntrypointError."""
     stops = StopRequests()
+    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
@@ -53,10 +58,46 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
+def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
+    """Write the files, into the run directory or as copies into the folder `out`. Raises an EntrypointError."""
+    stops = StopRequests()
+    _warn(settings, tell)
+    machine = read_machine(settings)
+    with _agent(settings, machine, tell, stops) as agent:
+        from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
+        from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+
+        plan = _plan(settings, machine, agent)
+        in_place = [step for step in plan.steps if step.name == "render"]
+        steps = in_place if out is None else copies(plan.files, out)
+        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+
+
+def check(settings: Settings, tell: Tell) -> None:
+    """Validate what can be without a database or a free port. Raises an EntrypointError with what is wrong."""
+    stops = StopRequests()
+    _warn(settings, tell)
+    machine = read_machine(settings)
+    with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
+        from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
+        from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.plan import make_plan  # noqa: PLC0415
+
+        facts = Facts(machine, agent.application() if agent else None)
+        make_plan(settings, facts)  # its own run directory may be what is wrong
+        with temporary_folder(machine.temporary) as folder:
+            plan = make_plan(replace(settings, run_dir=folder), facts)
+            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
+            if agent:
+                steps.append(Ask("check", "check the project as manage.py check --deploy does"))
+            execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+
+
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
+    _warn(settings, tell)
     machine = read_machine(settings)
-    with _agent(settings, machine, tell, None) as agent:
+    with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Preview  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute  # noqa: PLC0415
 
@@ -74,14 +115,21 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
     exec_program(command, surroundings, machine.app_dir)
 
 
+def _warn(settings: Settings, tell: Tell) -> None:
+    for warning in settings.warnings:
+        tell(log.ENTRYPOINT, f"warning: {warning}")
+
+
 @contextmanager
-def _agent(settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None) -> Iterator[Agent | None]:
+def _agent(
+    settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None, *, write_bytecode: bool = True
+) -> Iterator[Agent | None]:
     """Run the agent where there is a Django project; what is not Django has none."""
     if not machine.django:
         yield None
         return
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    with Agent(machine, surroundings, tell, stops, write_bytecode=stops is not None) as agent:
+    with Agent(machine, surroundings, tell, stops, write_bytecode=write_bytecode) as agent:
         yield agent
 
 

@@ -4,14 +4,15 @@ import errno
 import io
 import os
 import re
+import shutil
 import socket
 import stat
 import subprocess
 import tempfile
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr
 from functools import singledispatchmethod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from supervisor.options import ServerOptions
@@ -152,6 +153,8 @@ def _make(directory: Directory) -> None:
     path, owner = Path(directory.path), directory.owner
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if directory.mode is None:
+            return
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), owner.uid if owner else -1):
             raise NotAllowed(f"cannot use {path}: it is not a folder of ours; ENTRYPOINT_RUN_DIR names another")
@@ -159,7 +162,8 @@ def _make(directory: Directory) -> None:
             os.chown(path, owner.uid, owner.gid)
         path.chmod(directory.mode)
     except OSError as error:
-        raise NotAllowed(f"cannot make {path}: {error.strerror}; ENTRYPOINT_RUN_DIR names another place") from error
+        hint = "" if directory.mode is None else "; ENTRYPOINT_RUN_DIR names another place"
+        raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error
 
 
 def _write(file: File) -> None:
@@ -177,6 +181,19 @@ def _write(file: File) -> None:
             raise
     except OSError as error:
         raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def temporary_folder(place: PurePosixPath) -> Iterator[PurePosixPath]:
+    """Give a folder in `place` that is gone afterwards, with all that is in it. Raises NotAllowed."""
+    try:
+        folder = tempfile.mkdtemp(prefix="entrypoint-", dir=place)
+    except OSError as error:
+        raise NotAllowed(f"cannot make a folder in {place}: {error.strerror}; TMPDIR names another place") from error
+    try:
+        yield PurePosixPath(folder)
+    finally:
+        shutil.rmtree(folder)
 
 
 def _run(command: tuple[str, ...]) -> tuple[int, str]:

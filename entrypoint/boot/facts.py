@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
-from entrypoint.boot.settings import Settings, shown
+from entrypoint.boot.settings import Settings
+from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
 # Who brings a program that is missing, in the words of the line that mends it.

@@ -3,48 +3,31 @@
 Add a setting by adding a field to `Settings`; nothing else lists them.
 """
 
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path, PurePosixPath
-from typing import Any, Final, Self
+from pathlib import PurePosixPath
+from typing import Any, Self
 
 from entrypoint.boot import values
-from entrypoint.boot.values import Listen
+from entrypoint.boot.declaration import Declaration
+from entrypoint.boot.sources import ENVIRONMENT, Sources
+from entrypoint.boot.values import Listen, Type, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
-
-ENVIRONMENT: Final = "environment"
-RUN_SECRETS: Final = "/run/secrets/"
-# What Kubernetes puts into each container beside a service that is named "entrypoint" (its page "Service", discovery).
-_KUBERNETES: Final = re.compile(r"ENTRYPOINT_(SERVICE_.+|PORT(_.+)?)")
-_SUPERUSER: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
-_LONGEST_SHOWN: Final = 60
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """One setting: its name in the environment, how its text is read, what it means."""
-
-    name: str
-    parse: Callable[[str], Any]
-    meaning: str
-    otherwise: str  # what holds where it is not set, in words
-    aliases: tuple[str, ...] = ()
 
 
 def setting(  # noqa: PLR0913 -- one argument a column of the reference table
     name: str,
-    parse: Callable[[str], Any],
+    kind: Type[Any],
     meaning: str,
     *,
-    default: Any = None,  # noqa: ANN401 -- of the type that `parse` returns
+    default: str | None = None,
     otherwise: str = "none",
     aliases: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 -- a dataclass field takes the type of its annotation
     """Declare one setting; `default` is a text, read like one from the environment."""
-    value = None if default is None else parse(default)
-    declaration = Declaration(name, parse, meaning, otherwise if default is None else default, aliases)
+    value = None if default is None else kind(default)
+    declaration = Declaration(name, kind, meaning, default, default or otherwise, aliases)
     return field(default=value, metadata={"declaration": declaration})
 
 
@@ -152,38 +135,45 @@ class Settings:
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
     origins: Mapping[str, str] = field(default_factory=dict)
-    """Where each variable that is set came from: `environment` or a file's path, by the variable's name."""
+    """Where each variable that is set came from, by its name: `environment`, a file's path, or the project's file."""
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The text of each variable that is set, by its name."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment that the programs get: each NAME_FILE replaced by its NAME."""
+    warnings: tuple[str, ...] = ()
+    """What is no error and yet hardly meant."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
-        """Read all settings from `environ`.
+        """Read all settings from `environ`, and from the file of the project in ENTRYPOINT_APP_DIR or here.
 
         Raises Unusable with every problem at once: values that their type refuses, NAME beside NAME_FILE,
         files that cannot be read, names that no setting has.
         """
-        reader = _Reader(environ)
-        given = {f.name: reader.value(f.metadata["declaration"]) for f in fields(cls) if f.metadata}
-        reader.read_files(given.get("secrets") or ())
-        extra = reader.superuser_fields()
+        sources = Sources(environ, tuple(declarations()))
+        sources.read_project("ENTRYPOINT_APP_DIR")
+        given = {f.name: sources.value(f.metadata["declaration"]) for f in fields(cls) if f.metadata}
+        sources.read_files(given.get("secrets") or ())
+        extra = sources.superuser_fields()
         wanted = given["superuser_username"] and given["superuser"] != "off"
-        if wanted and not given["superuser_password"] and not reader.refused("SUPERUSER_PASSWORD"):
-            reader.problems.append("cannot create the superuser: SUPERUSER_PASSWORD is not set")
-        reader.check_names()
-        Unusable.check(reader.problems)
+        if wanted and not given["superuser_password"] and not sources.refused("SUPERUSER_PASSWORD"):
+            sources.problems.append("cannot create the superuser: SUPERUSER_PASSWORD is not set")
+        sources.check_names()
+        Unusable.check(sources.problems)
         return cls(
             **{name: value for name, value in given.items() if value is not None},
             superuser_fields=extra,
-            origins=reader.origins,
-            environment=reader.environment,
+            origins=sources.origins,
+            texts=sources.texts,
+            environment=sources.environment,
+            warnings=tuple(sources.warnings),
         )
 
     def given(self) -> tuple[str, ...]:
         """Return what was set, as `NAME=value` fit to be printed: secrets masked, with the file a value came from."""
-        plain = {name for d in declarations() if d.parse is not values.secret for name in (d.name, *d.aliases)}
+        plain = {name for declaration in declarations() if not declaration.secret for name in declaration.names}
         return tuple(
-            f"{name}={shown(self.environment[name]) if name in plain else MASK}"
+            f"{name}={shown(self.texts[name]) if name in plain else MASK}"
             + (f" ({origin})" if origin != ENVIRONMENT else "")
             for name, origin in sorted(self.origins.items())
         )
@@ -198,100 +188,3 @@ def declarations() -> Iterator[Declaration]:
     for f in fields(Settings):
         if f.metadata:
             yield f.metadata["declaration"]
-
-
-def shown(text: str) -> str:
-    """Return `text` fit for one line of a message: printable, not endless."""
-    printable = text.encode("unicode_escape", "backslashreplace").decode("ascii") if not text.isprintable() else text
-    return printable if len(printable) <= _LONGEST_SHOWN else printable[: _LONGEST_SHOWN - 1] + "…"
-
-
-class _Reader:
-    """One pass over the environment, gathering problems instead of stopping at the first."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self.environment = dict(environ)
-        self.origins: dict[str, str] = {}
-        self.problems: list[str] = []
-        self._refused: set[str] = set()
-
-    def refused(self, name: str) -> bool:
-        return name in self._refused
-
-    def value(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- of the declaration's type
-        """Return the typed value of a setting, None where it is not set or was refused."""
-        found = {name: value for name in (declaration.name, *declaration.aliases) if (value := self.text_of(name))}
-        if self._refused.intersection(declaration.aliases):
-            self._refused.add(declaration.name)
-        if not found:
-            return None
-        name, value = next(iter(found.items()))
-        if len(set(found.values())) > 1:
-            return self._refuse(name, f"cannot use {' and '.join(found)}: they mean the same and differ")
-        try:
-            return declaration.parse(value)
-        except ValueError as error:
-            secret = declaration.parse is values.secret
-            return self._refuse(name, f"cannot use {name}{'' if secret else '=' + shown(value)}: {error}")
-
-    def text_of(self, name: str) -> str:
-        """Return the text of one variable, from the environment or its NAME_FILE; an empty one is as good as none."""
-        path = self.environment.pop(f"{name}_FILE", "")
-        value = self.environment.get(name, "")
-        if path and value:
-            self._refuse(name, f"cannot use {name}: {name}_FILE is set as well")
-            return ""
-        if path:
-            value = self._text_in_file(name, path)
-        elif value:
-            self.origins[name] = ENVIRONMENT
-        return value
-
-    def _text_in_file(self, name: str, path: str) -> str:
-        try:
-            value = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else "it is not UTF-8 text"
-            self._refuse(name, f"cannot read {name}_FILE={shown(path)}: {why}")
-            return ""
-        if not value:
-            self._refuse(name, f"cannot use {name}_FILE={shown(path)}: the file is empty")
-            return ""
-        if "\0" in value:
-            self._refuse(name, f"cannot use {name}_FILE={shown(path)}: it contains a NUL")
-            return ""
-        self.origins[name] = path
-        self.environment[name] = value
-        return value
-
-    def read_files(self, names: tuple[str, ...]) -> None:
-        """Resolve NAME_FILE of what is not a setting: by name, and whatever lies under /run/secrets."""
-        for variable, path in list(self.environment.items()):
-            name = variable.removesuffix("_FILE")
-            if name not in ("", variable) and (name in names or path.startswith(RUN_SECRETS)):
-                self.text_of(name)
-
-    def superuser_fields(self) -> dict[str, Secret]:
-        """Return the fields of the user model that SUPERUSER_<FIELD> names beside those that are settings."""
-        known = {name for declaration in declarations() for name in (declaration.name, *declaration.aliases)}
-        found = {}
-        for variable in list(self.environment):
-            match = _SUPERUSER.fullmatch(variable.removesuffix("_FILE"))
-            if match and match[0] not in known and (value := self.text_of(match[0])):
-                found[match[1].lower()] = Secret(value)
-        return found
-
-    def check_names(self) -> None:
-        """Report every ENTRYPOINT_ variable that is no setting, with the nearest that is."""
-        known = {declaration.name for declaration in declarations()}
-        for name in sorted(self.environment):
-            if name.startswith("ENTRYPOINT_") and name not in known and not _KUBERNETES.fullmatch(name):
-                import difflib  # noqa: PLC0415 -- 5 ms that only a typing error has to pay
-
-                near = difflib.get_close_matches(name, known, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                self.problems.append(f"cannot use {shown(name)}: there is no such setting{hint}")
-
-    def _refuse(self, name: str, problem: str) -> None:
-        self._refused.add(name)
-        self.problems.append(problem)

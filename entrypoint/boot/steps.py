@@ -1,7 +1,8 @@
 """What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -47,7 +48,7 @@ class Directory:
     """A folder of this owner and mode."""
 
     path: PurePosixPath
-    mode: int
+    mode: int | None  # None: somebody else's folder, to be left as it is where it is there
     owner: Account | None = None  # None: whoever runs us
 
     def __str__(self) -> str:
@@ -121,6 +122,14 @@ class Ask:
 
 
 Step = Read | FindPrograms | CheckPort | MakeDirectories | WriteFiles | ValidateNginx | ValidateSupervisord | Ask
+
+
+def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:
+    """Return the steps that write the same files into another folder."""
+    root = PurePosixPath(os.path.commonpath([file.path for file in files]))
+    copied = tuple(replace(file, path=folder / file.path.relative_to(root)) for file in files)
+    folders = sorted({file.path.parent for file in copied})
+    return [MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)]
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,19 @@
 """The types of settings: each reads one text and returns a typed value, or raises ValueError with why not."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final, Generic, TypeVar
 
 from entrypoint.secret import Secret
 
+T = TypeVar("T")
+
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", re.ASCII)
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-_SIZE: Final = re.compile(r"(\d{1,30})([kmg])?", re.IGNORECASE | re.ASCII)
+_SIZE: Final = re.compile(r"(\d{1,30})([kKmMgG])?", re.ASCII)
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
@@ -24,6 +26,38 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
+_LONGEST_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Type(Generic[T]):
+    """A type of settings: called with a text it returns the value, or raises ValueError with why not."""
+
+    name: str  # as the reference shows it
+    parse: Callable[[str], T]
+    schema: Mapping[str, Any] = field(default_factory=dict)  # keywords of JSON Schema, beside `"type": "string"`
+    booleans: tuple[str, str] = ("no", "yes")  # the texts that false and true of a TOML file stand for
+
+    def __call__(self, value: str) -> T:
+        """Read `value`. Raises ValueError."""
+        return self.parse(value)
+
+
+def of_type(name: str, **schema: object) -> Callable[[Callable[[str], T]], Type[T]]:
+    """Make a function that reads a text a type; `pattern` of the schema need not be anchored."""
+    if "pattern" in schema:
+        schema["pattern"] = f"^(?:{schema['pattern']})$"
+
+    def named(parse: Callable[[str], T]) -> Type[T]:
+        return Type(name, parse, schema)
+
+    return named
+
+
+def shown(text: str) -> str:
+    """Return `text` fit for one line of a message: printable, not endless."""
+    printable = text.encode("unicode_escape", "backslashreplace").decode("ascii") if not text.isprintable() else text
+    return printable if len(printable) <= _LONGEST_SHOWN else printable[: _LONGEST_SHOWN - 1] + "…"
 
 
 @dataclass(frozen=True)
@@ -42,6 +76,7 @@ class Listen:
         return self.address.strip("[]") if self.address else "127.0.0.1"
 
 
+@of_type("text", pattern=r"[^\x00-\x1f\x7f]*")
 def text(value: str) -> str:
     """Return any text without control characters."""
     if _CONTROL.search(value):
@@ -55,6 +90,7 @@ def _utf8(value: str) -> str:
     return value
 
 
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["8080", "127.0.0.1:8080", "[::1]:8080"])
 def listen(value: str) -> Listen:
     """Read `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
     address, colon, port = value.rpartition(":")
@@ -70,6 +106,7 @@ def listen(value: str) -> Listen:
     return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
 
 
+@of_type("number", pattern=r"0*[1-9][0-9]{0,5}", maxLength=6)
 def count(value: str) -> int:
     """Read a whole number from 1 on."""
     if not value.isascii() or not value.isdigit() or not int(value[:9]) >= 1 or len(value) > 6:  # noqa: PLR2004 -- a million of anything here is a typing error
@@ -77,6 +114,7 @@ def count(value: str) -> int:
     return int(value)
 
 
+@of_type("duration", pattern=_DURATION.pattern, examples=["30s", "500ms", "5m", "1h"])
 def duration(value: str) -> float:
     """Read `30s`, `500ms`, `5m`, `1h` or bare seconds; return seconds."""
     match = _DURATION.fullmatch(value)
@@ -88,6 +126,7 @@ def duration(value: str) -> float:
     return seconds
 
 
+@of_type("size", pattern=_SIZE.pattern, examples=["10m", "512k", "1g"])
 def size(value: str) -> int:
     """Read `10m`, `512k`, `1g` or bare bytes; return bytes."""
     match = _SIZE.fullmatch(value)
@@ -99,6 +138,7 @@ def size(value: str) -> int:
     return found
 
 
+@of_type("path", pattern=r"/[^\x00-\x1f\x7f]*")
 def path(value: str) -> PurePosixPath:
     """Read an absolute path."""
     if not text(value).startswith("/"):
@@ -106,6 +146,7 @@ def path(value: str) -> PurePosixPath:
     return PurePosixPath(value)
 
 
+@of_type("e-mail address", pattern=_EMAIL.pattern)
 def email(value: str) -> str:
     """Read an e-mail address, as loosely as Django's form field would take it at the least."""
     if not _EMAIL.fullmatch(text(value)):
@@ -113,6 +154,7 @@ def email(value: str) -> str:
     return value
 
 
+@of_type("module", pattern=_MODULE.pattern, examples=["config.settings"])
 def module(value: str) -> str:
     """Read a dotted module name."""
     if not _MODULE.fullmatch(value):
@@ -120,6 +162,7 @@ def module(value: str) -> str:
     return value
 
 
+@of_type("module:callable", pattern=_CALLABLE.pattern, examples=["config.wsgi:application", "app:create()"])
 def application(value: str) -> str:
     """Read `package.module:callable`; a callable that ends in `()` is a factory."""
     if not _CALLABLE.fullmatch(value):
@@ -127,6 +170,7 @@ def application(value: str) -> str:
     return value
 
 
+@of_type("user", pattern=_ACCOUNT.pattern, examples=["www-data", "1000", "1000:1000"])
 def account(value: str) -> str:
     """Read a user's name, or uid, or uid:gid."""
     numbers = [int(part) for part in value.split(":") if part.isascii() and part.isdigit()]
@@ -135,6 +179,7 @@ def account(value: str) -> str:
     return value
 
 
+@of_type("secret", writeOnly=True)
 def secret(value: str) -> Secret:
     """Read a text that is not to be shown."""
     if "\0" in value or not value:
@@ -142,7 +187,7 @@ def secret(value: str) -> Secret:
     return Secret(_utf8(value))
 
 
-def choice(*words: str) -> Callable[[str], str]:
+def choice(*words: str) -> Type[str]:
     """Return a type that takes one of these words."""
 
     def parse(value: str) -> str:
@@ -150,10 +195,10 @@ def choice(*words: str) -> Callable[[str], str]:
             raise ValueError(f"it is none of {', '.join(words)}")
         return value
 
-    parse.__name__ = " | ".join(words)
-    return parse
+    return Type(" | ".join(words), parse, {"enum": list(words)}, booleans=("off", "on"))
 
 
+@of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
 def names(value: str) -> tuple[str, ...]:
     """Read a list of variables' names, with commas or spaces between them."""
     found = tuple(value.replace(",", " ").split())

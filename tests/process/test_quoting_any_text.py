@@ -1,4 +1,4 @@
-"""Any text at all, as one word of each format: its reader gets that very text, or it is refused before it is written."""
+"""Any text at all, as one word of each format: its reader gets that very text, or it is refused first."""
 
 import json
 import shlex

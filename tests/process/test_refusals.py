@@ -40,6 +40,52 @@ def test_bytes_that_are_no_text_are_told_in_one_line(entrypoint: Command, projec
     )
 
 
+@pytest.mark.parametrize("closed", ["file", "folder"])
+def test_a_secret_that_is_closed_to_us_is_told_with_who_we_are_and_who_may(
+    entrypoint: Command, project: Project, place: Path, ordinary_user: int | None, closed: str
+) -> None:
+    folder = place / "secrets"
+    folder.mkdir(mode=0o755)
+    file = folder / "password"
+    file.write_text("open-sesame\n", encoding="ascii")
+    what, mode = (file, 0o600) if closed == "file" else (folder, 0o700)
+    what.chmod(mode if ordinary_user else 0)
+    done = entrypoint.as_user(ordinary_user).run(
+        project.root, "prepare", SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD_FILE=str(file)
+    )
+    what.chmod(0o755)
+    owner = f"{what.owner()}:{what.group()} {mode if ordinary_user else 0:04o}"
+    assert (done.code, done.err) == (
+        78,
+        (
+            f"[entrypoint] cannot read SUPERUSER_PASSWORD_FILE={file}: Permission denied "
+            f"(as uid {ordinary_user or os.geteuid()}; {'the file' if closed == 'file' else folder} is {owner})\n"
+        ),
+    )
+
+
+def test_a_projects_file_that_is_no_toml_is_told_with_its_line(entrypoint: Command, project: Project) -> None:
+    project.write("entrypoint.toml", "port = 8080\nmigrate = off\n")
+    done = entrypoint.run(project.root, "prepare")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot read entrypoint.toml: Invalid value (at line 2, column 11)\n",
+    )
+
+
+@pytest.mark.parametrize("words", [["serve"], ["prepare"], ["--dry-run"]], ids=" ".join)
+def test_a_warning_is_told_once_before_all_else(
+    entrypoint: Command, project: Project, busy_port: int, words: list[str]
+) -> None:
+    environ = {"NGINX_CLIENT_MAX_BODY": "1m", "PORT": f"127.0.0.1:{busy_port}"}
+    said = entrypoint.run(project.root, *words, **environ).err.splitlines()
+    assert said[0] == (
+        "[entrypoint] warning: NGINX_CLIENT_MAX_BODY changes nothing: there is no such setting; "
+        "did you mean NGINX_CLIENT_MAX_BODY_SIZE?"
+    )
+    assert [line for line in said if "warning: " in line] == said[:1]
+
+
 def test_a_folder_without_an_application_is_refused(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "prepare")
     assert done.code == 78
@@ -179,6 +225,9 @@ def test_a_wrong_usage_ends_with_2_and_says_the_right_one(entrypoint: Command, p
         (["prepare", "--help"], "--only"),
         (["health", "--help"], "ready"),
         (["exec", "--help"], "COMMAND"),
+        (["render", "--help"], "--out"),
+        (["check", "--help"], "nginx -t"),
+        (["env", "--help"], "--format"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )

@@ -1,18 +1,34 @@
-"""The README names all that there is."""
+"""The README names all commands, and no setting that there is not; the reference names all settings."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from entrypoint.boot import reference
 from entrypoint.boot.settings import declarations
 from entrypoint.commands import commands
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NAMES = {declaration.name for declaration in declarations()}
 
 
-@pytest.mark.parametrize("name", [declaration.name for declaration in declarations()])
-def test_the_setting_stands_in_the_table(name: str) -> None:
-    assert any(f"`{name}`" in line for line in README.splitlines() if line.startswith("| `"))
+def test_the_reference_is_what_the_declarations_say() -> None:
+    written = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
+    assert written == reference.markdown(), "entrypoint env --format markdown > docs/reference/settings.md mends it"
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_the_setting_stands_in_the_reference(name: str) -> None:
+    assert any(line.startswith(f"| `{name}`") for line in reference.markdown().splitlines())
+
+
+def test_the_readmes_table_names_the_most_used_settings_and_none_that_there_is_not() -> None:
+    rows = (line.split(" | ")[0] for line in README.split("## Settings")[1].split("\n## ")[0].splitlines())
+    named = {name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row)}
+    assert named <= NAMES
+    assert {"PORT", "WEB_CONCURRENCY", "SUPERUSER_PASSWORD", "ENTRYPOINT_MIGRATE", "ENTRYPOINT_USER"} <= named
 
 
 @pytest.mark.parametrize("name", sorted(commands.commands))

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from entrypoint.boot import values
-from entrypoint.boot.settings import Declaration, Settings, declarations, shown
-from entrypoint.boot.values import Listen
+from entrypoint.boot.declaration import Declaration
+from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.values import Listen, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 
@@ -21,6 +22,9 @@ KUBERNETES = {
     "ENTRYPOINT_PORT_80_TCP_PROTO": "tcp",
     "ENTRYPOINT_PORT_80_TCP_PORT": "80",
     "ENTRYPOINT_PORT_80_TCP_ADDR": "10.0.0.11",
+    "NGINX_SERVICE_HOST": "10.0.0.12",
+    "NGINX_PORT": "tcp://10.0.0.12:80",
+    "NGINX_PORT_80_TCP_ADDR": "10.0.0.12",
 }
 
 
@@ -39,6 +43,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert (settings.wait_timeout, settings.request_timeout, settings.stop_timeout) == (60.0, 60.0, 8.0)
     assert settings.client_max_body_size == 10 << 20
     assert settings.origins == {}
+    assert settings.warnings == ()
 
 
 def test_root_listens_on_80_and_everyone_else_on_8080() -> None:
@@ -74,8 +79,8 @@ def test_a_setting_that_is_empty_is_not_set(declaration: Declaration) -> None:
 
 @pytest.mark.parametrize("declaration", ALL, ids=lambda declaration: declaration.name)
 def test_a_setting_has_a_name_and_a_meaning_of_its_own(declaration: Declaration) -> None:
-    same = [other for other in ALL if declaration.name in (other.name, *other.aliases)]
-    assert same == [declaration]
+    assert [other for other in ALL if declaration.name in other.names] == [declaration]
+    assert [other for other in ALL if declaration.key == other.key] == [declaration]
     assert declaration.meaning
     assert declaration.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or declaration.name in {
         "DJANGO_SETTINGS_MODULE",
@@ -234,7 +239,18 @@ def test_an_unknown_name_is_told_with_the_nearest_known(name: str, hint: str) ->
 
 
 def test_what_kubernetes_injects_for_a_service_of_that_name_is_passed_over() -> None:
-    assert Settings.read(KUBERNETES).environment == KUBERNETES
+    settings = Settings.read(KUBERNETES)
+    assert (settings.environment, settings.warnings) == (KUBERNETES, ())
+
+
+def test_an_unknown_name_of_nginx_is_a_warning_with_the_nearest_known() -> None:
+    settings = Settings.read(
+        {"NGINX_CLIENT_MAX_BODY": "1m", "NGINX_" + "Q" * 40: "x", "NGINX_CLIENT_MAX_BODY_SIZE": "1m"}
+    )
+    assert settings.warnings == (
+        "NGINX_CLIENT_MAX_BODY changes nothing: there is no such setting; did you mean NGINX_CLIENT_MAX_BODY_SIZE?",
+        "NGINX_" + "Q" * 40 + " changes nothing: there is no such setting",
+    )
 
 
 def test_names_of_the_application_are_no_concern_of_ours() -> None:
@@ -251,7 +267,7 @@ HOSTILE = ["a\nb", "a\x1b[2Jb", "a\x7fb", "a\x00b", "caf\udce9", "/" + LONG + "\
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 @pytest.mark.parametrize(
     "declaration",
-    [d for d in ALL if d.parse not in (values.text, values.secret, values.names)],
+    [d for d in ALL if d.kind not in (values.text, values.secret, values.names)],
     ids=lambda declaration: declaration.name,
 )
 def test_a_hostile_text_is_refused_in_one_short_printable_line(declaration: Declaration, text: str) -> None:
@@ -270,22 +286,6 @@ def test_a_superusers_name_is_a_printable_text(text: str) -> None:
 def test_a_hostile_name_is_told_in_one_printable_line() -> None:
     (told,) = problems({"ENTRYPOINT_\x1b[2J\udcff\n": "x"})
     assert told.isprintable()
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("plain", "plain"),
-        ("ünï", "ünï"),
-        ("a\nb", "a\\nb"),
-        ("\udcff", "\\udcff"),
-        ("x" * 60, "x" * 60),
-        ("x" * 61, "x" * 59 + "…"),
-    ],
-    ids=ascii,
-)
-def test_a_text_is_shown_printable_and_not_endless(text: str, wanted: str) -> None:
-    assert shown(text) == wanted
 
 
 # ---- secrets

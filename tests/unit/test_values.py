@@ -1,18 +1,18 @@
 """The types of settings: what each takes, what it refuses, and in which words."""
 
-from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from entrypoint.boot import values
-from entrypoint.boot.values import Listen
+from entrypoint.boot.values import Listen, Type, shown
 from entrypoint.secret import Secret
 
 one_of = values.choice("auto", "off")
 
-TAKEN: list[tuple[Callable[[str], Any], str, Any]] = [
+TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.text, "a text; with 'all' kinds of \\ $ % {} #, ünïcode and  spaces", None),
     (values.listen, "1", Listen(1)),
     (values.listen, "65535", Listen(65535)),
@@ -59,7 +59,7 @@ A_PORT = "a port is a number from 1 to 65535"
 A_COUNT = "it is not a whole number from 1 to 999999"
 A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
 A_SIZE = "a size is a whole number with k, m or g, such as 10m"
-REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
+REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.text, "two\nlines", "it contains a control character"),
     (values.text, "\x00", "it contains a control character"),
     (values.text, "\x1b[31m", "it contains a control character"),
@@ -132,18 +132,18 @@ REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
 ]
 
 
-def named(case: tuple[Callable[[str], Any], str, Any]) -> str:
-    return f"{case[0].__name__} {case[1][:20]!a}"
+def named(case: tuple[Type[Any], str, Any]) -> str:
+    return f"{case[0].name} {case[1][:20]!a}"
 
 
 @pytest.mark.parametrize("case", TAKEN, ids=named)
-def test_a_type_takes(case: tuple[Callable[[str], Any], str, Any]) -> None:
+def test_a_type_takes(case: tuple[Type[Any], str, Any]) -> None:
     parse, text, wanted = case
     assert parse(text) == (text if wanted is None else wanted)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=named)
-def test_a_type_refuses(case: tuple[Callable[[str], Any], str, str]) -> None:
+def test_a_type_refuses(case: tuple[Type[Any], str, str]) -> None:
     parse, text, why = case
     with pytest.raises(ValueError) as caught:  # noqa: PT011 -- the message is compared below
         parse(text)
@@ -161,3 +161,61 @@ def test_a_type_refuses(case: tuple[Callable[[str], Any], str, str]) -> None:
 )
 def test_where_to_listen_is_shown_as_it_is_set_and_reached_by_its_host(listen: Listen, shown: str, host: str) -> None:
     assert (str(listen), listen.host) == (shown, host)
+
+
+@pytest.mark.parametrize("case", TAKEN, ids=named)
+def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) -> None:
+    assert Draft202012Validator({"type": "string", **case[0].schema}).is_valid(case[1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [
+        (kind, example)
+        for kind in vars(values).values()
+        if isinstance(kind, Type)
+        for example in kind.schema.get("examples", [])
+    ],
+    ids=str,
+)
+def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
+    kind(example)
+    assert Draft202012Validator({"type": "string", **kind.schema}).is_valid(example)
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        (values.text, "two\nlines"),
+        (values.listen, "port"),
+        (values.count, "0"),
+        (values.duration, "soon"),
+        (values.size, "10mb"),
+        (values.path, "relative"),
+        (values.email, "someone"),
+        (values.module, "config/settings"),
+        (values.application, "app"),
+        (values.account, "www data"),
+        (values.names, "A-B"),
+        (one_of, "yes"),
+    ],
+    ids=named,
+)
+def test_what_a_type_plainly_refuses_its_schema_refuses(case: tuple[Type[Any], str]) -> None:
+    assert not Draft202012Validator({"type": "string", **case[0].schema}).is_valid(case[1])
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("plain", "plain"),
+        ("ünï", "ünï"),
+        ("a\nb", "a\\nb"),
+        ("\udcff", "\\udcff"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "…"),
+    ],
+    ids=ascii,
+)
+def test_a_text_is_shown_printable_and_not_endless(text: str, wanted: str) -> None:
+    assert shown(text) == wanted

@@ -1,0 +1,32 @@
+"""What Django finds wrong with the project, by `manage.py check --deploy`: no database is asked."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from django.core import checks
+
+from entrypoint.app.failure import Failure
+
+_WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
+
+
+def check(*, progress: Callable[[str], None]) -> str:
+    """Tell each message that the project does not silence. Raises Failure where an error is among them."""
+    found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
+    for message in sorted(found, key=lambda message: -message.level):
+        progress(_line(message))
+    errors = sum(message.level >= checks.ERROR for message in found)
+    if errors:
+        raise Failure(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
+    return f"no errors, {_count(sum(message.level >= checks.WARNING for message in found), 'warning')}"
+
+
+def _line(message: Any) -> str:  # noqa: ANN401 -- Django ships no types
+    word = next(word for level, word in _WORDS if message.level >= level or level == checks.DEBUG)
+    where = f"{message.obj}: " if message.obj is not None else ""
+    hint = f" {message.hint}" if message.hint else ""
+    return " ".join(f"{word}: {message.id or 'check'}: {where}{message.msg}{hint}".split())
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

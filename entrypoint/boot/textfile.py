@@ -1,0 +1,46 @@
+"""Reading a text file that somebody else wrote."""
+
+import os
+from pathlib import Path
+
+from entrypoint.boot.values import shown
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, as it is. Raises ValueError with why it cannot be read."""
+    try:
+        return path.read_bytes().decode()
+    except PermissionError as error:
+        raise ValueError(f"{error.strerror} ({_who_may(path)})") from error
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise ValueError("it is not UTF-8 text") from error
+
+
+def _who_may(path: Path) -> str:
+    """Return who we are, and whose the file is, or the folder that keeps us from it."""
+    us = f"as uid {os.geteuid()}"
+    for place in (path, *path.parents):
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        what = "the file" if place == path else shown(str(place))
+        return f"{us}; {what} is {_owner(found)} {found.st_mode & 0o7777:04o}"
+    return us
+
+
+def _owner(found: os.stat_result) -> str:
+    import grp  # noqa: PLC0415 -- only an error has to know names
+    import pwd  # noqa: PLC0415
+
+    try:
+        user = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        user = str(found.st_uid)
+    try:
+        group = grp.getgrgid(found.st_gid).gr_name
+    except KeyError:
+        group = str(found.st_gid)
+    return f"{user}:{group}"

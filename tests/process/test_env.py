@@ -1,0 +1,64 @@
+"""`entrypoint env`: to a program, to a person, and where the environment cannot be used."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+
+@pytest.mark.parametrize("form", ["table", "markdown", "json", "dotenv", "schema"])
+def test_each_format_goes_to_stdout_and_stdout_alone(entrypoint: Command, project: Project, form: str) -> None:
+    done = entrypoint.run(project.root, "env", "--format", form)
+    assert (done.code, done.err) == (0, "")
+    assert "ENTRYPOINT_MIGRATE" in done.out
+    assert done.out.endswith("\n")
+
+
+def test_the_project_is_found_where_the_command_is_run(entrypoint: Command, project: Project) -> None:
+    project.write("pyproject.toml", '[tool.entrypoint]\nmigrate = "check"\n')
+    rows = json.loads(entrypoint.run(project.root, "env", "--format", "json").out)
+    (migrate,) = (row for row in rows if row["name"] == "ENTRYPOINT_MIGRATE")
+    assert (migrate["value"], migrate["origin"]) == ("check", "pyproject.toml")
+
+
+def test_what_describes_the_settings_needs_no_usable_environment(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "env", "--format", "schema", PORT="http").code == 0
+    assert entrypoint.run(project.root, "env", "--format", "markdown", PORT="http").code == 0
+    done = entrypoint.run(project.root, "env", PORT="http")
+    assert (done.code, done.out) == (78, "")
+    assert done.err.startswith("[entrypoint] cannot use PORT=http: ")
+
+
+def test_on_a_terminal_no_line_is_longer_than_it_is_wide(entrypoint: Command, project: Project) -> None:
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 60))
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        with os.fdopen(theirs, "wb", buffering=0) as terminal:
+            process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "entrypoint"), "env"],
+                cwd=project.root,
+                env=entrypoint.environment({}),
+                stdin=subprocess.DEVNULL,
+                stdout=terminal,
+            )
+        shown = b""
+        try:
+            while data := screen.read(65536):
+                shown += data
+        except OSError:  # EIO: the last one who had the terminal open has left
+            pass
+        assert process.wait(20) == 0
+    lines = shown.decode().splitlines()
+    assert any(line.startswith("ENTRYPOINT_MIGRATE=auto (default)") for line in lines)
+    assert max(map(len, lines)) <= 60
