@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from entrypoint.boot import web
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.programs import Program
@@ -49,6 +50,7 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
+        **web.variables(d),
     }
     for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
         yield File(d.run_dir / name, render(f"{name}.j2", common), source=f"{name}.j2")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from entrypoint.boot import values
-from entrypoint.boot.values import Listen
+from entrypoint.boot.values import Listen, Network
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
 
@@ -147,6 +147,12 @@ class Settings:
     )
     client_max_body_size: int = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE", values.size, "the largest request that nginx takes", default="10m"
+    )
+    proxies: tuple[Network, ...] = setting(
+        "FORWARDED_ALLOW_IPS",
+        values.networks,
+        "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are believed: addresses, CIDR networks, or *",
+        default="",
     )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -24,6 +24,9 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
+_EVERYONE: Final = "0.0.0.0/0 ::/0"
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True)
@@ -161,3 +164,15 @@ def names(value: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a variable's name")
     return found
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Read a list of addresses and networks (CIDR), with commas or spaces between them; `*` is everyone."""
+    found = [_network(item) for item in text(value).replace("*", _EVERYONE).replace(",", " ").split(" ") if item]
+    return tuple(dict.fromkeys(found))
+
+
+def _network(item: str) -> Network:
+    if "%" in item:
+        raise ValueError(f"{item!r} has a zone, which no proxy's address in a list can have")
+    return ip_network(item)

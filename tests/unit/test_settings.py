@@ -79,6 +79,7 @@ def test_a_setting_has_a_name_and_a_meaning_of_its_own(declaration: Declaration)
     assert declaration.meaning
     assert declaration.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or declaration.name in {
         "DJANGO_SETTINGS_MODULE",
+        "FORWARDED_ALLOW_IPS",
         "PORT",
         "WEB_CONCURRENCY",
     }

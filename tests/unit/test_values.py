@@ -1,6 +1,7 @@
 """The types of settings: what each takes, what it refuses, and in which words."""
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,6 +51,14 @@ TAKEN: list[tuple[Callable[[str], Any], str, Any]] = [
     (values.account, "4294967294", None),
     (values.secret, "line one\nline two", Secret("line one\nline two")),
     (one_of, "auto", None),
+    (values.networks, "", ()),
+    (values.networks, "192.0.2.1", (ip_network("192.0.2.1/32"),)),
+    (
+        values.networks,
+        "10.0.0.0/8, fd00::/8  ::1,,10.0.0.0/8",
+        tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "::1"))),
+    ),
+    (values.networks, "*", (ip_network("0.0.0.0/0"), ip_network("::/0"))),
     (values.names, "", ()),
     (values.names, "A", ("A",)),
     (values.names, "SECRET_KEY, API_TOKEN  B,,C", ("SECRET_KEY", "API_TOKEN", "B", "C")),
@@ -87,6 +96,11 @@ REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
     (values.count, "1000000", A_COUNT),
     (values.count, "٣", A_COUNT),
     (values.count, "9" * 100_000, A_COUNT),
+    (values.networks, "proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+    (values.networks, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+    (values.networks, "fe80::1%eth0", "'fe80::1%eth0' has a zone, which no proxy's address in a list can have"),
+    (values.networks, "10.0.0.0/8;", "'10.0.0.0/8;' does not appear to be an IPv4 or IPv6 network"),
+    (values.networks, "10.0.0.1\n", "it contains a control character"),
     (values.duration, "", A_DURATION),
     (values.duration, "-1s", A_DURATION),
     (values.duration, "30 s", A_DURATION),
