@@ -22,6 +22,7 @@ from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.steps import (
     Ask,
     CheckPort,
+    CheckReadable,
     Directory,
     File,
     FindPrograms,
@@ -83,6 +84,16 @@ class Reality:
     def _(self, step: CheckPort) -> None:
         for listen in step.addresses:
             _try_to_listen(listen)
+
+    @apply.register
+    def _(self, step: CheckReadable) -> None:
+        for name, path in step.files.items():
+            try:
+                Path(path).read_bytes()
+            except PermissionError as error:
+                raise NotAllowed(f"cannot read {name}={path}: {error.strerror}") from error
+            except OSError as error:
+                raise Unusable(f"cannot read {name}={path}: {error.strerror}") from error
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:
@@ -185,8 +196,14 @@ def _run(command: tuple[str, ...]) -> tuple[int, str]:
         # The command may run as another user, who has to be able to open its /dev/stdout.
         os.fchmod(output.fileno(), 0o666)
         try:
+            # Without a terminal, on which OpenSSL would ask for the pass phrase of an encrypted key.
             done = subprocess.run(  # noqa: S603 -- the plan's own command, no shell
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+                start_new_session=True,
             )
         except OSError as error:
             raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error

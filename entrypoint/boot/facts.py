@@ -3,8 +3,10 @@
 import grp
 import os
 import pwd
+import re
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,6 +61,7 @@ class Machine:
     own_run_dir: bool  # whether /run/entrypoint is ours to write
     temporary: PurePosixPath
     mime_types: bool
+    nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,7 @@ def read_machine(settings: Settings) -> Machine:
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
+        nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
     )
 
 
@@ -210,6 +214,16 @@ def _program(name: str, places: tuple[Path, ...]) -> PurePosixPath | None:
     path = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
     path = path or shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
     return PurePosixPath(path) if path else None
+
+
+def _nginx_version(nginx: PurePosixPath | None) -> tuple[int, ...]:
+    """Return the numbers of nginx's version; none where it cannot say."""
+    try:
+        said = subprocess.run([str(nginx), "-v"], capture_output=True, text=True, check=False).stderr  # noqa: S603 -- found by ourselves, no shell
+    except OSError:
+        return ()
+    found = re.search(r"/(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else ()
 
 
 def _has_ipv6() -> bool:

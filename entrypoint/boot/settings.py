@@ -62,7 +62,7 @@ class Settings:
         "PORT",
         values.listen,
         "where nginx listens: a port, or address:port",
-        otherwise="80 as root, else 8080",
+        otherwise="80 as root, else 8080; with TLS 443 and 80, else 8443 and 8080",
     )
     workers: int | None = setting(
         "WEB_CONCURRENCY",
@@ -154,6 +154,12 @@ class Settings:
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are believed: addresses, CIDR networks, or *",
         default="",
     )
+    tls_certificate: PurePosixPath | None = setting(
+        "NGINX_TLS_CERTIFICATE", values.path, "the file of the certificate and its chain (PEM): nginx speaks TLS"
+    )
+    tls_key: PurePosixPath | None = setting(
+        "NGINX_TLS_KEY", values.path, "the file of the certificate's key (PEM, not encrypted)"
+    )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
@@ -176,6 +182,9 @@ class Settings:
         wanted = given["superuser_username"] and given["superuser"] != "off"
         if wanted and not given["superuser_password"] and not reader.refused("SUPERUSER_PASSWORD"):
             reader.problems.append("cannot create the superuser: SUPERUSER_PASSWORD is not set")
+        for one, other in (("certificate", "key"), ("key", "certificate")):
+            if given[f"tls_{one}"] and not given[f"tls_{other}"] and not reader.refused(f"NGINX_TLS_{other.upper()}"):
+                reader.problems.append(f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set")
         reader.check_names()
         Unusable.check(reader.problems)
         return cls(
@@ -194,9 +203,19 @@ class Settings:
             for name, origin in sorted(self.origins.items())
         )
 
+    @property
+    def tls(self) -> bool:
+        """Whether the site is served over TLS."""
+        return self.tls_certificate is not None
+
     def listen_on(self, *, root: bool) -> Listen:
-        """Return where the site is served."""
-        return self.listen or Listen(80 if root else 8080)
+        """Return where the site is served: with a certificate that is over TLS."""
+        usual = (443, 8443) if self.tls else (80, 8080)
+        return self.listen or Listen(usual[0] if root else usual[1])
+
+    def redirect_on(self, *, root: bool) -> Listen | None:
+        """Return where plain HTTP is redirected to TLS: nowhere if PORT says the one port that there is."""
+        return Listen(80 if root else 8080) if self.tls and self.listen is None else None
 
 
 def declarations() -> Iterator[Declaration]:

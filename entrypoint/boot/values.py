@@ -24,6 +24,7 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
+_LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
 
 Network = IPv4Network | IPv6Network
@@ -173,6 +174,8 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def _network(item: str) -> Network:
+    if len(item) > _LONGEST_NETWORK:
+        raise ValueError("no address and no network is that long")
     if "%" in item:
         raise ValueError(f"{item!r} has a zone, which no proxy's address in a list can have")
     return ip_network(item)

@@ -32,6 +32,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    if "nginx_version" in different:
+        different["nginx_version"] = tuple(different["nginx_version"])
     usual: dict[str, Any] = {
         "root": False,
         "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
