@@ -160,6 +160,12 @@ class Settings:
     tls_key: PurePosixPath | None = setting(
         "NGINX_TLS_KEY", values.path, "the file of the certificate's key (PEM, not encrypted)"
     )
+    access_log: str = setting(
+        "NGINX_ACCESS_LOG",
+        values.choice("text", "json", "off"),
+        "a line for each request: nginx's own format, a JSON object, or none",
+        default="text",
+    )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""

@@ -10,6 +10,7 @@ _HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told
 def variables(d: Decisions) -> dict[str, Any]:
     """Return the variables of nginx.conf and nginx-app.conf that no other file needs."""
     return {
+        "access_log": d.settings.access_log,
         "certificate": d.settings.tls_certificate,
         "key": d.settings.tls_key,
         "redirecting": d.redirecting,
