@@ -66,7 +66,8 @@ class Decisions:
     def _addresses(self, listen: Listen) -> tuple[Listen, ...]:
         if listen.address:
             return (listen,)
-        families = ("0.0.0.0", "[::]") if self.machine.ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
+        ipv6 = self.machine.ipv6 if self.settings.ipv6 == "auto" else self.settings.ipv6 == "on"
+        families = ("0.0.0.0", "[::]") if ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
         return tuple(Listen(listen.port, address) for address in families)
 
     def path(self, program: str) -> PurePosixPath:

@@ -61,6 +61,7 @@ class Machine:
     own_run_dir: bool  # whether /run/entrypoint is ours to write
     temporary: PurePosixPath
     mime_types: bool
+    most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
     nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
 
 
@@ -151,6 +152,7 @@ def read_machine(settings: Settings) -> Machine:
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
+        most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
     )
 

@@ -166,6 +166,45 @@ class Settings:
         "a line for each request: nginx's own format, a JSON object, or none",
         default="text",
     )
+    server_names: tuple[str, ...] = setting(
+        "NGINX_SERVER_NAME",
+        values.hosts,
+        "the host names of the site; any other host is answered 421; _ is every host",
+        default="_",
+    )
+    nginx_workers: int | None = setting(
+        "NGINX_WORKER_PROCESSES", values.count, "worker processes of nginx", otherwise="from the CPUs"
+    )
+    worker_connections: int = setting(
+        "NGINX_WORKER_CONNECTIONS",
+        values.count,
+        "how many connections a worker of nginx may have, those to the application included",
+        default="1024",
+    )
+    ipv6: str = setting(
+        "NGINX_IPV6",
+        values.choice("auto", "on", "off"),
+        "whether nginx listens on IPv6 too; auto: where the kernel has it",
+        default="auto",
+    )
+    static_url: str | None = setting(
+        "NGINX_STATIC_URL",
+        values.url_path,
+        "where nginx serves static files, in place of what Django says",
+        otherwise="Django's STATIC_URL",
+    )
+    static_root: PurePosixPath | None = setting(
+        "NGINX_STATIC_ROOT", values.path, "the folder of the static files", otherwise="Django's STATIC_ROOT"
+    )
+    media_url: str | None = setting(
+        "NGINX_MEDIA_URL",
+        values.url_path,
+        "where nginx serves uploads, in place of what Django says",
+        otherwise="Django's MEDIA_URL",
+    )
+    media_root: PurePosixPath | None = setting(
+        "NGINX_MEDIA_ROOT", values.path, "the folder of the uploads", otherwise="Django's MEDIA_ROOT"
+    )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""

@@ -24,6 +24,10 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
+_HOST: Final = re.compile(
+    r"(?:\*\.|\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*(?:\.\*)?", re.ASCII
+)
+_LONGEST_HOST: Final = 255
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
 
@@ -179,3 +183,21 @@ def _network(item: str) -> Network:
     if "%" in item:
         raise ValueError(f"{item!r} has a zone, which no proxy's address in a list can have")
     return ip_network(item)
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    """Read a list of host names as nginx's `server_name` has them, with commas or spaces between them."""
+    found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
+    for host in found:
+        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+            raise ValueError("a host name is one such as example.com, *.example.com or www.example.*, in ASCII")
+    return tuple(dict.fromkeys(found))
+
+
+def url_path(value: str) -> str:
+    """Read the path under which a folder is served; return it between slashes."""
+    if not text(value).startswith("/") or not value.strip("/"):
+        raise ValueError("the path of a URL begins with /, and / alone would hide the application")
+    if re.search(r"[?#$]|//|/\.", value):
+        raise ValueError("the path of a URL has no ?, no #, no $, no empty part, and none that begins with a dot")
+    return value if value.endswith("/") else f"{value}/"
