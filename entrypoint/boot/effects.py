@@ -37,6 +37,7 @@ from entrypoint.boot.values import Listen
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
+_EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
@@ -111,7 +112,7 @@ class Reality:
         if status == 0:
             return
         message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
-        message = message.rpartition("[emerg] ")[2]
+        message = _EMERGENCY.sub("", message)
         where = _WHERE.search(message)
         if where is None:
             raise Unusable(f"cannot use {step.files[0].path}: {message}")
@@ -121,7 +122,7 @@ class Reality:
                 raise Unusable(
                     f"cannot use {file.path}, from {file.source}: {message[: where.start()]}; it says: {line}"
                 )
-        raise Unusable(f"cannot use {where['path']}: {message}")
+        raise Unusable(f"cannot use {where['path']}: {message[: where.start()]} in line {where['line']}")
 
     @apply.register
     def _(self, step: ValidateSupervisord) -> None:

@@ -66,6 +66,9 @@ def _readings(d: Decisions) -> Iterator[Step]:
         "sizes",
         f"run {d.workers} workers as {d.machine.account} ({d.machine.cpus} CPUs; WEB_CONCURRENCY changes it)",
     )
+    own = [f"{path} (http)" for path in d.machine.http_files] + [f"{path} (server)" for path in d.machine.server_files]
+    if own:
+        yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
 
 
 def _keys(d: Decisions) -> Iterator[Step]:

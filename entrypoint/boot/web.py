@@ -16,6 +16,8 @@ def variables(d: Decisions) -> dict[str, Any]:
     return {
         "listen": d.addresses,
         "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
+        "http_files": d.machine.http_files,
+        "server_files": d.machine.server_files,
         "files": tuple(_served(d)),
         "worker_connections": d.settings.worker_connections,
         "descriptors_of_nginx": _descriptors(d),

@@ -163,7 +163,7 @@ def test_a_key_of_another_certificate_is_refused(new_site: NewSite, certificate:
     other = make_certificate(tmp_path)
     code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_KEY": str(other.key)})
     assert code == 78
-    assert last.startswith("[entrypoint] cannot use ")
+    assert f'nginx.conf: SSL_CTX_use_PrivateKey("{other.key}") failed' in last
     assert "key values mismatch" in last
 
 

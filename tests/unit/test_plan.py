@@ -32,6 +32,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    for name in {"http_files", "server_files"}.intersection(different):
+        different[name] = tuple(map(PurePosixPath, different[name]))
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
     usual: dict[str, Any] = {
