@@ -24,9 +24,8 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
-_HOST: Final = re.compile(
-    r"(?:\*\.|\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})*(?:\.\*)?", re.ASCII
-)
+_LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
+_HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
 _LONGEST_HOST: Final = 255
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"

@@ -6,6 +6,7 @@
 import http.client
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from deadline import until
 from site_under_test import Site, free_port
 
@@ -86,7 +88,9 @@ def site_that(folder: Path, **settings: str) -> Site:
     project = folder / "echo"
     project.mkdir()
     (project / "echo.py").write_text(APP)
-    return Site(folder, project, ENTRYPOINT_APP="echo:app", **settings).start().ready()
+    site = Site(folder, project, ENTRYPOINT_APP="echo:app", **settings)
+    site.url = f"http://{site.environment['PORT']}"
+    return site.start().ready()
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +98,7 @@ def trusting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site_that(tmp_path_factory.mktemp("trusting"), FORWARDED_ALLOW_IPS="127.0.0.1, ::1 10.0.0.0/8") as site:
         yield site
         assert site.stop()[0] == 0
+        assert "[warn]" not in site.output
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,7 @@ def open_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site_that(tmp_path_factory.mktemp("open"), FORWARDED_ALLOW_IPS="*") as site:
         yield site
         assert site.stop()[0] == 0
+        assert "[warn]" not in site.output
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +114,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with site_that(tmp_path_factory.mktemp("alone")) as site:
         yield site
         assert site.stop()[0] == 0
+        assert "[warn]" not in site.output
 
 
 def seen(port: int, headers: dict[str, str], source: str = "127.0.0.1", host: str = "site.example") -> dict[str, Any]:
@@ -197,3 +204,22 @@ def test_the_client_is_the_last_address_that_is_no_proxys(trusting: Site, addres
 def test_where_everyone_is_a_proxy_only_the_last_address_counts(open_site: Site) -> None:
     claims = {"X-Forwarded-For": "203.0.113.9, 198.51.100.1", "X-Forwarded-Proto": "https"}
     assert told(seen(open_site.port, claims, source="127.0.0.2"))[:2] == ("198.51.100.1", "https")
+
+
+def test_a_proxy_may_have_an_ipv6_address(tmp_path: Path) -> None:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+            port = probe.getsockname()[1]
+    except OSError:
+        pytest.skip("there is no IPv6 here")
+    with site_that(tmp_path, PORT=f"[::1]:{port}", FORWARDED_ALLOW_IPS="fd00::/8 ::1") as site:
+        url = f"http://[::1]:{port}/"
+        headers = {
+            "X-Forwarded-For": "2001:db8::9, fd00::7",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-Host": "a.example",
+        }
+        environ = requests.get(url, headers=headers, timeout=10).json()
+        assert told(environ) == ("2001:db8::9", "https", "a.example")
+        assert site.stop()[0] == 0

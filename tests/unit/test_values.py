@@ -120,6 +120,8 @@ REFUSED: list[tuple[Callable[[str], Any], str, str]] = [
             "a;b",
             "a b;",
             "a..b",
+            "*.a.*",
+            ".a.*",
             "-a",
             "bücher.example",
             "a:80",
