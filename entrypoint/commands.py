@@ -76,7 +76,7 @@ def serve(environ: Environ, *, dry_run: bool) -> int:
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
     """Carry out the steps before the exec: for an image's build, an init container, a release phase.
 
-    Steps that --only and --skip know: programs, port, render, validate, wait, migrate, superuser, collectstatic.
+    Steps that --only and --skip know: programs, port, tls, render, validate, wait, migrate, superuser, collectstatic.
     """
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 
@@ -137,8 +137,10 @@ def health(environ: Environ, *, what: str) -> int:
     from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
     from entrypoint.control.health import probe  # noqa: PLC0415 -- as above
 
-    listen = Settings.read(environ).listen_on(root=is_root())
-    healthy, why = probe(listen.host, listen.port, what)
+    settings = Settings.read(environ)
+    plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
+    listen = plain or settings.listen_on(root=is_root())
+    healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
     click.echo(why, err=not healthy)
     return 0 if healthy else 1
 

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -76,9 +76,10 @@ class Site:
             check=False,
         )
 
-    def start(self, extra: Mapping[str, str] | None = None) -> "Site":
+    def start(self, extra: Mapping[str, str] | None = None, around: Sequence[str] = ()) -> "Site":
+        """Start the command, with more settings, or by a command `around` it that becomes it."""
         self._process = subprocess.Popen(
-            [COMMAND],
+            [*around, COMMAND],
             cwd=self.project,
             env={**self.environment, **(extra or {})},
             stdin=subprocess.DEVNULL,

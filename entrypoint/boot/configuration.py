@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from entrypoint.boot import web
 from entrypoint.boot.decisions import Decisions
-from entrypoint.boot.facts import Application
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render
 from entrypoint.boot.steps import Directory, File
@@ -35,13 +35,11 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
         "request_seconds": request_seconds,
-        "worker_processes": d.machine.cpus,
+        "worker_processes": d.settings.nginx_workers or d.machine.cpus,
         "nginx_user": d.machine.account.name if d.nginx_drops else None,
         "nginx_group": d.machine.account.group,
         "mime_types": d.machine.mime_types,
         "client_max_body_size": d.settings.client_max_body_size,
-        "listen": d.addresses,
-        "files": tuple(_served(d.application)) if d.application else (),
         "app_dir": d.machine.app_dir,
         "module": d.settings.app or (d.application.wsgi if d.application else ""),
         "home": _python_home(d),
@@ -49,6 +47,7 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
+        **web.variables(d),
     }
     for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
         yield File(d.run_dir / name, render(f"{name}.j2", common), source=f"{name}.j2")
@@ -68,14 +67,3 @@ def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
     kept = {program.name: {"essential": program.essential, "ready": program.ready} for program in supervised}
     return json.dumps({"ready_file": str(d.ready_file), "programs": kept}, indent=2) + "\n"
-
-
-def _served(application: Application) -> Iterator[tuple[str, str, str]]:
-    """Yield the URL prefix, the folder and Django's setting of the files that nginx serves by itself."""
-    for url, root, source in (
-        (application.static_url, application.static_root, "STATIC_ROOT"),
-        (application.media_url, application.media_root, "MEDIA_ROOT"),
-    ):
-        # A full URL is another host's; "/" would hide the application.
-        if root and url.startswith("/") and url != "/" and not url.startswith("//"):
-            yield url if url.endswith("/") else f"{url}/", f"{root.rstrip('/')}/", source

@@ -54,11 +54,21 @@ class Decisions:
 
     @property
     def addresses(self) -> tuple[Listen, ...]:
-        """Each address that nginx listens on."""
-        if self.listen.address:
-            return (self.listen,)
-        families = ("0.0.0.0", "[::]") if self.machine.ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
-        return tuple(Listen(self.listen.port, address) for address in families)
+        """Each address where nginx serves the site."""
+        return self._addresses(self.listen)
+
+    @property
+    def redirecting(self) -> tuple[Listen, ...]:
+        """Each address where nginx redirects plain HTTP to TLS."""
+        listen = self.settings.redirect_on(root=self.machine.root)
+        return self._addresses(listen) if listen else ()
+
+    def _addresses(self, listen: Listen) -> tuple[Listen, ...]:
+        if listen.address:
+            return (listen,)
+        ipv6 = self.machine.ipv6 if self.settings.ipv6 == "auto" else self.settings.ipv6 == "on"
+        families = ("0.0.0.0", "[::]") if ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
+        return tuple(Listen(listen.port, address) for address in families)
 
     def path(self, program: str) -> PurePosixPath:
         """Return where a program is; its bare name where it is missing, which is told before it is run."""

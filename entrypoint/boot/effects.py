@@ -23,6 +23,7 @@ from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.steps import (
     Ask,
     CheckPort,
+    CheckReadable,
     Directory,
     File,
     FindPrograms,
@@ -37,6 +38,7 @@ from entrypoint.boot.values import Listen
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
+_EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
@@ -86,6 +88,16 @@ class Reality:
             _try_to_listen(listen)
 
     @apply.register
+    def _(self, step: CheckReadable) -> None:
+        for name, path in step.files.items():
+            try:
+                Path(path).read_bytes()
+            except PermissionError as error:
+                raise NotAllowed(f"cannot read {name}={path}: {error.strerror}") from error
+            except OSError as error:
+                raise Unusable(f"cannot read {name}={path}: {error.strerror}") from error
+
+    @apply.register
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
             _make(directory)
@@ -101,7 +113,7 @@ class Reality:
         if status == 0:
             return
         message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
-        message = message.rpartition("[emerg] ")[2]
+        message = _EMERGENCY.sub("", message)
         where = _WHERE.search(message)
         if where is None:
             raise Unusable(f"cannot use {step.files[0].path}: {message}")
@@ -111,7 +123,7 @@ class Reality:
                 raise Unusable(
                     f"cannot use {file.path}, from {file.source}: {message[: where.start()]}; it says: {line}"
                 )
-        raise Unusable(f"cannot use {where['path']}: {message}")
+        raise Unusable(f"cannot use {where['path']}: {message[: where.start()]} in line {where['line']}")
 
     @apply.register
     def _(self, step: ValidateSupervisord) -> None:
@@ -202,8 +214,14 @@ def _run(command: tuple[str, ...]) -> tuple[int, str]:
         # The command may run as another user, who has to be able to open its /dev/stdout.
         os.fchmod(output.fileno(), 0o666)
         try:
+            # Without a terminal, on which OpenSSL would ask for the pass phrase of an encrypted key.
             done = subprocess.run(  # noqa: S603 -- the plan's own command, no shell
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+                start_new_session=True,
             )
         except OSError as error:
             raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error

@@ -3,8 +3,10 @@
 import grp
 import os
 import pwd
+import re
 import resource
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,10 @@ BROUGHT_BY: Final = {
     "uwsgi": "pip install 'entrypoint-toolkit[uwsgi]'",
     "supervisord": "pip install supervisor",
 }
+
+_WELCOME: Final = re.compile(
+    r"^\s*server_name\s+localhost;.*^\s*root\s+/usr/share/nginx/html;", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,10 @@ class Machine:
     own_run_dir: bool  # whether /run/entrypoint is ours to write
     temporary: PurePosixPath
     mime_types: bool
+    most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
+    http_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's http
+    server_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's server
+    nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
 
 
 @dataclass(frozen=True)
@@ -149,6 +159,10 @@ def read_machine(settings: Settings) -> Machine:
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
+        most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        http_files=drop_ins(Path("/etc/nginx/conf.d")),
+        server_files=drop_ins(Path("/etc/nginx/server.d")),
+        nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
     )
 
 
@@ -211,6 +225,32 @@ def _program(name: str, places: tuple[Path, ...]) -> PurePosixPath | None:
     path = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
     path = path or shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
     return PurePosixPath(path) if path else None
+
+
+def _nginx_version(nginx: PurePosixPath | None) -> tuple[int, ...]:
+    """Return the numbers of nginx's version; none where it cannot say."""
+    try:
+        said = subprocess.run([str(nginx), "-v"], capture_output=True, text=True, check=False).stderr  # noqa: S603 -- found by ourselves, no shell
+    except OSError:
+        return ()
+    found = re.search(r"/(\d+)\.(\d+)\.(\d+)", said)
+    return tuple(map(int, found.groups())) if found else ()
+
+
+def drop_ins(folder: Path) -> tuple[PurePosixPath, ...]:
+    """Return the files of nginx's configuration in a folder, in nginx's order, but not the one that nginx.org brings.
+
+    That one, default.conf, is a site of its own: it shows a page of welcome to whoever asks for localhost.
+    """
+    found = sorted(folder.glob("*.conf"))
+    return tuple(PurePosixPath(path) for path in found if path.name != "default.conf" or not _welcomes(path))
+
+
+def _welcomes(path: Path) -> bool:
+    try:
+        return bool(_WELCOME.search(path.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False  # whatever it is, nginx will say that it cannot read it
 
 
 def _has_ipv6() -> bool:

@@ -12,6 +12,7 @@ from entrypoint.boot.programs import Program
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import (
     CheckPort,
+    CheckReadable,
     Exec,
     File,
     FindPrograms,
@@ -46,7 +47,8 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         steps=(
             *_readings(d),
             FindPrograms({name: d.machine.programs.get(name) for name in ("nginx", "uwsgi", "supervisord")}),
-            CheckPort(d.addresses),
+            CheckPort((*d.addresses, *d.redirecting)),
+            *_keys(d),
             MakeDirectories(configuration.directories(d)),
             WriteFiles(files),
             *_validations(supervised, files),
@@ -64,6 +66,15 @@ def _readings(d: Decisions) -> Iterator[Step]:
         "sizes",
         f"run {d.workers} workers as {d.machine.account} ({d.machine.cpus} CPUs; WEB_CONCURRENCY changes it)",
     )
+    own = [f"{path} (http)" for path in d.machine.http_files] + [f"{path} (server)" for path in d.machine.server_files]
+    if own:
+        yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
+
+
+def _keys(d: Decisions) -> Iterator[Step]:
+    certificate, key = d.settings.tls_certificate, d.settings.tls_key
+    if certificate and key:
+        yield CheckReadable({"NGINX_TLS_CERTIFICATE": certificate, "NGINX_TLS_KEY": key})
 
 
 def _programs(d: Decisions) -> tuple[Program, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from entrypoint.boot import values
 from entrypoint.boot.declaration import Declaration
 from entrypoint.boot.sources import ENVIRONMENT, Sources
-from entrypoint.boot.values import Listen, Type, shown
+from entrypoint.boot.values import Listen, Network, Type, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
 
@@ -45,7 +45,7 @@ class Settings:
         "PORT",
         values.listen,
         "where nginx listens: a port, or address:port",
-        otherwise="80 as root, else 8080",
+        otherwise="80 as root, else 8080; with TLS 443 and 80, else 8443 and 8080",
     )
     workers: int | None = setting(
         "WEB_CONCURRENCY",
@@ -131,6 +131,63 @@ class Settings:
     client_max_body_size: int = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE", values.size, "the largest request that nginx takes", default="10m"
     )
+    proxies: tuple[Network, ...] = setting(
+        "FORWARDED_ALLOW_IPS",
+        values.networks,
+        "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are believed: addresses, CIDR networks, or *",
+        default="",
+    )
+    tls_certificate: PurePosixPath | None = setting(
+        "NGINX_TLS_CERTIFICATE", values.path, "the file of the certificate and its chain (PEM): nginx speaks TLS"
+    )
+    tls_key: PurePosixPath | None = setting(
+        "NGINX_TLS_KEY", values.path, "the file of the certificate's key (PEM, not encrypted)"
+    )
+    access_log: str = setting(
+        "NGINX_ACCESS_LOG",
+        values.choice("text", "json", "off"),
+        "a line for each request: nginx's own format, a JSON object, or none",
+        default="text",
+    )
+    server_names: tuple[str, ...] = setting(
+        "NGINX_SERVER_NAME",
+        values.hosts,
+        "the host names of the site; any other host is answered 421; _ is every host",
+        default="_",
+    )
+    nginx_workers: int | None = setting(
+        "NGINX_WORKER_PROCESSES", values.count, "worker processes of nginx", otherwise="from the CPUs"
+    )
+    worker_connections: int = setting(
+        "NGINX_WORKER_CONNECTIONS",
+        values.count,
+        "how many connections a worker of nginx may have, those to the application included",
+        default="1024",
+    )
+    ipv6: str = setting(
+        "NGINX_IPV6",
+        values.choice("auto", "on", "off"),
+        "whether nginx listens on IPv6 too; auto: where the kernel has it",
+        default="auto",
+    )
+    static_url: str | None = setting(
+        "NGINX_STATIC_URL",
+        values.url_path,
+        "where nginx serves static files, in place of what Django says",
+        otherwise="Django's STATIC_URL",
+    )
+    static_root: PurePosixPath | None = setting(
+        "NGINX_STATIC_ROOT", values.path, "the folder of the static files", otherwise="Django's STATIC_ROOT"
+    )
+    media_url: str | None = setting(
+        "NGINX_MEDIA_URL",
+        values.url_path,
+        "where nginx serves uploads, in place of what Django says",
+        otherwise="Django's MEDIA_URL",
+    )
+    media_root: PurePosixPath | None = setting(
+        "NGINX_MEDIA_ROOT", values.path, "the folder of the uploads", otherwise="Django's MEDIA_ROOT"
+    )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
@@ -158,6 +215,9 @@ class Settings:
         wanted = given["superuser_username"] and given["superuser"] != "off"
         if wanted and not given["superuser_password"] and not sources.refused("SUPERUSER_PASSWORD"):
             sources.problems.append("cannot create the superuser: SUPERUSER_PASSWORD is not set")
+        for one, other in (("certificate", "key"), ("key", "certificate")):
+            if given[f"tls_{one}"] and not given[f"tls_{other}"] and not sources.refused(f"NGINX_TLS_{other.upper()}"):
+                sources.problems.append(f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set")
         sources.check_names()
         Unusable.check(sources.problems)
         return cls(
@@ -178,9 +238,19 @@ class Settings:
             for name, origin in sorted(self.origins.items())
         )
 
+    @property
+    def tls(self) -> bool:
+        """Whether the site is served over TLS."""
+        return self.tls_certificate is not None
+
     def listen_on(self, *, root: bool) -> Listen:
-        """Return where the site is served."""
-        return self.listen or Listen(80 if root else 8080)
+        """Return where the site is served: with a certificate that is over TLS."""
+        usual = (443, 8443) if self.tls else (80, 8080)
+        return self.listen or Listen(usual[0] if root else usual[1])
+
+    def redirect_on(self, *, root: bool) -> Listen | None:
+        """Return where plain HTTP is redirected to TLS: nowhere if PORT says the one port that there is."""
+        return Listen(80 if root else 8080) if self.tls and self.listen is None else None
 
 
 def declarations() -> Iterator[Declaration]:

@@ -44,6 +44,17 @@ class CheckPort:
 
 
 @dataclass(frozen=True)
+class CheckReadable:
+    """Files of the user's that nginx reads, by the setting that names each."""
+
+    files: Mapping[str, PurePosixPath]
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"check that {' and '.join(map(str, self.files.values()))} can be read"
+
+
+@dataclass(frozen=True)
 class Directory:
     """A folder of this owner and mode."""
 
@@ -121,7 +132,17 @@ class Ask:
         return self.line
 
 
-Step = Read | FindPrograms | CheckPort | MakeDirectories | WriteFiles | ValidateNginx | ValidateSupervisord | Ask
+Step = (
+    Read
+    | FindPrograms
+    | CheckPort
+    | CheckReadable
+    | MakeDirectories
+    | WriteFiles
+    | ValidateNginx
+    | ValidateSupervisord
+    | Ask
+)
 
 
 def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,7 +26,14 @@ _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
+_LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
+_HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
+_LONGEST_HOST: Final = 255
+_LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
+_EVERYONE: Final = "0.0.0.0/0 ::/0"
 _LONGEST_SHOWN: Final = 60
+
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,3 +213,38 @@ def names(value: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a variable's name")
     return found
+
+
+@of_type("networks", pattern=r"[0-9A-Fa-f:./*, ]*", examples=["10.0.0.0/8,::1", "*"])
+def networks(value: str) -> tuple[Network, ...]:
+    """Read a list of addresses and networks (CIDR), with commas or spaces between them; `*` is everyone."""
+    found = [_network(item) for item in text(value).replace("*", _EVERYONE).replace(",", " ").split(" ") if item]
+    return tuple(dict.fromkeys(found))
+
+
+def _network(item: str) -> Network:
+    if len(item) > _LONGEST_NETWORK:
+        raise ValueError("no address and no network is that long")
+    if "%" in item:
+        raise ValueError(f"{item!r} has a zone, which no proxy's address in a list can have")
+    return ip_network(item)
+
+
+@of_type("host names", pattern=r"[^\x00-\x1f\x7f]*", examples=["example.com,*.example.com"])
+def hosts(value: str) -> tuple[str, ...]:
+    """Read a list of host names as nginx's `server_name` has them, with commas or spaces between them."""
+    found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
+    for host in found:
+        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+            raise ValueError("a host name is one such as example.com, *.example.com or www.example.*, in ASCII")
+    return tuple(dict.fromkeys(found))
+
+
+@of_type("URL path", pattern=r"/[^?#$\x00-\x1f\x7f]*", examples=["/static/"])
+def url_path(value: str) -> str:
+    """Read the path under which a folder is served; return it between slashes."""
+    if not text(value).startswith("/") or not value.strip("/"):
+        raise ValueError("the path of a URL begins with /, and / alone would hide the application")
+    if re.search(r"[?#$]|//|/\.", value):
+        raise ValueError("the path of a URL has no ?, no #, no $, no empty part, and none that begins with a dot")
+    return value if value.endswith("/") else f"{value}/"

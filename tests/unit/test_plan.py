@@ -32,6 +32,10 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    for name in {"http_files", "server_files"}.intersection(different):
+        different[name] = tuple(map(PurePosixPath, different[name]))
+    if "nginx_version" in different:
+        different["nginx_version"] = tuple(different["nginx_version"])
     usual: dict[str, Any] = {
         "root": False,
         "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
@@ -175,6 +179,41 @@ def test_what_nginx_cannot_serve_is_left_to_the_application(url: str, root: str)
 def test_prefix_and_folder_both_end_in_a_slash(url: str, root: str) -> None:
     text = text_of(plan(static_url=url, static_root=root), "nginx-app.conf")
     assert 'location ^~ "/s/" {  # STATIC_ROOT\n        alias "/srv/s/";' in text
+
+
+@pytest.mark.parametrize(
+    ("environ", "missing"),
+    [({"NGINX_MEDIA_URL": "/m/"}, "ROOT"), ({"NGINX_MEDIA_ROOT": "/srv/m"}, "URL")],
+)
+def test_a_folder_is_served_only_where_both_its_ends_are_known(environ: dict[str, str], missing: str) -> None:
+    (told,) = problems(environ, media_url="", media_root="")
+    assert told.endswith(f": there is neither NGINX_MEDIA_{missing} nor Django's MEDIA_{missing}")
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "connections", "limit"),
+    [
+        (1 << 20, 1 << 20, "1024", None),
+        (1024, 1 << 20, "1024", 2112),
+        (1024, 2000, "4096", 2000),
+        (1024, 1024, "4096", None),
+    ],
+)
+def test_nginx_raises_its_limit_of_descriptors_as_far_as_it_may(
+    soft: int, hard: int, connections: str, limit: int | None
+) -> None:
+    facts = Facts(machine(descriptors=soft, most_descriptors=hard), application())
+    text = text_of(make_plan(Settings.read({"NGINX_WORKER_CONNECTIONS": connections}), facts), "nginx.conf")
+    assert f"worker_connections {connections};" in text
+    assert re.findall(r"worker_rlimit_nofile (\d+);", text) == ([str(limit)] if limit else [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "expected"), [("auto", False, 1), ("auto", True, 2), ("on", False, 2), ("off", True, 1)]
+)
+def test_nginx_listens_on_ipv6_as_it_is_told(wanted: str, expected: int, *, there: bool) -> None:
+    made = make_plan(Settings.read({"NGINX_IPV6": wanted}), Facts(machine(ipv6=there), application()))
+    assert len(re.findall(r"listen .*:8080", text_of(made, "nginx-app.conf"))) == expected
 
 
 def test_static_files_are_not_collected_without_a_place_or_the_app() -> None:

@@ -52,6 +52,15 @@ def test_root_listens_on_80_and_everyone_else_on_8080() -> None:
     assert Settings.read({"PORT": "9000"}).listen_on(root=True) == Listen(9000)
 
 
+def test_with_a_certificate_the_ports_are_those_of_tls() -> None:
+    tls = {"NGINX_TLS_CERTIFICATE": "/pem", "NGINX_TLS_KEY": "/key"}
+    settings = Settings.read(tls)
+    assert (settings.listen_on(root=True), settings.redirect_on(root=True)) == (Listen(443), Listen(80))
+    assert (settings.listen_on(root=False), settings.redirect_on(root=False)) == (Listen(8443), Listen(8080))
+    settings = Settings.read({**tls, "PORT": "9443"})
+    assert (settings.listen_on(root=True), settings.redirect_on(root=True)) == (Listen(9443), None)
+
+
 def test_every_problem_is_told_at_once() -> None:
     environ = {
         "PORT": "70000",
@@ -84,6 +93,7 @@ def test_a_setting_has_a_name_and_a_meaning_of_its_own(declaration: Declaration)
     assert declaration.meaning
     assert declaration.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or declaration.name in {
         "DJANGO_SETTINGS_MODULE",
+        "FORWARDED_ALLOW_IPS",
         "PORT",
         "WEB_CONCURRENCY",
     }

@@ -1,5 +1,6 @@
 """The types of settings: what each takes, what it refuses, and in which words."""
 
+from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -50,6 +51,24 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.account, "4294967294", None),
     (values.secret, "line one\nline two", Secret("line one\nline two")),
     (one_of, "auto", None),
+    (values.networks, "", ()),
+    (values.networks, "192.0.2.1", (ip_network("192.0.2.1/32"),)),
+    (
+        values.networks,
+        "10.0.0.0/8, fd00::/8  ::1,,10.0.0.0/8",
+        tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "::1"))),
+    ),
+    (values.networks, "*", (ip_network("0.0.0.0/0"), ip_network("::/0"))),
+    (values.hosts, "_", ("_",)),
+    (
+        values.hosts,
+        "Example.com, *.example.com .example.net www.example.*",
+        ("example.com", "*.example.com", ".example.net", "www.example.*"),
+    ),
+    (values.hosts, "a,a A", ("a",)),
+    (values.hosts, "xn--bcher-kva.example 192.0.2.1", ("xn--bcher-kva.example", "192.0.2.1")),
+    (values.url_path, "/files", "/files/"),
+    (values.url_path, "/files/a b/", "/files/a b/"),
     (values.names, "", ()),
     (values.names, "A", ("A",)),
     (values.names, "SECRET_KEY, API_TOKEN  B,,C", ("SECRET_KEY", "API_TOKEN", "B", "C")),
@@ -58,6 +77,8 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
 A_PORT = "a port is a number from 1 to 65535"
 A_COUNT = "it is not a whole number from 1 to 999999"
 A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
+A_HOST = "a host name is one such as example.com, *.example.com or www.example.*, in ASCII"
+A_URL_PATH = "the path of a URL has no ?, no #, no $, no empty part, and none that begins with a dot"
 A_SIZE = "a size is a whole number with k, m or g, such as 10m"
 REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.text, "two\nlines", "it contains a control character"),
@@ -87,6 +108,36 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.count, "1000000", A_COUNT),
     (values.count, "٣", A_COUNT),
     (values.count, "9" * 100_000, A_COUNT),
+    (values.networks, "proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+    (values.networks, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+    (values.networks, "fe80::1%eth0", "'fe80::1%eth0' has a zone, which no proxy's address in a list can have"),
+    (values.networks, "10.0.0.0/8;", "'10.0.0.0/8;' does not appear to be an IPv4 or IPv6 network"),
+    (values.networks, "10.0.0.1\n", "it contains a control character"),
+    *(
+        (values.hosts, text, A_HOST)
+        for text in (
+            "~^www",
+            "a;b",
+            "a b;",
+            "a..b",
+            "*.a.*",
+            ".a.*",
+            "-a",
+            "bücher.example",
+            "a:80",
+            "*",
+            "x" * 64,
+            "a." * 200,
+            "{",
+            '"a"',
+            "$host",
+        )
+    ),
+    *(
+        (values.url_path, text, "the path of a URL begins with /, and / alone would hide the application")
+        for text in ("", "files/", "/", "//", "https://cdn/")
+    ),
+    *((values.url_path, text, A_URL_PATH) for text in ("/a?b", "/a#b", "/$a", "/a//b", "/../a", "/.a/")),
     (values.duration, "", A_DURATION),
     (values.duration, "-1s", A_DURATION),
     (values.duration, "30 s", A_DURATION),

@@ -1,0 +1,225 @@
+"""A site that speaks TLS itself, with a certificate of the user's."""
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from deadline import until
+from site_under_test import COMMAND, EXAMPLE, NewSite, Site
+
+
+@dataclass(frozen=True)
+class Certificate:
+    pem: Path
+    key: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"NGINX_TLS_CERTIFICATE": str(self.pem), "NGINX_TLS_KEY": str(self.key)}
+
+
+def make_certificate(folder: Path, *more: str) -> Certificate:
+    made = Certificate(folder / "site.pem", folder / "site.key")
+    names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2"]
+        + ["-subj", "/CN=localhost", "-addext", names, "-keyout", str(made.key), "-out", str(made.pem)]
+        + (list(more) or ["-nodes"]),
+        check=True,
+        capture_output=True,
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+class TlsSite(Site):
+    """A site on https."""
+
+    certificate: Certificate
+
+    def status(self, path: str) -> int | None:
+        try:
+            return self.get(path).status_code
+        except requests.ConnectionError:
+            return None
+
+    def get(self, path: str, **more: Any) -> requests.Response:
+        url = f"https://127.0.0.1:{self.port}{path}"
+        return requests.get(url, verify=str(self.certificate.pem), timeout=10, **more)
+
+    def handshake(self, context: ssl.SSLContext) -> ssl.SSLSocket:
+        with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+            return context.wrap_socket(plain, server_hostname="127.0.0.1")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[TlsSite]:
+    with TlsSite(tmp_path_factory.mktemp("tls"), EXAMPLE, **certificate.settings) as running:
+        running.certificate = certificate
+        running.start().ready()
+        yield running
+        assert running.stop()[0] == 0, running.output
+
+
+def context_for(certificate: Certificate, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return a client that speaks this version alone, however old."""
+    context = ssl.create_default_context(cafile=str(certificate.pem))
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # the versions that are to be refused
+        context.minimum_version = context.maximum_version = version
+    return context
+
+
+def test_the_page_comes_over_tls(site: TlsSite) -> None:
+    answer = site.get("/request/")
+    seen = answer.json()
+    assert (seen["scheme"], seen["secure"], seen["host"]) == ("https", True, f"127.0.0.1:{site.port}")
+    assert "[warn]" not in site.output
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_the_versions_of_today_are_spoken(site: TlsSite, version: ssl.TLSVersion) -> None:
+    with site.handshake(context_for(site.certificate, version)) as connection:
+        assert connection.version() == version.name.replace("_", ".")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+def test_older_versions_are_refused(site: TlsSite, version: ssl.TLSVersion) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)) as caught:
+        site.handshake(context_for(site.certificate, version))
+    assert "NO_PROTOCOLS_AVAILABLE" not in str(caught.value)  # that would be the client's own refusal
+
+
+@pytest.mark.parametrize("cipher", ["AES256-SHA", "AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA", "CAMELLIA"])
+def test_ciphers_of_yesterday_are_refused(site: TlsSite, cipher: str) -> None:
+    context = context_for(site.certificate, ssl.TLSVersion.TLSv1_2)
+    context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        site.handshake(context)
+
+
+def test_http_2_is_offered(site: TlsSite) -> None:
+    context = ssl.create_default_context(cafile=str(site.certificate.pem))
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with site.handshake(context) as connection:
+        assert connection.selected_alpn_protocol() == "h2"
+
+
+def test_no_tickets_are_given(site: TlsSite) -> None:
+    with site.handshake(context_for(site.certificate, ssl.TLSVersion.TLSv1_2)) as connection:
+        assert connection.session is not None
+        assert not connection.session.has_ticket
+
+
+def test_plain_http_on_the_port_of_tls_is_sent_there(site: TlsSite) -> None:
+    answer = requests.get(f"http://127.0.0.1:{site.port}/a?b=c", allow_redirects=False, timeout=10)
+    assert (answer.status_code, answer.headers["Location"]) == (308, f"https://127.0.0.1:{site.port}/a?b=c")
+
+
+def test_health_asks_over_tls(site: TlsSite) -> None:
+    done = site.command("health")
+    assert (done.returncode, done.stdout) == (0, '{"phase": "ready"}\n')
+
+
+# ---- what is refused
+
+
+def refused(new_site: NewSite, **settings: str) -> tuple[int, str]:
+    site = new_site(**settings).start()
+    code = site.wait()
+    return code, site.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("given", "missing"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
+def test_one_without_the_other_is_refused(
+    new_site: NewSite, certificate: Certificate, given: str, missing: str
+) -> None:
+    name = f"NGINX_TLS_{given}"
+    code, last = refused(new_site, **{name: certificate.settings[name]})
+    assert (code, last) == (78, f"[entrypoint] cannot use {name}: NGINX_TLS_{missing} is not set")
+
+
+def test_a_file_that_is_not_there_is_told(new_site: NewSite, certificate: Certificate) -> None:
+    code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_KEY": "/nowhere/key"})
+    assert (code, last) == (78, "[entrypoint] cannot read NGINX_TLS_KEY=/nowhere/key: No such file or directory")
+
+
+def test_a_key_of_another_certificate_is_refused(new_site: NewSite, certificate: Certificate, tmp_path: Path) -> None:
+    other = make_certificate(tmp_path)
+    code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_KEY": str(other.key)})
+    assert code == 78
+    assert f'nginx.conf: SSL_CTX_use_PrivateKey("{other.key}") failed' in last
+    assert "key values mismatch" in last
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked(new_site: NewSite, tmp_path: Path) -> None:
+    code, last = refused(new_site, **make_certificate(tmp_path, "-passout", "pass:of-the-tests").settings)
+    assert code == 78
+    assert str(tmp_path / "site.key") in last
+
+
+def test_what_is_no_certificate_is_refused(new_site: NewSite, certificate: Certificate, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no certificate")
+    code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_CERTIFICATE": str(tmp_path / "text")})
+    assert code == 78
+    assert str(tmp_path / "text") in last
+
+
+# ---- the ports of root, in a network of its own
+
+
+CLIENT = """
+import json, sys, urllib3, requests
+urllib3.disable_warnings()
+def ask(url):
+    got = requests.get(url, allow_redirects=False, verify=False, timeout=10)
+    return [got.status_code, got.headers.get("Location")]
+print(json.dumps([ask(url) for url in sys.argv[1:]]))
+"""
+IN_A_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+
+
+@pytest.fixture
+def networks() -> None:
+    if os.geteuid() or subprocess.run([*IN_A_NETWORK, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no network of our own can be made here")
+
+
+@pytest.mark.usefixtures("networks")
+def test_plain_http_is_redirected_except_for_the_health_paths(tmp_path: Path, certificate: Certificate) -> None:
+    with TlsSite(tmp_path, EXAMPLE, PORT="", **certificate.settings) as site:
+        site.start(around=IN_A_NETWORK)
+        until(lambda: "ready after" in site.output, "the site to be ready")
+        urls = ["http://127.0.0.1/a?b=c", "http://127.0.0.1/-/live", "http://127.0.0.1/-/ready", "https://127.0.0.1/"]
+        within = ["nsenter", "--net", "--target", str(site.pid)]
+        done = subprocess.run(
+            [*within, sys.executable, "-c", CLIENT, *urls, "http://[::1]/x"], capture_output=True, check=True
+        )
+        answers = json.loads(done.stdout)
+        assert answers == [
+            [308, "https://127.0.0.1/a?b=c"],
+            [200, None],
+            [200, None],
+            [200, None],
+            [308, "https://[::1]/x"],
+        ]
+        health = subprocess.run(
+            [*within, COMMAND, "health"], env=site.environment, capture_output=True, text=True, check=False
+        )
+        assert (health.returncode, health.stdout) == (0, '{"phase": "ready"}\n')
+        assert site.stop()[0] == 0

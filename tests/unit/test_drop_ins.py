@@ -1,0 +1,46 @@
+"""The files of nginx's configuration that a user has put beside it."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from entrypoint.boot.facts import drop_ins
+
+# As the image nginx:1.27 has it.
+WELCOME = """server {
+    listen       80;
+    listen  [::]:80;
+    server_name  localhost;
+
+    #access_log  /var/log/nginx/host.access.log  main;
+
+    location / {
+        root   /usr/share/nginx/html;
+        index  index.html index.htm;
+    }
+}
+"""
+
+
+def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for name in ("b.conf", "10-a.conf", "a.conf", "readme.txt", "a.conf.off"):
+        (tmp_path / name).touch()
+    assert drop_ins(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
+
+
+def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
+    assert drop_ins(tmp_path / "none") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("default.conf", WELCOME, False),
+        ("default.conf", WELCOME.replace("localhost", "example.com"), True),
+        ("default.conf", "gzip_static on;", True),
+        ("mine.conf", WELCOME, True),
+    ],
+)
+def test_nginx_orgs_page_of_welcome_is_left_out(tmp_path: Path, name: str, text: str, *, found: bool) -> None:
+    (tmp_path / name).write_text(text)
+    assert drop_ins(tmp_path) == ((PurePosixPath(tmp_path, name),) if found else ())
