@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
+from entrypoint.boot import sizing
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.programs import Program
@@ -35,7 +36,7 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
         "request_seconds": request_seconds,
-        "worker_processes": d.machine.cpus,
+        "worker_processes": sizing.nginx_workers(d.machine.limits),
         "nginx_user": d.machine.account.name if d.nginx_drops else None,
         "nginx_group": d.machine.account.group,
         "mime_types": d.machine.mime_types,

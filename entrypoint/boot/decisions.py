@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot import sizing
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
-_LEAST_WORKERS: Final = 2  # with one, a single slow request stops the site
 _LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 
 
@@ -85,7 +85,7 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
         application=facts.application,
         listen=settings.listen_on(root=facts.machine.root),
         run_dir=_run_dir(settings, facts.machine),
-        workers=settings.workers or max(_LEAST_WORKERS, facts.machine.cpus),
+        workers=settings.workers or sizing.server_workers(facts.machine.limits),
         nginx_stop=nginx_stop,
         server_stop=server_stop,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
+from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.settings import Settings, shown
 from entrypoint.errors import Unusable
 
@@ -52,7 +53,7 @@ class Machine:
     django: bool  # whether there is a manage.py
     python: PurePosixPath
     programs: Mapping[str, PurePosixPath]  # the programs that are installed, by name
-    cpus: int
+    limits: Limits  # of CPU and memory
     descriptors: int  # RLIMIT_NOFILE, soft
     backlog: int  # the longest queue that a listening socket may have (net.core.somaxconn)
     ipv6: bool
@@ -141,7 +142,7 @@ def read_machine(settings: Settings) -> Machine:
         django=(app_dir / "manage.py").is_file(),
         python=python,
         programs={name: path for name, path in found.items() if path},
-        cpus=len(os.sched_getaffinity(0)),
+        limits=read_limits(Path("/"), len(os.sched_getaffinity(0))),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         backlog=_somaxconn(),
         ipv6=_has_ipv6(),

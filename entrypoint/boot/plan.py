@@ -60,10 +60,9 @@ def _readings(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
-    yield Read(
-        "sizes",
-        f"run {d.workers} workers as {d.machine.account} ({d.machine.cpus} CPUs; WEB_CONCURRENCY changes it)",
-    )
+    why = "as WEB_CONCURRENCY says" if d.settings.workers else "set WEB_CONCURRENCY to change"
+    workers = f"{d.workers} {'worker' if d.workers == 1 else 'workers'}"
+    yield Read("sizes", f"{d.machine.limits}: {workers} as {d.machine.account}; {why}")
 
 
 def _programs(d: Decisions) -> tuple[Program, ...]:

@@ -68,7 +68,7 @@ class Settings:
         "WEB_CONCURRENCY",
         values.count,
         "worker processes of the application server",
-        otherwise="from the CPUs",
+        otherwise="from the CPU and memory that the container may use",
     )
     superuser_username: str | None = setting(
         "SUPERUSER_USERNAME",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from entrypoint.boot.cgroup import Limits
 from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
 from entrypoint.boot.plan import Plan, make_plan
 from entrypoint.boot.settings import Settings
@@ -32,6 +33,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    if isinstance(different.get("limits"), dict):
+        different["limits"] = Limits(**different["limits"])
     usual: dict[str, Any] = {
         "root": False,
         "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
@@ -39,7 +42,7 @@ def machine(**different: Any) -> Machine:
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
         "programs": PROGRAMS,
-        "cpus": 4,
+        "limits": Limits(4),
         "descriptors": 1 << 20,
         "backlog": 4096,
         "ipv6": True,
@@ -282,10 +285,32 @@ def test_two_sites_of_one_user_write_to_different_places() -> None:
     assert places == {f"/tmp/entrypoint-{NOBODY.pw_uid}-{port}" for port in (8001, 8002)}
 
 
-@pytest.mark.parametrize(("cpus", "workers"), [(1, 2), (2, 2), (3, 3), (64, 64)])
-def test_there_are_as_many_workers_as_cpus_and_never_one_alone(cpus: int, workers: int) -> None:
-    made = make_plan(Settings(), Facts(machine(cpus=cpus), application()))
+@pytest.mark.parametrize(
+    ("cpus", "mib", "workers"),
+    [
+        (0.1, None, 2),
+        (0.5, None, 2),
+        (0.5, 256, 1),
+        (1, None, 2),
+        (1.2, None, 3),
+        (2, None, 4),
+        (2, 64, 1),
+        (2, 383, 1),
+        (2, 384, 2),
+        (2, 1024, 4),
+        (64, None, 32),
+    ],
+)
+def test_there_are_two_workers_a_cpu_as_far_as_memory_goes(cpus: float, mib: int | None, workers: int) -> None:
+    limits = Limits(cpus, None if mib is None else mib << 20)
+    made = make_plan(Settings(), Facts(machine(limits=limits), application()))
     assert f"processes = {workers}\n" in text_of(made, "uwsgi.ini")
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(0.1, 1), (1, 1), (1.5, 2), (4, 4)])
+def test_nginx_has_a_worker_for_each_cpu_that_is_granted(cpus: float, workers: int) -> None:
+    made = make_plan(Settings(), Facts(machine(limits=Limits(cpus)), application()))
+    assert f"worker_processes {workers};" in text_of(made, "nginx.conf")
 
 
 def test_one_worker_is_run_where_that_is_asked_for() -> None:
