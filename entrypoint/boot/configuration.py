@@ -27,7 +27,6 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
-    request_seconds = max(1, round(d.settings.request_timeout))
     common: dict[str, Any] = {
         "run_dir": d.run_dir,
         "root": d.machine.root,
@@ -35,7 +34,7 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "socket": d.socket,
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
-        "request_seconds": request_seconds,
+        "request_seconds": d.nginx_patience,
         "worker_processes": sizing.nginx_workers(d.machine.limits),
         "nginx_user": d.machine.account.name if d.nginx_drops else None,
         "nginx_group": d.machine.account.group,
@@ -46,7 +45,9 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "app_dir": d.machine.app_dir,
         "module": d.settings.app or (d.application.wsgi if d.application else ""),
         "home": _python_home(d),
-        "workers": d.workers,
+        # What uWSGI is told in its own variables it would not hear over this file.
+        "workers": None if d.uwsgi_processes else d.workers,
+        "harakiri": None if d.uwsgi_harakiri else d.request_seconds,
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from entrypoint.boot import configuration, environment, programs
+from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import Decisions, decide
 from entrypoint.boot.facts import Facts
 from entrypoint.boot.preparation import preparation
 from entrypoint.boot.programs import Program
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import Settings, shown
 from entrypoint.boot.steps import (
     CheckPort,
     Exec,
@@ -60,9 +61,14 @@ def _readings(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
-    why = "as WEB_CONCURRENCY says" if d.settings.workers else "set WEB_CONCURRENCY to change"
-    workers = f"{d.workers} {'worker' if d.workers == 1 else 'workers'}"
-    yield Read("sizes", f"{d.machine.limits}: {workers} as {d.machine.account}; {why}")
+    yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
+    yield from warnings(d)
+
+
+def _workers(d: Decisions) -> str:
+    name, number = d.uwsgi_processes or ("WEB_CONCURRENCY", str(d.workers))
+    why = f"as {name} says" if d.uwsgi_processes or d.settings.workers else f"set {name} to change"
+    return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {d.machine.account}; {why}"
 
 
 def _programs(d: Decisions) -> tuple[Program, ...]:

@@ -148,12 +148,75 @@ def test_a_stop_that_leaves_someone_no_second_is_refused(timeout: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["0", "100ms", "1", "90.4"])
-def test_nginx_and_the_server_give_a_request_the_same_time(timeout: str) -> None:
+def test_the_server_ends_a_request_a_little_before_nginx_does(timeout: str) -> None:
     made = plan({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
-    given = re.findall(r"(?:harakiri = |_timeout )(\d+)", text_of(made, "uwsgi.ini") + text_of(made, "nginx-app.conf"))
-    assert len(given) == 3
-    assert len(set(given)) == 1
-    assert int(given[0]) >= 1
+    (harakiri,) = map(int, re.findall(r"harakiri = (\d+)", text_of(made, "uwsgi.ini")))
+    assert harakiri >= 1
+    patience = re.findall(r"uwsgi_(read|send)_timeout (\d+)s", text_of(made, "nginx-app.conf"))
+    assert patience == [("read", str(harakiri + 5)), ("send", str(harakiri + 5))]
+
+
+# ---- what contradicts
+
+
+def warned(environ: dict[str, str]) -> list[str]:
+    return [str(step) for step in plan(environ).steps if step.name == "warning"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"WEB_CONCURRENCY": "3", "UWSGI_PROCESSES": "3"},
+        {"UWSGI_PROCESSES": "3"},
+        {"UWSGI_HARAKIRI": "64"},
+        {"UWSGI_HARAKIRI": ""},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "6s"},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "60s", "ENTRYPOINT_STOP_TIMEOUT": "80s"},
+    ],
+)
+def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
+    assert warned(environ) == []
+
+
+@pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
+def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
+    assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uWSGI obeys its own: unset one of them"
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["65", "90", "0"])
+def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
+    (warning,) = warned({"UWSGI_HARAKIRI": seconds})
+    assert warning == (
+        f"warning: with UWSGI_HARAKIRI={seconds} a request may outlast nginx's patience of 65 s: "
+        "set ENTRYPOINT_REQUEST_TIMEOUT instead"
+    )
+
+
+@pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
+def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
+    (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
+    assert "but a stop cuts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
+    assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
+    assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+
+
+def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
+    assert len(warned({"ENTRYPOINT_STOP_TIMEOUT": "28s"})) == 1
+
+
+@pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
+def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
+    made = plan({name: "3"})
+    assert "processes =" not in text_of(made, "uwsgi.ini")
+    assert f"4 CPUs: 3 workers as nobody; as {name} says" in map(str, made.steps)
+
+
+def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
+    assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
 
 
 # ---- what nginx serves by itself
