@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from entrypoint.boot import sizing
+from entrypoint.boot import sizing, templates
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.programs import Program
-from entrypoint.boot.render import render
+from entrypoint.boot.render import render, render_own
 from entrypoint.boot.steps import Directory, File
 
 _MOST_DESCRIPTORS: Final = 65536
@@ -27,7 +27,20 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
-    common: dict[str, Any] = {
+    given = variables(d, supervised)
+    for template in templates.NAMES:
+        path = (d.www if template == "starting.html" else d.run_dir) / template.removesuffix(".j2")
+        if d.settings.conf_dir and template in d.machine.templates:
+            own = d.settings.conf_dir / template
+            yield File(path, render_own(own, d.machine.templates[template], given), source=str(own))
+        else:
+            yield File(path, render(template, given), source=template)
+    yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
+
+
+def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
+    """Return what each template may use; docs/how-to/own-templates.md tells the users of theirs."""
+    return {
         "run_dir": d.run_dir,
         "root": d.machine.root,
         "programs": supervised,
@@ -52,10 +65,6 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
     }
-    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
-        yield File(d.run_dir / name, render(f"{name}.j2", common), source=f"{name}.j2")
-    yield File(d.www / "starting.html", render("starting.html", common), source="starting.html")
-    yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
 
 
 def _python_home(d: Decisions) -> str | None:

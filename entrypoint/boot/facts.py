@@ -7,12 +7,13 @@ import resource
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.settings import Settings, shown
+from entrypoint.boot.templates import read_templates
 from entrypoint.errors import Unusable
 
 # Who brings a program that is missing, in the words of the line that mends it.
@@ -60,6 +61,7 @@ class Machine:
     own_run_dir: bool  # whether /run/entrypoint is ours to write
     temporary: PurePosixPath
     mime_types: bool
+    templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def read_machine(settings: Settings) -> Machine:
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
+        templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
     )
 
 

@@ -61,6 +61,8 @@ def _readings(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
+    if d.machine.templates:
+        yield Read("templates", f"take {', '.join(d.machine.templates)} from {d.settings.conf_dir}")
     yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
     yield from warnings(d)
 

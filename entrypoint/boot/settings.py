@@ -148,6 +148,9 @@ class Settings:
     client_max_body_size: int = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE", values.size, "the largest request that nginx takes", default="10m"
     )
+    conf_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_CONF_DIR", values.path, "templates of your own, each replacing the one of the same name"
+    )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from entrypoint.boot.cgroup import Limits
+from entrypoint.boot.configuration import variables
+from entrypoint.boot.decisions import decide
 from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
 from entrypoint.boot.plan import Plan, make_plan
 from entrypoint.boot.settings import Settings
@@ -17,6 +19,7 @@ from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
+OWN_TEMPLATES = (Path(__file__).parents[2] / "docs/how-to/own-templates.md").read_text(encoding="utf-8")
 NOBODY = pwd.getpwnam("nobody")
 PROGRAMS = {
     "nginx": PurePosixPath("/usr/sbin/nginx"),
@@ -419,3 +422,69 @@ def test_the_promises_are_what_supervision_reads() -> None:
         "uwsgi": {"essential": True, "ready": "notify"},
         "nginx": {"essential": True, "ready": "running"},
     }
+
+
+# ---- templates of the user's own
+
+
+def plan_with(**templates: str) -> Plan:
+    own = {name.replace("__", ".").replace("nginx_app", "nginx-app"): text for name, text in templates.items()}
+    settings = Settings(conf_dir=PurePosixPath("/own"))
+    return make_plan(settings, Facts(machine(templates=own), application()))
+
+
+def problem_with(text: str) -> str:
+    with pytest.raises(Unusable) as caught:
+        plan_with(nginx__conf__j2=text)
+    (told,) = caught.value.problems
+    return told
+
+
+def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
+    made = plan_with(nginx__conf__j2="worker_processes {{ worker_processes }}; # {{ '/a b' | nginx }}\n")
+    assert text_of(made, "nginx.conf") == 'worker_processes 4; # "/a b"\n'
+    assert {file.path.name: file.source for file in made.files} == {
+        "supervisord.conf": "supervisord.conf.j2",
+        "nginx.conf": "/own/nginx.conf.j2",
+        "nginx-app.conf": "nginx-app.conf.j2",
+        "uwsgi.ini": "uwsgi.ini.j2",
+        "starting.html": "starting.html",
+        "promises.json": "the plan",
+    }
+    assert "take nginx.conf.j2 from /own" in map(str, made.steps)
+
+
+def test_a_template_of_ones_own_may_include_ours() -> None:
+    ours = text_of(plan_with(), "uwsgi.ini")
+    own = '{% include "uwsgi.ini.j2" %}\nbuffer-size = 65535\n'
+    assert text_of(plan_with(uwsgi__ini__j2=own), "uwsgi.ini") == f"{ours}buffer-size = 65535\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a;\nb {{ x }};\n", "line 2: 'x' is undefined"),
+        ("a;\n\nb {{ run_dir.nothing.more }};\n", "line 3: "),
+        ("{% for %}\n", "line 1: Expected an expression, got 'end of statement block'"),
+        ("{% if root %}\na;\n", "line 2: Unexpected end of template."),
+        ("a {{ run_dir | ngnx }};", "line 1: No filter named 'ngnx'."),
+        ("a;\na {{ '$x' | nginx }};", "line 2: cannot write $x into nginx.conf: nginx would read its $ as a variable"),
+        ("a {{ 1 // 0 }};", "line 1: integer division or modulo by zero"),
+        ('{% include "none.j2" %}', "line 1: there is no template none.j2"),
+        ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str, why: str) -> None:
+    assert problem_with(text).startswith(f"cannot render /own/nginx.conf.j2, {why}")
+
+
+def test_the_page_names_each_variable_and_no_other() -> None:
+    passed = variables(decide(Settings(), Facts(machine(), application())), ())
+    section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
+    named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(passed)
+
+
+def test_the_example_of_the_page_is_a_template() -> None:
+    (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
+    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("buffer-size = 65535\n")
