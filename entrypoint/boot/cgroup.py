@@ -53,9 +53,10 @@ def _quota(folder: Path) -> float | None:
 
 
 def _memory(folder: Path) -> int | None:
-    """Return the bytes that the group itself may use."""
-    limit = _text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes")
-    return int(limit) if limit.isdigit() and int(limit) < _UNLIMITED else None
+    """Return the bytes that the group itself may use; v1 tells in memory.stat of groups beyond the mount as well."""
+    texts = [_text(folder / name) for name in ("memory.max", "memory.limit_in_bytes")]
+    texts += re.findall(r"(?m)^hierarchical_memory_limit (\d+)$", _text(folder / "memory.stat"))
+    return min((int(text) for text in texts if text.isdigit() and int(text) < _UNLIMITED), default=None)
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:

@@ -1,6 +1,5 @@
 """Templates to text."""
 
-import traceback
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -49,6 +48,8 @@ def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str
     except TemplateSyntaxError as error:
         raise Unusable(f"cannot render {path}, line {error.lineno}: {error.message}") from error
     except Exception as error:
+        import traceback  # noqa: PLC0415 -- 8 ms that only a broken template has to pay
+
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f", line {lines[-1]}" if lines else ""
         why = " ".join(str(error).split()) or type(error).__name__

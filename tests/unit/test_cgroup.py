@@ -87,10 +87,19 @@ def test_v1_in_a_container_whose_mount_is_its_group(machine: Tree) -> None:
     assert machine.limits() == Limits(0.5, 256 << 20)
 
 
+def test_v1_tells_of_a_group_above_the_container(machine: Tree) -> None:
+    machine.is_in(V1_GROUPS.format(group="/pod/box"), V1_MOUNTS.format(root="/pod/box"))
+    machine.group(
+        "memory", memory__limit_in_bytes=str(2 * GIB), memory__stat=f"cache 0\nhierarchical_memory_limit {GIB}"
+    )
+    assert machine.limits().memory == GIB
+
+
 def test_no_limit_of_v1_is_none(machine: Tree) -> None:
     machine.is_in(V1_GROUPS.format(group="/"), V1_MOUNTS.format(root="/"))
     machine.group("cpu,cpuacct", cpu__cfs_quota_us="-1", cpu__cfs_period_us="100000")
-    machine.group("memory", memory__limit_in_bytes=NO_LIMIT_V1)
+    stat = f"hierarchical_memory_limit {NO_LIMIT_V1}"
+    machine.group("memory", memory__limit_in_bytes=NO_LIMIT_V1, memory__stat=stat)
     assert machine.limits(2) == Limits(2, None)
 
 
