@@ -65,16 +65,16 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     if not dry_run:
         return cli.serve(environ)
     signals.release()
-    from entrypoint.boot import preview  # noqa: PLC0415 -- what only a boot needs
-    from entrypoint.boot.boot import show  # noqa: PLC0415 -- as above
+    from entrypoint.boot import printout  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- as above
 
     settings = Settings.read(environ)
-    plan = show(settings, log.tell)
+    plan = preview(settings, log.tell)
     if diff:
-        shown = preview.as_difference(plan)
+        text = printout.as_difference(plan)
     else:
-        shown = preview.as_json(plan, settings) if form == "json" else preview.as_text(plan, settings)
-    click.echo(shown, nl=False)
+        text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
+    click.echo(text, nl=False)
     return 0
 
 

@@ -53,7 +53,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
-def show(settings: Settings, tell: Tell) -> "Plan":
+def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
     machine = read_machine(settings)
     with _agent(settings, machine, tell, None) as agent:

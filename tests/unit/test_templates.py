@@ -1,6 +1,5 @@
 """Templates of the user's own, as they are read from their folder and told of in the page."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -57,10 +56,3 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_page_names_each_template(name: str) -> None:
     assert f"| `{name}` |" in PAGE
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_template_that_may_not_be_read_is_told(tmp_path: Path) -> None:
-    (tmp_path / "uwsgi.ini.j2").touch(mode=0)
-    with pytest.raises(Unusable, match=r"uwsgi\.ini\.j2: Permission denied"):
-        read_templates(tmp_path)
