@@ -56,16 +56,28 @@ def commands() -> None:
 
 @commands.command()
 @click.option("--dry-run", is_flag=True, help="Print the steps and the files, and do nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="How a dry run prints its files.")
+@click.option("--diff", is_flag=True, help="Let a dry run print how its files differ from those on disk.")
 @click.pass_obj
-def serve(environ: Environ, *, dry_run: bool) -> int:
+def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
     """Prepare the application, then become supervisord in the foreground."""
+    if not dry_run and (form or diff):
+        raise click.UsageError("--format and --diff are for --dry-run.")
+    if form == "json" and diff:
+        raise click.UsageError("--diff is a text: it cannot be had as JSON.")
     if not dry_run:
         return cli.serve(environ)
     signals.release()
-    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot import printout  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- as above
 
-    for file in preview(Settings.read(environ), log.tell).files:
-        click.echo(f"\n# ---- {file.path} ----\n{file.text}", nl=False)
+    settings = Settings.read(environ)
+    plan = preview(settings, log.tell)
+    if diff:
+        text = printout.as_difference(plan)
+    else:
+        text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
+    click.echo(text, nl=False)
     return 0
 
 

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from entrypoint.boot import web
+from entrypoint.boot import sizing, templates, web
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.programs import Program
-from entrypoint.boot.render import render
+from entrypoint.boot.render import render, render_own
 from entrypoint.boot.steps import Directory, File
 
 _MOST_DESCRIPTORS: Final = 65536
@@ -26,16 +26,28 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
-    request_seconds = max(1, round(d.settings.request_timeout))
-    common: dict[str, Any] = {
+    given = variables(d, supervised)
+    for template in templates.NAMES:
+        path = (d.www if template == "starting.html" else d.run_dir) / template.removesuffix(".j2")
+        if d.settings.conf_dir and template in d.machine.templates:
+            own = d.settings.conf_dir / template
+            yield File(path, render_own(own, d.machine.templates[template], given), source=str(own))
+        else:
+            yield File(path, render(template, given), source=template)
+    yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
+
+
+def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
+    """Return what each template may use; docs/how-to/own-templates.md tells the users of theirs."""
+    return {
         "run_dir": d.run_dir,
         "root": d.machine.root,
         "programs": supervised,
         "socket": d.socket,
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
-        "request_seconds": request_seconds,
-        "worker_processes": d.settings.nginx_workers or d.machine.cpus,
+        "request_seconds": d.nginx_patience,
+        "worker_processes": d.settings.nginx_workers or sizing.nginx_workers(d.machine.limits),
         "nginx_user": d.machine.account.name if d.nginx_drops else None,
         "nginx_group": d.machine.account.group,
         "mime_types": d.machine.mime_types,
@@ -43,16 +55,14 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
         "app_dir": d.machine.app_dir,
         "module": d.settings.app or (d.application.wsgi if d.application else ""),
         "home": _python_home(d),
-        "workers": d.workers,
+        # What uWSGI is told in its own variables it would not hear over this file.
+        "workers": None if d.uwsgi_processes else d.workers,
+        "harakiri": None if d.uwsgi_harakiri else d.request_seconds,
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
         **web.variables(d),
     }
-    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
-        yield File(d.run_dir / name, render(f"{name}.j2", common), source=f"{name}.j2")
-    yield File(d.www / "starting.html", render("starting.html", common), source="starting.html")
-    yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
 
 
 def _python_home(d: Decisions) -> str | None:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot import sizing
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
-_LEAST_WORKERS: Final = 2  # with one, a single slow request stops the site
+_NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
 _LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 
 
@@ -31,6 +32,27 @@ class Decisions:
     def socket(self) -> PurePosixPath:
         """Where nginx meets the application server."""
         return self.run_dir / "app" / "uwsgi.sock"
+
+    @property
+    def request_seconds(self) -> int:
+        """How long one request may take until the application server ends it."""
+        return max(1, round(self.settings.request_timeout))
+
+    @property
+    def nginx_patience(self) -> int:
+        """How long nginx waits for the application: longer, so that the server ends a request first, and logs it."""
+        return self.request_seconds + _NGINX_WAITS_LONGER
+
+    @property
+    def uwsgi_harakiri(self) -> str | None:
+        """What the user tells uWSGI itself about the longest request."""
+        return self.settings.environment.get("UWSGI_HARAKIRI") or None
+
+    @property
+    def uwsgi_processes(self) -> tuple[str, str] | None:
+        """What the user tells uWSGI itself about its workers: the variable and its text."""
+        given = ((name, self.settings.environment.get(name)) for name in ("UWSGI_PROCESSES", "UWSGI_WORKERS"))
+        return next(((name, text) for name, text in given if text), None)
 
     @property
     def www(self) -> PurePosixPath:
@@ -82,8 +104,7 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
             f"cannot find the application: there is no manage.py in {facts.machine.app_dir}, "
             "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
         )
-    server_stop = max(1, round(settings.stop_timeout / 4))
-    nginx_stop = int(settings.stop_timeout - server_stop)
+    nginx_stop, server_stop = shares(settings.stop_timeout)
     if nginx_stop < 1:
         raise Unusable(
             f"cannot use ENTRYPOINT_STOP_TIMEOUT={settings.stop_timeout:g}s: "
@@ -95,13 +116,19 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
         application=facts.application,
         listen=settings.listen_on(root=facts.machine.root),
         run_dir=_run_dir(settings, facts.machine),
-        workers=settings.workers or max(_LEAST_WORKERS, facts.machine.cpus),
+        workers=settings.workers or sizing.server_workers(facts.machine.limits),
         nginx_stop=nginx_stop,
         server_stop=server_stop,
     )
     if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
     return decisions
+
+
+def shares(stop_timeout: float) -> tuple[int, int]:
+    """Return the seconds of a stop that nginx has to finish the requests, and those that are left to the server."""
+    server = max(1, round(stop_timeout / 4))
+    return int(stop_timeout - server), server
 
 
 def _run_dir(settings: Settings, machine: Machine) -> PurePosixPath:

@@ -9,11 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
+from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.templates import read_templates
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
@@ -59,7 +61,7 @@ class Machine:
     django: bool  # whether there is a manage.py
     python: PurePosixPath
     programs: Mapping[str, PurePosixPath]  # the programs that are installed, by name
-    cpus: int
+    limits: Limits  # of CPU and memory
     descriptors: int  # RLIMIT_NOFILE, soft
     backlog: int  # the longest queue that a listening socket may have (net.core.somaxconn)
     ipv6: bool
@@ -70,6 +72,7 @@ class Machine:
     http_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's http
     server_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's server
     nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
+    templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def read_machine(settings: Settings) -> Machine:
         django=(app_dir / "manage.py").is_file(),
         python=python,
         programs={name: path for name, path in found.items() if path},
-        cpus=len(os.sched_getaffinity(0)),
+        limits=read_limits(Path("/"), len(os.sched_getaffinity(0))),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         backlog=_somaxconn(),
         ipv6=_has_ipv6(),
@@ -163,6 +166,7 @@ def read_machine(settings: Settings) -> Machine:
         http_files=drop_ins(Path("/etc/nginx/conf.d")),
         server_files=drop_ins(Path("/etc/nginx/server.d")),
         nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
+        templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from entrypoint.boot import configuration, environment, programs
+from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import Decisions, decide
 from entrypoint.boot.facts import Facts
 from entrypoint.boot.preparation import preparation
@@ -23,6 +24,7 @@ from entrypoint.boot.steps import (
     ValidateSupervisord,
     WriteFiles,
 )
+from entrypoint.boot.values import shown
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,19 @@ def _readings(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
-    yield Read(
-        "sizes",
-        f"run {d.workers} workers as {d.machine.account} ({d.machine.cpus} CPUs; WEB_CONCURRENCY changes it)",
-    )
     own = [f"{path} (http)" for path in d.machine.http_files] + [f"{path} (server)" for path in d.machine.server_files]
     if own:
         yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
+    if d.machine.templates:
+        yield Read("templates", f"take {', '.join(d.machine.templates)} from {d.settings.conf_dir}")
+    yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
+    yield from warnings(d)
+
+
+def _workers(d: Decisions) -> str:
+    name, number = d.uwsgi_processes or ("WEB_CONCURRENCY", str(d.workers))
+    why = f"as {name} says" if d.uwsgi_processes or d.settings.workers else f"set {name} to change"
+    return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {d.machine.account}; {why}"
 
 
 def _keys(d: Decisions) -> Iterator[Step]:

@@ -2,12 +2,21 @@
 
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import (
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
 
 from entrypoint.boot import quote
+from entrypoint.errors import Unusable
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
@@ -21,6 +30,32 @@ def conf_dir() -> Path:
 def render(template: str, values: Mapping[str, Any]) -> str:
     """Return the text of `template`; a name that it uses and `values` lacks is an error."""
     return _environment().get_template(template).render(values)
+
+
+def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str:
+    """Return what the user's own template makes of `values`; it may include ours or extend it.
+
+    Raises Unusable that names `path` and the line.
+    """
+
+    # The path as the template's file: by that its frames are known in a traceback.
+    def load(name: str) -> tuple[str, str, None] | None:
+        return (text, name, None) if name == str(path) else None
+
+    own = _environment().overlay(loader=ChoiceLoader([FunctionLoader(load), FileSystemLoader(conf_dir())]))
+    try:
+        return own.get_template(str(path)).render(values)
+    except TemplateSyntaxError as error:
+        raise Unusable(f"cannot render {path}, line {error.lineno}: {error.message}") from error
+    except Exception as error:
+        import traceback  # noqa: PLC0415 -- 8 ms that only a broken template has to pay
+
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        where = f", line {lines[-1]}" if lines else ""
+        why = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, TemplateNotFound):
+            why = f"there is no template {why}"
+        raise Unusable(f"cannot render {path}{where}: {why}") from error
 
 
 @cache

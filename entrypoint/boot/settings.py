@@ -51,7 +51,7 @@ class Settings:
         "WEB_CONCURRENCY",
         values.count,
         "worker processes of the application server",
-        otherwise="from the CPUs",
+        otherwise="from the CPU and memory that the container may use",
     )
     superuser_username: str | None = setting(
         "SUPERUSER_USERNAME",
@@ -187,6 +187,9 @@ class Settings:
     )
     media_root: PurePosixPath | None = setting(
         "NGINX_MEDIA_ROOT", values.path, "the folder of the uploads", otherwise="Django's MEDIA_ROOT"
+    )
+    conf_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_CONF_DIR", values.path, "templates of your own, each replacing the one of the same name"
     )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)

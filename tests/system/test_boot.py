@@ -1,5 +1,6 @@
 """The boot and the stop of a whole site."""
 
+import json
 import signal
 import subprocess
 import threading
@@ -15,13 +16,25 @@ STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
 
 def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
-    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse")
-    dry = site.command("--dry-run")
+    admin = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse"}
+    site = new_site(**admin, UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
+    dry = site.command("--dry-run", "--format", "json")
     assert dry.returncode == 0, dry.stderr
     site.start().ready()
     assert step_lines(dry.stderr) == site.steps
-    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini"):
-        assert (site.folder / "run" / name).read_text() in dry.stdout
+    assert sum(" warning: UWSGI_PROCESSES=3 " in line for line in site.steps) == 1
+    for file in json.loads(dry.stdout)["files"]:
+        assert Path(file["path"]).read_text() == file["text"]
+    assert site.command("--dry-run", "--diff").stdout == ""
+
+
+def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
+    assert site.status("/sleep/?s=30") == 503
+    until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
+    assert "upstream timed out" not in site.output
+    assert site.status("/") == 200
+    assert site.stop()[0] == 0
 
 
 def test_process_1_becomes_supervisord(new_site: NewSite) -> None:

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from entrypoint.boot.cgroup import Limits
+from entrypoint.boot.configuration import variables
+from entrypoint.boot.decisions import decide
 from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
 from entrypoint.boot.plan import Plan, make_plan
 from entrypoint.boot.settings import Settings
@@ -16,6 +19,7 @@ from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
+OWN_TEMPLATES = (Path(__file__).parents[2] / "docs/how-to/own-templates.md").read_text(encoding="utf-8")
 NOBODY = pwd.getpwnam("nobody")
 PROGRAMS = {
     "nginx": PurePosixPath("/usr/sbin/nginx"),
@@ -36,6 +40,8 @@ def machine(**different: Any) -> Machine:
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
+    if isinstance(different.get("limits"), dict):
+        different["limits"] = Limits(**different["limits"])
     usual: dict[str, Any] = {
         "root": False,
         "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
@@ -43,7 +49,7 @@ def machine(**different: Any) -> Machine:
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
         "programs": PROGRAMS,
-        "cpus": 4,
+        "limits": Limits(4),
         "descriptors": 1 << 20,
         "backlog": 4096,
         "ipv6": True,
@@ -149,12 +155,75 @@ def test_a_stop_that_leaves_someone_no_second_is_refused(timeout: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["0", "100ms", "1", "90.4"])
-def test_nginx_and_the_server_give_a_request_the_same_time(timeout: str) -> None:
+def test_the_server_ends_a_request_a_little_before_nginx_does(timeout: str) -> None:
     made = plan({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
-    given = re.findall(r"(?:harakiri = |_timeout )(\d+)", text_of(made, "uwsgi.ini") + text_of(made, "nginx-app.conf"))
-    assert len(given) == 3
-    assert len(set(given)) == 1
-    assert int(given[0]) >= 1
+    (harakiri,) = map(int, re.findall(r"harakiri = (\d+)", text_of(made, "uwsgi.ini")))
+    assert harakiri >= 1
+    patience = re.findall(r"uwsgi_(read|send)_timeout (\d+)s", text_of(made, "nginx-app.conf"))
+    assert patience == [("read", str(harakiri + 5)), ("send", str(harakiri + 5))]
+
+
+# ---- what contradicts
+
+
+def warned(environ: dict[str, str]) -> list[str]:
+    return [str(step) for step in plan(environ).steps if step.name == "warning"]
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"WEB_CONCURRENCY": "3", "UWSGI_PROCESSES": "3"},
+        {"UWSGI_PROCESSES": "3"},
+        {"UWSGI_HARAKIRI": "64"},
+        {"UWSGI_HARAKIRI": ""},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "6s"},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "60s", "ENTRYPOINT_STOP_TIMEOUT": "80s"},
+    ],
+)
+def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
+    assert warned(environ) == []
+
+
+@pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
+def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
+    assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uWSGI obeys its own: unset one of them"
+    ]
+
+
+@pytest.mark.parametrize("seconds", ["65", "90", "0"])
+def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
+    (warning,) = warned({"UWSGI_HARAKIRI": seconds})
+    assert warning == (
+        f"warning: with UWSGI_HARAKIRI={seconds} a request may outlast nginx's patience of 65 s: "
+        "set ENTRYPOINT_REQUEST_TIMEOUT instead"
+    )
+
+
+@pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
+def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
+    (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
+    assert "but a stop cuts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
+    assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
+    assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+
+
+def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
+    assert len(warned({"ENTRYPOINT_STOP_TIMEOUT": "28s"})) == 1
+
+
+@pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
+def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
+    made = plan({name: "3"})
+    assert "processes =" not in text_of(made, "uwsgi.ini")
+    assert f"4 CPUs: 3 workers as nobody; as {name} says" in map(str, made.steps)
+
+
+def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
+    assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
 
 
 # ---- what nginx serves by itself
@@ -321,10 +390,32 @@ def test_two_sites_of_one_user_write_to_different_places() -> None:
     assert places == {f"/tmp/entrypoint-{NOBODY.pw_uid}-{port}" for port in (8001, 8002)}
 
 
-@pytest.mark.parametrize(("cpus", "workers"), [(1, 2), (2, 2), (3, 3), (64, 64)])
-def test_there_are_as_many_workers_as_cpus_and_never_one_alone(cpus: int, workers: int) -> None:
-    made = make_plan(Settings(), Facts(machine(cpus=cpus), application()))
+@pytest.mark.parametrize(
+    ("cpus", "mib", "workers"),
+    [
+        (0.1, None, 2),
+        (0.5, None, 2),
+        (0.5, 256, 1),
+        (1, None, 2),
+        (1.2, None, 3),
+        (2, None, 4),
+        (2, 64, 1),
+        (2, 383, 1),
+        (2, 384, 2),
+        (2, 1024, 4),
+        (64, None, 32),
+    ],
+)
+def test_there_are_two_workers_a_cpu_as_far_as_memory_goes(cpus: float, mib: int | None, workers: int) -> None:
+    limits = Limits(cpus, None if mib is None else mib << 20)
+    made = make_plan(Settings(), Facts(machine(limits=limits), application()))
     assert f"processes = {workers}\n" in text_of(made, "uwsgi.ini")
+
+
+@pytest.mark.parametrize(("cpus", "workers"), [(0.1, 1), (1, 1), (1.5, 2), (4, 4)])
+def test_nginx_has_a_worker_for_each_cpu_that_is_granted(cpus: float, workers: int) -> None:
+    made = make_plan(Settings(), Facts(machine(limits=Limits(cpus)), application()))
+    assert f"worker_processes {workers};" in text_of(made, "nginx.conf")
 
 
 def test_one_worker_is_run_where_that_is_asked_for() -> None:
@@ -370,3 +461,69 @@ def test_the_promises_are_what_supervision_reads() -> None:
         "uwsgi": {"essential": True, "ready": "notify"},
         "nginx": {"essential": True, "ready": "running"},
     }
+
+
+# ---- templates of the user's own
+
+
+def plan_with(**templates: str) -> Plan:
+    own = {name.replace("__", ".").replace("nginx_app", "nginx-app"): text for name, text in templates.items()}
+    settings = Settings(conf_dir=PurePosixPath("/own"))
+    return make_plan(settings, Facts(machine(templates=own), application()))
+
+
+def problem_with(text: str) -> str:
+    with pytest.raises(Unusable) as caught:
+        plan_with(nginx__conf__j2=text)
+    (told,) = caught.value.problems
+    return told
+
+
+def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
+    made = plan_with(nginx__conf__j2="worker_processes {{ worker_processes }}; # {{ '/a b' | nginx }}\n")
+    assert text_of(made, "nginx.conf") == 'worker_processes 4; # "/a b"\n'
+    assert {file.path.name: file.source for file in made.files} == {
+        "supervisord.conf": "supervisord.conf.j2",
+        "nginx.conf": "/own/nginx.conf.j2",
+        "nginx-app.conf": "nginx-app.conf.j2",
+        "uwsgi.ini": "uwsgi.ini.j2",
+        "starting.html": "starting.html",
+        "promises.json": "the plan",
+    }
+    assert "take nginx.conf.j2 from /own" in map(str, made.steps)
+
+
+def test_a_template_of_ones_own_may_include_ours() -> None:
+    ours = text_of(plan_with(), "uwsgi.ini")
+    own = '{% include "uwsgi.ini.j2" %}\nbuffer-size = 65535\n'
+    assert text_of(plan_with(uwsgi__ini__j2=own), "uwsgi.ini") == f"{ours}buffer-size = 65535\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a;\nb {{ x }};\n", "line 2: 'x' is undefined"),
+        ("a;\n\nb {{ run_dir.nothing.more }};\n", "line 3: "),
+        ("{% for %}\n", "line 1: Expected an expression, got 'end of statement block'"),
+        ("{% if root %}\na;\n", "line 2: Unexpected end of template."),
+        ("a {{ run_dir | ngnx }};", "line 1: No filter named 'ngnx'."),
+        ("a;\na {{ '$x' | nginx }};", "line 2: cannot write $x into nginx.conf: nginx would read its $ as a variable"),
+        ("a {{ 1 // 0 }};", "line 1: integer division or modulo by zero"),
+        ('{% include "none.j2" %}', "line 1: there is no template none.j2"),
+        ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str, why: str) -> None:
+    assert problem_with(text).startswith(f"cannot render /own/nginx.conf.j2, {why}")
+
+
+def test_the_page_names_each_variable_and_no_other() -> None:
+    passed = variables(decide(Settings(), Facts(machine(), application())), ())
+    section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
+    named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(named) == sorted(passed)
+
+
+def test_the_example_of_the_page_is_a_template() -> None:
+    (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
+    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("buffer-size = 65535\n")

@@ -1,0 +1,44 @@
+"""Templates of the user's own (ENTRYPOINT_CONF_DIR), each replacing the one of ours that has its name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from entrypoint.boot.values import shown
+from entrypoint.errors import Unusable
+
+NAMES: Final = ("supervisord.conf.j2", "nginx.conf.j2", "nginx-app.conf.j2", "uwsgi.ini.j2", "starting.html")
+"""What can be replaced: every file that is a template's text."""
+
+
+def read_templates(folder: Path) -> Mapping[str, str]:
+    """Return the texts of the templates in `folder`, by name.
+
+    Raises Unusable with every problem at once: no such folder, a file that replaces nothing or cannot be read.
+    """
+    try:
+        # A mounted ConfigMap keeps the versions of its files under names that begin with a dot.
+        found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise Unusable(f"cannot use ENTRYPOINT_CONF_DIR={folder}: {error.strerror}") from error
+    texts: dict[str, str] = {}
+    problems = []
+    for path in found:
+        if path.name not in NAMES:
+            problems.append(f"cannot use {folder}/{shown(path.name)}: it replaces no template{_hint(path.name)}")
+            continue
+        try:
+            texts[path.name] = path.read_text(encoding="utf-8")
+        except OSError as error:
+            problems.append(f"cannot read {path}: {error.strerror}")
+        except UnicodeDecodeError:
+            problems.append(f"cannot read {path}: it is not UTF-8 text")
+    Unusable.check(problems)
+    return texts
+
+
+def _hint(name: str) -> str:
+    import difflib  # noqa: PLC0415 -- 5 ms that only a typing error has to pay
+
+    near = difflib.get_close_matches(name, NAMES, n=1)
+    return f"; did you mean {near[0]}?" if near else f", which are {', '.join(NAMES)}"
