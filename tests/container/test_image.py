@@ -48,7 +48,7 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     code, seconds = container.stop()
     client.join()
     assert (code, answers) == (0, [200])
-    assert seconds < 5.5  # 3 of them are the request's, and uWSGI takes one and a little for each worker
+    assert seconds < 4.5
 
 
 def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
