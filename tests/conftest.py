@@ -15,8 +15,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from deadline import PATIENCE, until
 
-PATIENCE = 20.0  # seconds until a test gives up waiting for a fact
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
 
 
@@ -27,14 +27,6 @@ class Done:
     code: int
     out: str
     err: str
-
-
-def until(fact: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Return as soon as the fact is true, fail when it is not within `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        assert time.monotonic() < deadline, "it did not come in time"
-        time.sleep(0.01)
 
 
 def tree(root: Path) -> dict[str, tuple[int, int]]:

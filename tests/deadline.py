@@ -6,14 +6,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 20.0
+"""Seconds until a test gives up waiting for a fact."""
 
-def until(fact: Callable[[], T | None], what: str, seconds: float = 20.0) -> T:
-    """Return the first true value of `fact`, asked again and again; fail, naming `what`, after `seconds`."""
+
+def until(
+    fact: Callable[[], T | None],
+    what: str = "it",
+    seconds: float = PATIENCE,
+    instead: Callable[[], str] = str,
+) -> T:
+    """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`."""
     end = time.monotonic() + seconds
     while True:
         value = fact()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(0.01)
+            raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{instead()}")
+        time.sleep(0.005)

@@ -18,7 +18,6 @@ from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
-from entrypoint.boot.steps import Ask, CheckPort, Step, copies
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
@@ -66,6 +65,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.steps import copies  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         in_place = [step for step in plan.steps if step.name == "render"]
@@ -82,6 +82,7 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
+        from entrypoint.boot.steps import Ask, CheckPort, Step  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong

@@ -6,17 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from xmlrpc.client import ServerProxy, Transport
 
-T = TypeVar("T")
+from deadline import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 20.0
 
 # What boot does: block what must not get lost, then become supervisord.
 LAUNCHER = """\
@@ -59,15 +56,6 @@ redirect_stderr=true
 stdout_logfile=NONE
 {options}
 """
-
-
-def until(fact: Callable[[], T], what: str, patience: float = PATIENCE, instead: Callable[[], str] = str) -> T:
-    """Return what `fact` returns once it is true; if that is too late, say `what`, and what is `instead`."""
-    end = time.monotonic() + patience
-    while not (value := fact()):
-        assert time.monotonic() < end, f"not within {patience} s: {what}\n{instead()}"
-        time.sleep(0.005)
-    return value
 
 
 def alive(pid: int) -> bool:

@@ -3,8 +3,9 @@ import signal
 from itertools import pairwise
 
 import pytest
+from deadline import until
 
-from .rig import Container, alive, until
+from .rig import Container, alive
 
 SLEEP = "sleep 1000"
 

@@ -6,8 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from deadline import until
 
-from .rig import Container, alive, until
+from .rig import Container, alive
 
 SLEEP = "sleep 1000"
 

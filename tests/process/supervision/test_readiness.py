@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from deadline import until
 
-from .rig import Container, until
+from .rig import Container
 
 SLEEP = "sleep 1000"
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from deadline import until
 
-from .rig import Container, alive, until
+from .rig import Container, alive
 
 SLEEP = "sleep 1000"
 
