@@ -8,7 +8,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
 
 # $(call need,CHECK,PACKAGES): install Debian packages where the shell command CHECK fails.
-need = @$(1) >/dev/null 2>&1 || { echo "installing $(2)"; $(SUDO) apt-get update -qq && \
+need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(SUDO) apt-get update -qq && \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
 
 .DEFAULT_GOAL := help
