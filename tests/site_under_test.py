@@ -126,7 +126,7 @@ class Site:
         found = []
         for child in psutil.Process(self.pid).children():
             with suppress(psutil.NoSuchProcess):  # a zombie is none either
-                if any(name in word for word in child.cmdline()[:2]):
+                if child.name() == name and child.status() != psutil.STATUS_ZOMBIE:
                     found.append(child)
         return found
 

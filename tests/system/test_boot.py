@@ -2,7 +2,6 @@
 
 import json
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import COMMAND, NewSite, Site, alive, step_lines
+from site_under_test import NewSite, Site, alive, step_lines
 
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
@@ -51,13 +50,11 @@ def test_a_request_in_flight_is_answered(new_site: NewSite, number: signal.Signa
     answers: list[int] = []
     client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
     client.start()
-    (master,) = site.programs("uwsgi")
     until(lambda: serving(site), "the request to arrive")
     code, _ = site.stop(number)
     client.join()
     assert (code, answers) == (0, [200])
     assert not [member for member in family if alive(member)]
-    assert master.pid in [member.pid for member in family]
 
 
 def serving(site: Site) -> bool:
@@ -155,12 +152,3 @@ def test_two_sites_run_side_by_side(new_site: NewSite, tmp_path_factory: pytest.
         assert second.stop()[0] == 0
         assert first.status("/") == 200
     assert first.stop()[0] == 0
-
-
-def test_what_is_broken_is_told_from_a_terminal_too(new_site: NewSite) -> None:
-    site = new_site(PORT="banana")
-    done = subprocess.run(
-        [COMMAND], cwd=site.project, env=site.environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 78
-    assert done.stdout == ""
