@@ -75,5 +75,25 @@ def _python_home(d: Decisions) -> str | None:
 
 def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
-    kept = {program.name: {"essential": program.essential, "ready": program.ready} for program in supervised}
-    return json.dumps({"ready_file": str(d.ready_file), "programs": kept}, indent=2) + "\n"
+    whole = {
+        "ready_file": str(d.ready_file),
+        "stop_seconds": int(d.settings.stop_timeout),
+        "programs": {program.name: _promise(program) for program in supervised},
+    }
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def _promise(program: Program) -> dict[str, Any]:
+    promise = {
+        "essential": program.essential,
+        "after": program.after,
+        "ready": program.ready,
+        "live": program.live,
+        "restart": program.restart,
+        "memory_limit": program.memory_limit,
+        "tier": program.tier,
+        "environment": dict(program.environment),
+        "raw": program.raw,
+        "reload": {"files": [str(path) for path in program.reload_on], "signal": "HUP"} if program.reload_on else None,
+    }
+    return {key: value for key, value in promise.items() if value}  # what is not promised is not said

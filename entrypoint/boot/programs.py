@@ -1,6 +1,7 @@
 """The programs that supervisord runs, as values."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -14,13 +15,22 @@ class Program:
     name: str
     command: tuple[str, ...]
     account: Account | None  # who it runs as; None: as supervisord itself
-    ready: str  # how its readiness shows: "running", or "notify" (sd_notify)
+    ready: str  # how its readiness shows: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
     stop_seconds: int  # from the stop signal to SIGKILL
-    priority: int  # started from the lowest, stopped from the highest
+    tier: int  # the programs of the highest tier stop first, together
     start_seconds: int = 1  # an exit within them counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: leave the rest to who runs the container
     essential: bool = True
+    after: tuple[str, ...] = ()  # the programs that are ready before it starts
+    restart: str = "always"  # or on-failure, never
+    live: str | None = None  # the probe by which it is known to be alive: unix:…, tcp:…, http://…
+    memory_limit: int | None = None  # bytes
+    directory: PurePosixPath | None = None  # None: the application's
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside what all programs get
+    replicas: int = 1
+    raw: bool = False  # whether it writes to the container's standard output by itself
+    reload_on: tuple[PurePosixPath, ...] = ()  # the files that it reads again, told by a HUP
 
     @property
     def user(self) -> str | None:
@@ -37,8 +47,8 @@ class Program:
 
 
 # nginx drains first (QUIT), then uWSGI finishes what it has: of all orders and signals the one that loses no request.
-NGINX_PRIORITY: Final = 20
-SERVER_PRIORITY: Final = 10
+NGINX_TIER: Final = 30
+SERVER_TIER: Final = 20
 
 
 def nginx(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
@@ -50,7 +60,7 @@ def nginx(path: PurePosixPath, conf: PurePosixPath, account: Account | None, sto
         ready="running",
         stop_signal="QUIT",
         stop_seconds=stop_seconds,
-        priority=NGINX_PRIORITY,
+        tier=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
     )
 
@@ -64,5 +74,5 @@ def uwsgi(path: PurePosixPath, conf: PurePosixPath, account: Account | None, sto
         ready="notify",
         stop_signal="TERM",
         stop_seconds=stop_seconds,
-        priority=SERVER_PRIORITY,
+        tier=SERVER_TIER,
     )

@@ -17,7 +17,7 @@ from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
-from entrypoint.supervision.promises import PromiseError, Promises, Ready, load
+from entrypoint.supervision.promises import Kind, PromiseError, Promises, load
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, Verdict
@@ -85,7 +85,7 @@ class Plugin:
         self._restarts[program] = Restarts()
         program.log_to(lambda: ProgramLog(program.name, self._stdout))
         program.restart_if(self._may_restart)
-        if self._promises.of(program.name).ready is Ready.NOTIFY:
+        if self._promises.of(program.name).ready.kind is Kind.NOTIFY:
             program.extend_environment(self._notify.variables)
 
     def _timeout(self) -> float:
@@ -113,13 +113,13 @@ class Plugin:
     def _tell_readiness(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         if program.state not in {State.STARTING, State.RUNNING}:
             self._readiness.remove(program.name)
-        elif program.state is State.RUNNING and self._promises.of(program.name).ready is Ready.RUNNING:
+        elif program.state is State.RUNNING and self._promises.of(program.name).ready.kind is Kind.RUNNING:
             self._readiness.add(program.name)
 
     def _notified(self) -> None:
         for pid in self._notify.ready():
             program = self._supervisord.program_with(pid) or self._supervisord.program_with(_group(pid))
-            if program is not None and self._promises.of(program.name).ready is Ready.NOTIFY:
+            if program is not None and self._promises.of(program.name).ready.kind is Kind.NOTIFY:
                 self._readiness.add(program.name)
 
     def _became_ready(self) -> None:

@@ -5,20 +5,78 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 
 class PromiseError(ValueError):
     """The promises cannot be read; the message names the file and the key."""
 
 
-class Ready(StrEnum):
-    """How a program is known to be ready."""
+class Restart(StrEnum):
+    """When a program that has ended is started again."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    """After any end but exit status 0."""
+    NEVER = "never"
+
+
+class OnFailure(StrEnum):
+    """What the loss of an essential program means."""
+
+    EXIT = "exit"
+    """All others are stopped, and the container ends with the exit code of the one that was lost."""
+    KEEP = "keep"
+    """The others run on; the container is not ready."""
+
+
+class Kind(StrEnum):
+    """The kinds of a probe, which are the words that its text begins with."""
 
     RUNNING = "running"
-    """supervisord calls it RUNNING: it has lived for `startsecs`."""
+    """supervisord calls the program RUNNING: it has lived for `startsecs`."""
     NOTIFY = "notify"
     """It has sent READY=1 to $NOTIFY_SOCKET, see sd_notify(3)."""
+    EXIT = "exit"
+    """It has ended with exit status 0."""
+    UNIX = "unix"
+    """`unix:PATH` takes a connection."""
+    TCP = "tcp"
+    """`tcp:HOST:PORT` takes a connection."""
+    HTTP = "http"
+    """`http://HOST[:PORT]/PATH` answers with a status below 400."""
+    LOG = "log"
+    """`log:REGEX` is found in a line that it writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How something is known of a program."""
+
+    kind: Kind
+    target: str = ""
+    """What stands after the first colon; for http the whole URL."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Probe":
+        """Read the text of a probe. Raises ValueError."""
+        word, colon, target = text.partition(":")
+        kind = Kind(word)
+        if (kind in {Kind.RUNNING, Kind.NOTIFY, Kind.EXIT}) == bool(colon):
+            raise ValueError(text)
+        return cls(kind, text if kind is Kind.HTTP else target)
+
+
+RUNNING = Probe(Kind.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """A program that has to be told when files change: a certificate was renewed."""
+
+    files: tuple[Path, ...]
+    signal: str
+    """Its name, such as HUP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +85,21 @@ class Promise:
 
     essential: bool = False
     """The container ends when it is lost for good, and is not ready without it."""
-    ready: Ready = Ready.RUNNING
+    after: tuple[str, ...] = ()
+    """It is started once these are ready."""
+    ready: Probe = RUNNING
+    live: Probe | None = None
+    """It is restarted when this fails several times in a row: unix, tcp or http."""
+    restart: Restart = Restart.ALWAYS
+    memory_limit: int | None = None
+    """Bytes (PSS, its children included) above which it is restarted."""
+    tier: int = 0
+    """Programs of the highest tier are stopped first, together; the next tier when they have ended."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its own: supervisord's configuration cannot carry every value."""
+    raw: bool = False
+    """It writes to the container's standard output by itself."""
+    reload: Reload | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +110,24 @@ class Promises:
     """It exists exactly while every essential program is ready and no stop has begun."""
     programs: Mapping[str, Promise] = field(default_factory=dict)
     """By supervisord's name of the process."""
+    on_failure: OnFailure = OnFailure.EXIT
+    stop_seconds: int = 8
+    """The whole stop takes no longer, the drain and the hooks included."""
+    drain_seconds: int = 0
+    """After a stop was asked for, requests are served for so long while readiness is gone."""
+    pre_stop: tuple[tuple[str, ...], ...] = ()
+    """Commands that are run one after the other before the first tier is stopped."""
+    log_format: str = "text"
+    """`text`, or `json`: an object a line."""
 
     def of(self, name: str) -> Promise:
         """Return the promise for the process `name`."""
         return self.programs.get(name, Promise())
+
+
+_Word = TypeVar("_Word", bound=StrEnum)
+_Number = TypeVar("_Number", int, int | None)
+_Probe = TypeVar("_Probe", Probe, Probe | None)
 
 
 class _Object:
@@ -54,8 +140,8 @@ class _Object:
             raise self._error("", "not an object")
         self._left: dict[str, Any] = dict(value)
 
-    def text(self, key: str) -> str:
-        value = self._left.pop(key, None)
+    def text(self, key: str, *, default: str | None = None) -> str:
+        value = self._left.pop(key, default)
         if not isinstance(value, str) or not value:
             raise self._error(key, "not a text" if value is not None else "missing")
         return value
@@ -66,12 +152,51 @@ class _Object:
             raise self._error(key, f"{value!r} is neither true nor false")
         return value
 
-    def ready(self, key: str, *, default: Ready) -> Ready:
+    def word(self, key: str, default: _Word) -> _Word:
+        """Return one of the words of an enumeration."""
         value = self._left.pop(key, default)
         try:
-            return Ready(value)
+            return type(default)(value)
         except ValueError:
-            raise self._error(key, f"{value!r} is not one of {', '.join(Ready)}") from None
+            raise self._error(key, f"{value!r} is not one of {', '.join(type(default))}") from None
+
+    def number(self, key: str, default: _Number) -> _Number:
+        value = self._left.pop(key, default)
+        if value is not default and (not isinstance(value, int) or isinstance(value, bool)):
+            raise self._error(key, f"{value!r} is not a whole number")
+        return value
+
+    def probe(self, key: str, default: _Probe) -> _Probe:
+        value = self._left.pop(key, None)
+        if value is None:
+            return default
+        try:
+            return Probe.parse(value)
+        except (ValueError, AttributeError):
+            raise self._error(key, f"{value!r} is no probe: it begins with one of {', '.join(Kind)}") from None
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._left.pop(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self._error(key, "not a list of texts")
+        return tuple(value)
+
+    def mapping(self, key: str) -> dict[str, str]:
+        value = self._left.pop(key, {})
+        if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+            raise self._error(key, "not an object of texts")
+        return value
+
+    def commands(self, key: str) -> tuple[tuple[str, ...], ...]:
+        value = self._left.pop(key, [])
+        if not isinstance(value, list):
+            raise self._error(key, "not a list of commands")
+        inner = _Object(self._file, self._path(key), {str(at): each for at, each in enumerate(value)})
+        return tuple(inner.texts(at) for at in list(inner._left))
+
+    def object(self, key: str) -> "_Object | None":
+        value = self._left.pop(key, None)
+        return None if value is None else _Object(self._file, self._path(key), value)
 
     def objects(self, key: str) -> dict[str, "_Object"]:
         """Return the objects in the object `key` by name."""
@@ -100,17 +225,39 @@ def load(file: Path) -> Promises:
     except ValueError as error:
         raise PromiseError(f"cannot read {file}: {error}") from error
     top = _Object(file, "", value)
-    ready_file = top.text("ready_file")
-    programs = {name: _promise(each) for name, each in top.objects("programs").items()}
+    promises = Promises(
+        ready_file=Path(top.text("ready_file")),
+        programs={name: _promise(each) for name, each in top.objects("programs").items()},
+        on_failure=top.word("on_failure", OnFailure.EXIT),
+        stop_seconds=top.number("stop_seconds", 8),
+        drain_seconds=top.number("drain_seconds", 0),
+        pre_stop=top.commands("pre_stop"),
+        log_format=top.text("log_format", default="text"),
+    )
     top.end()
-    return Promises(Path(ready_file), programs)
+    return promises
 
 
 def _promise(each: _Object) -> Promise:
-    unnamed = Promise()
     promise = Promise(
-        essential=each.flag("essential", default=unnamed.essential),
-        ready=each.ready("ready", default=unnamed.ready),
+        essential=each.flag("essential", default=False),
+        after=each.texts("after"),
+        ready=each.probe("ready", RUNNING),
+        live=each.probe("live", None),
+        restart=each.word("restart", Restart.ALWAYS),
+        memory_limit=each.number("memory_limit", None),
+        tier=each.number("tier", 0),
+        environment=each.mapping("environment"),
+        raw=each.flag("raw", default=False),
+        reload=_reload(each.object("reload")),
     )
     each.end()
     return promise
+
+
+def _reload(each: _Object | None) -> Reload | None:
+    if each is None:
+        return None
+    reload = Reload(tuple(map(Path, each.texts("files"))), each.text("signal"))
+    each.end()
+    return reload

@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.supervision.promises import Promise, PromiseError, Promises, Ready, load
+from entrypoint.supervision.promises import (
+    RUNNING,
+    Kind,
+    OnFailure,
+    Probe,
+    Promise,
+    PromiseError,
+    Promises,
+    Reload,
+    Restart,
+    load,
+)
 
 
 def test_promises_are_read(tmp_path: Path) -> None:
@@ -18,12 +29,60 @@ def test_promises_are_read(tmp_path: Path) -> None:
         Path("/run/ready.json"),
         {
             "nginx": Promise(essential=True),
-            "uwsgi": Promise(ready=Ready.NOTIFY),
+            "uwsgi": Promise(ready=Probe(Kind.NOTIFY)),
             "cron": Promise(),
         },
     )
     assert promises.of("nginx").essential
-    assert promises.of("theirs") == Promise(essential=False, ready=Ready.RUNNING)
+    assert promises.of("theirs") == Promise(essential=False, ready=RUNNING)
+
+
+def test_every_key_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "promises.json"
+    program = {
+        "essential": True,
+        "after": ["db"],
+        "ready": "http://127.0.0.1:8000/up",
+        "live": "tcp:127.0.0.1:8000",
+        "restart": "on-failure",
+        "memory_limit": 1024,
+        "tier": 20,
+        "environment": {"A": "%(b)s"},
+        "raw": True,
+        "reload": {"files": ["/tls.pem"], "signal": "HUP"},
+    }
+    whole = {
+        "ready_file": "/run/ready.json",
+        "programs": {"web": program},
+        "on_failure": "keep",
+        "stop_seconds": 25,
+        "drain_seconds": 5,
+        "pre_stop": [["/hooks/10-tell", "now"]],
+        "log_format": "json",
+    }
+    file.write_text(json.dumps(whole))
+    assert load(file) == Promises(
+        ready_file=Path("/run/ready.json"),
+        programs={
+            "web": Promise(
+                essential=True,
+                after=("db",),
+                ready=Probe(Kind.HTTP, "http://127.0.0.1:8000/up"),
+                live=Probe(Kind.TCP, "127.0.0.1:8000"),
+                restart=Restart.ON_FAILURE,
+                memory_limit=1024,
+                tier=20,
+                environment={"A": "%(b)s"},
+                raw=True,
+                reload=Reload((Path("/tls.pem"),), "HUP"),
+            )
+        },
+        on_failure=OnFailure.KEEP,
+        stop_seconds=25,
+        drain_seconds=5,
+        pre_stop=(("/hooks/10-tell", "now"),),
+        log_format="json",
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,8 +101,22 @@ def test_promises_are_read(tmp_path: Path) -> None:
         ),
         (
             {"ready_file": "/x", "programs": {"a": {"ready": "soon"}}},
-            "programs.a.ready: 'soon' is not one of running, notify",
+            "programs.a.ready: 'soon' is no probe: it begins with one of running, notify, exit, unix, tcp, http, log",
         ),
+        (
+            {"ready_file": "/x", "programs": {"a": {"ready": "notify:x"}}},
+            (
+                "programs.a.ready: 'notify:x' is no probe: "
+                "it begins with one of running, notify, exit, unix, tcp, http, log"
+            ),
+        ),
+        (
+            {"ready_file": "/x", "programs": {"a": {"restart": "often"}}},
+            "programs.a.restart: 'often' is not one of always, on-failure, never",
+        ),
+        ({"ready_file": "/x", "programs": {"a": {"tier": True}}}, "programs.a.tier: True is not a whole number"),
+        ({"ready_file": "/x", "programs": {"a": {"after": "b"}}}, "programs.a.after: not a list of texts"),
+        ({"ready_file": "/x", "pre_stop": [["a"], [1]]}, "pre_stop.1: not a list of texts"),
     ],
 )
 def test_an_error_names_file_and_key(tmp_path: Path, value: object, error: str) -> None:
