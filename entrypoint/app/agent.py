@@ -56,7 +56,7 @@ def _commands() -> Mapping[str, Callable[..., str]]:
     return {
         "wait": database.wait,
         "migrate": migrations.migrate,
-        "superuser": superuser.create,
+        "superuser": superuser.keep,
         "collectstatic": static.collect,
         "check": checks.check,
     }

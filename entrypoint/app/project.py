@@ -97,14 +97,14 @@ def _facts(version: str) -> dict[str, Any]:
 def _user() -> dict[str, Any]:
     from django.contrib.auth import get_user_model  # noqa: PLC0415 -- Django stands only now
 
+    from entrypoint.app.superuser import required  # noqa: PLC0415 -- as above
+
     model = get_user_model()
-    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- Django documents the _meta API
     return {
-        "model": model._meta.label,  # noqa: SLF001 -- as above
+        "model": model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
         "username_field": model.USERNAME_FIELD,
-        "fields": sorted(fields),
-        # Django's prompt asks for more than the model needs: e-mail is among REQUIRED_FIELDS and may yet be blank.
-        "required": [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())],
+        "fields": sorted(field.name for field in model._meta.get_fields()),  # noqa: SLF001 -- as above
+        "required": required(model),
     }
 
 

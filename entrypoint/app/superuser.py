@@ -1,30 +1,153 @@
-"""The first superuser."""
+"""The superuser: made once, or kept as the settings say. Both the boot and `manage.py createsu` come here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
 
 from django.contrib.auth import get_user_model
-from django.db import IntegrityError
+from django.contrib.auth.base_user import BaseUserManager
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import DataError, IntegrityError, router, transaction
+
+from entrypoint.app.failure import Failure
+
+# What is tried first by whoever finds a login page, beside the user's own name.
+_NOTORIOUS: Final = frozenset(
+    """
+    0000 1234 12345 123456 1234567 12345678 123456789 1234567890 admin admin123 administrator changeme change-me
+    change_me default demo django guest letmein master passw0rd password password1 password123 qwerty qwerty123 root
+    secret superuser test toor user welcome
+    """.split()  # noqa: SIM905 -- a list of words is read as one
+)
+_FLAGS: Final = ("is_staff", "is_superuser", "is_active")
+_MASK: Final = "***"
+_REFUSED: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
+
+Progress = Callable[[str], None]
 
 
-def create(*, name: str, password: str, fields: dict[str, str], progress: Callable[[str], None]) -> str:  # noqa: ARG001 -- every command is called alike
-    """Create the superuser `name` unless a user of that name exists, whom it leaves as they are."""
+def keep(  # noqa: PLR0913 -- one argument a part of the message from boot
+    *,
+    name: str,
+    password: str,
+    fields: Mapping[str, str],
+    update: bool,
+    development: bool,
+    progress: Progress,
+) -> str:
+    """Create the superuser `name` unless a user of that name exists, whom only `update` changes.
+
+    A password that everybody would try is refused, in `development` only told. Raises Failure with one line, in which
+    no value stands but the name.
+    """
+    hidden = {"password": password, **fields}
+    user = _find(name)
+    if user is not None and not update:
+        return f"user {name} exists"
+    _judge(name, password, development=development, progress=progress)
+    if user is None:
+        try:
+            cleaned = {field: _clean(field, text) for field, text in fields.items()}
+            _clean(get_user_model().USERNAME_FIELD, name)
+            _warn(name, password, cleaned, progress)
+            _create(name, password, cleaned)
+        except _REFUSED as error:
+            # Another container may have been faster, and a manager may write a name otherwise than it is given.
+            user = _find(name) or _find(name, in_any_case=True)
+            if user is None:
+                raise Failure(f"cannot create the superuser {name}: {_why(error, hidden)}", "unusable") from error
+        else:
+            return f"user {name} created"
+    return _update(user, name, password) if update else f"user {name} exists"
+
+
+def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+    """Return the fields that a superuser of this model cannot be without, beside name and password."""
+    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- Django documents the _meta API
+    # Django's prompt asks for more than the model needs: e-mail is among REQUIRED_FIELDS and may yet be blank.
+    return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
+
+
+def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- the project's user, or None
     model = get_user_model()
     manager = model._default_manager  # noqa: SLF001 -- Django documents it as the model's manager for such code
-    if _exists(name):
-        return f"user {name} exists"
-    try:
-        manager.create_superuser(**{**fields, model.USERNAME_FIELD: name, "password": password})
-    except IntegrityError:
-        if not _exists(name):
-            raise
-        return f"user {name} exists"  # another container was faster
-    return f"user {name} created"
+    if hasattr(manager, "get_by_natural_key"):  # how the project itself finds who logs in
+        with suppress(model.DoesNotExist):
+            return manager.get_by_natural_key(name)
+    # As a manager may have written it: by Unicode's normal form, and an address with its domain in lower case.
+    spellings = {name, model.normalize_username(name), BaseUserManager.normalize_email(name)}
+    among = {f"{model.USERNAME_FIELD}__iexact": name} if in_any_case else {f"{model.USERNAME_FIELD}__in": spellings}
+    return manager.filter(**among).first()
 
 
-def _exists(name: str) -> bool:
+def _create(name: str, password: str, fields: Mapping[str, object]) -> None:
     model = get_user_model()
+    manager = model._default_manager  # noqa: SLF001 -- as above
+    if not hasattr(manager, "create_superuser"):
+        raise Failure(f"cannot create the superuser {name}: the manager of {model.__name__} has none", "unusable")
+    # A manager may write more than once, and a boot may be killed between: a user that is half a superuser stays so.
+    with transaction.atomic(using=router.db_for_write(model)):
+        manager.create_superuser(**{**fields, model.USERNAME_FIELD: name, "password": password})
+
+
+def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the project's user
+    changed = [flag for flag in _FLAGS if _is_field(user, flag) and not getattr(user, flag)]
+    for flag in changed:
+        setattr(user, flag, True)
+    if not user.check_password(password):  # the same password with another salt would end everyone's session
+        user.set_password(password)
+        changed.append("password")
+    if not changed:
+        return f"user {name} is up to date"
+    user.save(update_fields=changed)
+    return f"user {name} updated: {', '.join(changed)}"
+
+
+def _is_field(user: Any, name: str) -> bool:  # noqa: ANN401 -- the project's user
+    return any(field.name == name for field in user._meta.concrete_fields)  # noqa: SLF001 -- Django documents the _meta API
+
+
+def _clean(field: str, text: str) -> object:
+    """Return the value of a field as its type has it. Raises ValidationError."""
     try:
-        model._default_manager.get_by_natural_key(name)  # noqa: SLF001 -- as above
-    except model.DoesNotExist:
-        return False
-    return True
+        return get_user_model()._meta.get_field(field).clean(text, None)  # noqa: SLF001 -- as above
+    except ValidationError as error:
+        raise ValidationError({field: error.messages}) from error
+
+
+def _judge(name: str, password: str, *, development: bool, progress: Progress) -> None:
+    """Refuse a password that everybody would try."""
+    tried = {name.casefold(), name.casefold().partition("@")[0], *_NOTORIOUS}
+    if password.casefold() not in tried:
+        return
+    why = "everybody would try it first"
+    if not development:
+        raise Failure(f"cannot use SUPERUSER_PASSWORD: {why}; DJANGO_ENV=development allows it", "unusable")
+    progress(f"warning: SUPERUSER_PASSWORD: {why}")
+
+
+def _warn(name: str, password: str, fields: Mapping[str, object], progress: Progress) -> None:
+    """Tell what the project's own rules for passwords say."""
+    model = get_user_model()
+    plain = {field: value for field, value in fields.items() if not model._meta.get_field(field).is_relation}  # noqa: SLF001 -- as above
+    try:
+        validate_password(password, model(**{**plain, model.USERNAME_FIELD: name}))
+    except ValidationError as error:
+        for message in error.messages:
+            progress(f"warning: SUPERUSER_PASSWORD: {_hide(message, {'password': password})}")
+
+
+def _why(error: Exception, hidden: Mapping[str, str]) -> str:
+    """Return what an error says, in one line and without the values."""
+    if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
+        parts = [f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()]
+        return _hide("; ".join(parts), hidden)
+    text = " ".join(error.messages) if isinstance(error, ValidationError) else str(error)
+    return _hide(text or type(error).__name__, hidden)
+
+
+def _hide(text: str, hidden: Mapping[str, str]) -> str:
+    for value in sorted(filter(None, hidden.values()), key=len, reverse=True):
+        text = text.replace(value, _MASK)
+    return " ".join(text.split())

@@ -7,6 +7,7 @@ from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask
+from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
 
@@ -30,7 +31,8 @@ def preparation(d: Decisions) -> Iterator[Ask]:
         )
         yield Ask("migrate", verb, {"mode": settings.migrate})
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
-        yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
+        what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser)
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
@@ -44,7 +46,8 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
     """Return what makes the superuser, None if there is to be none. Raises Unusable if the user model wants else."""
     user = application.user
     by_email = user is not None and user.username_field == "email"
-    name = (settings.superuser_email if by_email else None) or settings.superuser_username
+    own = settings.superuser_fields.get(user.username_field) if user else None  # as Django's own command has it
+    name = own.reveal() if own else (settings.superuser_email if by_email else None) or settings.superuser_username
     if name is None:
         return None
     if user is None:
@@ -63,4 +66,10 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
     )
     fields.pop(user.username_field, None)  # that is the name
-    return {"name": name, "password": settings.superuser_password, "fields": fields}
+    return {
+        "name": name,
+        "password": settings.superuser_password,
+        "fields": fields,
+        "update": settings.superuser == "update",
+        "development": settings.environment.get("DJANGO_ENV") == "development",
+    }

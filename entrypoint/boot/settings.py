@@ -70,8 +70,8 @@ class Settings:
     )
     superuser: str = setting(
         "ENTRYPOINT_SUPERUSER",
-        values.choice("create", "off"),
-        "what to do about the superuser",
+        values.choice("create", "update", "off"),
+        "create makes the superuser once, update also sets password and rights again at each start",
         default="create",
     )
     app_dir: PurePosixPath | None = setting(

@@ -10,7 +10,8 @@ import pytest
 import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
-ROOMS = ("app", "boot", "control", "supervision")
+ROOMS = ("app", "boot", "contrib", "control", "supervision")
+SHARED = {"contrib": "entrypoint.app"}  # what a project takes into itself runs where the agent does
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands"}
 TOP = {f"entrypoint.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")} - COMMAND_LINE
 
@@ -45,7 +46,7 @@ def is_standard(name: str) -> bool:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_the_rooms_do_not_import_each_other(room: str) -> None:
-    others = [f"entrypoint.{other}" for other in ROOMS if other != room]
+    others = [f"entrypoint.{other}" for other in ROOMS if other != room and f"entrypoint.{other}" != SHARED.get(room)]
     wrong = {(path, name) for path, names in imported_by(room).items() for name in names if within(name, *others)}
     assert wrong == set()
 
@@ -59,6 +60,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
     ("room", "allowed"),
     [
         ("app", ["django", "entrypoint.app"]),
+        ("contrib", ["django", "entrypoint.app", "entrypoint.contrib"]),
         ("supervision", ["supervisor", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
@@ -91,4 +93,4 @@ def test_the_environment_is_read_on_the_command_line_and_by_the_application_alon
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
-    assert {name for name in readers if not name.startswith(("app/", "supervision/"))} == {"cli.py"}
+    assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {"cli.py"}

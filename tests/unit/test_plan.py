@@ -29,6 +29,7 @@ PROGRAMS = {
 USER = User("auth.User", "username", ["email", "first_name", "password", "username"], [])
 BY_EMAIL = User("members.Member", "email", ["email", "full_name", "password"], ["full_name"])
 ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open sesame"}
+CREATED = {"password": Secret("open sesame"), "update": False, "development": False}
 
 
 def machine(**different: Any) -> Machine:
@@ -309,14 +310,14 @@ def test_a_superuser_gets_what_the_user_model_has() -> None:
     environ = {**ADMIN, "SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FIRST_NAME": "Ada"}
     assert superuser(environ) == {
         "name": "admin",
-        "password": Secret("open sesame"),
         "fields": {"email": "a@b.c", "first_name": Secret("Ada")},
+        **CREATED,
     }
 
 
 def test_an_address_is_left_out_where_the_user_model_has_none() -> None:
     made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, User("m.User", "username", ["username"], []))
-    assert made == {"name": "admin", "password": Secret("open sesame"), "fields": {}}
+    assert made == {"name": "admin", "fields": {}, **CREATED}
 
 
 def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
@@ -330,7 +331,21 @@ def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
 def test_an_address_is_the_name_beside_a_username_that_the_model_asks_for() -> None:
     user = User("members.Member", "email", ["email", "password", "username"], ["username"])
     made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, user)
-    assert made == {"name": "a@b.c", "password": Secret("open sesame"), "fields": {"username": "admin"}}
+    assert made == {"name": "a@b.c", "fields": {"username": "admin"}, **CREATED}
+
+
+def test_a_field_that_is_the_name_may_be_given_by_its_own_variable() -> None:
+    user = User("members.Member", "handle", ["handle", "password"], [])
+    environ = {"DJANGO_SUPERUSER_HANDLE": "ada", "DJANGO_SUPERUSER_PASSWORD": "open sesame"}
+    assert superuser(environ, user) == {"name": "ada", "fields": {}, **CREATED}
+
+
+def test_a_superuser_may_be_set_again_at_each_start() -> None:
+    environ = {**ADMIN, "ENTRYPOINT_SUPERUSER": "update", "DJANGO_ENV": "development"}
+    made = superuser(environ)
+    assert made is not None
+    assert (made["update"], made["development"]) == (True, True)
+    assert str(step_of(plan(environ), "superuser")) == "keep the superuser admin as set"
 
 
 def test_a_superuser_by_address_needs_a_password_too() -> None:

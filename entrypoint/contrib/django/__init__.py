@@ -1,0 +1,1 @@
+"""A Django app, `entrypoint.contrib.django` in INSTALLED_APPS: it brings `manage.py createsu`."""
