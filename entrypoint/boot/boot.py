@@ -50,7 +50,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
 
-        plan = _plan(settings, machine, agent)
+        plan = _plan(settings, machine, agent, ahead=True)
         unknown = sorted({*only, *skip} - {step.name for step in plan.steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         steps = [step for step in plan.steps if (not only or step.name in only) and step.name not in skip]
@@ -134,7 +134,7 @@ def _agent(
         yield agent
 
 
-def _plan(settings: Settings, machine: Machine, agent: Agent | None) -> "Plan":
+def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
     from entrypoint.boot.plan import make_plan  # noqa: PLC0415 -- see above
 
-    return make_plan(settings, Facts(machine, agent.application() if agent else None))
+    return make_plan(settings, Facts(machine, agent.application() if agent else None), ahead=ahead)

@@ -26,6 +26,12 @@ BROUGHT_BY: Final = {
     "supervisord": "pip install supervisor",
 }
 
+# Where Debian's libnginx-mod-http-brotli-static puts it, and where nginx.org's images look for it.
+_BROTLI_MODULES: Final = tuple(
+    PurePosixPath(folder, "ngx_http_brotli_static_module.so")
+    for folder in ("/usr/lib/nginx/modules", "/etc/nginx/modules")
+)
+
 _WELCOME: Final = re.compile(
     r"^\s*server_name\s+localhost;.*^\s*root\s+/usr/share/nginx/html;", re.DOTALL | re.MULTILINE
 )
@@ -71,7 +77,9 @@ class Machine:
     most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
     http_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's http
     server_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's server
-    nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
+    nginx_version: tuple[int, ...] = ()
+    gzip_static: bool = False  # whether this nginx can serve a file's .gz
+    brotli_module: PurePosixPath | None = None  # what makes it serve a file's .br
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
 
 
@@ -148,6 +156,7 @@ def read_machine(settings: Settings) -> Machine:
     python = _python(settings, app_dir)
     places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
     found = {name: _program(name, places) for name in BROUGHT_BY}
+    nginx_version, gzip_static = _nginx_build(found["nginx"])
     return Machine(
         root=is_root(),
         account=account,
@@ -165,7 +174,9 @@ def read_machine(settings: Settings) -> Machine:
         most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         http_files=drop_ins(Path("/etc/nginx/conf.d")),
         server_files=drop_ins(Path("/etc/nginx/server.d")),
-        nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
+        nginx_version=nginx_version,
+        gzip_static=gzip_static,
+        brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
     )
 
@@ -231,14 +242,14 @@ def _program(name: str, places: tuple[Path, ...]) -> PurePosixPath | None:
     return PurePosixPath(path) if path else None
 
 
-def _nginx_version(nginx: PurePosixPath | None) -> tuple[int, ...]:
-    """Return the numbers of nginx's version; none where it cannot say."""
+def _nginx_build(nginx: PurePosixPath | None) -> tuple[tuple[int, ...], bool]:
+    """Return the numbers of nginx's version, and whether it has gzip_static; neither where it cannot say."""
     try:
-        said = subprocess.run([str(nginx), "-v"], capture_output=True, text=True, check=False).stderr  # noqa: S603 -- found by ourselves, no shell
+        said = subprocess.run([str(nginx), "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603 -- found by ourselves, no shell
     except OSError:
-        return ()
+        return (), False
     found = re.search(r"/(\d+)\.(\d+)\.(\d+)", said)
-    return tuple(map(int, found.groups())) if found else ()
+    return tuple(map(int, found.groups())) if found else (), "--with-http_gzip_static_module" in said
 
 
 def drop_ins(folder: Path) -> tuple[PurePosixPath, ...]:

@@ -40,8 +40,11 @@ class Plan:
         return tuple(file for step in self.steps if isinstance(step, WriteFiles) for file in step.files)
 
 
-def make_plan(settings: Settings, facts: Facts) -> Plan:
-    """Decide everything. Raises Unusable where the settings contradict each other or a text fits no file."""
+def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
+    """Decide everything, for a boot or `ahead` of one.
+
+    Raises Unusable where the settings contradict each other or a text fits no file.
+    """
     d = decide(settings, facts)
     supervised = _programs(d)
     files = tuple(configuration.files(d, supervised))
@@ -54,7 +57,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
             MakeDirectories(configuration.directories(d)),
             WriteFiles(files),
             *_validations(supervised, files),
-            *preparation(d),
+            *preparation(d, ahead=ahead),
         ),
         exec=_exec(d),
     )

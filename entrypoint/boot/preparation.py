@@ -11,8 +11,11 @@ from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
 
-def preparation(d: Decisions) -> Iterator[Ask]:
-    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that."""
+def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
+    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
+
+    What is prepared `ahead` of the boot may take its time.
+    """
     if d.application is None:
         return
     settings = d.settings
@@ -38,7 +41,7 @@ def preparation(d: Decisions) -> Iterator[Ask]:
         yield Ask(
             "collectstatic",
             f"collect static files into {d.application.static_root}{when}",
-            {"always": settings.collectstatic == "on"},
+            {"always": settings.collectstatic == "on", "siblings": ahead},
         )
 
 

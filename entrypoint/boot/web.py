@@ -19,6 +19,8 @@ def variables(d: Decisions) -> dict[str, Any]:
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,
         "files": tuple(_served(d)),
+        "gzip_static": d.machine.gzip_static,
+        "brotli_module": d.machine.brotli_module,
         "worker_connections": d.settings.worker_connections,
         "descriptors_of_nginx": _descriptors(d),
         "access_log": d.settings.access_log,

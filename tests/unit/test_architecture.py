@@ -59,7 +59,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
 @pytest.mark.parametrize(
     ("room", "allowed"),
     [
-        ("app", ["django", "entrypoint.app"]),
+        ("app", ["django", "brotli", "entrypoint.app"]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib"]),
         ("supervision", ["supervisor", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
