@@ -1,6 +1,7 @@
 """The Django project: loaded as its own manage.py would load it, and what its settings say."""
 
 import os
+import re
 import runpy
 import sys
 import traceback
@@ -10,6 +11,7 @@ from typing import Any, Final
 from entrypoint.app.failure import Failure
 
 MANAGE: Final = "manage.py"
+_KEY: Final = re.compile(r"\b(DJANGO_)?SECRET_KEY\b")
 
 
 class _Reached(BaseException):
@@ -32,11 +34,13 @@ def load() -> dict[str, Any]:
     try:
         _run_manage()
         django.setup()
+        _check_key()
         return _facts(django.get_version())
     except Failure:
         raise
     except (Exception, SystemExit) as error:
-        raise Failure(f"cannot load the application: {_own_line(error)}", "unusable") from error
+        line = _own_line(error)
+        raise Failure(f"cannot load the application: {line}{_hint(line)}", "unusable") from error
 
 
 def _run_manage() -> None:
@@ -57,6 +61,21 @@ def _run_manage() -> None:
         pass
     finally:
         management.execute_from_command_line, sys.argv = execute, argv
+
+
+def _check_key() -> None:
+    """Have Django say now, and not at the first request, that there is no SECRET_KEY."""
+    from django.conf import settings  # noqa: PLC0415 -- Django stands only now
+
+    settings.SECRET_KEY  # noqa: B018 -- reading it raises
+
+
+def _hint(line: str) -> str:
+    """Return what mends settings that do not load for want of a key."""
+    named = _KEY.search(line)
+    if named is None or os.environ.get(named[0]):
+        return ""
+    return f"; set {named[0]}, or ENTRYPOINT_DATA_DIR to a volume where one is made and kept"
 
 
 def _own_line(error: BaseException) -> str:

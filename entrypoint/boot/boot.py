@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint import log
-from entrypoint.boot import environment
+from entrypoint.boot import environment, secret_key
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
@@ -31,6 +31,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    settings = secret_key.kept(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute  # noqa: PLC0415
@@ -46,6 +47,8 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    # An image's build has no key, and a volume of keys no place in it.
+    settings = (secret_key.passing if set(only) == {"collectstatic"} else secret_key.kept)(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
@@ -62,6 +65,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
@@ -78,6 +82,7 @@ def check(settings: Settings, tell: Tell) -> None:
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
@@ -98,6 +103,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
     _warn(settings, tell)
     machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Preview  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute  # noqa: PLC0415
@@ -110,6 +116,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
     """Become COMMAND, in the application's environment and as its user."""
     machine = read_machine(settings)
+    settings = secret_key.kept(settings, machine)
     if machine.root:
         change_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)

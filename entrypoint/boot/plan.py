@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from entrypoint.boot import configuration, environment, programs
+from entrypoint.boot import configuration, environment, programs, secret_key
 from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import Decisions, decide
 from entrypoint.boot.facts import Facts
@@ -65,6 +65,8 @@ def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
 
 def _readings(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
+    if d.settings.data_dir and d.settings.origins.get("SECRET_KEY") == str(d.settings.data_dir / secret_key.FILE):
+        yield Read("secret-key", f"keep SECRET_KEY in {d.settings.data_dir / secret_key.FILE}")
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
     own = [f"{path} (http)" for path in d.machine.http_files] + [f"{path} (server)" for path in d.machine.server_files]

@@ -125,6 +125,11 @@ class Settings:
         "all that is written at run time",
         otherwise="/run/entrypoint, else under $TMPDIR",
     )
+    data_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_DATA_DIR",
+        values.path,
+        "a volume for what must outlive the container: a SECRET_KEY made there if none is set",
+    )
     secrets: tuple[str, ...] = setting(
         "ENTRYPOINT_SECRETS", values.names, "further names whose NAME_FILE is read", default=""
     )

@@ -37,6 +37,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
+    if "brotli_module" in different:
+        different["brotli_module"] = PurePosixPath(different["brotli_module"])
     for name in {"http_files", "server_files"}.intersection(different):
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "nginx_version" in different:

@@ -1,0 +1,139 @@
+"""Django's SECRET_KEY where nobody has set one: made once and kept on a volume, or for this one run alone.
+
+Two containers that start at once on one volume end with one key: whoever holds the lock on the file writes it, and a
+key is whole only with its newline.
+"""
+
+import fcntl
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from entrypoint.boot.facts import Account, Machine
+from entrypoint.boot.settings import Settings
+from entrypoint.errors import NotAllowed, Unusable
+
+NAMES: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
+FILE: Final = "secret_key"
+_BYTES: Final = 32  # of chance: 64 characters, where Django's check asks for 50
+_LONGEST: Final = 4096
+_IN_DOTENV: Final = re.compile(rf"^\s*(export\s+)?({'|'.join(NAMES)})\s*=\s*\S", re.MULTILINE)
+
+
+def kept(settings: Settings, machine: Machine) -> Settings:
+    """Return the settings with the key of ENTRYPOINT_DATA_DIR, made if it is not there, unless a key is set.
+
+    Without that folder development gets a key that nobody keeps. Raises Unusable or NotAllowed where it cannot be kept.
+    """
+    if _is_set(settings, machine):
+        return settings
+    file = _file(settings)
+    if file:
+        return _with(settings, _keep(Path(file), machine.account if machine.root else None), str(file))
+    return passing(settings, machine) if settings.environment.get("DJANGO_ENV") == "development" else settings
+
+
+def previewed(settings: Settings, machine: Machine) -> Settings:
+    """Return the settings as `kept` would, and write nothing: a key that is not there yet is one for now."""
+    file = _file(settings)
+    if file is None or _is_set(settings, machine):
+        return kept(settings, machine)
+    try:
+        key = _read(Path(file))
+    except NotAllowed:
+        key = ""  # it is the application's user's, whom only the boot itself becomes
+    _check_folder(Path(file))
+    return _with(settings, key or _make(), str(file))
+
+
+def passing(settings: Settings, machine: Machine) -> Settings:
+    """Return the settings with a key for this run alone, unless one is set: an image's build keeps none."""
+    return settings if _is_set(settings, machine) else _with(settings, _make(), "made for this run alone")
+
+
+def _is_set(settings: Settings, machine: Machine) -> bool:
+    """Return whether the project finds a key: in the environment, or in the .env that its manage.py reads."""
+    if any(settings.environment.get(f"{name}{suffix}") for name in NAMES for suffix in ("", "_FILE")):
+        return True
+    try:
+        return bool(_IN_DOTENV.search(Path(machine.app_dir, ".env").read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False
+
+
+def _file(settings: Settings) -> PurePosixPath | None:
+    return settings.data_dir / FILE if settings.data_dir else None
+
+
+def _with(settings: Settings, key: str, origin: str) -> Settings:
+    return replace(
+        settings,
+        environment={**settings.environment, **dict.fromkeys(NAMES, key)},
+        origins={**settings.origins, NAMES[0]: origin},
+        texts={**settings.texts, NAMES[0]: key},
+    )
+
+
+def _make() -> str:
+    return os.urandom(_BYTES).hex()
+
+
+def _keep(file: Path, owner: Account | None) -> str:
+    """Return the key in the file, made if it is not there."""
+    if key := _read(file):
+        return key
+    _check_folder(file)
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "r+b") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            _check(file, descriptor)
+            if key := _whole(opened.read(_LONGEST)):
+                return key  # another container was faster
+            key = _make()
+            if owner:
+                os.fchown(descriptor, owner.uid, owner.gid)
+            os.fchmod(descriptor, 0o600)
+            opened.seek(0)
+            opened.truncate()
+            opened.write(f"{key}\n".encode())
+            opened.flush()
+            os.fsync(descriptor)
+            return key
+    except OSError as error:
+        raise NotAllowed(
+            f"cannot write {file}: {error.strerror}; ENTRYPOINT_DATA_DIR names a folder that can be written, "
+            "or SECRET_KEY the key"
+        ) from error
+
+
+def _read(file: Path) -> str:
+    """Return the key in the file, an empty text where there is none. Raises NotAllowed."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise NotAllowed(f"cannot read {file}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb") as opened:
+        _check(file, descriptor)
+        return _whole(opened.read(_LONGEST))
+
+
+def _check_folder(file: Path) -> None:
+    if not file.parent.is_dir():
+        raise Unusable(f"cannot use ENTRYPOINT_DATA_DIR={file.parent}: there is no such folder")
+
+
+def _check(file: Path, descriptor: int) -> None:
+    """Refuse what is no plain file of its own: root would hand another file's text to whoever put a link there."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        raise NotAllowed(f"cannot use {file}: it is no plain file")
+
+
+def _whole(data: bytes) -> str:
+    return data.decode("ascii", errors="replace").strip() if data.endswith(b"\n") else ""
