@@ -116,13 +116,13 @@ def _facts(version: str) -> dict[str, Any]:
 def _user() -> dict[str, Any]:
     from django.contrib.auth import get_user_model  # noqa: PLC0415 -- Django stands only now
 
-    from entrypoint.app.superuser import required  # noqa: PLC0415 -- as above
+    from entrypoint.app.superuser import fields_of, required  # noqa: PLC0415 -- as above
 
     model = get_user_model()
     return {
         "model": model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
         "username_field": model.USERNAME_FIELD,
-        "fields": sorted(field.name for field in model._meta.get_fields()),  # noqa: SLF001 -- as above
+        "fields": sorted(fields_of(model)),
         "required": required(model),
     }
 

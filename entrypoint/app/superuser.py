@@ -62,9 +62,14 @@ def keep(  # noqa: PLR0913 -- one argument a part of the message from boot
     return _update(user, name, password) if update else f"user {name} exists"
 
 
+def fields_of(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+    """Return the names of the fields that this model has itself, and not because another refers to it."""
+    return [field.name for field in model._meta.get_fields() if field.concrete or not field.auto_created]  # noqa: SLF001 -- Django documents the _meta API
+
+
 def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     """Return the fields that a superuser of this model cannot be without, beside name and password."""
-    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- Django documents the _meta API
+    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- as above
     # Django's prompt asks for more than the model needs: e-mail is among REQUIRED_FIELDS and may yet be blank.
     return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
 

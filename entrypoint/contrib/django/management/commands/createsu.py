@@ -42,8 +42,7 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
 
 def _wanted(model: Any) -> dict[str, Any]:  # noqa: ANN401 -- Django ships no types
     """Return name, password and fields. Raises CommandError where one is missing."""
-    names = [field.name for field in model._meta.get_fields()]  # noqa: SLF001 -- Django documents the _meta API
-    fields = {name: text for name in names if (text := _given(name))}
+    fields = {name: text for name in superuser.fields_of(model) if (text := _given(name))}
     name = fields.pop(model.USERNAME_FIELD, "") or _given("username")
     password = fields.pop("password", "") or _given("password")
     missing = [] if name else [model.USERNAME_FIELD if model.USERNAME_FIELD in ("email", "username") else "username"]
