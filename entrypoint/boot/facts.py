@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from entrypoint.boot.cgroup import Limits, read_limits
+from entrypoint.boot.hooks import Finder, Hooks
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.templates import read_templates
 from entrypoint.boot.values import shown
@@ -73,6 +74,7 @@ class Machine:
     server_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's server
     nginx_version: tuple[int, ...] = ()  # asked for only where something depends on it
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,14 @@ def read_machine(settings: Settings) -> Machine:
         server_files=drop_ins(Path("/etc/nginx/server.d")),
         nginx_version=_nginx_version(found["nginx"]) if settings.tls else (),
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
+        hooks=_hooks(settings, app_dir, python),
     )
+
+
+def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath) -> Hooks:
+    modules = settings.environment.get("PYTHONPATH", "")
+    finder = Finder(Path(settings.hooks_dir), app_dir, python, modules, is_root())
+    return finder.find(required="ENTRYPOINT_HOOKS_DIR" in settings.origins)
 
 
 def is_root() -> bool:
