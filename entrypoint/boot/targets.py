@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
 from entrypoint.boot.values import of_type, text
@@ -22,7 +23,7 @@ _PORTS: Final[Mapping[str, int | None]] = {  # None: there is no usual one
 }
 _PATHS: Final = ("unix", "file")
 _SAME: Final = {"postgresql": "postgres"}  # both are usual in a DATABASE_URL
-_HOST: Final = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?|[0-9a-f:.]+", re.ASCII | re.IGNORECASE)
+_HOST: Final = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 _LONGEST_HOST: Final = 253
 _LONGEST_SOCKET: Final = 107  # unix(7)
 
@@ -78,7 +79,7 @@ def _target(item: str) -> Target:
     if scheme not in _PORTS:
         raise ValueError(f"begins with none of {', '.join((*_PORTS, *_PATHS))}")
     host = url.hostname or ""
-    if not _HOST.fullmatch(host) or len(host) > _LONGEST_HOST:
+    if not _is_host(host):
         raise ValueError(f"({scheme}) names no host; in a password @, /, ?, # and a comma are written as %40 and so on")
     return Target(
         scheme,
@@ -88,6 +89,14 @@ def _target(item: str) -> Target:
         unquote(url.username or ""),
         Secret(unquote(url.password)) if url.password else None,
     )
+
+
+def _is_host(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return len(host) <= _LONGEST_HOST and bool(_HOST.fullmatch(host))
+    return True
 
 
 def _path(scheme: str, url: "SplitResult", path: str) -> str:

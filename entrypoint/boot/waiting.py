@@ -11,6 +11,7 @@ from typing import Final
 from entrypoint.boot.probes import Refused, probe
 from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.targets import Target
+from entrypoint.boot.values import shown
 from entrypoint.errors import TimedOut, Unusable
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
@@ -38,9 +39,9 @@ class _Watch(threading.Thread):
         try:
             self.there = self._comes()
         except Refused as error:
-            self.refused = str(error)
+            self.refused = shown(str(error))
         except Exception as error:  # noqa: BLE001 -- whatever it is, the one who waits has to hear of it
-            self.refused = repr(error)
+            self.refused = shown(repr(error))
         with suppress(OSError):  # nobody waits any more
             self._bell.send(b"!")
 
@@ -51,7 +52,7 @@ class _Watch(threading.Thread):
             try:
                 probe(self.target, min(_TRY, left))
             except OSError as error:
-                self.why = " ".join((error.strerror or str(error)).split())
+                self.why = shown(error.strerror or str(error))
                 if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
                     raise Refused("there is no host of that name") from error
             else:
