@@ -84,5 +84,6 @@ class RabbitMQ(Server):
             RABBITMQ_MNESIA_BASE=str(folder / "mnesia"),
             RABBITMQ_ENABLED_PLUGINS_FILE=str(folder / "plugins"),
             RABBITMQ_CONF_ENV_FILE="/dev/null",
+            RABBITMQ_LOG_BASE=str(folder / "log"),
             RABBITMQ_LOGS="-",
         )

@@ -6,6 +6,8 @@ import http.server
 import re
 import signal
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -133,31 +135,60 @@ def test_rabbitmq_is_waited_for(started: Callable[..., Running]) -> None:
         assert f"amqp://127.0.0.1:{server.port} is there after" in ends_well(running)
 
 
-def test_a_site_is_there_when_it_answers_with_success(prepare: Callable[..., Done], place: Path) -> None:
-    (place / "there").mkdir()
-
+@contextmanager
+def web_server(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[int]:
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *given: object) -> None:
-            super().__init__(*given, directory=str(place))  # type: ignore[arg-type]
+            super().__init__(*given, directory=str(folder))  # type: ignore[arg-type]
 
         def log_message(self, *_: object) -> None:
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        if context:
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            url = f"http://127.0.0.1:{server.server_port}"
-            assert prepare(f"{url}/there?token=correct-horse").code == 0  # a redirect to /there/
-            done = prepare(f"{url}/missing?token=correct-horse", "300ms")
+            yield server.server_port
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_a_site_is_there_when_it_answers_with_success(prepare: Callable[..., Done], place: Path) -> None:
+    (place / "there").mkdir()
+    with web_server(place) as port:
+        url = f"http://127.0.0.1:{port}"
+        assert prepare(f"{url}/there?token=correct-horse").code == 0  # a redirect to /there/
+        done = prepare(f"{url}/missing?token=correct-horse", "300ms")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
         f"[entrypoint] cannot reach {url}/missing within 0.3 s: it answers with status 404"
     )
     assert "horse" not in done.err
+
+
+def test_a_certificate_has_to_be_good(entrypoint: Command, place: Path) -> None:
+    (place / "site").mkdir()
+    key, certificate = place / "key", place / "certificate"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with web_server(place / "site", context) as port:
+        environ = {"ENTRYPOINT_APP": "no:app", "ENTRYPOINT_WAIT_FOR": f"https://localhost:{port}"}
+        known = entrypoint.run(place, *WAIT, **environ, SSL_CERT_FILE=str(certificate))
+        unknown = entrypoint.run(place, *WAIT, **environ)
+    assert known.code == 0, known.err
+    assert unknown.code == 78
+    assert "its certificate is not good: self-signed certificate" in unknown.err
 
 
 def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..., Running], place: Path) -> None:
