@@ -17,7 +17,6 @@ from entrypoint.boot.agent import Agent
 from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.hook_runner import HookRunner
-from entrypoint.boot.phases import before_loading
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import Unusable
@@ -132,8 +131,10 @@ def _source(
 ) -> tuple[Settings, HookRunner]:
     """Source the hooks whose variables the application is to be loaded with; return the settings with them."""
     hooks = HookRunner(tell, stops)
-    if wanted and (step := before_loading(settings, machine)):
-        hooks.run(step)
+    if wanted and machine.hooks.before_loading:
+        from entrypoint.boot.phases import before_loading  # noqa: PLC0415 -- what only such hooks have to pay
+
+        hooks.run(before_loading(settings, machine))
         settings = replace(settings, environment=hooks.changed(settings.environment))
     return settings, hooks
 

@@ -7,14 +7,17 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
 from entrypoint.boot.hooks import Hook
 from entrypoint.boot.settings import declarations
 from entrypoint.boot.signals import StopRequests
-from entrypoint.boot.steps import RunHooks
+from entrypoint.boot.values import shown
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
+
+if TYPE_CHECKING:
+    from entrypoint.boot.steps import RunHooks
 
 _GRACE: Final = 5.0  # seconds that a stopped hook has to end
 _LONGEST_PAUSE: Final = 0.1  # seconds between two looks whether a hook that says no more has ended
@@ -38,7 +41,7 @@ class HookRunner:
         merged = {**environment, **self._changes}
         return {name: value for name, value in merged.items() if value is not None}
 
-    def run(self, step: RunHooks) -> None:
+    def run(self, step: "RunHooks") -> None:
         """Run the hooks of a step, one after the other.
 
         Raises StepFailed with a hook's own code, TimedOut, NotRunnable, Stopped.
@@ -76,10 +79,10 @@ def _source(process: "_Process", environment: Mapping[str, str]) -> Mapping[str,
 class _Process:
     """One hook while it runs."""
 
-    def __init__(self, hook: Hook, step: RunHooks, tell: Tell, stops: StopRequests) -> None:
+    def __init__(self, hook: Hook, step: "RunHooks", tell: Tell, stops: StopRequests) -> None:
         self.path = hook.path
-        self._phase = step.phase
-        self._name = f"hook {hook.path.stem}"
+        self._title = f"{step.phase} hook {hook}"
+        self._name = f"hook {shown(hook.path.stem)}"
         self._tell = tell
         self._stops = stops
         self._directory = step.directory
@@ -87,7 +90,7 @@ class _Process:
         self._printed = b""
 
     def __str__(self) -> str:
-        return f"{self._phase} hook {self.path.name}"
+        return self._title
 
     def run(self, command: tuple[str, ...], environment: Mapping[str, str], pass_fds: tuple[int, ...] = ()) -> None:
         """Run it to its end. Raises what `HookRunner.run` raises."""

@@ -47,10 +47,8 @@ def found_hooks(d: Decisions) -> Iterator[Read]:
         yield Read("hooks", f"pass over {', '.join(hooks.passed_over)} in {d.settings.hooks_dir}: no hooks")
 
 
-def before_loading(settings: Settings, machine: Machine) -> RunHooks | None:
-    """Return what is sourced before the application is loaded, None where there is nothing. Raises Unusable."""
-    if not machine.hooks.before_loading:
-        return None
+def before_loading(settings: Settings, machine: Machine) -> RunHooks:
+    """Return the step that sources what the application is loaded with. Raises Unusable where a hook cannot be used."""
     Unusable.check(machine.hooks.problems)
     return _step(settings, machine, settings.settings_module, PRE_MIGRATE, machine.hooks.before_loading)
 
