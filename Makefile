@@ -7,8 +7,14 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
 
+# While packages are installed, this keeps Debian from starting the services that they bring.
+define policy
+[ -e /usr/sbin/policy-rc.d ] || { trap '$(SUDO) rm -f /usr/sbin/policy-rc.d' EXIT; \
+	printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee /usr/sbin/policy-rc.d >/dev/null; $(SUDO) chmod 755 /usr/sbin/policy-rc.d; }
+endef
+
 # $(call need,CHECK,PACKAGES): install Debian packages where the shell command CHECK fails.
-need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(SUDO) apt-get update -qq && \
+need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO) apt-get update -qq && \
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
 
 .DEFAULT_GOAL := help
@@ -41,6 +47,9 @@ demo: $(BIN)/.installed
 test: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
+	$(call need,command -v mariadbd,mariadb-server-core)
+	$(call need,command -v redis-check-rdb,redis-tools)
+	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
 	@$(PYTEST)
 

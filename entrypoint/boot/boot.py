@@ -16,6 +16,7 @@ from entrypoint.boot import environment, secret_key
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
+from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import Unusable
@@ -31,15 +32,16 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-        execute(plan, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute(plan, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
     stops.hand_over()
-    exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
+    exec_program(plan.exec.argv, hooks.changed(plan.exec.environment), plan.exec.directory)
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
@@ -47,6 +49,8 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     stops = StopRequests()
     _warn(settings, tell)
     machine = read_machine(settings)
+    chosen = (not only or "hooks" in only) and "hooks" not in skip
+    settings, hooks = _source(settings, machine, tell, stops, wanted=chosen)
     # An image's build has no key, and a volume of keys no place in it.
     settings = (secret_key.passing if set(only) == {"collectstatic"} else secret_key.kept)(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
@@ -57,7 +61,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         unknown = sorted({*only, *skip} - {step.name for step in plan.steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         steps = [step for step in plan.steps if (not only or step.name in only) and step.name not in skip]
-        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -87,13 +91,14 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import Ask, CheckPort, Step  # noqa: PLC0415
+        from entrypoint.boot.steps import Ask, CheckPort, RunHooks, Step, WaitFor  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
+            outside = CheckPort | Ask | WaitFor | RunHooks
+            steps: list[Step] = [step for step in plan.steps if not isinstance(step, outside)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
@@ -126,6 +131,19 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
 def _warn(settings: Settings, tell: Tell) -> None:
     for warning in settings.warnings:
         tell(log.ENTRYPOINT, f"warning: {warning}")
+
+
+def _source(
+    settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
+) -> tuple[Settings, HookRunner]:
+    """Source the hooks whose variables the application is to be loaded with; return the settings with them."""
+    hooks = HookRunner(tell, stops)
+    if wanted and machine.hooks.before_loading:
+        from entrypoint.boot.phases import before_loading  # noqa: PLC0415 -- what only such hooks have to pay
+
+        hooks.run(before_loading(settings, machine))
+        settings = replace(settings, environment=hooks.changed(settings.environment))
+    return settings, hooks
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from entrypoint.boot import sizing, templates, web
 from entrypoint.boot.decisions import Decisions
+from entrypoint.boot.hooks import PRE_STOP
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render, render_own
 from entrypoint.boot.steps import Directory, File
@@ -75,11 +76,13 @@ def _python_home(d: Decisions) -> str | None:
 
 def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
-    whole = {
+    whole: dict[str, Any] = {
         "ready_file": str(d.ready_file),
         "stop_seconds": int(d.settings.stop_timeout),
         "programs": {program.name: _promise(program) for program in supervised},
     }
+    if before_stop := d.machine.hooks.of(PRE_STOP):
+        whole["pre_stop"] = [hook.command for hook in before_stop]
     return json.dumps(whole, indent=2) + "\n"
 
 

@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from functools import singledispatchmethod
@@ -19,6 +20,7 @@ from supervisor.options import ServerOptions
 
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.facts import BROUGHT_BY
+from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.steps import (
     Ask,
@@ -29,9 +31,11 @@ from entrypoint.boot.steps import (
     FindPrograms,
     MakeDirectories,
     Read,
+    RunHooks,
     Step,
     ValidateNginx,
     ValidateSupervisord,
+    WaitFor,
     WriteFiles,
 )
 from entrypoint.boot.values import Listen
@@ -56,11 +60,15 @@ class Preview:
 class Reality:
     """Carries the steps out."""
 
-    def __init__(self, tell: Callable[[str], None], stops: StopRequests, agent: Agent | None) -> None:
-        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked."""
+    def __init__(
+        self, tell: Callable[[str], None], stops: StopRequests, agent: Agent | None, hooks: HookRunner | None = None
+    ) -> None:
+        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `hooks` runs hooks."""
         self._tell = tell
         self._stops = stops
         self._agent = agent
+        self._hooks = hooks
+        self._waiting_since: float | None = None
 
     def announce(self, line: str) -> None:
         """Show the line, unless a stop was asked for."""
@@ -141,9 +149,30 @@ class Reality:
     def _(self, step: Ask) -> None:
         if self._agent is None:
             raise NotImplementedError(step)
-        seconds = step.arguments.get("seconds")
-        done = self._agent.ask(step.name, step.arguments, None if seconds is None else seconds + _ANSWER_GRACE)
+        arguments = dict(step.arguments)
+        seconds = None
+        if "seconds" in arguments:
+            seconds = arguments["seconds"] = self._left(arguments["seconds"])
+        done = self._agent.ask(step.name, arguments, None if seconds is None else seconds + _ANSWER_GRACE)
         self._tell(f"    {done}")
+
+    @apply.register
+    def _(self, step: WaitFor) -> None:
+        from entrypoint.boot.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
+
+        wait_for(step.targets, self._left(step.seconds), self._tell, self._stops)
+
+    @apply.register
+    def _(self, step: RunHooks) -> None:
+        if self._hooks is None:
+            raise NotImplementedError(step)
+        self._hooks.run(step)
+
+    def _left(self, seconds: float) -> float:
+        """Return what is left of the one deadline of all waiting, which begins with the first wait."""
+        now = time.monotonic()
+        self._waiting_since = self._waiting_since or now
+        return max(0.0, self._waiting_since + seconds - now)
 
 
 def _try_to_listen(listen: Listen) -> None:

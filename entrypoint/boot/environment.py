@@ -1,9 +1,12 @@
 """The environment that the application's processes get."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from entrypoint.boot.facts import Machine
 from entrypoint.boot.settings import Settings
+
+_OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
@@ -20,3 +23,10 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
         environment["USER"] = environment["LOGNAME"] = str(machine.account)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
+
+
+def for_hooks(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
+    """Return what hooks see: the application's environment, but the home of who we are, as whom they run."""
+    given = for_application(settings, machine, settings_module)
+    own = {name: settings.environment[name] for name in _OF_THE_USER if name in settings.environment}
+    return {**{name: value for name, value in given.items() if name not in _OF_THE_USER}, **own}

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
 from entrypoint.boot.cgroup import Limits, read_limits
+from entrypoint.boot.hooks import Finder, Hooks
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.templates import read_templates
 from entrypoint.boot.values import shown
@@ -81,6 +82,7 @@ class Machine:
     gzip_static: bool = False  # whether this nginx can serve a file's .gz
     brotli_module: PurePosixPath | None = None  # what makes it serve a file's .br
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
+    hooks: Hooks = field(default_factory=Hooks)
 
 
 @dataclass(frozen=True)
@@ -178,7 +180,14 @@ def read_machine(settings: Settings) -> Machine:
         gzip_static=gzip_static,
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
+        hooks=_hooks(settings, app_dir, python),
     )
+
+
+def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath) -> Hooks:
+    modules = settings.environment.get("PYTHONPATH", "")
+    finder = Finder(Path(settings.hooks_dir), app_dir, python, modules, is_root())
+    return finder.find(required="ENTRYPOINT_HOOKS_DIR" in settings.origins)
 
 
 def is_root() -> bool:

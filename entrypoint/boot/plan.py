@@ -8,6 +8,7 @@ from entrypoint.boot import configuration, environment, programs, secret_key
 from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import Decisions, decide
 from entrypoint.boot.facts import Facts
+from entrypoint.boot.phases import around, found_hooks
 from entrypoint.boot.preparation import preparation
 from entrypoint.boot.programs import Program
 from entrypoint.boot.settings import Settings
@@ -57,7 +58,7 @@ def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
             MakeDirectories(configuration.directories(d)),
             WriteFiles(files),
             *_validations(supervised, files),
-            *preparation(d, ahead=ahead),
+            *around(d, preparation(d, ahead=ahead)),
         ),
         exec=_exec(d),
     )
@@ -74,6 +75,7 @@ def _readings(d: Decisions) -> Iterator[Step]:
         yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
     if d.machine.templates:
         yield Read("templates", f"take {', '.join(d.machine.templates)} from {d.settings.conf_dir}")
+    yield from found_hooks(d)
     yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
     yield from warnings(d)
 

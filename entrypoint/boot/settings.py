@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot import values
+from entrypoint.boot import targets, values
 from entrypoint.boot.declaration import Declaration
 from entrypoint.boot.sources import ENVIRONMENT, Sources
+from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen, Network, Type, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
@@ -110,6 +111,12 @@ class Settings:
         "auto collects only if the sources changed since the last time",
         default="auto",
     )
+    wait_for: tuple[Target, ...] = setting(
+        "ENTRYPOINT_WAIT_FOR",
+        targets.targets,
+        "what must be there beside Django's databases: tcp, http, https, unix, file, postgres, mysql, redis, amqp",
+        default="",
+    )
     wait_timeout: float = setting(
         "ENTRYPOINT_WAIT_TIMEOUT", values.duration, "one deadline for all waiting", default="60s"
     )
@@ -195,6 +202,15 @@ class Settings:
     )
     conf_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_CONF_DIR", values.path, "templates of your own, each replacing the one of the same name"
+    )
+    hooks_dir: PurePosixPath = setting(
+        "ENTRYPOINT_HOOKS_DIR",
+        values.path,
+        "hooks: NAME.sh, NAME.py and NAME.envsh, by phase in pre-migrate.d, post-migrate.d, pre-start.d and pre-stop.d",
+        default="/docker-entrypoint.d",
+    )
+    hooks_timeout: float = setting(
+        "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"
     )
 
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)

@@ -7,6 +7,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from entrypoint.boot.facts import Account
+from entrypoint.boot.hooks import Hook
+from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen
 
 
@@ -132,6 +134,33 @@ class Ask:
         return self.line
 
 
+@dataclass(frozen=True)
+class WaitFor:
+    """What has to be there beside Django's own databases."""
+
+    targets: tuple[Target, ...]
+    seconds: float  # the one deadline of all waiting
+    name: str = "wait"
+
+    def __str__(self) -> str:
+        return f"wait for {', '.join(map(str, self.targets))}, at most {self.seconds:g} s"
+
+
+@dataclass(frozen=True)
+class RunHooks:
+    """The hooks of one phase, one after the other."""
+
+    phase: str
+    hooks: tuple[Hook, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    directory: PurePosixPath
+    seconds: float  # for each
+    name: str = "hooks"
+
+    def __str__(self) -> str:
+        return f"run {self.phase} hooks {', '.join(map(str, self.hooks))}"
+
+
 Step = (
     Read
     | FindPrograms
@@ -142,6 +171,8 @@ Step = (
     | ValidateNginx
     | ValidateSupervisord
     | Ask
+    | WaitFor
+    | RunHooks
 )
 
 

@@ -12,6 +12,7 @@ from entrypoint.boot.cgroup import Limits
 from entrypoint.boot.configuration import variables
 from entrypoint.boot.decisions import decide
 from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
+from entrypoint.boot.hooks import Hook, Hooks
 from entrypoint.boot.plan import Plan, make_plan
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask, FindPrograms
@@ -32,6 +33,10 @@ ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open sesame"}
 CREATED = {"password": Secret("open sesame"), "update": False, "development": False}
 
 
+def hook(path: str) -> Hook:
+    return Hook(PurePosixPath(path), () if path.endswith(".envsh") else ("/bin/sh", path))
+
+
 def machine(**different: Any) -> Machine:
     if "account" in different:
         different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
@@ -43,6 +48,8 @@ def machine(**different: Any) -> Machine:
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
+    if "hooks" in different:
+        different["hooks"] = Hooks({phase: tuple(map(hook, paths)) for phase, paths in different["hooks"].items()})
     if isinstance(different.get("limits"), dict):
         different["limits"] = Limits(**different["limits"])
     usual: dict[str, Any] = {

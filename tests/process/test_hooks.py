@@ -1,0 +1,273 @@
+"""Hooks: each phase in its place and order, what they say and export, how they end, and how they end the boot."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Command, Done, Project, Running
+
+SAID: Final = re.compile(r"(?m)^\[hook (\S+)\] (.*)$")
+
+
+class Folder:
+    """The folder of the hooks, and an application that is not Django."""
+
+    def __init__(self, entrypoint: Command, root: Path) -> None:
+        self.root = root
+        self.app = root.parent / "app"
+        self.root.mkdir()
+        self.app.mkdir(exist_ok=True)
+        self._entrypoint = entrypoint
+        self._environ = {"ENTRYPOINT_HOOKS_DIR": str(root), "ENTRYPOINT_APP": "no:app"}
+
+    def add(self, name: str, text: str, mode: int = 0o644) -> Path:
+        path = self.root / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+        return path
+
+    def run(self, *words: str, **environ: str) -> Done:
+        return self._entrypoint.run(self.app, *(words or ("prepare", "--only", "hooks")), **self._environ, **environ)
+
+    def start(self, **environ: str) -> Running:
+        return self._entrypoint.start(self.app, "prepare", "--only", "hooks", **self._environ, **environ)
+
+
+@pytest.fixture
+def hooks(entrypoint: Command, place: Path) -> Folder:
+    return Folder(entrypoint, place / "hooks")
+
+
+def test_hooks_run_in_version_order_and_say_their_name(hooks: Folder) -> None:
+    hooks.add("10-ten.sh", "echo ten; printf 'no newline'")
+    hooks.add("9-nine.sh", "echo nine; echo to stderr >&2")
+    hooks.add("pre-start.d/9-more.py", "print('more')")
+    done = hooks.run()
+    assert done.code == 0
+    assert SAID.findall(done.err) == [
+        ("9-more", "more"),
+        ("9-nine", "nine"),
+        ("9-nine", "to stderr"),
+        ("10-ten", "ten"),
+        ("10-ten", "no newline"),
+    ]
+    assert "run pre-start hooks 9-more.py, 9-nine.sh, 10-ten.sh\n" in done.err
+
+
+def test_each_is_run_by_what_its_name_and_mode_say(hooks: Folder) -> None:
+    hooks.add("1.sh", "#!/bin/cat\nthe shebang's\n", 0o755)
+    hooks.add("2.sh", "#!/bin/cat\necho by sh\n")
+    hooks.add("3.sh", "echo without a shebang\n", 0o755)
+    (hooks.app / "own.py").write_text("it = 'the application can be imported'\n")
+    hooks.add("4.py", "#!/bin/cat\nimport own; print(own.it)\n")
+    hooks.add("5.sh", 'echo "$PWD $OF_THE_USER"')
+    done = hooks.run(OF_THE_USER="variables")
+    assert SAID.findall(done.err) == [
+        ("1", "#!/bin/cat"),
+        ("1", "the shebang's"),
+        ("2", "by sh"),
+        ("3", "without a shebang"),
+        ("4", "the application can be imported"),
+        ("5", f"{hooks.app} variables"),
+    ]
+
+
+def test_phases_stand_around_the_migrations(hooks: Folder, project: Project) -> None:
+    for phase in ("pre-migrate", "post-migrate", "pre-start"):
+        hooks.add(f"{phase}.d/1-{phase}.sh", f"echo {phase}")
+    hooks.app = project.root
+    done = hooks.run("prepare", "--only", "hooks", "--only", "migrate")
+    assert done.code == 0
+    told = [line for line in done.err.splitlines() if "[hook" in line or "migrations applied" in line]
+    assert [line.split()[-1] for line in told] == ["pre-migrate", "applied", "post-migrate", "pre-start"]
+    done = hooks.run("prepare", "--only", "hooks", ENTRYPOINT_MIGRATE="off")
+    assert SAID.findall(done.err) == [("1-pre-start", "pre-start")]
+    assert "leave out the hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
+
+
+def test_what_is_exported_reaches_all_that_comes_later(hooks: Folder, project: Project) -> None:
+    project.add_setting('STATIC_ROOT = os.environ["FROM_A_HOOK"]')
+    hooks.app = project.root
+    static = project.root / "of the hook"
+    exports = f"export FROM_A_HOOK='{static}' LINES='two\nlines'; unset REMOVED; INNER=x; exit 0"
+    hooks.add("pre-migrate.d/1.envsh", exports)
+    hooks.add("2.envsh", 'export LATE="$FROM_A_HOOK, changed"; echo sourced')
+    hooks.add("3.sh", 'echo "$LINES"; echo "$LATE ${REMOVED-removed} ${INNER-inner}"')
+    done = hooks.run("prepare", "--skip", "port", "--skip", "validate", REMOVED="no")
+    assert done.code == 0, done.err
+    assert SAID.findall(done.err) == [
+        ("2", "sourced"),
+        ("3", "two"),
+        ("3", "lines"),
+        ("3", f"{static}, changed removed inner"),
+    ]
+    assert "source pre-migrate hooks 1.envsh, before the application is loaded\n" in done.err
+    assert (static / "shelf/book.css").is_file()
+
+
+def test_nothing_is_sourced_where_other_steps_are_chosen(hooks: Folder) -> None:
+    hooks.add("pre-migrate.d/1.envsh", "echo sourced")
+    assert SAID.findall(hooks.run("prepare", "--only", "render").err) == []
+    assert SAID.findall(hooks.run("prepare", "--skip", "hooks", "--skip", "port", "--skip", "validate").err) == []
+
+
+def test_a_hook_that_changes_a_setting_is_warned_of(hooks: Folder) -> None:
+    hooks.add("1.envsh", "export PORT=9 DJANGO_SETTINGS_MODULE=x")
+    done = hooks.run()
+    assert [line for line in done.err.splitlines() if "warning" in line] == [
+        "[entrypoint] warning: hook 1.envsh changes PORT: settings are read before any hook, so it steers nothing here"
+    ]
+
+
+def test_hooks_run_as_who_we_are_and_at_home(hooks: Folder) -> None:
+    hooks.add("1.sh", 'echo "$(id -u) $HOME $USER"')
+    done = hooks.run(HOME="/our/home", USER="me", **({"ENTRYPOINT_USER": "www-data"} if os.geteuid() == 0 else {}))
+    assert SAID.findall(done.err) == [("1", f"{os.geteuid()} /our/home me")]
+
+
+def test_prestart_is_sourced_among_the_hooks_of_the_start(hooks: Folder) -> None:
+    (hooks.app / "prestart.sh").write_text("export FROM_IT=yes; echo $0\n")
+    hooks.add("1.sh", "echo one")
+    hooks.add("z.sh", "echo $FROM_IT")
+    done = hooks.run()
+    assert SAID.findall(done.err) == [("1", "one"), ("prestart", f"{hooks.app}/prestart.sh"), ("z", "yes")]
+
+
+# ---- how they end
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "code", "how"),
+    [
+        ("1.sh", "echo broken; exit 3", 3, "it ended with exit status 3"),
+        ("1.sh", "kill -KILL $$", 137, "it was ended by SIGKILL"),
+        ("1.py", "raise SystemExit(4)", 4, "it ended with exit status 4"),
+        ("1.envsh", "false", 1, "it ended with exit status 1"),
+        ("1.envsh", "exit 5", 5, "it ended with exit status 5"),
+        ("1.envsh", "exec true", 1, "it replaced the shell, or its EXIT trap, which tells its variables"),
+    ],
+)
+def test_a_hook_that_fails_ends_the_boot_with_its_own_code(
+    hooks: Folder, name: str, text: str, code: int, how: str
+) -> None:
+    hooks.add(f"pre-start.d/{name}", text)
+    hooks.add("2.sh", "echo never")
+    done = hooks.run()
+    assert done.code == code
+    assert done.err.splitlines()[-1] == f"[entrypoint] cannot run pre-start hook {name}: {how}"
+    assert "never" not in done.err
+
+
+def test_a_shebang_that_names_nothing_is_told(hooks: Folder) -> None:
+    hooks.add("1.sh", "#!/no/such/shell\n", 0o755)
+    done = hooks.run()
+    assert (done.code, done.err.splitlines()[-1]) == (
+        126,
+        "[entrypoint] cannot run pre-start hook 1.sh: No such file or directory",
+    )
+
+
+def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(hooks: Folder, entrypoint: Command) -> None:
+    hooks.add("1.sh", "sleep 100 & echo begun; trap 'echo asked to end; exit' TERM; sleep 100 & wait")
+    done = hooks.run(ENTRYPOINT_HOOKS_TIMEOUT="300ms")
+    assert done.code == 75
+    assert SAID.findall(done.err) == [("1", "begun"), ("1", "asked to end")]
+    assert done.err.endswith(
+        "cannot run pre-start hook 1.sh: it did not end within 0.3 s; "
+        "ENTRYPOINT_HOOKS_TIMEOUT sets how long it may take\n"
+    )
+    assert entrypoint.left_running() == []
+
+
+@pytest.mark.parametrize("phase", ["pre-migrate", "pre-start"])
+def test_a_stop_ends_a_hook_and_the_boot(hooks: Folder, entrypoint: Command, phase: str) -> None:
+    hooks.add(f"{phase}.d/1.envsh", "echo begun; sleep 100")
+    running = hooks.start()
+    running.wait_until_it_says("[hook 1] begun")
+    code, seconds = running.stop(signal.SIGTERM)
+    assert code == 143
+    assert seconds < 3
+    assert running.err.endswith("[entrypoint] stopped by SIGTERM\n")
+    assert entrypoint.left_running() == []
+
+
+def test_what_a_hook_leaves_running_does_not_hold_the_boot(
+    hooks: Folder, entrypoint: Command, until: Callable[..., None]
+) -> None:
+    hooks.add("1.sh", "sleep 100 & echo $!")
+    done = hooks.run()
+    assert done.code == 0
+    ((_, left),) = SAID.findall(done.err)
+    assert entrypoint.left_running() == [int(left)]
+    os.kill(int(left), signal.SIGKILL)
+    until(lambda: not entrypoint.left_running())
+
+
+# ---- what is shown and refused
+
+
+def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[Path], object]) -> None:
+    for name in ("1.sh", "2.envsh", "pre-migrate.d/3.envsh", "pre-migrate.d/4.sh"):
+        hooks.add(name, f"touch {hooks.root}/ran; echo ran")
+    hooks.add("pre-stop.d/5.sh", "#!/bin/sh\n", 0o755)
+    hooks.add("pre-stop.d/6.py", "")
+    for name in ("README.md", "7.sh.bak", "8.sh~", ".9.sh", "pre-migrat.d/10.sh"):
+        hooks.add(name, "")
+    before = tree(hooks.root)
+    done = hooks.run("--dry-run", "--format", "json")
+    assert done.code == 0, done.err
+    assert tree(hooks.root) == before
+    plan = json.loads(done.out)
+    assert [step["line"] for step in plan["steps"] if step["name"] == "hooks"] == [
+        "source pre-migrate hooks 3.envsh, before the application is loaded",
+        f"pass over 7.sh.bak, 8.sh~, README.md, pre-migrat.d in {hooks.root}: no hooks",
+        "run pre-migrate hooks 4.sh",
+        "run pre-start hooks 1.sh, 2.envsh",
+    ]
+    (promises,) = [json.loads(file["text"]) for file in plan["files"] if file["path"].endswith("promises.json")]
+    python = promises["pre_stop"][1][2]
+    assert promises["pre_stop"] == [
+        [f"{hooks.root}/pre-stop.d/5.sh"],
+        ["/usr/bin/env", f"PYTHONPATH={hooks.app}", python, f"{hooks.root}/pre-stop.d/6.py"],
+    ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends its rights to a hook")
+@pytest.mark.parametrize("dry", [True, False], ids=["dry", "real"])
+def test_root_runs_no_hook_that_anyone_may_change(hooks: Folder, *, dry: bool) -> None:
+    hooks.add("pre-migrate.d/1.envsh", "echo ran", 0o666)
+    (hooks.add("pre-start.d/2.sh", "echo ran").parent).chmod(0o1777)
+    done = hooks.run(*(["--dry-run"] if dry else []))
+    assert done.code == 78
+    assert "ran" not in done.err
+    first, second = f"{hooks.root}/pre-migrate.d/1.envsh", f"{hooks.root}/pre-start.d"
+    assert done.err.splitlines()[-2:] == [
+        f"[entrypoint] cannot use hook {first} as root: anyone may write it; chmod o-w mends it",
+        f"[entrypoint] cannot use hook {second}/2.sh as root: anyone may write {second}; chmod o-w mends it",
+    ]
+
+
+def test_a_folder_that_is_named_and_not_there_is_refused(entrypoint: Command, place: Path) -> None:
+    done = entrypoint.run(place, "--dry-run", ENTRYPOINT_HOOKS_DIR=f"{place}/none", ENTRYPOINT_APP="no:app")
+    assert (done.code, done.err) == (
+        78,
+        f"[entrypoint] cannot read the hooks in {place}/none: No such file or directory\n",
+    )
+
+
+def test_a_hook_that_could_export_to_nobody_is_refused(hooks: Folder) -> None:
+    hooks.add("pre-stop.d/1.envsh", "")
+    done = hooks.run("--dry-run")
+    assert done.code == 78
+    assert "pre-stop.d/1.envsh: nothing that it could export to comes after it\n" in done.err

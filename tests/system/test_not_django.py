@@ -1,0 +1,38 @@
+"""An application that is not Django: waited for, prepared by hooks, served."""
+
+import socket
+from pathlib import Path
+
+import psutil
+import requests
+from site_under_test import NewSite
+
+APP = """
+import os
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [" ".join([environ["PATH_INFO"], os.environ["GREETING"], open("schema").read()]).encode()]
+"""
+
+
+def test_a_plain_wsgi_application_is_served_with_what_its_hooks_made(new_site: NewSite, tmp_path: Path) -> None:
+    project, hooks = tmp_path / "project", tmp_path / "hooks"
+    (hooks / "pre-migrate.d").mkdir(parents=True)
+    project.mkdir()
+    (project / "shop.py").write_text(APP)
+    (hooks / "pre-migrate.d" / "1-schema.py").write_text("open('schema', 'w').write('migrated')")
+    (hooks / "2-greeting.envsh").write_text("export GREETING=hello")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        site = new_site(
+            project,
+            ENTRYPOINT_APP="shop:app",
+            ENTRYPOINT_HOOKS_DIR=str(hooks),
+            ENTRYPOINT_WAIT_FOR=f"tcp://127.0.0.1:{other.getsockname()[1]}",
+        )
+        site.start().ready()
+    assert requests.get(f"{site.url}/x", timeout=10).text == "/x hello migrated"
+    names = [step.split(" ", 1)[1].split()[0] for step in site.steps]
+    assert names[-5:] == ["validate", "wait", "run", "run", "exec"]
+    assert "python" not in {child.name() for child in psutil.Process(site.pid).children()}
+    assert site.stop()[0] == 0

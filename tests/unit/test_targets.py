@@ -1,0 +1,64 @@
+"""What may be waited for, and that no message shows a password of it."""
+
+import pytest
+
+from entrypoint.boot.targets import Target, targets
+from entrypoint.secret import Secret
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "shown"),
+    [
+        ("tcp://db:5432", Target("tcp", "db", 5432), "tcp://db:5432"),
+        ("tcp://[::1]:25", Target("tcp", "::1", 25), "tcp://[::1]:25"),
+        ("http://web/up?key=sesame", Target("http", "web", 80, "/up?key=sesame"), "http://web:80/up"),
+        ("https://web.example.com.", Target("https", "web.example.com.", 443), "https://web.example.com.:443"),
+        ("unix:/run/it", Target("unix", path="/run/it"), "unix:/run/it"),
+        ("unix:///run/it", Target("unix", path="/run/it"), "unix:/run/it"),
+        ("file:/run/a%20b", Target("file", path="/run/a b"), "file:/run/a b"),
+        ("postgresql://me@db/site", Target("postgres", "db", 5432, "site", "me"), "postgres://db:5432"),
+        ("mysql://db", Target("mysql", "db", 3306), "mysql://db:3306"),
+        ("redis://:s%40same@c/0", Target("redis", "c", 6379, "0", "", Secret("s@same")), "redis://c:6379"),
+        ("amqp://u:sesame@q:1//", Target("amqp", "q", 1, "/", "u", Secret("sesame")), "amqp://q:1"),
+    ],
+)
+def test_a_url_is_read_and_shown_without_its_secrets(text: str, target: Target, shown: str) -> None:
+    (found,) = targets(text)
+    assert found == target
+    assert str(found) == shown
+    assert "same" not in repr(found).replace(f"path={found.path!r}", "")
+
+
+def test_several_are_parted_by_commas_or_spaces_and_each_counts_once() -> None:
+    assert list(map(str, targets(" tcp://a:1,tcp://b:2, file:/c  tcp://a:1"))) == ["tcp://a:1", "tcp://b:2", "file:/c"]
+    assert targets(" ") == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("sesame", "number 1 of its URLs begins with none of tcp, http"),
+        ("tcp://a:1 ftp://sesame", "number 2 of its URLs begins with none of"),
+        ("tcp://sesame", "names no port"),
+        ("tcp://a:0", "names no port"),
+        ("tcp://a:sesame", "has a port that is no number from 1 to 65535"),
+        ("tcp://a:65536", "has a port that is no number from 1 to 65535"),
+        ("redis://:ses,ame@cache", "names no host"),
+        ("redis://:ses/ame@cache", "names no host"),
+        ("redis://", "names no host"),
+        ("redis://" + "a" * 64, "names no host"),
+        ("redis://a..b", "names no host"),
+        ("redis://[::g]", "none"),
+        ("redis://cäche", "names no host"),
+        ("redis://[sesame", "is none"),
+        ("unix:sesame", "names no absolute path, such as unix:/run/it"),
+        ("file://sesame/x", "names no absolute path, such as file:/run/it"),
+        ("unix:/" + "x" * 107, "is too long for the path of a socket"),
+        ("tcp://a:1\n", "it contains a control character"),
+    ],
+)
+def test_a_url_that_cannot_be_meant_is_refused_without_being_shown(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r"\w") as caught:
+        targets(text)
+    assert why in str(caught.value)
+    assert "ses" not in str(caught.value)
