@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +10,13 @@ from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command, get_commands, load_command_class
 
+from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
 
 MARKER: Final = ".collected.json"
 
 
-def collect(*, always: bool, progress: Callable[[str], None]) -> str:  # noqa: ARG001 -- every command is called alike
+def collect(*, always: bool, progress: Progress) -> str:  # noqa: ARG001 -- every command is called alike
     """Collect into STATIC_ROOT unless nothing changed since the last time. Raises Failure where it cannot write."""
     root = Path(settings.STATIC_ROOT)
     fingerprint, count = _fingerprint()
@@ -30,7 +30,7 @@ def collect(*, always: bool, progress: Callable[[str], None]) -> str:  # noqa: A
         beside.replace(root / MARKER)
     except OSError as error:
         raise Failure(f"cannot write {error.filename or root}: {error.strerror}", "not allowed") from error
-    return f"{count} static files collected"
+    return Changed(f"{count} static files collected")
 
 
 def _command() -> Any:  # noqa: ANN401 -- Django ships no types

@@ -1,12 +1,12 @@
 """The first superuser."""
 
-from collections.abc import Callable
-
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError
 
+from entrypoint.app.answer import Progress
 
-def create(*, name: str, password: str, fields: dict[str, str], progress: Callable[[str], None]) -> str:  # noqa: ARG001 -- every command is called alike
+
+def create(*, name: str, password: str, fields: dict[str, str], progress: Progress) -> str:  # noqa: ARG001 -- every command is called alike
     """Create the superuser `name` unless a user of that name exists, whom it leaves as they are."""
     model = get_user_model()
     manager = model._default_manager  # noqa: SLF001 -- Django documents it as the model's manager for such code

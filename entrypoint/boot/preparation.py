@@ -6,13 +6,17 @@ from typing import Any
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask
+from entrypoint.boot.steps import Ask, Phase, Start, Step
 from entrypoint.errors import Unusable
 
 
-def preparation(d: Decisions) -> Iterator[Ask]:
-    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that."""
+def preparation(d: Decisions, *loading: Start) -> Iterator[Step]:
+    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
+
+    What is `loading` the application starts as soon as the databases are there: usually nothing else is to be done.
+    """
     if d.application is None:
+        yield from loading
         return
     settings = d.settings
     databases = d.application.databases
@@ -21,22 +25,30 @@ def preparation(d: Decisions) -> Iterator[Ask]:
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
+            Phase(d.www, "waiting for database"),
         )
+    yield from loading
     if databases and settings.migrate != "off":
         verb = (
             "apply the migrations that are pending"
             if settings.migrate == "auto"
             else "check that no migration is pending"
         )
-        yield Ask("migrate", verb, {"mode": settings.migrate})
+        yield Ask("migrate", verb, {"mode": settings.migrate}, Phase(d.www, "migrating"))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
-        yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
+        yield Ask(
+            "superuser",
+            f"create the superuser {superuser['name']} unless there is one",
+            superuser,
+            Phase(d.www, "creating superuser"),
+        )
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",
             f"collect static files into {d.application.static_root}{when}",
             {"always": settings.collectstatic == "on"},
+            Phase(d.www, "collecting static"),
         )
 
 

@@ -1,5 +1,6 @@
 """What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from entrypoint.boot.facts import Account
+from entrypoint.boot.programs import Program
 from entrypoint.boot.values import Listen
 
 
@@ -121,16 +123,80 @@ class ValidateSupervisord:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What the starting page and `/-/ready` say meanwhile."""
+
+    folder: PurePosixPath
+    name: str
+
+    def files(self, done: int | None = None, of: int | None = None) -> tuple[File, ...]:
+        """Return it for a program and for a person, with how far it is where that is known."""
+        counted = done is not None and of is not None
+        value = {"phase": self.name, **({"done": done, "of": of} if counted else {})}
+        words = f"{self.name} {done}/{of}" if counted else self.name
+        texts = (json.dumps(value) + "\n", words + "\n")
+        return tuple(File(path, text, "the boot") for path, text in zip(self.paths, texts, strict=True))
+
+    @property
+    def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
+        """Return where it is told. While the first of them is there, nginx passes no request on."""
+        return self.folder / "phase.json", self.folder / "phase.txt"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A program that is started now; supervisord adopts it."""
+
+    program: Program
+    directory: PurePosixPath
+    environment: Mapping[str, str] = field(repr=False)
+    why: str
+    loads: bool  # whether it loads the application, and so is outdated by what a later step changes
+    phase: Phase | None = None
+    name: str = "start"
+
+    def __str__(self) -> str:
+        return f"start {self.program.name}, {self.why}"
+
+
+@dataclass(frozen=True)
+class Serve:
+    """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
+
+    program: Program
+    phase: Phase
+    name: str = "serve"
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} pass requests to the application"
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A program that runs reads its configuration again."""
+
+    program: Program
+    name: str = "reload"
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} read its configuration again"
+
+
+@dataclass(frozen=True)
 class Ask:
     """Something that the application's agent does; `name` is the command that it obeys."""
 
     name: str
     line: str
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    phase: Phase | None = None
 
     def __str__(self) -> str:
         return self.line
 
+
+Early = Start | Reload | Serve
+"""What concerns the programs that run before supervisord does: only a boot that ends in its exec has them."""
 
 Step = (
     Read
@@ -142,6 +208,7 @@ Step = (
     | ValidateNginx
     | ValidateSupervisord
     | Ask
+    | Early
 )
 
 
@@ -160,6 +227,8 @@ class Exec:
     argv: tuple[str, ...]
     directory: PurePosixPath
     environment: Mapping[str, str] = field(repr=False)
+    handover: PurePosixPath  # where it finds who runs already
+    timeline: PurePosixPath  # where the time of the boot went
 
     def __str__(self) -> str:
         return "exec " + " ".join(self.argv)
