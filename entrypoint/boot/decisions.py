@@ -8,6 +8,7 @@ from typing import Final
 from entrypoint.boot import sizing, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.steps import Phase
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
@@ -68,6 +69,10 @@ class Decisions:
     def opens_early(self) -> bool:
         """Whether nginx answers while the site is still prepared: a template of the user's knows nothing of that."""
         return self.machine.templates.keys().isdisjoint(templates.OF_NGINX)
+
+    def phase(self, name: str) -> Phase | None:
+        """Return what is told while a step is at work, where nginx is there to tell it."""
+        return Phase(self.www, name) if self.opens_early else None
 
     @property
     def dropped(self) -> Account | None:

@@ -78,7 +78,7 @@ def _opening(d: Decisions) -> Iterator[Step]:
     if d.opens_early:
         yield WriteFiles(configuration.starting_files(d, _programs(d)), name="start")
         why = "which says that the site is starting until all is prepared"
-        phase = Phase(d.www, "loading application")
+        phase = d.phase("loading application")
         yield Start(_nginx(d), d.machine.app_dir, _environment(d), why, loads=False, phase=phase)
 
 

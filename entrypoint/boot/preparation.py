@@ -6,7 +6,7 @@ from typing import Any
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask, Phase, Start, Step
+from entrypoint.boot.steps import Ask, Start, Step
 from entrypoint.errors import Unusable
 
 
@@ -25,7 +25,7 @@ def preparation(d: Decisions, *loading: Start) -> Iterator[Step]:
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
-            Phase(d.www, "waiting for database"),
+            d.phase("waiting for database"),
         )
     yield from loading
     if databases and settings.migrate != "off":
@@ -34,13 +34,13 @@ def preparation(d: Decisions, *loading: Start) -> Iterator[Step]:
             if settings.migrate == "auto"
             else "check that no migration is pending"
         )
-        yield Ask("migrate", verb, {"mode": settings.migrate}, Phase(d.www, "migrating"))
+        yield Ask("migrate", verb, {"mode": settings.migrate}, d.phase("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         yield Ask(
             "superuser",
             f"create the superuser {superuser['name']} unless there is one",
             superuser,
-            Phase(d.www, "creating superuser"),
+            d.phase("creating superuser"),
         )
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
@@ -48,7 +48,7 @@ def preparation(d: Decisions, *loading: Start) -> Iterator[Step]:
             "collectstatic",
             f"collect static files into {d.application.static_root}{when}",
             {"always": settings.collectstatic == "on"},
-            Phase(d.www, "collecting static"),
+            d.phase("collecting static"),
         )
 
 
