@@ -60,12 +60,12 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.steps import Early  # noqa: PLC0415
+        from entrypoint.boot.steps import SERVE  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-        unknown = sorted({*only, *skip} - {step.name for step in plan.steps if not isinstance(step, Early)})
+        steps = [step for step in plan.steps if step.name != SERVE]
+        unknown = sorted({*only, *skip} - {step.name for step in steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
-        steps = [step for step in plan.steps if not isinstance(step, Early)]
         steps = [step for step in steps if (not only or step.name in only) and step.name not in skip]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
@@ -95,13 +95,15 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import Ask, CheckPort, Early, Step  # noqa: PLC0415
+        from entrypoint.boot.steps import SERVE, Ask, CheckPort, Step  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask | Early)]
+            steps: list[Step] = [
+                step for step in plan.steps if step.name != SERVE and not isinstance(step, CheckPort | Ask)
+            ]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))

@@ -12,6 +12,7 @@ from entrypoint.boot.preparation import preparation
 from entrypoint.boot.programs import Program
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import (
+    SERVE,
     CheckPort,
     CheckReadable,
     Exec,
@@ -40,9 +41,9 @@ class Plan:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """The files that the plan writes, each as it is in the end."""
-        written = {file.path: file for step in self.steps if isinstance(step, WriteFiles) for file in step.files}
-        return tuple(written.values())
+        """The files that the plan writes, as they are in the end."""
+        rendered = (step for step in self.steps if isinstance(step, WriteFiles) and step.name == "render")
+        return tuple(file for step in rendered for file in step.files)
 
 
 def make_opening(settings: Settings, machine: Machine) -> tuple[Step, ...]:
@@ -76,7 +77,7 @@ def _opening(d: Decisions) -> Iterator[Step]:
     yield from _keys(d)
     yield MakeDirectories(configuration.directories(d))
     if d.opens_early:
-        yield WriteFiles(configuration.starting_files(d, _programs(d)), name="start")
+        yield WriteFiles(configuration.starting_files(d, _programs(d)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
         phase = d.phase("loading application")
         yield Start(_nginx(d), d.machine.app_dir, _environment(d), why, loads=False, phase=phase)

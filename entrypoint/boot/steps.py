@@ -5,11 +5,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.facts import Account
 from entrypoint.boot.programs import Program
 from entrypoint.boot.values import Listen
+
+
+SERVE: Final = "serve"
+"""The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ class Start:
     why: str
     loads: bool  # whether it loads the application, and so is outdated by what a later step changes
     phase: Phase | None = None
-    name: str = "start"
+    name: str = SERVE
 
     def __str__(self) -> str:
         return f"start {self.program.name}, {self.why}"
@@ -165,7 +169,7 @@ class Serve:
 
     program: Program
     phase: Phase
-    name: str = "serve"
+    name: str = SERVE
 
     def __str__(self) -> str:
         return f"let {self.program.name} pass requests to the application"
@@ -176,7 +180,7 @@ class Reload:
     """A program that runs reads its configuration again."""
 
     program: Program
-    name: str = "reload"
+    name: str = SERVE
 
     def __str__(self) -> str:
         return f"let {self.program.name} read its configuration again"
@@ -195,9 +199,6 @@ class Ask:
         return self.line
 
 
-Early = Start | Reload | Serve
-"""What concerns the programs that run before supervisord does: only a boot that ends in its exec has them."""
-
 Step = (
     Read
     | FindPrograms
@@ -207,8 +208,10 @@ Step = (
     | WriteFiles
     | ValidateNginx
     | ValidateSupervisord
+    | Start
+    | Reload
+    | Serve
     | Ask
-    | Early
 )
 
 
