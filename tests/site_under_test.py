@@ -160,4 +160,4 @@ NewSite = Callable[..., Site]
 def step_lines(output: str) -> list[str]:
     prefix = "[entrypoint] "
     lines = (line.removeprefix(prefix) for line in output.splitlines() if line.startswith(prefix))
-    return [line for line in lines if line.split("/")[0].isdigit()]
+    return [line for line in lines if line.split(".")[0].isdigit()]

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from entrypoint.app import project
+from entrypoint.app.answer import Changed
 from entrypoint.app.failure import Failure
-
-Progress = Callable[[str], None]
 
 
 def main(descriptor: int) -> NoReturn:
@@ -30,7 +29,8 @@ def main(descriptor: int) -> NoReturn:
         def attempt(action: Callable[[], object]) -> bool:
             """Answer with what the action returns, or with how it failed."""
             try:
-                send(done=action())
+                done = action()
+                send(done=done, changed=isinstance(done, Changed))
             except Failure as failure:
                 send(failed=str(failure), kind=failure.kind)
                 return False
@@ -40,12 +40,15 @@ def main(descriptor: int) -> NoReturn:
                 return False
             return True
 
+        def progress(text: str, count: int | None = None, of: int | None = None) -> None:
+            send(progress=text, **({} if count is None else {"count": count, "of": of}))
+
         if attempt(project.load):
             commands = _commands()
             for line in stream:
                 request = json.loads(line)
                 command = commands[request.pop("do")]
-                attempt(lambda: command(progress=lambda text: send(progress=text), **request))  # noqa: B023 -- called at once
+                attempt(lambda: command(progress=progress, **request))  # noqa: B023 -- called at once
     # Nothing is left to clean up, and an interpreter that takes leave in full costs the boot 30 ms.
     os._exit(0)
 

@@ -1,16 +1,16 @@
 """What Django finds wrong with the project, by `manage.py check --deploy`: no database is asked."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from django.core import checks
 
+from entrypoint.app.answer import Progress
 from entrypoint.app.failure import Failure
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
-def check(*, progress: Callable[[str], None]) -> str:
+def check(*, progress: Progress) -> str:
     """Tell each message that the project does not silence. Raises Failure where an error is among them."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):

@@ -1,12 +1,12 @@
 """Waiting for a database, by the framework's own connection: that it can be used is what matters."""
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from django.db import connections
 from django.db.utils import OperationalError
 
+from entrypoint.app.answer import Progress
 from entrypoint.app.failure import Failure
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
@@ -14,7 +14,7 @@ _LONGEST_DELAY: Final = 1.0
 _TOLD_EVERY: Final = 5.0
 
 
-def wait(*, aliases: list[str], seconds: float, progress: Callable[[str], None]) -> str:
+def wait(*, aliases: list[str], seconds: float, progress: Progress) -> str:
     """Wait until each of the databases takes a connection, for `seconds` in all. Raises Failure."""
     began = time.monotonic()
     for alias in aliases:
@@ -22,7 +22,7 @@ def wait(*, aliases: list[str], seconds: float, progress: Callable[[str], None])
     return f"there after {time.monotonic() - began:.1f} s"
 
 
-def _wait_for(alias: str, began: float, seconds: float, progress: Callable[[str], None]) -> None:
+def _wait_for(alias: str, began: float, seconds: float, progress: Progress) -> None:
     connection = connections[alias]
     delay, told = _FIRST_DELAY, 0.0
     while True:

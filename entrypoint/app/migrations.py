@@ -1,16 +1,16 @@
 """Migrations: a look that costs one query, and Django's own command where something is pending."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django.core.management import call_command, get_commands, load_command_class
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 
+from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
 
 
-def migrate(*, mode: str, progress: Callable[[str], None]) -> str:
+def migrate(*, mode: str, progress: Progress) -> str:
     """Apply what is pending (`auto`), or refuse if anything is (`check`), on every database that takes migrations."""
     applied = 0
     for alias in connections:
@@ -25,7 +25,7 @@ def migrate(*, mode: str, progress: Callable[[str], None]) -> str:
             )
         _apply(alias, len(pending), progress)
         applied += len(pending)
-    return f"{applied} migrations applied" if applied else "no migration is pending"
+    return Changed(f"{applied} migrations applied") if applied else "no migration is pending"
 
 
 def _pending(alias: str) -> list[str]:
@@ -37,7 +37,7 @@ def _pending(alias: str) -> list[str]:
     return [str(migration) for migration, _backwards in plan if router.allow_migrate(alias, migration.app_label)]
 
 
-def _apply(alias: str, total: int, progress: Callable[[str], None]) -> None:
+def _apply(alias: str, total: int, progress: Progress) -> None:
     """Run the project's own `migrate`, be it Django's or one that an app puts in its place."""
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
     done = 0
@@ -46,7 +46,7 @@ def _apply(alias: str, total: int, progress: Callable[[str], None]) -> None:
         nonlocal done
         if action == "apply_success":
             done += 1
-            progress(f"migrated {done}/{total} {migration}")
+            progress(f"migrated {done}/{total} {migration}", done, total)
 
     command.migration_progress_callback = tell
     call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)

@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,7 @@ from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from entrypoint.app import publication
+from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
 
 MARKER: Final = ".collected.json"
@@ -29,7 +30,6 @@ _STAGING: Final = ".collecting"
 _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # of an object in a setting: another in each process
 
-Progress = Callable[[str], None]
 Sources = dict[str, tuple[Any, str]]
 
 
@@ -56,7 +56,7 @@ def collect(*, always: bool, siblings: bool, progress: Progress) -> str:
             return f"{done}, and {root} cannot be written"
         hint = "; its files are not those of this image: collect at its build, or make it writable" if read_only else ""
         raise Failure(f"cannot write {error.filename or root}: {error.strerror}{hint}", "not allowed") from error
-    return f"{len(sources)} static files collected{', compressed as well' if siblings else ''}"
+    return Changed(f"{len(sources)} static files collected{', compressed as well' if siblings else ''}")
 
 
 def _collect(root: Path, *, siblings: bool) -> None:

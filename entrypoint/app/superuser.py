@@ -1,6 +1,6 @@
 """The superuser: made once, or kept as the settings say. Both the boot and `manage.py createsu` come here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, router, transaction
 
+from entrypoint.app.answer import Progress
 from entrypoint.app.failure import Failure
 
 # What is tried first by whoever finds a login page, beside the user's own name.
@@ -23,8 +24,6 @@ _NOTORIOUS: Final = frozenset(
 _FLAGS: Final = ("is_staff", "is_superuser", "is_active")
 _MASK: Final = "***"
 _REFUSED: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
-
-Progress = Callable[[str], None]
 
 
 def keep(  # noqa: PLR0913 -- one argument a part of the message from boot

@@ -1,7 +1,8 @@
 """The application's agent, seen from boot: one process in the application's interpreter, asked over a socket.
 
-Each message is one line of JSON. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}` and
-then one `{"done": TEXT, ...}` or `{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
+Each message is one line of JSON. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
+have `count` and `of` where it counts, and then one `{"done": TEXT, "changed": BOOL}` or one
+`{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
 """
 
 import json
@@ -14,7 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 from entrypoint.boot.facts import Application, Machine
 from entrypoint.boot.signals import StopRequests
@@ -30,6 +31,13 @@ _KINDS: Final[Mapping[str, type[EntrypointError]]] = {
 }
 
 Tell = Callable[[str, str], None]
+
+
+class Answer(NamedTuple):
+    """What came of a step."""
+
+    done: str
+    changed: bool  # whether it changed what an application that was loaded before it has read
 
 
 class Agent:
@@ -91,10 +99,16 @@ class Agent:
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         """End it: at once where something went wrong, for the database undoes what it leaves half done."""
-        self._socket.close()  # what it waits for has ended, so it goes
-        if error is not None:
+        if error is not None and self._socket.fileno() >= 0:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
+        self.close()
+
+    def close(self) -> None:
+        """Let it go: nothing is left to be asked."""
+        if self._socket.fileno() < 0:
+            return
+        self._socket.close()  # what it waits for has ended, so it goes
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
@@ -112,20 +126,31 @@ class Agent:
         """Return the facts, which it reports by itself as soon as Django stands. Raises what `ask` raises."""
         return Application.parse(self._answer("load the application", None)["done"])
 
-    def ask(self, do: str, arguments: Mapping[str, Any], seconds: float | None = None) -> str:
-        """Have it do one thing, within `seconds`; return what came of it.
+    def ask(
+        self,
+        do: str,
+        arguments: Mapping[str, Any],
+        seconds: float | None = None,
+        count: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Answer:
+        """Have it do one thing, within `seconds`; return what came of it. `count` is told how much of it is done.
 
         Raises Unusable, NotAllowed, TimedOut or StepFailed as it says, Stopped when a stop was asked for meanwhile.
         """
         self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
-        return str(self._answer(do, seconds)["done"])
+        answer = self._answer(do, seconds, count)
+        return Answer(answer["done"], answer.get("changed", False))
 
-    def _answer(self, doing: str, seconds: float | None) -> Mapping[str, Any]:
+    def _answer(
+        self, doing: str, seconds: float | None, count: Callable[[int, int], None] = lambda _done, _of: None
+    ) -> Mapping[str, Any]:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             message = self._next_message(doing, deadline)
             if "progress" in message:
                 self._tell("application", message["progress"])
+                if "of" in message:
+                    count(message["count"], message["of"])
             elif "failed" in message:
                 kind = _KINDS.get(message["kind"])
                 raise kind(message["failed"]) if kind else StepFailed(message["failed"], 1)

@@ -22,6 +22,7 @@ from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
+    from entrypoint.boot.children import Children
     from entrypoint.boot.plan import Plan
 
 Tell = Callable[[str, str], None]
@@ -34,14 +35,24 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine)
-    with _agent(settings, machine, tell, stops) as agent:
+    with _agent(settings, machine, tell, stops) as agent, _children() as children:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
-        from entrypoint.boot.execute import execute  # noqa: PLC0415
+        from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
+        from entrypoint.boot.plan import make_opening  # noqa: PLC0415
+
+        reality = Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks, children)
+        opening = make_opening(settings, machine)
+        execute_steps(opening, reality)
+        import supervisor.options  # noqa: F401, PLC0415 -- 50 ms, while the application loads
 
         plan = _plan(settings, machine, agent)
-        execute(plan, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
-    stops.hand_over()
-    exec_program(plan.exec.argv, hooks.changed(plan.exec.environment), plan.exec.directory)
+        execute(plan, reality, done=len(opening))
+        if agent:
+            agent.close()
+        reality.timeline.write(plan.exec.timeline)
+        stops.hand_over()
+        children.hand_over(plan.exec.handover)
+        exec_program(plan.exec.argv, hooks.changed(plan.exec.environment), plan.exec.directory)
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
@@ -56,11 +67,13 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.steps import SERVE  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent, ahead=True)
-        unknown = sorted({*only, *skip} - {step.name for step in plan.steps})
+        steps = [step for step in plan.steps if step.name != SERVE]
+        unknown = sorted({*only, *skip} - {step.name for step in steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
-        steps = [step for step in plan.steps if (not only or step.name in only) and step.name not in skip]
+        steps = [step for step in steps if (not only or step.name in only) and step.name not in skip]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
 
 
@@ -91,14 +104,14 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import Ask, CheckPort, RunHooks, Step, WaitFor  # noqa: PLC0415
+        from entrypoint.boot.steps import SERVE, Ask, CheckPort, RunHooks, Step, WaitFor  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             outside = CheckPort | Ask | WaitFor | RunHooks
-            steps: list[Step] = [step for step in plan.steps if not isinstance(step, outside)]
+            steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
@@ -157,6 +170,12 @@ def _agent(
     surroundings = environment.for_application(settings, machine, settings.settings_module)
     with Agent(machine, surroundings, tell, stops, write_bytecode=write_bytecode) as agent:
         yield agent
+
+
+def _children() -> "Children":
+    from entrypoint.boot.children import Children  # noqa: PLC0415 -- see above
+
+    return Children()
 
 
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":

@@ -1,7 +1,7 @@
 """The configuration: which folders and files there are, and what stands in them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from entrypoint.boot import sizing, templates, web
@@ -29,24 +29,34 @@ def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
     given = variables(d, supervised)
     for template in templates.NAMES:
-        path = (d.www if template == "starting.html" else d.run_dir) / template.removesuffix(".j2")
-        if d.settings.conf_dir and template in d.machine.templates:
-            own = d.settings.conf_dir / template
-            yield File(path, render_own(own, d.machine.templates[template], given), source=str(own))
-        else:
-            yield File(path, render(template, given), source=template)
+        yield _file(d, template, given)
     yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
 
 
-def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
+def starting_files(d: Decisions, supervised: tuple[Program, ...]) -> tuple[File, ...]:
+    """Return nginx's files as they can be before the application is known: without what it says of its own files."""
+    given = variables(d, supervised, starting=True)
+    return tuple(_file(d, template, given) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
+
+
+def _file(d: Decisions, template: str, given: Mapping[str, Any]) -> File:
+    path = (d.www if template == templates.STARTING_PAGE else d.run_dir) / template.removesuffix(".j2")
+    if d.settings.conf_dir and template in d.machine.templates:
+        own = d.settings.conf_dir / template
+        return File(path, render_own(own, d.machine.templates[template], given), source=str(own))
+    return File(path, render(template, given), source=template)
+
+
+def variables(d: Decisions, supervised: tuple[Program, ...], *, starting: bool = False) -> dict[str, Any]:
     """Return what each template may use; docs/how-to/own-templates.md tells the users of theirs."""
     return {
         "run_dir": d.run_dir,
         "root": d.machine.root,
         "programs": supervised,
         "socket": d.socket,
+        "www": d.www,
         "ready_file": d.ready_file,
-        "starting_page": d.www / "starting.html",
+        "starting_page": d.www / templates.STARTING_PAGE,
         "request_seconds": d.nginx_patience,
         "worker_processes": d.settings.nginx_workers or sizing.nginx_workers(d.machine.limits),
         "nginx_user": d.machine.account.name if d.nginx_drops else None,
@@ -62,7 +72,7 @@ def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
-        **web.variables(d),
+        **web.variables(d, starting=starting),
     }
 
 

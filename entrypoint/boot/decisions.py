@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot import sizing
+from entrypoint.boot import sizing, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.steps import Phase
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
@@ -65,6 +66,15 @@ class Decisions:
         return self.www / "ready.json"
 
     @property
+    def opens_early(self) -> bool:
+        """Whether nginx answers while the site is still prepared: a template of the user's knows nothing of that."""
+        return self.machine.templates.keys().isdisjoint(templates.OF_NGINX)
+
+    def phase(self, name: str) -> Phase | None:
+        """Return what is told while a step is at work, where nginx is there to tell it."""
+        return Phase(self.www, name) if self.opens_early else None
+
+    @property
     def dropped(self) -> Account | None:
         """Who the programs run as where that is not who we are."""
         return self.machine.account if self.machine.root else None
@@ -99,7 +109,7 @@ class Decisions:
 
 def decide(settings: Settings, facts: Facts) -> Decisions:
     """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room."""
-    if facts.application is None and settings.app is None:
+    if not facts.machine.django and settings.app is None:
         raise Unusable(
             f"cannot find the application: there is no manage.py in {facts.machine.app_dir}, "
             "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"

@@ -16,9 +16,8 @@ from functools import singledispatchmethod
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from supervisor.options import ServerOptions
-
 from entrypoint.boot.agent import Agent
+from entrypoint.boot.children import Children
 from entrypoint.boot.facts import BROUGHT_BY
 from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.signals import StopRequests
@@ -30,14 +29,19 @@ from entrypoint.boot.steps import (
     File,
     FindPrograms,
     MakeDirectories,
+    Phase,
     Read,
+    Reload,
     RunHooks,
+    Serve,
+    Start,
     Step,
     ValidateNginx,
     ValidateSupervisord,
     WaitFor,
     WriteFiles,
 )
+from entrypoint.boot.timeline import Timeline
 from entrypoint.boot.values import Listen
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
 
@@ -61,19 +65,30 @@ class Reality:
     """Carries the steps out."""
 
     def __init__(
-        self, tell: Callable[[str], None], stops: StopRequests, agent: Agent | None, hooks: HookRunner | None = None
+        self,
+        tell: Callable[[str], None],
+        stops: StopRequests,
+        agent: Agent | None,
+        hooks: HookRunner | None = None,
+        children: Children | None = None,
     ) -> None:
-        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `hooks` runs hooks."""
+        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `hooks` runs hooks.
+
+        Without `children` nothing is served meanwhile.
+        """
         self._tell = tell
         self._stops = stops
         self._agent = agent
         self._hooks = hooks
+        self._children = children
         self._waiting_since: float | None = None
+        self.timeline = Timeline()
 
     def announce(self, line: str) -> None:
         """Show the line, unless a stop was asked for."""
         self._stops.check()
         self._tell(line)
+        self.timeline.mark(line)
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:
@@ -135,6 +150,8 @@ class Reality:
 
     @apply.register
     def _(self, step: ValidateSupervisord) -> None:
+        from supervisor.options import ServerOptions  # noqa: PLC0415 -- 50 ms in which nginx could serve already
+
         options = ServerOptions()
         said = io.StringIO()
         options.stderr = options.stdout = said
@@ -149,12 +166,43 @@ class Reality:
     def _(self, step: Ask) -> None:
         if self._agent is None:
             raise NotImplementedError(step)
+        self._show(step.phase)
         arguments = dict(step.arguments)
         seconds = None
         if "seconds" in arguments:
             seconds = arguments["seconds"] = self._left(arguments["seconds"])
-        done = self._agent.ask(step.name, arguments, None if seconds is None else seconds + _ANSWER_GRACE)
-        self._tell(f"    {done}")
+        answer = self._agent.ask(
+            step.name,
+            arguments,
+            None if seconds is None else seconds + _ANSWER_GRACE,
+            lambda done, of: self._show(step.phase, done, of),
+        )
+        if answer.changed and self._children:
+            self._children.discard_outdated()
+        self._tell(f"    {answer.done}")
+
+    @apply.register
+    def _(self, step: Start) -> None:
+        if self._children:
+            self._show(step.phase)
+            self._children.start(step)
+
+    @apply.register
+    def _(self, step: Serve) -> None:
+        if self._children:
+            self._children.start_outdated()
+            for path in step.phase.paths:
+                Path(path).unlink(missing_ok=True)
+
+    @apply.register
+    def _(self, step: Reload) -> None:
+        if self._children:
+            self._children.reload(step.program.name, self._stops.check)
+
+    def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
+        if phase and self._children:
+            for file in phase.files(done, of):
+                _write(file)
 
     @apply.register
     def _(self, step: WaitFor) -> None:

@@ -17,19 +17,14 @@ class Performer(Protocol):
         """Carry the step out."""
 
 
-def execute(plan: Plan, performer: Performer) -> None:
-    """Carry out all steps of the plan, and announce its exec, which is the caller's."""
-    total = len(plan.steps) + 1
-    _each(plan.steps, total, performer)
-    performer.announce(f"{total}/{total} {plan.exec}")
+def execute(plan: Plan, performer: Performer, *, done: int = 0) -> None:
+    """Carry out the steps of the plan but those that are `done`, and announce its exec, which is the caller's."""
+    execute_steps(plan.steps[done:], performer, done=done)
+    performer.announce(f"{len(plan.steps) + 1}. {plan.exec}")
 
 
-def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
-    """Carry out these steps alone."""
-    _each(steps, len(steps), performer)
-
-
-def _each(steps: Sequence[Step], total: int, performer: Performer) -> None:
-    for number, step in enumerate(steps, 1):
-        performer.announce(f"{number}/{total} {step}")
+def execute_steps(steps: Sequence[Step], performer: Performer, *, done: int = 0) -> None:
+    """Carry out these steps alone; their numbers follow on those that are `done`."""
+    for number, step in enumerate(steps, done + 1):
+        performer.announce(f"{number}. {step}")
         performer.apply(step)

@@ -49,6 +49,12 @@ class Hooks:
         return self.by_phase.get(phase, ())
 
     @property
+    def prepare(self) -> bool:
+        """Whether there are any that run after the application was loaded, and before it is served."""
+        late = (*self.of(PRE_MIGRATE), *self.of(POST_MIGRATE), *self.of(PRE_START))
+        return any(hook not in self.before_loading for hook in late)
+
+    @property
     def before_loading(self) -> tuple[Hook, ...]:
         """What is sourced before the application is loaded, for its settings and its migrations."""
         return tuple(hook for hook in self.of(PRE_MIGRATE) if hook.sourced)

@@ -6,17 +6,19 @@ from typing import Any
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask
+from entrypoint.boot.steps import Ask, Start
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
 
-def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
+def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | Start]:
     """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
 
+    What is `loading` the application starts as soon as the databases are there: usually nothing else is to be done.
     What is prepared `ahead` of the boot may take its time.
     """
     if d.application is None:
+        yield from loading
         return
     settings = d.settings
     databases = d.application.databases
@@ -25,23 +27,26 @@ def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
+            d.phase("waiting for database"),
         )
+    yield from loading
     if databases and settings.migrate != "off":
         verb = (
             "apply the migrations that are pending"
             if settings.migrate == "auto"
             else "check that no migration is pending"
         )
-        yield Ask("migrate", verb, {"mode": settings.migrate})
+        yield Ask("migrate", verb, {"mode": settings.migrate}, d.phase("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
-        yield Ask("superuser", what.format(shown(superuser["name"])), superuser)
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, d.phase("creating superuser"))
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",
             f"collect static files into {d.application.static_root}{when}",
             {"always": settings.collectstatic == "on", "siblings": ahead},
+            d.phase("collecting static"),
         )
 
 

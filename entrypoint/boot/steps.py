@@ -1,15 +1,20 @@
 """What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.facts import Account
 from entrypoint.boot.hooks import Hook
+from entrypoint.boot.programs import Program
 from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen
+
+SERVE: Final = "serve"
+"""The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,73 @@ class ValidateSupervisord:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """What the starting page and `/-/ready` say meanwhile."""
+
+    folder: PurePosixPath
+    name: str
+
+    def files(self, done: int | None = None, of: int | None = None) -> tuple[File, ...]:
+        """Return it for a program and for a person, with how far it is where that is known."""
+        counted = done is not None and of is not None
+        value = {"phase": self.name, **({"done": done, "of": of} if counted else {})}
+        words = f"{self.name} {done}/{of}" if counted else self.name
+        texts = (json.dumps(value) + "\n", words + "\n")
+        return tuple(File(path, text, "the boot") for path, text in zip(self.paths, texts, strict=True))
+
+    @property
+    def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
+        """Return where it is told. While the first of them is there, nginx passes no request on."""
+        return self.folder / "phase.json", self.folder / "phase.txt"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A program that is started now; supervisord adopts it."""
+
+    program: Program
+    directory: PurePosixPath
+    environment: Mapping[str, str] = field(repr=False)
+    why: str
+    loads: bool  # whether it loads the application, and so is outdated by what a later step changes
+    phase: Phase | None = None
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"start {self.program.name}, {self.why}"
+
+
+@dataclass(frozen=True)
+class Serve:
+    """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
+
+    program: Program
+    phase: Phase
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} pass requests to the application"
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A program that runs reads its configuration again."""
+
+    program: Program
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} read its configuration again"
+
+
+@dataclass(frozen=True)
 class Ask:
     """Something that the application's agent does; `name` is the command that it obeys."""
 
     name: str
     line: str
     arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    phase: Phase | None = None
 
     def __str__(self) -> str:
         return self.line
@@ -170,6 +236,9 @@ Step = (
     | WriteFiles
     | ValidateNginx
     | ValidateSupervisord
+    | Start
+    | Reload
+    | Serve
     | Ask
     | WaitFor
     | RunHooks
@@ -191,6 +260,8 @@ class Exec:
     argv: tuple[str, ...]
     directory: PurePosixPath
     environment: Mapping[str, str] = field(repr=False)
+    handover: PurePosixPath  # where it finds who runs already
+    timeline: PurePosixPath  # where the time of the boot went
 
     def __str__(self) -> str:
         return "exec " + " ".join(self.argv)

@@ -7,7 +7,9 @@ from typing import Final
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
-NAMES: Final = ("supervisord.conf.j2", "nginx.conf.j2", "nginx-app.conf.j2", "uwsgi.ini.j2", "starting.html")
+OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
+STARTING_PAGE: Final = "starting.html"
+NAMES: Final = ("supervisord.conf.j2", *OF_NGINX, "uwsgi.ini.j2", STARTING_PAGE)
 """What can be replaced: every file that is a template's text."""
 
 

@@ -11,16 +11,16 @@ _EVERY_HOST: Final = "_"
 _OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it has open for others
 
 
-def variables(d: Decisions) -> dict[str, Any]:
+def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
     """Return the variables of nginx.conf and nginx-app.conf that no other file needs. Raises Unusable."""
     return {
         "listen": d.addresses,
         "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,
-        "files": tuple(_served(d)),
         "gzip_static": d.machine.gzip_static,
         "brotli_module": d.machine.brotli_module,
+        "files": () if starting else tuple(_served(d)),
         "worker_connections": d.settings.worker_connections,
         "descriptors_of_nginx": _descriptors(d),
         "access_log": d.settings.access_log,

@@ -11,10 +11,14 @@ _CREDENTIALS = struct.Struct("3i")
 class NotifySocket:
     """A datagram socket with an abstract name of the kernel's choice: no file to clean up or to protect."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self._socket.bind("")  # autobind, see unix(7)
+    def __init__(self, fd: int | None = None) -> None:
+        """Make the socket, or take the one that is open as `fd`: programs have its name already."""
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, fileno=fd)
+        self._socket.setblocking(False)  # noqa: FBT003 - its signature
+        self._socket.set_inheritable(False)
+        if fd is None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            self._socket.bind("")  # autobind, see unix(7)
         self.fd = self._socket.fileno()
         self.variables = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode("ascii")}
         """What the environment of a program needs so that it finds the socket."""

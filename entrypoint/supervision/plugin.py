@@ -13,6 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from entrypoint.supervision import loss, signals
+from entrypoint.supervision.handover import Handover, take
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
@@ -41,7 +42,7 @@ class Plugin:
     control socket.
     """
 
-    def __init__(self, supervisord: Supervisord, promises: Promises) -> None:
+    def __init__(self, supervisord: Supervisord, promises: Promises, handover: Handover) -> None:
         self._begun = time.monotonic()
         self._supervisord = supervisord
         self._promises = promises
@@ -52,7 +53,8 @@ class Plugin:
         self._stdout = Stdout(None if sys.stdout is None else 1)
         essential = [name for name, promise in promises.programs.items() if promise.essential]
         self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
-        self._notify = NotifySocket()
+        self._notify = NotifySocket(handover.notify)
+        self._handover = handover
         self._wakeup = WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died)
         supervisord.each_program(self._prepare)
@@ -72,6 +74,7 @@ class Plugin:
         # Each by itself: where one fails, the next still does its part.
         log = SupervisordLog(self._stdout)
         supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
+        supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
         supervisord.on_running(self._readiness.begin)
         supervisord.on_change(self._count)
@@ -80,6 +83,11 @@ class Plugin:
         supervisord.on_stopping(self._readiness.end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: self._loss.code if self._loss else None)
+
+    def _adopt(self) -> None:
+        for program in self._supervisord.programs:
+            if running := self._handover.programs.get(program.name):
+                program.adopt(running.pid, running.output)
 
     def _prepare(self, program: Program) -> None:
         self._restarts[program] = Restarts()
@@ -181,13 +189,15 @@ def _group(pid: int) -> int:
 def make(supervisord: Any, **settings: str) -> Plugin:  # noqa: ANN401 - supervisor ships no types
     """Return the plugin for this round of supervisord, which asks for it once for each of its HTTP servers.
 
-    `settings` are the keys of the section [rpcinterface:entrypoint]: `promises`, the path of promises.json.
+    `settings` are the keys of the section [rpcinterface:entrypoint]: `promises`, the path of promises.json, and
+    `handover`, the path of handover.json, where there is one.
     """
     made = getattr(supervisord, "entrypoint", None)
     if isinstance(made, Plugin):
         return made
     try:
-        plugin = Plugin(Supervisord(supervisord), load(_promises_file(settings)))
+        promises, handover = _files(settings)
+        plugin = Plugin(Supervisord(supervisord), load(promises), take(handover))
     except Exception as error:
         # supervisord says only that it could not make the interface: the reason goes to its log, which is
         # silent.
@@ -197,11 +207,11 @@ def make(supervisord: Any, **settings: str) -> Plugin:  # noqa: ANN401 - supervi
     return plugin
 
 
-def _promises_file(settings: Mapping[str, str]) -> Path:
+def _files(settings: Mapping[str, str]) -> tuple[Path, Path | None]:
     left = dict(settings)
-    file = left.pop("promises", "")
+    file, handover = left.pop("promises", ""), left.pop("handover", "")
     if not file:
         raise PromiseError("cannot read [rpcinterface:entrypoint]: promises: missing")
     for key in left:
         raise PromiseError(f"cannot read [rpcinterface:entrypoint]: {key}: unknown key")
-    return Path(file)
+    return Path(file), Path(handover) if handover else None

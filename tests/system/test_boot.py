@@ -97,7 +97,10 @@ def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal
     assert f"stopped by {number.name}" in site.output
 
 
-@pytest.mark.parametrize("mark", ["[entrypoint] 1/", "[entrypoint] 8/", "exec ", "spawned: 'nginx'", "ready after"])
+@pytest.mark.parametrize(
+    "mark",
+    ["1. read", "start nginx", "validate", "start uwsgi", "collect static", "exec ", "spawned: 'nginx'", "ready after"],
+)
 def test_a_stop_at_any_early_moment_is_not_lost(new_site: NewSite, mark: str) -> None:
     site = new_site().start()
     until(lambda: mark in site.output, f"{mark!r} in the log")
@@ -129,6 +132,7 @@ def test_a_broken_migration_serves_nothing(new_site: NewSite, project: Path) -> 
     assert "RuntimeError: this one is broken" in site.output
     assert "spawned" not in site.output
     assert not (site.folder / "run" / "supervisord.pid").exists()
+    assert site.status("/-/live") is None  # nginx, which served the starting page, is gone
 
 
 def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path: Path) -> None:

@@ -386,17 +386,25 @@ def test_a_missing_program_is_a_step_of_the_plan_and_no_failure_of_it() -> None:
 
 def test_programs_and_port_are_looked_at_before_anything_is_written_or_migrated() -> None:
     names = [step.name for step in plan(ADMIN).steps]
-    assert names[3:] == [
+    assert names == [
+        "settings",
         "programs",
         "port",
         "render",
+        "serve",
+        "serve",
+        "application",
+        "sizes",
         "render",
         "validate",
         "validate",
+        "serve",
         "wait",
+        "serve",
         "migrate",
         "superuser",
         "collectstatic",
+        "serve",
     ]
 
 

@@ -149,6 +149,26 @@ class Program:
 
         config.make_dispatchers = make
 
+    def adopt(self, pid: int, output: int) -> None:
+        """Start it by taking for its process the child `pid` that runs already, whose output is read from `output`.
+
+        supervisord starts it as it does, but its fork only gives back that PID.
+        """
+        options, config = self._process.config.options, self._process.config
+        fork, make_dispatchers = options.fork, config.make_dispatchers
+
+        def make(process: Any) -> Any:
+            dispatchers, pipes = make_dispatchers(process)
+            os.dup2(output, pipes["stdout"], inheritable=False)
+            os.close(output)
+            return dispatchers, pipes
+
+        options.fork, config.make_dispatchers = lambda: pid, make
+        try:
+            self._process.spawn()
+        finally:
+            options.fork, config.make_dispatchers = fork, make_dispatchers
+
     def died(self, wait_status: int) -> None:
         """Note its end: its last words are read even if its sink is crowded."""
         self.wait_status = wait_status

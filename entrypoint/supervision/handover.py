@@ -1,0 +1,36 @@
+"""What boot hands over to this supervisord: programs that run already (its other half: entrypoint/boot/children.py)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A program that runs, and is our child, for it was this process that started it before its exec."""
+
+    pid: int
+    output: int
+    """The descriptor that what it prints is read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """All that is handed over."""
+
+    notify: int | None = None
+    """The socket that the programs tell by that they are ready."""
+    programs: Mapping[str, Running] = field(default_factory=dict)
+
+
+def take(file: Path | None) -> Handover:
+    """Read `file` and remove it: the next round has nothing to adopt. Nothing is handed over without a file."""
+    if file is None:
+        return Handover()
+    try:
+        value = json.loads(file.read_text("ascii"))
+    except FileNotFoundError:
+        return Handover()
+    file.unlink()
+    return Handover(value["notify"], {name: Running(**each) for name, each in value["programs"].items()})

@@ -1,0 +1,141 @@
+"""What boot starts before the exec: the site answers from its first moment, and supervisord adopts who runs."""
+
+import json
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from deadline import until
+from site_under_test import NewSite, Site
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+SLOW = """
+import os, time
+from pathlib import Path
+from django.db import migrations
+
+def slow(apps, schema_editor):
+    while not Path(os.environ["GO_ON"]).exists():
+        time.sleep(0.01)
+
+class Migration(migrations.Migration):
+    dependencies = [  # so that it is the last
+        ("pages", "0001_initial"),
+        ("sessions", "0001_initial"),
+        ("admin", "0003_logentry_add_action_flag_choices"),
+    ]
+    operations = [migrations.RunPython(slow)]
+"""
+
+
+@pytest.fixture
+def migrating(new_site: NewSite, project: Path, tmp_path: Path) -> Site:
+    """A site in the middle of its migrations, which go on when the file `go-on` is there."""
+    (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
+    site = new_site(project, GO_ON=str(tmp_path / "go-on")).start()
+    until(lambda: "migrated 20/21" in site.output, "the slow migration")
+    return site
+
+
+def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -> None:
+    site = migrating
+    for path in ("/", "/admin/", "/nowhere"):
+        answer = requests.get(site.url + path, timeout=10)
+        assert (answer.status_code, answer.json()) == (503, {"phase": "migrating", "done": 20, "of": 21}), path
+        assert answer.headers["Retry-After"] == "1"
+        assert answer.headers["Cache-Control"] == "no-store"
+    page = requests.get(site.url, headers=BROWSER, timeout=10)
+    assert page.status_code == 503
+    assert page.headers["Retry-After"] == "1"
+    assert page.headers["Content-Type"] == "text/html"
+    assert "migrating 20/21" in page.text
+    assert requests.post(site.url, data={"a": "b"}, headers=BROWSER, timeout=10).status_code == 503
+    assert site.status("/-/live") == 200
+    ready = requests.get(site.url + "/-/ready", timeout=10)
+    assert (ready.status_code, ready.json()) == (503, {"phase": "migrating", "done": 20, "of": 21})
+    for path in ("/-/phase.json", "/-/phase.txt", "/-/starting"):
+        assert site.status(path) == 404
+    (tmp_path / "go-on").touch()
+    site.ready()
+    assert requests.get(site.url, headers=BROWSER, timeout=10).status_code == 200
+    # What nginx answered by itself meanwhile is no line of the log, what it asked the application for is one.
+    until(lambda: '"GET / HTTP/1.1" 200' in site.output, "the line of the request")
+    assert '"GET / HTTP/1.1" 503' not in site.output
+    assert site.stop()[0] == 0
+
+
+def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
+    site = migrating
+    (nginx,) = site.programs("nginx")
+    assert len(psutil.Process(site.pid).children()) == 3  # the agent, nginx, and a uwsgi that loads the application
+    (tmp_path / "go-on").touch()
+    site.ready()
+    assert site.programs("nginx") == [nginx]
+    (uwsgi,) = site.programs("uwsgi")
+    assert f"spawned: 'nginx' with pid {nginx.pid}" in site.output
+    assert f"spawned: 'uwsgi' with pid {uwsgi.pid}" in site.output
+    assert len(psutil.Process(site.pid).children()) == 2
+    assert not (site.folder / "run" / "handover.json").exists()
+    for program in (nginx, uwsgi):
+        program.kill()
+    until(lambda: site.programs("nginx") and site.programs("uwsgi"), "their successors")
+    until(lambda: site.status("/") == 200, "the site to be back")
+    assert site.stop()[0] == 0
+
+
+def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Site, tmp_path: Path) -> None:
+    site = migrating
+    (early,) = [child for child in site.family() if "--ini" in " ".join(child.cmdline())]
+    (tmp_path / "go-on").touch()
+    site.ready()
+    assert early not in site.family()
+    site.stop()
+    length = len(site.output)
+    site.start().ready()
+    assert site.output[length:].count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
+    assert site.stop()[0] == 0
+
+
+def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) -> None:
+    (project / "config" / "settings" / "production.py").write_text("raise RuntimeError('no settings today')\n")
+    site = new_site(project, DJANGO_SETTINGS_MODULE="config.settings.production").start()
+    assert site.wait() == 78
+    assert "start nginx" in site.output
+    assert site.status("/-/live") is None
+
+
+def test_a_template_of_ones_own_is_not_served_before_its_time(new_site: NewSite, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "nginx-app.conf.j2").write_text('{% include "nginx-app.conf.j2" %}\n# mine\n')
+    site = new_site(ENTRYPOINT_CONF_DIR=str(own)).start().ready()
+    assert "start nginx" not in site.output
+    assert site.status("/") == 200
+    assert site.stop()[0] == 0
+
+
+def test_answers_go_from_starting_to_served_and_never_back(new_site: NewSite) -> None:
+    site = new_site().start()
+    seen: list[int | None] = []
+
+    def look() -> bool:
+        status = site.status("/")
+        if not seen or seen[-1] != status:
+            seen.append(status)
+        return site.status("/-/ready") == 200
+
+    until(look, "the site to be ready")
+    until(lambda: look() and len(seen) > 1, "the answers")
+    assert seen[-3:] in ([None, 503, 200], [503, 200], [None, 200])
+    assert site.stop()[0] == 0
+
+
+def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    boot = json.loads((site.folder / "run" / "boot.json").read_text())
+    times = [step["at"] for step in boot["steps"]]
+    assert times == sorted(times)
+    assert times[0] == 0
+    assert [step["line"] for step in boot["steps"][1:]] == site.steps
+    assert site.stop()[0] == 0
