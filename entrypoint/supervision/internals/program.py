@@ -2,6 +2,8 @@
 # ruff: noqa: SLF001, ANN401 - supervisor ships no types, and what has to be replaced is not always public
 
 import os
+import pwd
+import signal
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
@@ -101,6 +103,21 @@ class Program:
                 return 0
         return NEVER
 
+    def stop(self) -> None:
+        """Send it its stop signal; SIGKILL follows after its `stopwaitsecs`."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """Send SIGKILL to its process group."""
+        if self.state is not State.STOPPING:
+            self.stop()  # SIGKILL is supervisord's second signal of a stop
+        if self.state is State.STOPPING:
+            self._process.kill(signal.SIGKILL)
+
+    def tell(self, number: int) -> bool:
+        """Send it a signal if it is RUNNING, and tell whether it was sent."""
+        return self.state is State.RUNNING and self._process.signal(number) is None
+
     def give_up(self) -> None:
         """Make it FATAL, as if it had never come up. Only from within `restart_if`."""
         self._process.system_stop = True
@@ -123,10 +140,30 @@ class Program:
         They are set in the child. In the configuration's environment they would be a difference to the file,
         for which `supervisorctl update` restarts a program.
         """
+        self._in_child(lambda: os.environ.update(variables))
+
+    def know_its_user(self) -> None:
+        """Let HOME, USER and LOGNAME be those of its `user=`, which supervisord changes alone."""
+        uid = self._process.config.uid
+        if uid is not None:
+            user = pwd.getpwuid(uid)  # supervisord's parser has found it
+            self.extend_environment({"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name})
+
+    def inherit_output(self) -> None:
+        """Let it write to supervisord's own stdout and stderr, instead of to pipes."""
+
+        def inherit() -> None:
+            self._process.config.redirect_stderr = False
+            self._process.pipes.update(child_stdout=1, child_stderr=2)
+
+        self._in_child(inherit)
+
+    def _in_child(self, prepare: Callable[[], None]) -> None:
+        """Call `prepare` in each child of it, after the fork."""
         spawn_as_child = self._process._spawn_as_child
 
         def spawn(filename: str, argv: list[str]) -> Any:
-            os.environ.update(variables)
+            prepare()
             return spawn_as_child(filename, argv)
 
         self._process._spawn_as_child = spawn
