@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from entrypoint.supervision import files, loss, signals
+from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
@@ -52,7 +53,7 @@ class Plugin:
         self._restarts: WeakKeyDictionary[Program, Restarts] = WeakKeyDictionary()
         # Python says by None that the descriptor is closed. By now it may be open as something else, not to
         # be written to.
-        self._stdout = Stdout(None if sys.stdout is None else 1)
+        self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
         essential = [name for name, promise in promises.programs.items() if promise.essential]
         self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
         self._notify = NotifySocket()
@@ -92,7 +93,7 @@ class Plugin:
 
     def _prepare(self, program: Program) -> None:
         self._restarts[program] = Restarts()
-        program.log_to(lambda: ProgramLog(program.name, self._stdout))
+        program.log_to(lambda stream: ProgramLog(program.name, self._stdout, stream, lambda: program.pid))
         program.know_its_user()
         promise = self._promises.of(program.name)
         if promise.raw and sys.stdout is not None:

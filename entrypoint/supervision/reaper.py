@@ -1,8 +1,10 @@
 """Takes the dead: ours with what they left behind, and the orphans that PID 1 inherits."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 FINISHING = 0.02
 """Seconds between two looks at a group whose leader has ended: its members are not children of ours."""
@@ -44,7 +46,7 @@ class Reaper:
             if ours:
                 _signal_group(pid, signal.SIGTERM if stopping else signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
-            if stopping and _signal_group(pid, 0):
+            if stopping and _has_living(pid):
                 self._finishing[pid] = status
             elif ours:
                 return self._end(pid, status)
@@ -52,7 +54,7 @@ class Reaper:
                 self._ended(pid, status)
         # As long as a member of the group is there, its number, too, cannot belong to anybody else.
         for pid, status in self._finishing.items():
-            if not _signal_group(pid, 0):
+            if not _has_living(pid):
                 del self._finishing[pid]
                 return self._end(pid, status)
         return None, None
@@ -75,6 +77,19 @@ class Reaper:
         except ChildProcessError:
             return None
         return dead.si_pid if dead else None
+
+
+def _has_living(group: int) -> bool:
+    """Tell whether somebody in the group lives, and is no zombie that an init outside of ours has yet to take."""
+    if not _signal_group(group, 0):
+        return False
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+                stat = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
+                if stat[0] not in b"ZX" and int(stat[2]) == group:  # proc(5): state, parent, group
+                    return True
+    return False
 
 
 def _signal_group(leader: int, number: int) -> bool:

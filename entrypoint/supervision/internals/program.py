@@ -70,6 +70,11 @@ class Program:
         return State(self._process.state)
 
     @property
+    def pid(self) -> int:
+        """Return the process ID of its present run, 0 if there is none."""
+        return int(self._process.pid)
+
+    @property
     def restarts(self) -> bool:
         """Whether supervisord starts it again after its last end."""
         config = self._process.config
@@ -168,8 +173,11 @@ class Program:
 
         self._process._spawn_as_child = spawn
 
-    def log_to(self, sink: Callable[[], Sink]) -> None:
-        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`."""
+    def log_to(self, sink: Callable[[str], Sink]) -> None:
+        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`.
+
+        `sink` takes the name of the channel: stdout, or stderr where the two are not one.
+        """
         config = self._process.config
         make_dispatchers = config.make_dispatchers
 
@@ -181,7 +189,7 @@ class Program:
                     os.fchmod(fd, 0o666)
             for fd, each in dispatchers.items():
                 if type(each) is POutputDispatcher and not getattr(config, f"{each.channel}_logfile"):
-                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(), self._guard)
+                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(each.channel), self._guard)
             return dispatchers, pipes
 
         config.make_dispatchers = make
