@@ -1,5 +1,6 @@
 """The two formats of the container's log: text for a person, JSON for a collector."""
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -14,7 +15,7 @@ Format = Callable[[str, bytes, str, int], bytes]
 def text(name: str, line: bytes, stream: str, pid: int) -> bytes:
     """Put the name before the line, whose bytes come out as they came in."""
     del stream, pid  # a person is told neither
-    return log.line(name, "").encode() + line + b"\n"
+    return _head(name) + line + b"\n"
 
 
 def as_json(name: str, line: bytes, stream: str, pid: int) -> bytes:
@@ -22,9 +23,19 @@ def as_json(name: str, line: bytes, stream: str, pid: int) -> bytes:
     said = line.decode("utf-8", "replace")
     message = said if said.startswith("{") and _is_json(said) else quoted(said)
     now = time.time()
-    stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03}Z"
+    stamp = f"{_second(int(now))}.{int(now % 1 * 1000):03}Z"
     whole = f'{{"time":"{stamp}","program":{quoted(name)},"stream":"{stream}","pid":{pid},"message":{message}}}\n'
     return whole.encode()
+
+
+@functools.cache
+def _head(name: str) -> bytes:
+    return log.line(name, "").encode()
+
+
+@functools.lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
 def _is_json(said: str) -> bool:

@@ -237,8 +237,8 @@ def test_json_is_an_object_a_line_of_supervisord_too(container: Container) -> No
     pid = int(container.said("spawned").rpartition('"')[0].rpartition(" ")[2])
     assert container.stop() == 0
     lines = [json.loads(line) for line in container.lines()]
-    said = [(each["stream"], each["pid"], each["message"]) for each in lines if each["program"] == "a"]
-    assert said == [("stdout", pid, "one"), ("stdout", pid, "two"), ("stdout", pid, {"level": 3})]
+    of_a = [(each["stream"], each["pid"], each["message"]) for each in lines if each["program"] == "a"]
+    assert of_a == [("stdout", pid, "one"), ("stdout", pid, "two"), ("stdout", pid, {"level": 3})]
     assert {each["pid"] for each in lines if each["program"] == "supervisord"} == {container.pid}
 
 
