@@ -1,5 +1,7 @@
 """What the programs and supervisord itself have to say, as lines on the container's standard output."""
 
+from collections.abc import Callable
+
 from entrypoint.supervision.lines import Lines
 from entrypoint.supervision.stdout import Stdout
 
@@ -12,8 +14,11 @@ QUIET = frozenset({"INFO", "DEBG", "TRAC", "BLAT"})
 class ProgramLog:
     """One channel of one run of a program."""
 
-    def __init__(self, name: str, stdout: Stdout) -> None:
+    def __init__(self, name: str, stdout: Stdout, stream: str, pid: Callable[[], int]) -> None:
+        """`pid` returns its process ID, which is not known yet when the channel is made."""
         self._name = name
+        self._stream = stream
+        self._pid = pid
         self._stdout = stdout
         self._lines = Lines()
 
@@ -23,11 +28,11 @@ class ProgramLog:
 
     def feed(self, data: bytes) -> None:
         """Write the lines that `data` completes."""
-        self._stdout.write(self._name, self._lines.feed(data))
+        self._stdout.write(self._name, self._lines.feed(data), self._stream, self._pid())
 
     def end(self) -> None:
         """Write what has been said without a newline."""
-        self._stdout.write(self._name, self._lines.end())
+        self._stdout.write(self._name, self._lines.end(), self._stream, self._pid())
 
 
 class SupervisordLog:

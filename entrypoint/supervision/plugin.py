@@ -9,20 +9,24 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from signal import Signals
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from entrypoint.supervision import loss, signals
+from entrypoint.supervision import files, loss, signals
+from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Handover, take
+from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
-from entrypoint.supervision.promises import Kind, PromiseError, Promises, load
+from entrypoint.supervision.promises import Kind, OnFailure, Promise, PromiseError, Promises, load
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, Verdict
 from entrypoint.supervision.stdout import Stdout
+from entrypoint.supervision.stop import Stop
 from entrypoint.supervision.wakeup import WakeUp
 
 IDLE = 60.0
@@ -46,17 +50,20 @@ class Plugin:
         self._begun = time.monotonic()
         self._supervisord = supervisord
         self._promises = promises
-        self._loss: Loss | None = None
+        self._losses: dict[str, Loss] = {}
         self._restarts: WeakKeyDictionary[Program, Restarts] = WeakKeyDictionary()
         # Python says by None that the descriptor is closed. By now it may be open as something else, not to
         # be written to.
-        self._stdout = Stdout(None if sys.stdout is None else 1)
+        self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
         essential = [name for name, promise in promises.programs.items() if promise.essential]
         self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
         self._notify = NotifySocket(handover.notify)
         self._handover = handover
         self._wakeup = WakeUp()
-        self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died)
+        self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
+        self._files = files.Watch(files.INTERVAL, time.monotonic)
+        self._hooks = Hooks(promises.pre_stop, supervisord, self._stdout.write)
+        self._stop = Stop(supervisord, promises, self._hooks, self._readiness.end)
         supervisord.each_program(self._prepare)
         for name in promises.programs.keys() - {program.name for program in supervisord.programs}:
             raise PromiseError(f"cannot keep the promises for {name}: supervisord has no such program")
@@ -66,7 +73,10 @@ class Plugin:
         supervisord = self._supervisord
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
-        supervisord.poll_with(self._timeout, supervisord.handle_signals)
+        supervisord.poll_with(self._timeout, self._polled)
+        supervisord.take_signals(self._stop.take)
+        supervisord.stop_by(self._stop.stop_tier)
+        supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
         supervisord.watch(self._notify.fd, self._notified)
         if self._stdout.room is not None:
@@ -82,7 +92,7 @@ class Plugin:
         supervisord.on_change(self._tell_readiness)
         supervisord.on_stopping(self._readiness.end)
         supervisord.on_cleanup(self._cleanup)
-        supervisord.exit_with(lambda: self._loss.code if self._loss else None)
+        supervisord.exit_with(lambda: next((each.code for each in self._losses.values()), None))
 
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
@@ -91,17 +101,21 @@ class Plugin:
 
     def _prepare(self, program: Program) -> None:
         self._restarts[program] = Restarts()
-        program.log_to(lambda: ProgramLog(program.name, self._stdout))
+        program.log_to(lambda stream: ProgramLog(program.name, self._stdout, stream, lambda: program.pid))
+        program.know_its_user()
+        promise = self._promises.of(program.name)
+        if promise.raw and sys.stdout is not None:
+            program.inherit_output()
+        if reload := promise.reload:
+            self._files.add(reload.files, lambda: self._tell_of_files(program, promise))
         program.restart_if(self._may_restart)
         if self._promises.of(program.name).ready.kind is Kind.NOTIFY:
             program.extend_environment(self._notify.variables)
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
-        if self._reaper.more:
-            return 0
         now = time.monotonic()
-        waits = [self._supervisord.due(), self._stdout.due()]
+        waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
         if not self._supervisord.stopping:
             waits += [
                 self._restarts[each].due(now)
@@ -110,6 +124,21 @@ class Plugin:
             ]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
+
+    def _polled(self) -> None:
+        self._supervisord.handle_signals()
+        self._stop.step()
+        self._files.look()
+
+    def _tell_of_files(self, program: Program, promise: Promise) -> bool:
+        if promise.reload is None or not program.tell(Signals[f"SIG{promise.reload.signal}"]):
+            return False
+        self._supervisord.info(f"files of {program.name} have changed: told it by {promise.reload.signal}")
+        return True
+
+    def _is_stopping(self, pid: int) -> bool:
+        program = self._supervisord.program_with(pid)
+        return program is not None and program.state is State.STOPPING
 
     def _count(self, program: Program, expected: bool) -> None:  # noqa: FBT001 - a callback's signature
         if program.state is State.STARTING:
@@ -135,7 +164,9 @@ class Plugin:
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)
-        if program is not None:
+        if program is None:
+            self._hooks.ended(pid, wait_status)
+        else:
             program.died(wait_status)
 
     def _may_restart(self, program: Program) -> bool:
@@ -148,18 +179,22 @@ class Plugin:
         return verdict is Verdict.START
 
     def _lose(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        """End the container if an essential program will not be started again, unless it ends already."""
+        """Note that an essential program will not be started again, and end the container unless it is to be kept."""
+        if program.state is State.RUNNING:
+            self._losses.pop(program.name, None)  # somebody has started it by hand
         lost = program.state is State.FATAL or (program.state is State.EXITED and not program.restarts)
-        if not lost or self._supervisord.stopping or not self._promises.of(program.name).essential:
+        if not lost or self._stop.begun or self._supervisord.stopping or not self._promises.of(program.name).essential:
             return
         if program.wait_status is not None:
-            self._loss = loss.of_status(program.wait_status)
+            its = loss.of_status(program.wait_status)
         else:
-            self._loss = Loss(*(program.command_fault() or (FAILURE, "could not be started")))
-        self._supervisord.critical(
-            f"{program.name} is lost for good ({self._loss.reason}): stopping all, exit code {self._loss.code}"
-        )
-        self._supervisord.stop()
+            its = Loss(*(program.command_fault() or (FAILURE, "could not be started")))
+        self._losses[program.name] = its
+        keep = self._promises.on_failure is OnFailure.KEEP
+        what = "keeping the others, not ready" if keep else "stopping all"
+        self._supervisord.critical(f"{program.name} is lost for good ({its.reason}): {what}, exit code {its.code}")
+        if not keep:
+            self._stop.begin()
 
     def _cleanup(self) -> None:
         """Release everything, for the end or for the next round in this process."""
@@ -169,6 +204,7 @@ class Plugin:
             for number in self._supervisord.signals:
                 if number in signals.HELD:
                     signals.send_again(number)
+        self._hooks.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

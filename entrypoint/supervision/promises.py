@@ -30,6 +30,15 @@ class OnFailure(StrEnum):
     """The others run on; the container is not ready."""
 
 
+class LogFormat(StrEnum):
+    """How the lines of the container's log look."""
+
+    TEXT = "text"
+    """The name of the program, and what it said."""
+    JSON = "json"
+    """An object a line: time, program, stream, pid, message."""
+
+
 class Kind(StrEnum):
     """The kinds of a probe, which are the words that its text begins with."""
 
@@ -117,8 +126,7 @@ class Promises:
     """After a stop was asked for, requests are served for so long while readiness is gone."""
     pre_stop: tuple[tuple[str, ...], ...] = ()
     """Commands that are run one after the other before the first tier is stopped."""
-    log_format: str = "text"
-    """`text`, or `json`: an object a line."""
+    log_format: LogFormat = LogFormat.TEXT
 
     def of(self, name: str) -> Promise:
         """Return the promise for the process `name`."""
@@ -232,7 +240,7 @@ def load(file: Path) -> Promises:
         stop_seconds=top.number("stop_seconds", 8),
         drain_seconds=top.number("drain_seconds", 0),
         pre_stop=top.commands("pre_stop"),
-        log_format=top.text("log_format", default="text"),
+        log_format=top.word("log_format", LogFormat.TEXT),
     )
     top.end()
     return promises

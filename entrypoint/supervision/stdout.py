@@ -5,7 +5,8 @@ import select
 import time
 from collections.abc import Callable, Iterable
 
-from entrypoint import log
+from entrypoint.supervision import formats
+from entrypoint.supervision.formats import Format
 
 BACKLOG = 1024 * 1024
 """Bytes that wait for a reader. From here on programs are not read until there is room: a slow reader slows
@@ -31,8 +32,11 @@ class Stdout:
     user's pipe.
     """
 
-    def __init__(self, fd: int | None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Write to `fd`, or to nothing if it is None."""
+    def __init__(
+        self, fd: int | None, clock: Callable[[], float] = time.monotonic, form: Format = formats.text
+    ) -> None:
+        """Write to `fd`, or to nothing if it is None, each line as `form` makes it."""
+        self._form = form
         self._fd = fd
         self._clock = clock
         self._backlog = bytearray()
@@ -75,8 +79,11 @@ class Stdout:
         """Return the seconds until those who wait need not wait any longer."""
         return self._progress + STALL - self._clock() if self.crowded() else float("inf")
 
-    def write(self, name: str, lines: Iterable[bytes]) -> None:
-        """Write `lines` of the program `name`, as far as there is room; the rest follows when there is."""
+    def write(self, name: str, lines: Iterable[bytes], stream: str = "stdout", pid: int = 0) -> None:
+        """Write `lines` of the program `name`, as far as there is room; the rest follows when there is.
+
+        `pid` is whose `stream` it was, ours where it is 0.
+        """
         if self._fd is None:
             return
         for each in lines:
@@ -85,7 +92,7 @@ class Stdout:
                 continue
             if not self._backlog:
                 self._progress = self._clock()
-            self._append(name, each)
+            self._backlog += self._form(name, each, stream, pid or os.getpid())
         self.flush()
 
     def flush(self, patience: float = 0) -> None:
@@ -106,7 +113,8 @@ class Stdout:
             self._progress = self._clock()
             if self._dropped:
                 told, self._dropped = self._dropped, 0
-                self._append("supervisord", b"%d lines dropped: stdout was not read" % told)
+                said = b"%d lines dropped: stdout was not read" % told
+                self._backlog += self._form("supervisord", said, "stdout", os.getpid())
 
     def close(self, patience: float) -> None:
         """Write what waits within about `patience` seconds, and release all but the descriptor itself."""
@@ -116,11 +124,6 @@ class Stdout:
         if self._room:
             self._room.close()
             self._room = None
-
-    def _append(self, name: str, text: bytes) -> None:
-        # surrogateescape: bytes that are not UTF-8 come out as they came in
-        whole = log.line(name, text.decode("utf-8", "surrogateescape")) + "\n"
-        self._backlog += whole.encode("utf-8", "surrogateescape")
 
     def _next(self) -> bytes:
         """Return as many whole lines as are written at once, so that no other writer's text comes between."""

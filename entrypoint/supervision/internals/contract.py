@@ -9,9 +9,23 @@ from supervisor.http import deferring_http_channel
 from supervisor.process import EventListenerPool, Subprocess
 
 RELIED_UPON: Mapping[str, tuple[str, ...]] = {
-    "Supervisor": ("handle_signal", "options", "process_groups", "stop_groups"),
+    "Supervisor": (
+        *("handle_signal", "options", "ordered_stop_groups_phase_1", "ordered_stop_groups_phase_2"),
+        "process_groups",
+    ),
     "ServerOptions": (
-        *("cleanup", "close_logger", "fork", "logger", "mood", "parse_warnings", "pidhistory", "poller"),
+        *(
+            "cleanup",
+            "close_logger",
+            "fork",
+            "get_signal",
+            "kill",
+            "logger",
+            "mood",
+            "parse_warnings",
+            "pidhistory",
+            "poller",
+        ),
         *("server_configs", "signal_receiver", "waitpid"),
     ),
     "SignalReceiver": ("_signals_recvd",),
@@ -19,7 +33,19 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Logger": ("addHandler", "critical", "handlers", "info", "level", "warn"),
     "Subprocess": (
         *("_spawn_as_child", "backoff", "change_state", "config", "delay", "dispatchers", "exitstatus"),
-        *("get_execv_args", "group", "laststart", "listener_state", "spawn", "state", "system_stop", "transition"),
+        *(
+            "get_execv_args",
+            "group",
+            "kill",
+            "laststart",
+            "listener_state",
+            "signal",
+            "spawn",
+            "state",
+            "stop",
+            "system_stop",
+            "transition",
+        ),
     ),
     "EventListenerPool": ("_acceptEvent", "dispatch"),
     "POutputDispatcher": ("_init_normallog", "handle_read_event", "readable"),

@@ -2,6 +2,8 @@
 # ruff: noqa: SLF001, ANN401 - supervisor ships no types, and what has to be replaced is not always public
 
 import os
+import pwd
+import signal
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
@@ -68,6 +70,11 @@ class Program:
         return State(self._process.state)
 
     @property
+    def pid(self) -> int:
+        """Return the process ID of its present run, 0 if there is none."""
+        return int(self._process.pid)
+
+    @property
     def restarts(self) -> bool:
         """Whether supervisord starts it again after its last end."""
         config = self._process.config
@@ -101,6 +108,21 @@ class Program:
                 return 0
         return NEVER
 
+    def stop(self) -> None:
+        """Send it its stop signal; SIGKILL follows after its `stopwaitsecs`."""
+        self._process.stop()
+
+    def kill(self) -> None:
+        """Send SIGKILL to its process group."""
+        if self.state is not State.STOPPING:
+            self.stop()  # SIGKILL is supervisord's second signal of a stop
+        if self.state is State.STOPPING:
+            self._process.kill(signal.SIGKILL)
+
+    def tell(self, number: int) -> bool:
+        """Send it a signal if it is RUNNING, and tell whether it was sent."""
+        return self.state is State.RUNNING and self._process.signal(number) is None
+
     def give_up(self) -> None:
         """Make it FATAL, as if it had never come up. Only from within `restart_if`."""
         self._process.system_stop = True
@@ -123,16 +145,39 @@ class Program:
         They are set in the child. In the configuration's environment they would be a difference to the file,
         for which `supervisorctl update` restarts a program.
         """
+        self._in_child(lambda: os.environ.update(variables))
+
+    def know_its_user(self) -> None:
+        """Let HOME, USER and LOGNAME be those of its `user=`, which supervisord changes alone."""
+        uid = self._process.config.uid
+        if uid is not None:
+            user = pwd.getpwuid(uid)  # supervisord's parser has found it
+            self.extend_environment({"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name})
+
+    def inherit_output(self) -> None:
+        """Let it write to supervisord's own stdout and stderr, instead of to pipes."""
+
+        def inherit() -> None:
+            self._process.config.redirect_stderr = False
+            self._process.pipes.update(child_stdout=1, child_stderr=2)
+
+        self._in_child(inherit)
+
+    def _in_child(self, prepare: Callable[[], None]) -> None:
+        """Call `prepare` in each child of it, after the fork."""
         spawn_as_child = self._process._spawn_as_child
 
         def spawn(filename: str, argv: list[str]) -> Any:
-            os.environ.update(variables)
+            prepare()
             return spawn_as_child(filename, argv)
 
         self._process._spawn_as_child = spawn
 
-    def log_to(self, sink: Callable[[], Sink]) -> None:
-        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`."""
+    def log_to(self, sink: Callable[[str], Sink]) -> None:
+        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`.
+
+        `sink` takes the name of the channel: stdout, or stderr where the two are not one.
+        """
         config = self._process.config
         make_dispatchers = config.make_dispatchers
 
@@ -144,7 +189,7 @@ class Program:
                     os.fchmod(fd, 0o666)
             for fd, each in dispatchers.items():
                 if type(each) is POutputDispatcher and not getattr(config, f"{each.channel}_logfile"):
-                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(), self._guard)
+                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(each.channel), self._guard)
             return dispatchers, pipes
 
         config.make_dispatchers = make

@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -68,9 +69,6 @@ class Supervisord:
         waits = [program.due(now, stopping=self.stopping) for program in self.programs]
         waits += [_answer_due(each, now) for each in asyncore.socket_map.values()]
         waits += [_listener_due(group) for group in self._supervisord.process_groups.values()]
-        stopping = self._supervisord.stop_groups
-        if stopping and not stopping[-1].get_unstopped_processes():
-            waits.append(0)  # supervisord takes one stopped group off its list in a round
         if any(issubclass(kind, events.TickEvent) or kind is events.Event for kind, _ in events.callbacks):
             waits.append(TICK_EVENT - now % TICK_EVENT)
         return min(waits, default=NEVER)
@@ -78,7 +76,7 @@ class Supervisord:
     # Orders
 
     def stop(self) -> None:
-        """Stop all programs in supervisord's order, and end."""
+        """Stop all programs, and end."""
         self._options.mood = SupervisorStates.SHUTDOWN
 
     def handle_signals(self) -> None:
@@ -86,9 +84,40 @@ class Supervisord:
         while self.signals:
             self._supervisord.handle_signal()
 
+    def take_signals(self, take: Callable[[int], bool]) -> None:
+        """Offer each signal to `take`, and leave to supervisord what it does not take."""
+        handle_signal, guarded = self._supervisord.handle_signal, self._guard(take, otherwise=False)
+
+        def handle() -> None:
+            number = self.signals[0] if self.signals else 0
+            if not number or not guarded(number):
+                handle_signal()
+                return
+            self._options.get_signal()
+
+        self._supervisord.handle_signal = handle
+
+    def stop_by(self, stop_next: Callable[[], None]) -> None:
+        """Call `stop_next` in each round of a stop. supervisord stops one group after the other."""
+        self._supervisord.ordered_stop_groups_phase_1 = self._guard(stop_next, otherwise=None)
+        self._supervisord.ordered_stop_groups_phase_2 = lambda: None
+
+    def kill_groups(self) -> None:
+        """Let SIGKILL reach the whole process group of a program, whatever its configuration says."""
+        kill = self._options.kill
+
+        def kill_group(pid: int, number: int) -> None:
+            kill(-abs(pid) if number == signal.SIGKILL else pid, number)
+
+        self._options.kill = kill_group
+
     def info(self, message: str) -> None:
         """Log what is normal."""
         self._options.logger.info(message)
+
+    def warn(self, message: str) -> None:
+        """Log what somebody may want to know."""
+        self._options.logger.warn(message)  # noqa: G010 - supervisor's own logger knows no `warning`
 
     def critical(self, message: str) -> None:
         """Log what needs somebody at once."""

@@ -45,7 +45,7 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 [rpcinterface:entrypoint]
-supervisor.rpcinterface_factory=entrypoint.supervision.plugin:make
+supervisor.rpcinterface_factory={factory}
 promises={home}/promises.json
 """
 
@@ -90,6 +90,9 @@ class Container:
         self.ready_file = home / "ready.json"
         self._programs: dict[str, str] = {}
         self._promises: dict[str, dict[str, object]] = {}
+        self.promises: dict[str, object] = {}
+        """What is promised of all programs together."""
+        self.factory = "entrypoint.supervision.plugin:make"
         self.supervisord_options = ""
         self.sections = ""
         self.process: subprocess.Popen[bytes] | None = None
@@ -100,17 +103,17 @@ class Container:
         path.write_text(text, "utf-8")
         return f"{sys.executable} -S -u {path}"
 
-    def program(self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running") -> None:
+    def program(self, name: str, command: str, *options: str, **promise: object) -> None:
         """Add a program; without options it is running at once and has one start, not three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)
-        self._promises[name] = {"essential": essential, "ready": ready}
+        self._promises[name] = promise
 
     def configure(self) -> Path:
-        promises = {"ready_file": str(self.ready_file), "programs": self._promises}
+        promises = {"ready_file": str(self.ready_file), "programs": self._promises, **self.promises}
         (self.home / "promises.json").write_text(json.dumps(promises), "utf-8")
         user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
-        config = CONFIG.format(home=self.home, user=user, supervisord=self.supervisord_options)
+        config = CONFIG.format(home=self.home, factory=self.factory, user=user, supervisord=self.supervisord_options)
         path = self.home / "supervisord.conf"
         path.write_text(config + "".join(self._programs.values()) + self.sections, "utf-8")
         return path
@@ -132,7 +135,7 @@ class Container:
                 stderr=err,
                 pass_fds=[write],
                 cwd=self.home,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": f"{ROOT}:{self.home}"},
             )
         os.close(write)
         if stdout is None:

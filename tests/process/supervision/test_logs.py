@@ -1,3 +1,4 @@
+import json
 import os
 import pty
 import signal
@@ -226,3 +227,28 @@ def test_stdout_may_be_closed(container: Container) -> None:
     container.start(under=("sh", "-c", 'exec "$@" >&-', "sh"))
     until(container.ready_file.exists, "ready")
     assert container.stop() == 0
+
+
+def test_json_is_an_object_a_line_of_supervisord_too(container: Container) -> None:
+    container.promises = {"log_format": "json"}
+    said = container.script("said", "import os, time\nos.write(2, b'two\\n{\"level\": 3}\\n')\ntime.sleep(1000)")
+    container.program("a", f"sh -c 'echo one; exec {said}'")
+    container.start().said('"level"')
+    pid = int(container.said("spawned").rpartition('"')[0].rpartition(" ")[2])
+    assert container.stop() == 0
+    lines = [json.loads(line) for line in container.lines()]
+    of_a = [(each["stream"], each["pid"], each["message"]) for each in lines if each["program"] == "a"]
+    assert of_a == [("stdout", pid, "one"), ("stdout", pid, "two"), ("stdout", pid, {"level": 3})]
+    assert {each["pid"] for each in lines if each["program"] == "supervisord"} == {container.pid}
+
+
+def test_a_raw_program_writes_by_itself(container: Container) -> None:
+    container.program("a", "sh -c 'echo one; echo two >&2; exec sleep 1000'", raw=True)
+    container.start()
+    container.said("one")
+    until(lambda: "two" in (container.home / "stderr").read_text(), "stderr")
+    container.signal(signal.SIGUSR2)
+    assert container.ask("getProcessInfo", "a")["statename"] == "RUNNING"
+    assert container.stop() == 0
+    assert "one" in container.lines()
+    assert "a" not in {line.partition("]")[0] for line in container.lines()}

@@ -7,6 +7,7 @@ import pytest
 from entrypoint.supervision.promises import (
     RUNNING,
     Kind,
+    LogFormat,
     OnFailure,
     Probe,
     Promise,
@@ -81,7 +82,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         stop_seconds=25,
         drain_seconds=5,
         pre_stop=(("/hooks/10-tell", "now"),),
-        log_format="json",
+        log_format=LogFormat.JSON,
     )
 
 

@@ -1,0 +1,111 @@
+"""Commands that are run one after the other before the first program is stopped, while supervisord goes on."""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from entrypoint.supervision.internals import Supervisord
+from entrypoint.supervision.lines import Lines
+
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
+"""What Python and we ignore: the only dispositions that outlive an exec."""
+
+Write = Callable[[str, list[bytes]], None]
+
+
+class Hooks:
+    """Commands of which at most one runs. A failing one is told, and the next follows."""
+
+    def __init__(self, commands: Iterable[tuple[str, ...]], supervisord: Supervisord, write: Write) -> None:
+        """`write` takes the name under which a hook speaks, and lines of it."""
+        self._left = list(commands)
+        self._supervisord = supervisord
+        self._write = write
+        self._name = ""
+        self._pid = 0
+        self._fd = -1
+        self._lines = Lines()
+
+    @property
+    def running(self) -> bool:
+        """Whether one of them runs, or is about to."""
+        return bool(self._pid)
+
+    def start(self) -> None:
+        """Start the next one that can be started, if there is one left."""
+        while self._left and not self._pid:
+            command = self._left.pop(0)
+            self._name = f"pre-stop {Path(command[0]).name}"
+            try:
+                self._spawn(command)
+            except OSError as error:
+                self._supervisord.critical(f"cannot run {command[0]}: {error.strerror}")
+
+    def ended(self, pid: int, wait_status: int) -> None:
+        """Know that a process has ended, which may be the one that runs."""
+        if pid != self._pid:
+            return
+        self._pid = 0
+        code = os.waitstatus_to_exitcode(wait_status)
+        if code:
+            how = f"exit status {code}" if code > 0 else f"killed by signal {-code}"
+            self._supervisord.critical(f"{self._name} has failed ({how}): the stop goes on")
+        self._read()
+        self._close()
+        self.start()
+
+    def kill(self) -> None:
+        """Start no more, and kill the one that runs, with its children."""
+        self._left.clear()
+        if self._pid:
+            os.killpg(self._pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.kill()
+        self._close()
+
+    def _spawn(self, command: tuple[str, ...]) -> None:
+        read, write = os.pipe()
+        os.set_blocking(read, False)
+        try:
+            self._pid = os.posix_spawnp(
+                command[0],
+                command,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, write, 1),
+                    (os.POSIX_SPAWN_DUP2, write, 2),
+                ],
+                setpgroup=0,
+                setsigmask=(),
+                setsigdef=IGNORED,
+            )
+        except OSError:
+            os.close(read)
+            raise
+        finally:
+            os.close(write)
+        self._fd, self._lines = read, Lines()
+        self._supervisord.watch(read, self._read)
+
+    def _read(self) -> None:
+        while self._fd >= 0:
+            try:
+                data = os.read(self._fd, 65536)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close()
+                return
+            self._write(self._name, self._lines.feed(data))
+
+    def _close(self) -> None:
+        if self._fd < 0:
+            return
+        self._supervisord.unwatch(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+        self._write(self._name, self._lines.end())

@@ -1,0 +1,213 @@
+"""What a stop does, in which order, and how long it takes."""
+
+import os
+import pwd
+import signal
+import time
+
+import pytest
+from deadline import until
+
+from .rig import Container, alive
+
+SLEEP = "sleep 1000"
+
+# Says when it was told to stop and when it ends, by one clock for all.
+SLOW = """\
+import signal, sys, time
+def stop(*_):
+    print("told", time.monotonic())
+    time.sleep({seconds})
+    print("ends", time.monotonic())
+    sys.exit()
+signal.signal(signal.SIG{signal}, stop)
+print("up")
+while True: signal.pause()
+"""
+
+
+def slow(container: Container, name: str, seconds: float, signal: str = "TERM") -> str:
+    return container.script(name, SLOW.format(seconds=seconds, signal=signal))
+
+
+def when(container: Container, name: str, what: str) -> float:
+    return next(float(line.split()[1]) for line in container.lines(name) if line.startswith(what))
+
+
+def seconds_of(container: Container, *numbers: signal.Signals) -> float:
+    began = time.monotonic()
+    for number in numbers or (signal.SIGTERM,):
+        container.signal(number)
+    assert container.code() == 0
+    return time.monotonic() - began
+
+
+def test_a_tier_stops_together_and_the_next_one_after_it(container: Container) -> None:
+    container.program("first", slow(container, "first", 0.5, "QUIT"), "stopsignal=QUIT", tier=30)
+    container.program("second", slow(container, "second", 0.5), tier=30)
+    container.program("third", slow(container, "third", 0.2), tier=20)
+    container.sections = (
+        f"[program:theirs]\ncommand={slow(container, 'theirs', 0)}\nredirect_stderr=true\nstdout_logfile=NONE\n"
+        "priority=1000\n"
+    )
+    container.start()
+    names = ("first", "second", "third", "theirs")
+    for name in names:
+        container.said(f"[{name}] up")
+    assert seconds_of(container) < 1.6
+    assert abs(when(container, "first", "told") - when(container, "second", "told")) < 0.2
+    last = max(when(container, name, "ends") for name in ("first", "second"))
+    assert last <= when(container, "third", "told") < last + 0.2
+    assert when(container, "third", "ends") <= when(container, "theirs", "told")
+
+
+def test_each_program_has_its_own_time(container: Container) -> None:
+    container.program("short", slow(container, "short", 1.5), "stopwaitsecs=1")
+    container.program("long", slow(container, "long", 1.5), "stopwaitsecs=10")
+    container.start()
+    for name in ("short", "long"):
+        container.said(f"[{name}] up")
+    seconds_of(container)
+    assert [line.split()[0] for line in container.lines("short")] == ["up", "told"]
+    assert [line.split()[0] for line in container.lines("long")] == ["up", "told", "ends"]
+
+
+def test_a_second_term_hurries(container: Container) -> None:
+    container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", tier=1)
+    container.program("other", SLEEP)
+    container.promises = {"stop_seconds": 900}
+    container.start().said("[site] up")
+    container.signal(signal.SIGTERM)
+    container.said("[site] told")
+    assert seconds_of(container) < 1
+    container.said("CRIT the stop is hurried, it was asked for again: killing other, site")
+    assert not container.pids()
+
+
+def test_a_stop_keeps_its_time(container: Container) -> None:
+    for tier in (1, 2):
+        container.program(f"site{tier}", slow(container, f"site{tier}", 1000), "stopwaitsecs=900", tier=tier)
+    container.promises = {"stop_seconds": 1}
+    container.start()
+    for tier in (1, 2):
+        container.said(f"[site{tier}] up")
+    assert 0.8 < seconds_of(container) < 1.3
+    assert container.said("CRIT the stop is hurried, its time is over")
+    assert not container.pids()
+
+
+def test_what_a_shell_has_started_may_finish(container: Container) -> None:
+    child = slow(container, "child", 0.5)
+    container.program("site", f"sh -c '{child}; true'")
+    container.start().said("[site] up")
+    assert 0.4 < seconds_of(container) < 2
+    assert [line.split()[0] for line in container.lines("site")] == ["up", "told", "ends"]
+
+
+def test_what_a_shell_has_started_is_killed_when_the_time_is_over(container: Container) -> None:
+    child = container.script(
+        "child", "import signal\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\nwhile True: signal.pause()"
+    )
+    container.program("site", f"sh -c '{child}; true'", "stopwaitsecs=1", "killasgroup=false")
+    container.start().said("[site] up")
+    assert 0.9 < seconds_of(container) < 2
+    assert not container.pids()
+
+
+def test_a_drain_serves_on_and_restarts(container: Container) -> None:
+    container.program("site", SLEEP, "autorestart=true", essential=True)
+    container.promises = {"drain_seconds": 2}
+    container.start().said("ready after")
+    began = time.monotonic()
+    container.signal(signal.SIGTERM)
+    until(lambda: not container.ready_file.exists(), "red")
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    assert alive(container.spawned("site", 2))
+    container.signal(signal.SIGHUP)  # a reload would forget the stop
+    assert container.code() == 0
+    assert 2 <= time.monotonic() - began < 3
+    assert not container.ready_file.exists()
+
+
+def test_a_second_term_skips_the_drain_and_a_third_one_hurries(container: Container) -> None:
+    container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", essential=True)
+    container.promises = {"drain_seconds": 500, "stop_seconds": 900}
+    container.start().said("ready after")
+    container.said("[site] up")
+    container.signal(signal.SIGTERM)
+    until(lambda: not container.ready_file.exists(), "red")
+    assert "[site] told" not in container.text()
+    container.signal(signal.SIGTERM)
+    container.said("[site] told")
+    assert seconds_of(container) < 1
+
+
+def test_hooks_run_one_after_the_other_before_the_first_tier(container: Container) -> None:
+    container.program("site", slow(container, "site", 0), essential=True)
+    container.promises = {
+        "pre_stop": [
+            ["sh", "-c", "echo one; sleep 0.3; printf two >&2; exit 3"],
+            ["/nowhere/at/all"],
+            ["sh", "-c", f"test ! -e {container.ready_file} && echo red"],
+        ]
+    }
+    container.start().said("ready after")
+    container.said("[site] up")
+    assert 0.3 < seconds_of(container) < 1.5
+    told = [line for line in container.lines() if line.startswith(("[pre-stop", "[site] told"))]
+    assert told[:3] == ["[pre-stop sh] one", "[pre-stop sh] two", "[pre-stop sh] red"]
+    assert told[3].startswith("[site] told")
+    assert container.said("CRIT pre-stop sh has failed (exit status 3): the stop goes on")
+    assert container.said("CRIT cannot run /nowhere/at/all: No such file or directory")
+
+
+def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -> None:
+    container.program("site", slow(container, "site", 0), essential=True)
+    container.promises = {"pre_stop": [["sh", "-c", "sleep 1000; true"]], "stop_seconds": 2}
+    container.start().said("[site] up")
+    assert 1 <= seconds_of(container) < 1.8
+    assert container.lines("site")[-1].startswith("ends")
+    assert not container.pids()
+
+
+def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
+    container.program("other", SLEEP)
+    container.program("site", SLEEP, "autorestart=false", essential=True)
+    container.promises = {"pre_stop": [["echo", "bye"]], "drain_seconds": 500}
+    container.start()
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    assert container.code() == 137
+    assert container.lines("pre-stop echo") == ["bye"]
+
+
+def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Container) -> None:
+    container.program("other", SLEEP)
+    container.program("site", SLEEP, "autorestart=false", essential=True)
+    container.promises = {"on_failure": "keep"}
+    container.start().said("ready after")
+    other = container.spawned("other")
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    lost = "site is lost for good (killed by SIGKILL): keeping the others, not ready, exit code 137"
+    container.said(f"[supervisord] CRIT {lost}")
+    assert not container.ready_file.exists()
+    assert alive(other)
+    assert container.stop() == 137
+
+
+def test_what_is_started_again_by_hand_is_not_lost(container: Container) -> None:
+    container.program("site", SLEEP, "autorestart=false", essential=True)
+    container.promises = {"on_failure": "keep"}
+    container.start()
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    container.said("is lost for good")
+    container.ask("startProcess", "site")
+    container.said("ready after")
+    assert container.stop() == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the user")
+def test_a_program_knows_its_user(container: Container) -> None:
+    container.program("site", "sh -c 'echo $USER $LOGNAME $HOME'", "user=nobody", "autorestart=false")
+    container.start().said("exited: site")
+    assert container.lines("site") == [f"nobody nobody {pwd.getpwnam('nobody').pw_dir}"]
+    assert container.stop() == 0
