@@ -5,6 +5,7 @@ stands in its own module, and all knowledge of supervisord in `internals`.
 """
 
 import os
+import sched
 import sys
 import time
 from collections.abc import Mapping
@@ -13,14 +14,16 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from entrypoint.supervision import loss, signals
-from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.checks import Checks, variables, verify
+from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
+from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.promises import Kind, PromiseError, Promises, load
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, Verdict
+from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, starts_again
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.wakeup import WakeUp
 
@@ -47,6 +50,10 @@ class Plugin:
         self._promises = promises
         self._loss: Loss | None = None
         self._restarts: WeakKeyDictionary[Program, Restarts] = WeakKeyDictionary()
+        self._checks: WeakKeyDictionary[Program, Checks] = WeakKeyDictionary()
+        self._status: WeakKeyDictionary[Program, str] = WeakKeyDictionary()
+        self._timers = sched.scheduler(time.monotonic)
+        self._prober = Prober(self._timers)
         # Python says by None that the descriptor is closed. By now it may be open as something else, not to
         # be written to.
         self._stdout = Stdout(None if sys.stdout is None else 1)
@@ -55,18 +62,25 @@ class Plugin:
         self._notify = NotifySocket()
         self._wakeup = WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died)
+        for name, promise in promises.programs.items():
+            verify(name, promise)
         supervisord.each_program(self._prepare)
-        for name in promises.programs.keys() - {program.name for program in supervisord.programs}:
+        names = {program.name for program in supervisord.programs}
+        for name in promises.programs.keys() - names:
             raise PromiseError(f"cannot keep the promises for {name}: supervisord has no such program")
+        for name, promise in promises.programs.items():
+            for missing in sorted(set(promise.after) - names):
+                raise PromiseError(f"cannot start {name} after {missing}: supervisord has no such program")
         self._take_part()
 
     def _take_part(self) -> None:
         supervisord = self._supervisord
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
-        supervisord.poll_with(self._timeout, supervisord.handle_signals)
+        supervisord.poll_with(self._timeout, self._awake)
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
         supervisord.watch(self._notify.fd, self._notified)
+        supervisord.watch(self._prober.fd, self._prober.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Each by itself: where one fails, the next still does its part.
@@ -76,17 +90,30 @@ class Plugin:
         supervisord.on_running(self._readiness.begin)
         supervisord.on_change(self._count)
         supervisord.on_change(self._lose)
-        supervisord.on_change(self._tell_readiness)
+        supervisord.on_change(self._follow)
         supervisord.on_stopping(self._readiness.end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: self._loss.code if self._loss else None)
 
     def _prepare(self, program: Program) -> None:
+        promise = self._promises.of(program.name)
+        checks = Checks(
+            program,
+            promise,
+            self._prober,
+            self._timers,
+            became_ready=self._ready,
+            failed=self._replace,
+            complain=self._supervisord.critical,
+        )
+        self._checks[program] = checks
         self._restarts[program] = Restarts()
-        program.log_to(lambda: ProgramLog(program.name, self._stdout))
-        program.restart_if(self._may_restart)
-        if self._promises.of(program.name).ready.kind is Kind.NOTIFY:
-            program.extend_environment(self._notify.variables)
+        program.log_to(lambda: checks.sink(ProgramLog(program.name, self._stdout)))
+        program.start_if(lambda _: self._readiness.has(promise.after))
+        program.restart_if(self._may_restart, governed=promise.restart is not None)
+        if not promise.restarts_success:
+            program.take_success_at_once()
+        program.extend_environment(variables(promise, self._notify.variables))
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
@@ -94,33 +121,71 @@ class Plugin:
             return 0
         now = time.monotonic()
         waits = [self._supervisord.due(), self._stdout.due()]
+        waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [
-                self._restarts[each].due(now)
-                for each in self._supervisord.programs
-                if each.state is State.EXITED and each.restarts
-            ]
+            waits += [self._restart_due(each, now) for each in self._supervisord.programs if each.ended]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
-    def _count(self, program: Program, expected: bool) -> None:  # noqa: FBT001 - a callback's signature
-        if program.state is State.STARTING:
-            self._restarts[program].started(time.monotonic())
-        # An essential program should not end at all; of any other a good end may be its way of working.
-        if program.state is State.EXITED and not (expected and not self._promises.of(program.name).essential):
-            self._restarts[program].crashed(time.monotonic())
+    def _awake(self) -> None:
+        """Do what supervisord itself does too late, or does not know of."""
+        self._supervisord.handle_signals()
+        self._timers.run(blocking=False)
 
-    def _tell_readiness(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        if program.state not in {State.STARTING, State.RUNNING}:
+    def _count(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        now, restarts = time.monotonic(), self._restarts[program]
+        if program.state is State.STARTING:
+            restarts.started(now)
+        elif program.ended:
+            # An essential program should not end at all; of any other a good end may be its way of working.
+            if program.wait_status == 0 and not self._promises.of(program.name).essential and not program.replaced:
+                restarts.ended_well(now)
+            else:
+                restarts.crashed(now)
+            if self._starts_again(program) and (wait := restarts.due(now)) >= 1:
+                self._supervisord.info(f"{program.name} is started again in {wait:.0f} s")
+
+    def _follow(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        kind = self._promises.of(program.name).ready.kind
+        if program.state is State.STARTING:
             self._readiness.remove(program.name)
-        elif program.state is State.RUNNING and self._promises.of(program.name).ready.kind is Kind.RUNNING:
-            self._readiness.add(program.name)
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._checks[program].ended()
+            if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
+                self._readiness.add(program.name)
+            else:
+                self._readiness.remove(program.name)
+        elif kind is Kind.RUNNING and program.wait_status is None:  # else it is dead already
+            self._ready(program)
+
+    def _ready(self, program: Program) -> None:
+        self._readiness.add(program.name)
+        self._checks[program].ready()
 
     def _notified(self) -> None:
-        for pid in self._notify.ready():
+        for pid, message in self._notify.messages():
             program = self._supervisord.program_with(pid) or self._supervisord.program_with(_group(pid))
-            if program is not None and self._promises.of(program.name).ready.kind is Kind.NOTIFY:
-                self._readiness.add(program.name)
+            if program is not None:
+                self._told(program, message)
+
+    def _told(self, program: Program, message: Mapping[str, str]) -> None:
+        by_notify = self._promises.of(program.name).ready.kind is Kind.NOTIFY
+        status = message.get("STATUS", "")
+        if status and status != self._status.get(program):
+            self._status[program] = status
+            self._supervisord.info(f"{program.name} says: {status}")
+        if message.get("WATCHDOG") == "1":
+            self._checks[program].lives()
+        if message.get("STOPPING") == "1":
+            self._readiness.remove(program.name)
+        elif message.get("READY") == "1" and by_notify:
+            self._ready(program)
+
+    def _replace(self, program: Program, why: str) -> None:
+        if not self._supervisord.stopping:
+            self._supervisord.critical(f"{program.name} is replaced: {why}")
+            program.replace()
 
     def _became_ready(self) -> None:
         self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
@@ -130,19 +195,47 @@ class Plugin:
         if program is not None:
             program.died(wait_status)
 
+    def _starts_again(self, program: Program) -> bool:
+        promise = self._promises.of(program.name)
+        return starts_again(promise, program.wait_status, asked_for=program.replaced, configured=program.restarts)
+
     def _may_restart(self, program: Program) -> bool:
-        restarts = self._restarts[program]
-        verdict = restarts.verdict(time.monotonic())
-        if verdict is Verdict.GIVE_UP:
+        now, restarts = time.monotonic(), self._restarts[program]
+        hopeless = self._hopeless(program, now)
+        if hopeless:
             restarts.forget()
-            self._supervisord.info(f"gave up: {program.name} crashed {CRASHES} times within {WINDOW:.0f} s")
+            self._supervisord.info(f"gave up: {program.name} {hopeless}")
             program.give_up()
-        return verdict is Verdict.START
+            return False
+        return self._starts_again(program) and restarts.due(now) <= 0
+
+    def _restart_due(self, program: Program, now: float) -> float:
+        """Return the seconds until a program that has ended is started again, or given up."""
+        if self._hopeless(program, now):
+            return 0
+        return self._restarts[program].due(now) if self._starts_again(program) else NEVER
+
+    def _hopeless(self, program: Program, now: float) -> str:
+        """Return why a program that has ended is not tried any more; nothing if it is, or was not to be."""
+        failed_start = program.state is State.BACKOFF
+        if failed_start and not self._starts_again(program):
+            return "did not start"
+        if failed_start and program.command_fault():
+            return "cannot be started"
+        if not self._promises.of(program.name).essential or not self._starts_again(program):
+            return ""
+        if failed_start and program.exhausted:
+            return "did not start, and not at the next attempt either"
+        return f"crashed {CRASHES} times within {WINDOW:.0f} s" if self._restarts[program].hopeless(now) else ""
 
     def _lose(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         """End the container if an essential program will not be started again, unless it ends already."""
-        lost = program.state is State.FATAL or (program.state is State.EXITED and not program.restarts)
-        if not lost or self._supervisord.stopping or not self._promises.of(program.name).essential:
+        if self._supervisord.stopping or not self._is_lost(program):
+            return
+        for each in self._supervisord.programs:
+            if each.unstarted and program.name in self._promises.of(each.name).after:
+                self._supervisord.info(f"{each.name} is not started: {program.name} is lost, which comes before it")
+        if not self._promises.of(program.name).essential:
             return
         if program.wait_status is not None:
             self._loss = loss.of_status(program.wait_status)
@@ -153,6 +246,13 @@ class Plugin:
         )
         self._supervisord.stop()
 
+    def _is_lost(self, program: Program) -> bool:
+        if program.state is State.FATAL:
+            return True
+        if program.state is State.BACKOFF or not program.ended or self._starts_again(program):
+            return False
+        return self._promises.of(program.name).ready.kind is not Kind.EXIT or program.wait_status != 0
+
     def _cleanup(self) -> None:
         """Release everything, for the end or for the next round in this process."""
         if self._supervisord.reloading:
@@ -161,11 +261,12 @@ class Plugin:
             for number in self._supervisord.signals:
                 if number in signals.HELD:
                     signals.send_again(number)
-        for fd in (self._wakeup.fd, self._notify.fd, self._stdout.room):
+        for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)
         self._wakeup.close()
         self._notify.close()
+        self._prober.close()
         self._stdout.close(LAST_WORDS)
         self._readiness.end()
 

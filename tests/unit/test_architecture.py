@@ -59,7 +59,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
     ("room", "allowed"),
     [
         ("app", ["django", "entrypoint.app"]),
-        ("supervision", ["supervisor", "entrypoint.supervision", *TOP]),
+        ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
     ],

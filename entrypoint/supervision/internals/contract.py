@@ -19,7 +19,8 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Logger": ("addHandler", "critical", "handlers", "info", "level", "warn"),
     "Subprocess": (
         *("_spawn_as_child", "backoff", "change_state", "config", "delay", "dispatchers", "exitstatus"),
-        *("get_execv_args", "group", "laststart", "listener_state", "state", "system_stop", "transition"),
+        *("finish", "get_execv_args", "group", "kill", "laststart", "listener_state", "pid", "spawn", "state"),
+        *("system_stop", "transition"),
     ),
     "EventListenerPool": ("_acceptEvent", "dispatch"),
     "POutputDispatcher": ("_init_normallog", "handle_read_event", "readable"),

@@ -45,7 +45,7 @@ chmod=0700
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 [rpcinterface:entrypoint]
-supervisor.rpcinterface_factory=entrypoint.supervision.plugin:make
+supervisor.rpcinterface_factory={factory}
 promises={home}/promises.json
 """
 
@@ -57,6 +57,14 @@ stdout_logfile=NONE
 {options}
 """
 
+# The beginning of a program that speaks sd_notify(3).
+NOTIFY = """\
+import os, socket, sys
+def tell(what=b"STATUS=up\\nREADY=1"):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(what, "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+"""
+
 
 def alive(pid: int) -> bool:
     """Tell whether the process is there and no zombie."""
@@ -65,6 +73,11 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 class _UnixTransport(Transport):
@@ -92,6 +105,7 @@ class Container:
         self._promises: dict[str, dict[str, object]] = {}
         self.supervisord_options = ""
         self.sections = ""
+        self.factory = "entrypoint.supervision.plugin:make"
         self.process: subprocess.Popen[bytes] | None = None
 
     def script(self, name: str, text: str) -> str:
@@ -100,17 +114,25 @@ class Container:
         path.write_text(text, "utf-8")
         return f"{sys.executable} -S -u {path}"
 
-    def program(self, name: str, command: str, *options: str, essential: bool = False, ready: str = "running") -> None:
+    def program(
+        self,
+        name: str,
+        command: str,
+        *options: str,
+        essential: bool = False,
+        ready: str = "running",
+        **promise: object,
+    ) -> None:
         """Add a program; without options it is running at once and has one start, not three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)
-        self._promises[name] = {"essential": essential, "ready": ready}
+        self._promises[name] = {"essential": essential, "ready": ready, **promise}
 
     def configure(self) -> Path:
         promises = {"ready_file": str(self.ready_file), "programs": self._promises}
         (self.home / "promises.json").write_text(json.dumps(promises), "utf-8")
         user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
-        config = CONFIG.format(home=self.home, user=user, supervisord=self.supervisord_options)
+        config = CONFIG.format(home=self.home, user=user, supervisord=self.supervisord_options, factory=self.factory)
         path = self.home / "supervisord.conf"
         path.write_text(config + "".join(self._programs.values()) + self.sections, "utf-8")
         return path
