@@ -9,9 +9,9 @@ from entrypoint.supervision.probes import Prober, Target
 
 SOONEST = 0.005
 LATEST = 1.0
-PART = 0.05
+PART = 0.02
 """A program that starts is asked again after this part of the time that it has taken so far, within these
-seconds: being asked makes a start longer by a twentieth at most."""
+seconds: being asked makes a start longer by a fiftieth at most."""
 
 INTERVAL = 10.0
 """Seconds between two questions to a program that is ready."""

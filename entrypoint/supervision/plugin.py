@@ -11,19 +11,18 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from entrypoint.supervision import loss, signals
 from entrypoint.supervision.checks import Checks, variables, verify
-from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
+from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
+from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.promises import Kind, PromiseError, Promises, load
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, starts_again
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.wakeup import WakeUp
 
@@ -49,9 +48,9 @@ class Plugin:
         self._supervisord = supervisord
         self._promises = promises
         self._loss: Loss | None = None
-        self._restarts: WeakKeyDictionary[Program, Restarts] = WeakKeyDictionary()
-        self._checks: WeakKeyDictionary[Program, Checks] = WeakKeyDictionary()
-        self._status: WeakKeyDictionary[Program, str] = WeakKeyDictionary()
+        self._policies: dict[Program, Policy] = {}
+        self._checks: dict[Program, Checks] = {}
+        self._status: dict[Program, str] = {}
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         # Python says by None that the descriptor is closed. By now it may be open as something else, not to
@@ -88,7 +87,7 @@ class Plugin:
         supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
         supervisord.on_running(signals.release)
         supervisord.on_running(self._readiness.begin)
-        supervisord.on_change(self._count)
+        supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._lose)
         supervisord.on_change(self._follow)
         supervisord.on_stopping(self._readiness.end)
@@ -96,6 +95,9 @@ class Plugin:
         supervisord.exit_with(lambda: self._loss.code if self._loss else None)
 
     def _prepare(self, program: Program) -> None:
+        for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
+            del self._policies[gone], self._checks[gone]
+            self._status.pop(gone, None)
         promise = self._promises.of(program.name)
         checks = Checks(
             program,
@@ -107,10 +109,10 @@ class Plugin:
             complain=self._supervisord.critical,
         )
         self._checks[program] = checks
-        self._restarts[program] = Restarts()
+        self._policies[program] = policy = Policy(program, promise, self._supervisord.info)
         program.log_to(lambda: checks.sink(ProgramLog(program.name, self._stdout)))
-        program.start_if(lambda _: self._readiness.has(promise.after))
-        program.restart_if(self._may_restart, governed=promise.restart is not None)
+        program.start_if(lambda: self._readiness.has(promise.after))
+        program.restart_if(policy.may_restart, governed=promise.restart is not None)
         if not promise.restarts_success:
             program.take_success_at_once()
         program.extend_environment(variables(promise, self._notify.variables))
@@ -123,7 +125,7 @@ class Plugin:
         waits = [self._supervisord.due(), self._stdout.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [self._restart_due(each, now) for each in self._supervisord.programs if each.ended]
+            waits += [self._policies[each].due(now) for each in self._supervisord.programs]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
@@ -131,19 +133,6 @@ class Plugin:
         """Do what supervisord itself does too late, or does not know of."""
         self._supervisord.handle_signals()
         self._timers.run(blocking=False)
-
-    def _count(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        now, restarts = time.monotonic(), self._restarts[program]
-        if program.state is State.STARTING:
-            restarts.started(now)
-        elif program.ended:
-            # An essential program should not end at all; of any other a good end may be its way of working.
-            if program.wait_status == 0 and not self._promises.of(program.name).essential and not program.replaced:
-                restarts.ended_well(now)
-            else:
-                restarts.crashed(now)
-            if self._starts_again(program) and (wait := restarts.due(now)) >= 1:
-                self._supervisord.info(f"{program.name} is started again in {wait:.0f} s")
 
     def _follow(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         kind = self._promises.of(program.name).ready.kind
@@ -160,8 +149,9 @@ class Plugin:
             self._ready(program)
 
     def _ready(self, program: Program) -> None:
-        self._readiness.add(program.name)
-        self._checks[program].ready()
+        if not self._readiness.has([program.name]):
+            self._readiness.add(program.name)
+            self._checks[program].ready()
 
     def _notified(self) -> None:
         for pid, message in self._notify.messages():
@@ -178,6 +168,7 @@ class Plugin:
         if message.get("WATCHDOG") == "1":
             self._checks[program].lives()
         if message.get("STOPPING") == "1":
+            self._checks[program].ended()
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._ready(program)
@@ -195,42 +186,9 @@ class Plugin:
         if program is not None:
             program.died(wait_status)
 
-    def _starts_again(self, program: Program) -> bool:
-        promise = self._promises.of(program.name)
-        return starts_again(promise, program.wait_status, asked_for=program.replaced, configured=program.restarts)
-
-    def _may_restart(self, program: Program) -> bool:
-        now, restarts = time.monotonic(), self._restarts[program]
-        hopeless = self._hopeless(program, now)
-        if hopeless:
-            restarts.forget()
-            self._supervisord.info(f"gave up: {program.name} {hopeless}")
-            program.give_up()
-            return False
-        return self._starts_again(program) and restarts.due(now) <= 0
-
-    def _restart_due(self, program: Program, now: float) -> float:
-        """Return the seconds until a program that has ended is started again, or given up."""
-        if self._hopeless(program, now):
-            return 0
-        return self._restarts[program].due(now) if self._starts_again(program) else NEVER
-
-    def _hopeless(self, program: Program, now: float) -> str:
-        """Return why a program that has ended is not tried any more; nothing if it is, or was not to be."""
-        failed_start = program.state is State.BACKOFF
-        if failed_start and not self._starts_again(program):
-            return "did not start"
-        if failed_start and program.command_fault():
-            return "cannot be started"
-        if not self._promises.of(program.name).essential or not self._starts_again(program):
-            return ""
-        if failed_start and program.exhausted:
-            return "did not start, and not at the next attempt either"
-        return f"crashed {CRASHES} times within {WINDOW:.0f} s" if self._restarts[program].hopeless(now) else ""
-
     def _lose(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         """End the container if an essential program will not be started again, unless it ends already."""
-        if self._supervisord.stopping or not self._is_lost(program):
+        if self._supervisord.stopping or not self._policies[program].lost():
             return
         for each in self._supervisord.programs:
             if each.unstarted and program.name in self._promises.of(each.name).after:
@@ -245,13 +203,6 @@ class Plugin:
             f"{program.name} is lost for good ({self._loss.reason}): stopping all, exit code {self._loss.code}"
         )
         self._supervisord.stop()
-
-    def _is_lost(self, program: Program) -> bool:
-        if program.state is State.FATAL:
-            return True
-        if program.state is State.BACKOFF or not program.ended or self._starts_again(program):
-            return False
-        return self._promises.of(program.name).ready.kind is not Kind.EXIT or program.wait_status != 0
 
     def _cleanup(self) -> None:
         """Release everything, for the end or for the next round in this process."""

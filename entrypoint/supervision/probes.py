@@ -8,7 +8,7 @@ import sched
 import select
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from entrypoint.supervision.promises import Kind, Probe
@@ -33,8 +33,7 @@ Answer = Callable[[str | None], None]
 """Told once how an attempt went: None if well, else why not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """An address to connect to, and what to ask there; with no request it is enough to be let in."""
 
     family: socket.AddressFamily
@@ -117,8 +116,7 @@ class _Attempt:
             answer(fault)
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(NamedTuple):
     fault: str | None
 
 

@@ -144,15 +144,14 @@ class Program:
         process.system_stop = True
         process.change_state(ProcessStates.FATAL)
 
-    def start_if(self, may_start: Callable[["Program"], bool]) -> None:
+    def start_if(self, may_start: Callable[[], bool]) -> None:
         """Let supervisord start it for the first time only once `may_start`, asked each round, says so.
 
         Whoever starts it by hand does so regardless.
         """
-        asked = self._guard(may_start, otherwise=True)
-        self._may_start = lambda: asked(self)
+        self._may_start = self._guard(may_start, otherwise=True)
 
-    def restart_if(self, may_restart: Callable[["Program"], bool], *, governed: bool) -> None:
+    def restart_if(self, may_restart: Callable[[], bool], *, governed: bool) -> None:
         """Start it again after an end only once `may_restart`, asked each round, says so.
 
         What is `governed` is asked about after a failed start too, which supervisord else tries again by itself.
@@ -164,7 +163,7 @@ class Program:
         def transition_if() -> None:
             if self.ended:
                 # supervisord's own code would ask its configuration alone.
-                if process.config.options.mood > SupervisorStates.RESTARTING and asked(self):
+                if process.config.options.mood > SupervisorStates.RESTARTING and asked():
                     process.spawn()
             elif not self.unstarted or self._may_start():
                 transition()
