@@ -1,8 +1,8 @@
-"""The socket that a program tells it is ready: sd_notify(3), which uWSGI speaks by itself."""
+"""The socket that a program tells how it is: sd_notify(3), which uWSGI speaks by itself."""
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred of unix(7): PID, user and group of the sender, vouched for by the kernel."""
@@ -23,19 +23,22 @@ class NotifySocket:
         self.variables = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode("ascii")}
         """What the environment of a program needs so that it finds the socket."""
 
-    def ready(self) -> Iterator[int]:
-        """Yield the PIDs of those who have said READY=1."""
+    def messages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
+        """Yield the PID of each sender and the assignments that it sent, such as READY=1."""
         while True:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
             except BlockingIOError:
                 return
-            if b"READY=1" not in data.split(b"\n"):
-                continue
             for level, kind, content in ancillary:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                    yield _CREDENTIALS.unpack(content)[0]
+                    yield _CREDENTIALS.unpack(content)[0], _assignments(data)
 
     def close(self) -> None:
         """Leave who still tells something without a listener."""
         self._socket.close()
+
+
+def _assignments(data: bytes) -> Mapping[str, str]:
+    lines = data.decode("utf-8", "replace").split("\n")
+    return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}

@@ -5,15 +5,16 @@ stands in its own module, and all knowledge of supervisord in `internals`.
 """
 
 import os
+import sched
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from signal import Signals
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from entrypoint.supervision import files, loss, signals
+from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Handover, take
 from entrypoint.supervision.hooks import Hooks
@@ -21,10 +22,11 @@ from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs import ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
+from entrypoint.supervision.policy import Policy
+from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.promises import Kind, OnFailure, Promise, PromiseError, Promises, load
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.restarts import CRASHES, WINDOW, Restarts, Verdict
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
 from entrypoint.supervision.wakeup import WakeUp
@@ -51,7 +53,11 @@ class Plugin:
         self._supervisord = supervisord
         self._promises = promises
         self._losses: dict[str, Loss] = {}
-        self._restarts: WeakKeyDictionary[Program, Restarts] = WeakKeyDictionary()
+        self._policies: dict[Program, Policy] = {}
+        self._checks: dict[Program, Checks] = {}
+        self._status: dict[Program, str] = {}
+        self._timers = sched.scheduler(time.monotonic)
+        self._prober = Prober(self._timers)
         # Python says by None that the descriptor is closed. By now it may be open as something else, not to
         # be written to.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
@@ -64,21 +70,28 @@ class Plugin:
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(promises.pre_stop, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, promises, self._hooks, self._readiness.end)
+        for name, promise in promises.programs.items():
+            verify(name, promise)
         supervisord.each_program(self._prepare)
-        for name in promises.programs.keys() - {program.name for program in supervisord.programs}:
+        names = {program.name for program in supervisord.programs}
+        for name in promises.programs.keys() - names:
             raise PromiseError(f"cannot keep the promises for {name}: supervisord has no such program")
+        for name, promise in promises.programs.items():
+            for missing in sorted(set(promise.after) - names):
+                raise PromiseError(f"cannot start {name} after {missing}: supervisord has no such program")
         self._take_part()
 
     def _take_part(self) -> None:
         supervisord = self._supervisord
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
-        supervisord.poll_with(self._timeout, self._polled)
+        supervisord.poll_with(self._timeout, self._awake)
         supervisord.take_signals(self._stop.take)
         supervisord.stop_by(self._stop.stop_tier)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
         supervisord.watch(self._notify.fd, self._notified)
+        supervisord.watch(self._prober.fd, self._prober.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Each by itself: where one fails, the next still does its part.
@@ -87,9 +100,9 @@ class Plugin:
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
         supervisord.on_running(self._readiness.begin)
-        supervisord.on_change(self._count)
+        supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._lose)
-        supervisord.on_change(self._tell_readiness)
+        supervisord.on_change(self._follow)
         supervisord.on_stopping(self._readiness.end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.code for each in self._losses.values()), None))
@@ -100,33 +113,47 @@ class Plugin:
                 program.adopt(running.pid, running.output)
 
     def _prepare(self, program: Program) -> None:
-        self._restarts[program] = Restarts()
-        program.log_to(lambda stream: ProgramLog(program.name, self._stdout, stream, lambda: program.pid))
-        program.know_its_user()
+        for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
+            del self._policies[gone], self._checks[gone]
+            self._status.pop(gone, None)
         promise = self._promises.of(program.name)
+        checks = Checks(
+            program,
+            promise,
+            self._prober,
+            self._timers,
+            became_ready=self._ready,
+            failed=self._replace,
+            complain=self._supervisord.critical,
+        )
+        self._checks[program] = checks
+        self._policies[program] = policy = Policy(program, promise, self._supervisord.info)
+        program.log_to(lambda stream: checks.sink(ProgramLog(program.name, self._stdout, stream, lambda: program.pid)))
+        program.know_its_user()
         if promise.raw and sys.stdout is not None:
             program.inherit_output()
         if reload := promise.reload:
             self._files.add(reload.files, lambda: self._tell_of_files(program, promise))
-        program.restart_if(self._may_restart)
-        if self._promises.of(program.name).ready.kind is Kind.NOTIFY:
-            program.extend_environment(self._notify.variables)
+        program.start_if(lambda: self._readiness.has(promise.after))
+        program.restart_if(policy.may_restart, governed=promise.restart is not None)
+        if not promise.restarts_success:
+            program.take_success_at_once()
+        program.extend_environment(variables(promise, self._notify.variables))
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
         now = time.monotonic()
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
+        waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [
-                self._restarts[each].due(now)
-                for each in self._supervisord.programs
-                if each.state is State.EXITED and each.restarts
-            ]
+            waits += [self._policies[each].due(now) for each in self._supervisord.programs]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
-    def _polled(self) -> None:
+    def _awake(self) -> None:
+        """Do what supervisord itself does too late, or does not know of."""
         self._supervisord.handle_signals()
+        self._timers.run(blocking=False)
         self._stop.step()
         self._files.look()
 
@@ -140,24 +167,49 @@ class Plugin:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
-    def _count(self, program: Program, expected: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _follow(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        kind = self._promises.of(program.name).ready.kind
         if program.state is State.STARTING:
-            self._restarts[program].started(time.monotonic())
-        # An essential program should not end at all; of any other a good end may be its way of working.
-        if program.state is State.EXITED and not (expected and not self._promises.of(program.name).essential):
-            self._restarts[program].crashed(time.monotonic())
-
-    def _tell_readiness(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        if program.state not in {State.STARTING, State.RUNNING}:
             self._readiness.remove(program.name)
-        elif program.state is State.RUNNING and self._promises.of(program.name).ready.kind is Kind.RUNNING:
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._checks[program].ended()
+            if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
+                self._readiness.add(program.name)
+            else:
+                self._readiness.remove(program.name)
+        elif kind is Kind.RUNNING and program.wait_status is None:  # else it is dead already
+            self._ready(program)
+
+    def _ready(self, program: Program) -> None:
+        if not self._readiness.has([program.name]):
             self._readiness.add(program.name)
+            self._checks[program].ready()
 
     def _notified(self) -> None:
-        for pid in self._notify.ready():
+        for pid, message in self._notify.messages():
             program = self._supervisord.program_with(pid) or self._supervisord.program_with(_group(pid))
-            if program is not None and self._promises.of(program.name).ready.kind is Kind.NOTIFY:
-                self._readiness.add(program.name)
+            if program is not None:
+                self._told(program, message)
+
+    def _told(self, program: Program, message: Mapping[str, str]) -> None:
+        by_notify = self._promises.of(program.name).ready.kind is Kind.NOTIFY
+        status = message.get("STATUS", "")
+        if status and status != self._status.get(program):
+            self._status[program] = status
+            self._supervisord.info(f"{program.name} says: {status}")
+        if message.get("WATCHDOG") == "1":
+            self._checks[program].lives()
+        if message.get("STOPPING") == "1":
+            self._checks[program].ended()
+            self._readiness.remove(program.name)
+        elif message.get("READY") == "1" and by_notify:
+            self._ready(program)
+
+    def _replace(self, program: Program, why: str) -> None:
+        if not self._supervisord.stopping and not self._stop.begun:
+            self._supervisord.critical(f"{program.name} is replaced: {why}")
+            program.replace()
 
     def _became_ready(self) -> None:
         self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
@@ -169,21 +221,16 @@ class Plugin:
         else:
             program.died(wait_status)
 
-    def _may_restart(self, program: Program) -> bool:
-        restarts = self._restarts[program]
-        verdict = restarts.verdict(time.monotonic())
-        if verdict is Verdict.GIVE_UP:
-            restarts.forget()
-            self._supervisord.info(f"gave up: {program.name} crashed {CRASHES} times within {WINDOW:.0f} s")
-            program.give_up()
-        return verdict is Verdict.START
-
     def _lose(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        """Note that an essential program will not be started again, and end the container unless it is to be kept."""
+        """Note that a program will not be started again; for an essential one end the container, or keep the others."""
         if program.state is State.RUNNING:
             self._losses.pop(program.name, None)  # somebody has started it by hand
-        lost = program.state is State.FATAL or (program.state is State.EXITED and not program.restarts)
-        if not lost or self._stop.begun or self._supervisord.stopping or not self._promises.of(program.name).essential:
+        if self._stop.begun or self._supervisord.stopping or not self._policies[program].lost():
+            return
+        for each in self._supervisord.programs:
+            if each.unstarted and program.name in self._promises.of(each.name).after:
+                self._supervisord.info(f"{each.name} is not started: {program.name} is lost, which comes before it")
+        if not self._promises.of(program.name).essential:
             return
         if program.wait_status is not None:
             its = loss.of_status(program.wait_status)
@@ -205,11 +252,12 @@ class Plugin:
                 if number in signals.HELD:
                     signals.send_again(number)
         self._hooks.close()
-        for fd in (self._wakeup.fd, self._notify.fd, self._stdout.room):
+        for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)
         self._wakeup.close()
         self._notify.close()
+        self._prober.close()
         self._stdout.close(LAST_WORDS)
         self._readiness.end()
 

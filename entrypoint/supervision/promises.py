@@ -98,8 +98,9 @@ class Promise:
     """It is started once these are ready."""
     ready: Probe = RUNNING
     live: Probe | None = None
-    """It is restarted when this fails several times in a row: unix, tcp or http."""
-    restart: Restart = Restart.ALWAYS
+    """It is restarted when this fails several times in a row: unix, tcp, http, or notify for WATCHDOG=1."""
+    restart: Restart | None = None
+    """None: as supervisord's configuration says by `autorestart` and `startretries`."""
     memory_limit: int | None = None
     """Bytes (PSS, its children included) above which it is restarted."""
     tier: int = 0
@@ -109,6 +110,11 @@ class Promise:
     raw: bool = False
     """It writes to the container's standard output by itself."""
     reload: Reload | None = None
+
+    @property
+    def restarts_success(self) -> bool:
+        """Whether it is started again after it has ended with exit status 0, as far as we decide."""
+        return self.ready.kind is not Kind.EXIT and self.restart in {Restart.ALWAYS, None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,9 @@ class _Object:
             return type(default)(value)
         except ValueError:
             raise self._error(key, f"{value!r} is not one of {', '.join(type(default))}") from None
+
+    def restart(self) -> Restart | None:
+        return self.word("restart", Restart.ALWAYS) if "restart" in self._left else None
 
     def number(self, key: str, default: _Number) -> _Number:
         value = self._left.pop(key, default)
@@ -252,7 +261,7 @@ def _promise(each: _Object) -> Promise:
         after=each.texts("after"),
         ready=each.probe("ready", RUNNING),
         live=each.probe("live", None),
-        restart=each.word("restart", Restart.ALWAYS),
+        restart=each.restart(),
         memory_limit=each.number("memory_limit", None),
         tier=each.number("tier", 0),
         environment=each.mapping("environment"),

@@ -8,7 +8,7 @@ READY = '{"phase": "ready"}\n'
 
 
 class Readiness:
-    """The essential programs that are ready, and a file that exists exactly while all of them are."""
+    """The programs that are ready, and a file that exists exactly while all the essential ones are."""
 
     def __init__(self, essential: Iterable[str], file: Path, became_ready: Callable[[], None]) -> None:
         """Remove a `file` that a killed container left; call `became_ready` each time all are ready."""
@@ -39,6 +39,10 @@ class Readiness:
         """Note that the program `name` is not ready."""
         self._ready.discard(name)
         self._tell()
+
+    def has(self, names: Iterable[str]) -> bool:
+        """Return whether all the programs `names` are ready."""
+        return self._ready.issuperset(names)
 
     def _tell(self) -> None:
         ready = self._open and self._essential <= self._ready

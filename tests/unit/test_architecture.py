@@ -61,7 +61,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
     [
         ("app", ["django", "brotli", "entrypoint.app"]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib"]),
-        ("supervision", ["supervisor", "entrypoint.supervision", *TOP]),
+        ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
     ],

@@ -6,7 +6,7 @@ run on alone.
 """
 
 from entrypoint.supervision.internals.contract import IncompatibleError, verify
-from entrypoint.supervision.internals.program import Program, Sink, State
+from entrypoint.supervision.internals.program import NEVER, Program, Sink, State
 from entrypoint.supervision.internals.supervisord import Supervisord
 
-__all__ = ["IncompatibleError", "Program", "Sink", "State", "Supervisord", "verify"]
+__all__ = ["NEVER", "IncompatibleError", "Program", "Sink", "State", "Supervisord", "verify"]

@@ -4,6 +4,7 @@
 import os
 import pwd
 import signal
+import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from supervisor import loggers
 from supervisor.datatypes import RestartUnconditionally
 from supervisor.dispatchers import POutputDispatcher
 from supervisor.options import BadCommand, NotFound, ProcessException
-from supervisor.states import ProcessStates
+from supervisor.states import ProcessStates, SupervisorStates
 
 from entrypoint.supervision.internals.guard import Guard
 
@@ -58,6 +59,10 @@ class Program:
         self.wait_status: int | None = None
         """How it last ended, as wait(2) says it; None since its start, and if it could not be started at all.
         supervisord itself forgets the number of the signal."""
+        self.replaced = False
+        """Whether the end that it is at, or on its way to, is one that `replace` asked for."""
+        self._governed = False
+        self._may_start: Callable[[], bool] = lambda: True
 
     @property
     def name(self) -> str:
@@ -75,8 +80,26 @@ class Program:
         return int(self._process.pid)
 
     @property
+    def ended(self) -> bool:
+        """Whether it has ended in a way that `restart_if` decides about."""
+        if self.state is State.BACKOFF:
+            return self._governed
+        return self.state is State.EXITED or (self.state is State.STOPPED and self.replaced)
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether it is to be started by itself, and has not been yet."""
+        process = self._process
+        return bool(self.state is State.STOPPED and process.config.autostart and not process.laststart)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it has failed to start more often than `startretries` allows."""
+        return bool(self._process.backoff > self._process.config.startretries)
+
+    @property
     def restarts(self) -> bool:
-        """Whether supervisord starts it again after its last end."""
+        """Whether supervisord's configuration has it started again after its last end."""
         config = self._process.config
         if config.autorestart is RestartUnconditionally:
             return True
@@ -98,13 +121,15 @@ class Program:
         match process.state:
             case ProcessStates.STARTING:
                 return min(TICK, float(process.laststart + process.config.startsecs - now))
+            case ProcessStates.BACKOFF if self._governed:
+                pass
             case ProcessStates.BACKOFF if process.backoff > process.config.startretries:
                 return 0
             case ProcessStates.STOPPING:
                 return min(TICK, float(process.delay - now))
             case ProcessStates.BACKOFF if not stopping:
                 return min(TICK, float(process.delay - now))
-            case ProcessStates.STOPPED if not (stopping or process.laststart) and process.config.autostart:
+            case ProcessStates.STOPPED if not stopping and self.unstarted and self._may_start():
                 return 0
         return NEVER
 
@@ -123,21 +148,55 @@ class Program:
         """Send it a signal if it is RUNNING, and tell whether it was sent."""
         return self.state is State.RUNNING and self._process.signal(number) is None
 
+    def replace(self) -> None:
+        """Stop it by its stop signal, and after `stopwaitsecs` by SIGKILL; then `restart_if` is asked."""
+        if self.state in {State.STARTING, State.RUNNING}:
+            self.replaced = True
+            self._process.kill(self._process.config.stopsignal)
+
     def give_up(self) -> None:
         """Make it FATAL, as if it had never come up. Only from within `restart_if`."""
-        self._process.system_stop = True
-        self._process.change_state(ProcessStates.FATAL)
+        process = self._process
+        process.backoff = process.delay = 0
+        process.system_stop = True
+        process.change_state(ProcessStates.FATAL)
 
-    def restart_if(self, may_restart: Callable[["Program"], bool]) -> None:
-        """Let supervisord restart it after its end only once `may_restart`, asked each round, says so."""
+    def start_if(self, may_start: Callable[[], bool]) -> None:
+        """Let supervisord start it for the first time only once `may_start`, asked each round, says so.
+
+        Whoever starts it by hand does so regardless.
+        """
+        self._may_start = self._guard(may_start, otherwise=True)
+
+    def restart_if(self, may_restart: Callable[[], bool], *, governed: bool) -> None:
+        """Start it again after an end only once `may_restart`, asked each round, says so.
+
+        What is `governed` is asked about after a failed start too, which supervisord else tries again by itself.
+        """
+        self._governed = governed
         process, transition = self._process, self._process.transition
         asked = self._guard(may_restart, otherwise=True)
 
         def transition_if() -> None:
-            if process.state != ProcessStates.EXITED or not self.restarts or asked(self):
+            if self.ended:
+                # supervisord's own code would ask its configuration alone.
+                if process.config.options.mood > SupervisorStates.RESTARTING and asked():
+                    process.spawn()
+            elif not self.unstarted or self._may_start():
                 transition()
 
         process.transition = transition_if
+
+    def take_success_at_once(self) -> None:
+        """Take an end with exit status 0 for what it is, however soon: to supervisord it is a failed start."""
+        process, finish = self._process, self._process.finish
+
+        def finish_well(pid: int, wait_status: int) -> None:
+            if wait_status == 0 and process.state == ProcessStates.STARTING:
+                process.laststart = min(process.laststart, time.time() - process.config.startsecs)
+            finish(pid, wait_status)
+
+        process.finish = finish_well
 
     def extend_environment(self, variables: Mapping[str, str]) -> None:
         """Give it `variables`, unless its own `environment=` says otherwise.
@@ -224,6 +283,7 @@ class Program:
         """Take note of a new state: forget its last end, or know that supervisord has read its last words."""
         if self.state is State.STARTING:
             self.wait_status = None
+            self.replaced = False
         elif self.state in {State.STOPPED, State.BACKOFF, State.EXITED}:
             for each in self._outputs():
                 each.end()

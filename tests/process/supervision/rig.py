@@ -57,6 +57,14 @@ stdout_logfile=NONE
 {options}
 """
 
+# The beginning of a program that speaks sd_notify(3).
+NOTIFY = """\
+import os, socket, sys
+def tell(what=b"STATUS=up\\nREADY=1"):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(what, "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+"""
+
 
 def alive(pid: int) -> bool:
     """Tell whether the process is there and no zombie."""
@@ -65,6 +73,11 @@ def alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 class _UnixTransport(Transport):

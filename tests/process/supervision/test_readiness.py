@@ -9,16 +9,9 @@ import pytest
 import requests
 from deadline import until
 
-from .rig import Container
+from .rig import NOTIFY, Container
 
 SLEEP = "sleep 1000"
-
-NOTIFY = """\
-import os, socket, sys
-def tell():
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-        s.sendto(b"STATUS=up\\nREADY=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
-"""
 
 
 def test_the_container_is_ready_when_all_essential_programs_are(container: Container) -> None:

@@ -1,43 +1,128 @@
-from entrypoint.supervision.restarts import CRASHES, INTERVAL, WINDOW, Restarts, Verdict
+import pytest
+
+from entrypoint.supervision.promises import Kind, Probe, Promise, Restart
+from entrypoint.supervision.restarts import CRASHES, FIRST, HEALTHY, JITTER, LONGEST, WINDOW, Restarts, starts_again
+
+WELL, BADLY, KILLED = 0, 7 << 8, 9
 
 
-def test_a_program_that_has_lived_is_restarted_at_once() -> None:
-    restarts = Restarts()
+def steady() -> Restarts:
+    return Restarts(jitter=lambda: 0)
+
+
+def test_the_first_restart_is_at_once() -> None:
+    restarts = steady()
     restarts.started(0)
-    restarts.crashed(INTERVAL)
-    assert restarts.verdict(INTERVAL) is Verdict.START
+    restarts.crashed(0.01)
+    assert restarts.due(0.01) == 0
 
 
-def test_two_starts_are_never_close() -> None:
-    restarts = Restarts()
+def test_further_restarts_wait_twice_as_long_up_to_a_limit() -> None:
+    restarts, now, waits = steady(), 0.0, []
+    for _ in range(9):
+        restarts.started(now)
+        restarts.crashed(now)
+        waits.append(restarts.due(now))
+        now += waits[-1]
+    assert waits == [0, 1, 2, 4, 8, 16, LONGEST, LONGEST, LONGEST]
+
+
+def test_many_containers_do_not_come_back_at_once() -> None:
+    waits = set()
+    for _ in range(20):
+        restarts = Restarts()
+        restarts.started(0)
+        restarts.crashed(0)
+        restarts.crashed(0)
+        waits.add(restarts.due(0))
+    assert len(waits) > 1
+    assert all(FIRST * (1 - JITTER) <= wait <= FIRST * (1 + JITTER) for wait in waits)
+
+
+def test_a_healthy_time_makes_the_next_restart_immediate() -> None:
+    restarts = steady()
+    for now in (0.0, 0.1, 1.2):
+        restarts.started(now)
+        restarts.crashed(now)
+    restarts.started(4)
+    restarts.crashed(4 + HEALTHY)
+    assert restarts.due(4 + HEALTHY) == 0
+
+
+def test_a_program_that_ends_well_is_no_busy_loop() -> None:
+    restarts = steady()
     restarts.started(10)
-    restarts.crashed(10.1)
-    assert restarts.verdict(10.1) is Verdict.WAIT
-    assert abs(restarts.due(10.1) - (INTERVAL - 0.1)) < 1e-9
-    assert restarts.verdict(10 + INTERVAL) is Verdict.START
+    restarts.ended_well(10.25)
+    assert restarts.due(10.25) == FIRST - 0.25
+    restarts.started(11)
+    restarts.ended_well(15)
+    assert restarts.due(15) == 0
 
 
-def test_a_crash_loop_is_given_up_at_once() -> None:
-    restarts = Restarts()
+def test_too_many_crashes_are_hopeless() -> None:
+    restarts = steady()
     for crash in range(CRASHES):
-        restarts.started(crash * 2)
-        restarts.crashed(crash * 2 + 0.1)
-    assert restarts.verdict(CRASHES * 2) is Verdict.GIVE_UP
-    assert restarts.due((CRASHES - 1) * 2 + 0.1) == 0
+        assert not restarts.hopeless(crash)
+        restarts.crashed(crash)
+    assert restarts.hopeless(CRASHES)
+    restarts.forget()
+    assert not restarts.hopeless(CRASHES)
 
 
-def test_rare_crashes_are_forgiven() -> None:
-    restarts = Restarts()
+def test_rare_crashes_are_not() -> None:
+    restarts = steady()
     for crash in range(3 * CRASHES):
         now = crash * (WINDOW / (CRASHES - 1) + 0.1)
-        restarts.started(now - 5)
         restarts.crashed(now)
-        assert restarts.verdict(now) is Verdict.START
+        assert not restarts.hopeless(now)
 
 
-def test_who_is_started_by_hand_begins_anew() -> None:
-    restarts = Restarts()
-    for _ in range(CRASHES):
-        restarts.crashed(1)
-    restarts.forget()
-    assert restarts.verdict(5) is Verdict.START
+def test_a_program_that_always_crashes_waits_no_longer_after_a_year() -> None:
+    restarts = steady()
+    restarts.started(0)
+    for _ in range(2000):
+        restarts.crashed(0)
+    assert restarts.due(0) == LONGEST
+
+
+@pytest.mark.parametrize(
+    ("restart", "status", "again"),
+    [
+        (Restart.ALWAYS, WELL, True),
+        (Restart.ALWAYS, BADLY, True),
+        (Restart.ALWAYS, None, True),
+        (Restart.ON_FAILURE, WELL, False),
+        (Restart.ON_FAILURE, BADLY, True),
+        (Restart.ON_FAILURE, KILLED, True),
+        (Restart.ON_FAILURE, None, True),
+        (Restart.NEVER, WELL, False),
+        (Restart.NEVER, BADLY, False),
+    ],
+)
+@pytest.mark.parametrize("configured", [False, True])
+def test_the_policy_decides_whatever_the_configuration_says(
+    restart: Restart,
+    status: int | None,
+    again: bool,  # noqa: FBT001 - a row of the table
+    configured: bool,  # noqa: FBT001 - likewise
+) -> None:
+    assert starts_again(Promise(restart=restart), status, asked_for=False, configured=configured) is again
+
+
+def test_what_has_been_replaced_is_started_again_unless_it_never_is() -> None:
+    again = {
+        restart: starts_again(Promise(restart=restart), WELL, asked_for=True, configured=False)
+        for restart in (*Restart, None)
+    }
+    assert again == {Restart.ALWAYS: True, Restart.ON_FAILURE: True, Restart.NEVER: False, None: True}
+
+
+def test_a_one_shot_that_has_succeeded_is_done() -> None:
+    promise = Promise(ready=Probe(Kind.EXIT), restart=Restart.ALWAYS)
+    assert not starts_again(promise, WELL, asked_for=False, configured=True)
+    assert starts_again(promise, BADLY, asked_for=False, configured=False)
+
+
+def test_without_a_policy_the_configuration_decides() -> None:
+    assert starts_again(Promise(), WELL, asked_for=False, configured=True)
+    assert not starts_again(Promise(), BADLY, asked_for=False, configured=False)

@@ -1,0 +1,10 @@
+"""The plugin with a tenth of a second where it else has ten, for tests that would take half a minute."""
+
+from entrypoint.supervision import health, memory
+from entrypoint.supervision.plugin import make
+
+__all__ = ["make"]
+
+health.INTERVAL = 0.1
+health.Watchdog.SECONDS = 0.3
+memory.INTERVAL = 0.1

@@ -1,0 +1,155 @@
+import sched
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from deadline import until
+
+from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.promises import Probe
+
+
+@pytest.fixture
+def prober() -> Iterator[Prober]:
+    made = Prober(sched.scheduler(time.monotonic))
+    yield made
+    made.close()
+
+
+def asked(prober: Prober, target: Target) -> str | None:
+    """Return the outcome of one attempt."""
+    outcomes: list[str | None] = []
+    prober.attempt(target, outcomes.append)
+    return outcome(prober, outcomes)
+
+
+def outcome(prober: Prober, outcomes: list[str | None]) -> str | None:
+    """Return the outcome of an attempt that is under way."""
+
+    def is_there() -> bool:
+        prober.proceed()
+        return bool(outcomes)
+
+    until(is_there, "an outcome")
+    return outcomes[0]
+
+
+def target(text: str) -> Target:
+    return Target.of(Probe.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "family", "address"),
+    [
+        ("unix:/run/s", socket.AF_UNIX, "/run/s"),
+        ("unix:@s", socket.AF_UNIX, "\0s"),
+        ("tcp:127.0.0.1:80", socket.AF_INET, ("127.0.0.1", 80)),
+        ("tcp:localhost:80", socket.AF_INET, ("127.0.0.1", 80)),
+        ("tcp:[::1]:80", socket.AF_INET6, ("::1", 80)),
+        ("http://localhost", socket.AF_INET, ("127.0.0.1", 80)),
+        ("http://[::1]:8000/x", socket.AF_INET6, ("::1", 8000)),
+    ],
+)
+def test_an_address_is_read(text: str, family: socket.AddressFamily, address: object) -> None:
+    assert (target(text).family, target(text).address) == (family, address)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("unix:s", "not absolute"),
+        (f"unix:/{'s' * 107}", "longer than 107 bytes"),
+        ("tcp:localhost", "'localhost' is no port"),
+        ("tcp:80", "neither an IP address"),
+        ("tcp:localhost:http", "'http' is no port"),
+        ("tcp:localhost:70000", "'70000' is no port"),
+        ("tcp:db:5432", "'db' is neither an IP address nor localhost"),
+        ("http://db/", "'db' is neither an IP address nor localhost"),
+        ("http://localhost:x/", "Port could not be cast"),
+        ("http://localhost/a b", "characters"),
+        ("http://localhost/a\r\nX: b", "characters"),
+        ("http://me@localhost/", "characters"),
+        ("exit", "exit is not asked"),
+    ],
+)
+def test_what_is_no_address_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        target(text)
+
+
+def test_nobody_there_is_a_fault(prober: Prober, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can take it
+        assert asked(prober, target(f"tcp:127.0.0.1:{taken.getsockname()[1]}")) == "Connection refused"
+    assert asked(prober, target(f"unix:{tmp_path}/s")) == "No such file or directory"
+
+
+def test_an_answer_in_pieces_is_read_to_its_end(prober: Prober) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        outcomes: list[str | None] = []
+        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), outcomes.append)
+        connection, _ = server.accept()
+        with connection:
+            for piece in (b"HTT", b"P/1.1 ", b"20", b"0 OK\r\n"):
+                assert outcomes == []
+                connection.sendall(piece)
+                prober.proceed()
+            outcome(prober, outcomes)
+            connection.sendall(b"\r\n")
+            prober.proceed()
+            assert connection.recv(4096).startswith(b"GET / HTTP/1.1\r\n")
+            assert outcomes == [None]
+        prober.proceed()
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (b"HTTP/1.1 302 Found\r\n\r\n", None),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", "status 404"),
+        (b"HTTP/1.1 503 \r\n\r\n", "status 503"),
+        (b"SSH-2.0-OpenSSH\r\n", "no answer of HTTP"),
+        (b"", "no answer of HTTP"),
+    ],
+)
+def test_the_status_decides(prober: Prober, answer: bytes, fault: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told: list[str | None] = []
+        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        connection, _ = server.accept()
+        with connection:
+            prober.proceed()
+            connection.recv(4096)
+            connection.sendall(answer)
+        assert outcome(prober, told) == fault
+        assert len(told) == 1
+
+
+def test_who_does_not_answer_is_given_up() -> None:
+    now = 0.0
+    timers = sched.scheduler(lambda: now)
+    prober = Prober(timers)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told: list[str | None] = []
+        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        now = 5.0
+        timers.run(blocking=False)
+    assert told == ["no answer within 5 s"]
+    assert timers.empty()
+    prober.close()
+
+
+def test_what_is_broken_off_tells_nothing() -> None:
+    timers = sched.scheduler(time.monotonic)
+    prober = Prober(timers)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        told: list[str | None] = []
+        end = prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        end()
+        end()
+        prober.proceed()
+    assert told == []
+    assert timers.empty()
+    prober.close()
