@@ -20,21 +20,33 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
         Directory(d.run_dir, 0o755),
         Directory(d.www, 0o755),
         Directory(d.run_dir / "app", 0o750, d.dropped),
-        Directory(d.run_dir / "nginx", 0o750, d.dropped),
+        *([Directory(d.run_dir / "nginx", 0o750, d.dropped)] if d.nginx else []),
     )
 
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
     given = variables(d, supervised)
-    for template in templates.NAMES:
+    if d.nginx and d.machine.nginx_conf is not None:
+        own = f"{d.settings.conf_dir}/{templates.NGINX_CONF}"
+        yield File(d.run_dir / templates.NGINX_CONF, d.machine.nginx_conf, source=own)
+    for template in used(d):
         path = (d.www if template == "starting.html" else d.run_dir) / template.removesuffix(".j2")
         if d.settings.conf_dir and template in d.machine.templates:
-            own = d.settings.conf_dir / template
-            yield File(path, render_own(own, d.machine.templates[template], given), source=str(own))
+            replaced_by = d.settings.conf_dir / template
+            text = render_own(replaced_by, d.machine.templates[template], given)
+            yield File(path, text, source=str(replaced_by))
         else:
             yield File(path, render(template, given), source=template)
     yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
+
+
+def used(d: Decisions) -> tuple[str, ...]:
+    """Return the names of the templates that this boot renders."""
+    own = d.machine.nginx_conf is not None
+    nginx = ((() if own else ("nginx.conf.j2",)) + ("nginx-app.conf.j2", "starting.html")) if d.nginx else ()
+    wanted = {"supervisord.conf.j2", *nginx, d.server.template if d.server else None}
+    return tuple(name for name in templates.NAMES if name in wanted)
 
 
 def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
@@ -44,6 +56,11 @@ def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
         "root": d.machine.root,
         "programs": supervised,
         "socket": d.socket,
+        "server": d.server.name if d.server else None,
+        "bind": d.bind,
+        "own_conf": d.own_conf,
+        "development": d.development,
+        "server_logs_requests": d.server_logs_requests,
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
         "request_seconds": d.nginx_patience,
@@ -53,11 +70,11 @@ def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
         "mime_types": d.machine.mime_types,
         "client_max_body_size": d.settings.client_max_body_size,
         "app_dir": d.machine.app_dir,
-        "module": d.settings.app or (d.application.wsgi if d.application else ""),
+        "module": d.module,
         "home": _python_home(d),
-        # What uWSGI is told in its own variables it would not hear over this file.
-        "workers": None if d.uwsgi_processes else d.workers,
-        "harakiri": None if d.uwsgi_harakiri else d.request_seconds,
+        # What a server is told in its own variables it would not hear over its file.
+        "workers": None if d.own_workers else d.workers,
+        "harakiri": None if d.own_timeout else d.request_seconds,
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),

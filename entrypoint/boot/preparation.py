@@ -31,7 +31,8 @@ def preparation(d: Decisions) -> Iterator[Ask]:
         yield Ask("migrate", verb, {"mode": settings.migrate})
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
-    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
+    served = d.nginx or not d.development or settings.collectstatic == "on"  # runserver finds them where they are
+    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",

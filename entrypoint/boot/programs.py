@@ -1,11 +1,14 @@
 """The programs that supervisord runs, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Account
+from entrypoint.boot.servers import Server
 
 
 @dataclass(frozen=True)
@@ -46,33 +49,45 @@ class Program:
         return ("setpriv", *ids, "--", *self.command)
 
 
-# nginx drains first (QUIT), then uWSGI finishes what it has: of all orders and signals the one that loses no request.
+# nginx drains first (QUIT), then the application server finishes what it has (TERM): of all orders and signals the one
+# that loses no request.
 NGINX_TIER: Final = 30
 SERVER_TIER: Final = 20
+_DAEMON: Final = re.compile(r"^[ \t]*daemon\s", re.MULTILINE)
 
 
-def nginx(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
-    """Return nginx, in the foreground by its own `daemon off`."""
+def nginx(d: Decisions) -> Program:
+    """Return nginx, in the foreground."""
+    conf = str(d.run_dir / "nginx.conf")
+    # Ours says `daemon off` itself, and a file that does must not be told twice.
+    foreground = () if d.machine.nginx_conf is None or says_daemon(d.machine.nginx_conf) else ("-g", "daemon off;")
+    keys = (d.settings.tls_certificate, d.settings.tls_key)
     return Program(
         name="nginx",
-        command=(str(path), "-e", "stderr", "-c", str(conf)),
-        account=account,
+        command=(str(d.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
+        account=None if d.nginx_drops else d.dropped,
         ready="running",
         stop_signal="QUIT",
-        stop_seconds=stop_seconds,
+        stop_seconds=d.nginx_stop,
         tier=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
+        reload_on=tuple(path for path in keys if path),
     )
 
 
-def uwsgi(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
-    """Return uWSGI, which tells by sd_notify when its application is loaded."""
+def says_daemon(conf: str) -> bool:
+    """Return whether a whole nginx.conf says by itself whether nginx goes into the background."""
+    return bool(_DAEMON.search(conf))
+
+
+def application_server(d: Decisions, server: Server) -> Program:
+    """Return the application server."""
     return Program(
-        name="uwsgi",
-        command=(str(path), "--ini", str(conf)),
-        account=account,
-        ready="notify",
+        name=server.name,
+        command=server.command(d),
+        account=d.dropped,
+        ready=d.ready,
         stop_signal="TERM",
-        stop_seconds=stop_seconds,
+        stop_seconds=d.server_stop,
         tier=SERVER_TIER,
     )

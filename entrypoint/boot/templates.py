@@ -7,8 +7,17 @@ from typing import Final
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
-NAMES: Final = ("supervisord.conf.j2", "nginx.conf.j2", "nginx-app.conf.j2", "uwsgi.ini.j2", "starting.html")
+NAMES: Final = (
+    "supervisord.conf.j2",
+    "nginx.conf.j2",
+    "nginx-app.conf.j2",
+    "uwsgi.ini.j2",
+    "gunicorn.conf.py.j2",
+    "starting.html",
+)
 """What can be replaced: every file that is a template's text."""
+NGINX_CONF: Final = "nginx.conf"
+"""No template but the whole file, as it is."""
 
 
 def read_templates(folder: Path) -> Mapping[str, str]:
@@ -24,7 +33,7 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     texts: dict[str, str] = {}
     problems = []
     for path in found:
-        if path.name not in NAMES:
+        if path.name not in (*NAMES, NGINX_CONF):
             problems.append(f"cannot use {folder}/{shown(path.name)}: it replaces no template{_hint(path.name)}")
             continue
         try:

@@ -65,6 +65,8 @@ def application(**different: Any) -> Application:
         "version": "5.2",
         "settings_module": "site.settings",
         "wsgi": "site.wsgi:application",
+        "asgi": "site.asgi:application",
+        "asynchronous": False,
         "prefix": "/venv",
         "virtual": True,
         "static_url": "/static/",
@@ -189,7 +191,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uWSGI obeys its own: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi obeys its own: unset one of them"
     ]
 
 
@@ -442,6 +444,7 @@ def test_the_programs_get_their_environment_through_the_exec() -> None:
     assert made.exec.environment == {
         "PATH": "/venv/bin:/usr/bin",
         "SECRET_KEY": "s",
+        "DJANGO_ENV": "production",
         "DJANGO_SETTINGS_MODULE": "site.settings",
         "HOME": "/nonexistent",
         "USER": "nobody",
