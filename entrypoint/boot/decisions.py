@@ -91,6 +91,13 @@ class Decisions:
         return self.request_seconds + _NGINX_WAITS_LONGER
 
     @property
+    def overridden_by(self) -> str | None:
+        """What of the user's may set anything of the application server, which wins over what we set."""
+        if self.server and self.server.own_arguments in self.settings.environment:
+            return self.server.own_arguments
+        return self.own_conf.name if self.own_conf else None
+
+    @property
     def own_timeout(self) -> tuple[str, str] | None:
         """What the user tells the application server itself about the longest request: the variable and its text."""
         name = self.server.own_timeout if self.server else None

@@ -113,8 +113,8 @@ def _needed(d: Decisions) -> Iterator[str]:
 
 def _workers(d: Decisions) -> str:
     name, number = d.own_workers or ("WEB_CONCURRENCY", str(d.workers))
-    if d.own_conf and not d.own_workers:
-        why = f"unless {d.own_conf.name} says otherwise"
+    if d.overridden_by and not d.own_workers:
+        why = f"unless {d.overridden_by} says otherwise"
     else:
         why = f"as {name} says" if d.own_workers or d.settings.workers else f"set {name} to change"
     return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {d.machine.account}; {why}"

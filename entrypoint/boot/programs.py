@@ -9,6 +9,7 @@ from typing import Final
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Account
 from entrypoint.boot.servers import Server
+from entrypoint.errors import Unusable
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,19 @@ class Program:
 # that loses no request.
 NGINX_TIER: Final = 30
 SERVER_TIER: Final = 20
-_DAEMON: Final = re.compile(r"^[ \t]*daemon\s", re.MULTILINE)
+_DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 
 
 def nginx(d: Decisions) -> Program:
-    """Return nginx, in the foreground."""
+    """Return nginx, in the foreground. Raises Unusable where a file of the user's own sends it to the background."""
     conf = str(d.run_dir / "nginx.conf")
-    # Ours says `daemon off` itself, and a file that does must not be told twice.
-    foreground = () if d.machine.nginx_conf is None or says_daemon(d.machine.nginx_conf) else ("-g", "daemon off;")
+    whole = d.machine.nginx_conf
+    said = _DAEMON.search(whole) if whole is not None else None
+    if said and said[1] == "on":
+        raise Unusable(
+            f"cannot use {d.settings.conf_dir}/nginx.conf: with `daemon on` supervisord would lose sight of nginx"
+        )
+    foreground = () if whole is None or said else ("-g", "daemon off;")  # what is told twice nginx refuses
     keys = (d.settings.tls_certificate, d.settings.tls_key)
     return Program(
         name="nginx",
@@ -75,11 +81,6 @@ def nginx(d: Decisions) -> Program:
     )
 
 
-def says_daemon(conf: str) -> bool:
-    """Return whether a whole nginx.conf says by itself whether nginx goes into the background."""
-    return bool(_DAEMON.search(conf))
-
-
 def application_server(d: Decisions, server: Server) -> Program:
     """Return the application server."""
     return Program(
@@ -90,4 +91,6 @@ def application_server(d: Decisions, server: Server) -> Program:
         stop_signal="TERM",
         stop_seconds=d.server_stop,
         tier=SERVER_TIER,
+        # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
+        environment={"FORWARDED_ALLOW_IPS": "*"} if d.nginx and server.protocol == "http" else {},
     )

@@ -29,6 +29,7 @@ class Server:
     unix: bool = True  # whether it can listen on a Unix socket
     workers: Words | None = ()  # its own variables for WEB_CONCURRENCY; None: it has no workers
     own_timeout: str | None = None  # its own variable for ENTRYPOINT_REQUEST_TIMEOUT
+    own_arguments: str | None = None  # its own variable for a command line
 
 
 def _uwsgi(d: "Decisions") -> Words:
@@ -44,10 +45,9 @@ def _gunicorn(d: "Decisions") -> Words:
 def _uvicorn(d: "Decisions") -> Words:
     processes = ("--reload",) if d.development else _workers(d)
     log = () if d.server_logs_requests else ("--no-access-log",)
-    proxy = ("--forwarded-allow-ips", "*") if d.nginx else ()  # of whom nginx believes it has told the client
     patience = ("--timeout-graceful-shutdown", str(d.server_stop))
     application = ("--factory", d.module.removesuffix(_FACTORY)) if d.module.endswith(_FACTORY) else (d.module,)
-    words = (*_where(d), "--interface", _UVICORN_WORD[d.interface], *processes, *log, *proxy, *patience, *application)
+    words = (*_where(d), "--interface", _UVICORN_WORD[d.interface], *processes, *log, *patience, *application)
     return _on_a_new_socket(d, (str(d.path("uvicorn")), *words))
 
 
@@ -92,7 +92,14 @@ SERVERS: Final = {
             workers=("UWSGI_PROCESSES", "UWSGI_WORKERS"),
             own_timeout="UWSGI_HARAKIRI",
         ),
-        Server("gunicorn", ("wsgi",), _gunicorn, template="gunicorn.conf.py.j2", ready="notify"),
+        Server(
+            "gunicorn",
+            ("wsgi",),
+            _gunicorn,
+            template="gunicorn.conf.py.j2",
+            ready="notify",
+            own_arguments="GUNICORN_CMD_ARGS",
+        ),
         Server("uvicorn", ("asgi", "wsgi"), _uvicorn, workers=("UVICORN_WORKERS",)),
         Server(
             "granian", ("wsgi", "asgi"), _granian, ready="log:Started worker-1 runtime", workers=("GRANIAN_WORKERS",)

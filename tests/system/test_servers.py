@@ -1,9 +1,14 @@
 """A site under each application server, behind nginx and without."""
 
 import getpass
+import json
 import re
 import threading
+from collections.abc import Mapping
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -18,6 +23,14 @@ def answer_of(site: Site, path: str = "/") -> requests.Response:
     return requests.get(site.url + path, timeout=10)
 
 
+def seen_from(site: Site, source: str, headers: Mapping[str, str]) -> Any:
+    """Return what the application sees of a request from an address of this machine."""
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=10, source_address=(source, 0))
+    with closing(connection):
+        connection.request("GET", "/request/", headers=dict(headers))
+        return json.loads(connection.getresponse().read())
+
+
 def serving(site: Site) -> Site:
     site.start()
     until(lambda: site.code is not None or site.status("/") == 200, "the page")
@@ -28,7 +41,7 @@ def serving(site: Site) -> Site:
 def stop_with_a_request_in_flight(site: Site) -> tuple[int, list[int]]:
     """Return the exit code of the site and the answer to who asked just before the stop."""
     answers: list[int] = []
-    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=2") or 0))
+    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
     family = site.family()
     client.start()
     until(lambda: any(c.status == "ESTABLISHED" for m in family for c in m.net_connections("tcp")), "the request")
@@ -40,16 +53,17 @@ def stop_with_a_request_in_flight(site: Site) -> tuple[int, list[int]]:
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2"))
+    site = serving(new_site(ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", FORWARDED_ALLOW_IPS="127.0.0.2 10.0.0.0/8"))
     stylesheet = re.search(r'href="(/static/[^"]+\.css)"', answer_of(site).text)
     assert stylesheet
     assert site.status(stylesheet[1]) == 200
     claims = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "Forwarded": "for=203.0.113.9"}
-    seen = requests.get(f"{site.url}/request/", headers=claims, timeout=10).json()
-    assert (seen["scheme"], seen["host"]) == ("http", f"127.0.0.1:{site.port}")
-    assert seen["x_forwarded_for"] == "127.0.0.1"
-    if server != "granian":  # which knows no proxies: docs/how-to/choose-a-server.md
-        assert seen["address"] == "127.0.0.1"
+    for source, scheme, client in (("127.0.0.1", "http", "127.0.0.1"), ("127.0.0.2", "https", "203.0.113.9")):
+        seen = seen_from(site, source, claims)
+        assert (seen["scheme"], seen["host"]) == (scheme, f"127.0.0.1:{site.port}")
+        assert seen["x_forwarded_for"] == client
+        if server != "granian":  # which knows no proxies: docs/how-to/choose-a-server.md
+            assert seen["address"] == client
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
