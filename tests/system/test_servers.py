@@ -92,6 +92,15 @@ def test_a_file_of_ones_own_is_honoured(new_site: NewSite, project: Path, server
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
+@pytest.mark.parametrize("server", ["gunicorn", "granian"])
+def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path, server: str) -> None:
+    for name in ("wsgi", "asgi"):
+        (project / "config" / f"{name}.py").write_text("def application(:\n")
+    site = new_site(project, ENTRYPOINT_SERVER=server).start()
+    assert site.wait() == 1
+    assert f"{server} is lost for good" in site.output
+
+
 def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
