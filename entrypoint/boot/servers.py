@@ -101,9 +101,7 @@ SERVERS: Final = {
             own_arguments="GUNICORN_CMD_ARGS",
         ),
         Server("uvicorn", ("asgi", "wsgi"), _uvicorn, workers=("UVICORN_WORKERS",)),
-        Server(
-            "granian", ("wsgi", "asgi"), _granian, ready="log:Started worker-1 runtime", workers=("GRANIAN_WORKERS",)
-        ),
+        Server("granian", ("wsgi", "asgi"), _granian, ready="log:Started worker-[0-9]", workers=("GRANIAN_WORKERS",)),
         Server("runserver", ("wsgi",), _runserver, unix=False, workers=None),
     )
 }
