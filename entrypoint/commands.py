@@ -3,7 +3,7 @@
 import shutil
 import sys
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import click
@@ -145,17 +145,38 @@ def env(environ: Environ, *, form: str) -> None:
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:
-    """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why."""
+    """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why.
+
+    Without nginx, or with a whole nginx.conf of your own: whether supervisord finds all ready, whether PORT answers.
+    """
     signals.release()
     from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
-    from entrypoint.control.health import probe  # noqa: PLC0415 -- as above
+    from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
 
     settings = Settings.read(environ)
+    if file := _ready_file(settings):
+        listen = settings.listen_on(root=is_root())
+        healthy, why = look(listen.host, listen.port, file, what)
+        click.echo(why, err=not healthy)
+        return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
     listen = plain or settings.listen_on(root=is_root())
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
     click.echo(why, err=not healthy)
     return 0 if healthy else 1
+
+
+def _ready_file(settings: Settings) -> Path | None:
+    """Return the file that is there while the site is ready, where nginx does not serve it; None where it does."""
+    if settings.behind_nginx and not settings.conf_dir:
+        return None
+    from entrypoint.boot.decisions import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+
+    machine = read_machine(settings)
+    if settings.behind_nginx and machine.nginx_conf is None:
+        return None
+    return Path(run_dir(settings, machine) / READY_FILE)
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

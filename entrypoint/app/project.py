@@ -5,6 +5,7 @@ import re
 import runpy
 import sys
 import traceback
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,7 +100,9 @@ def _facts(version: str) -> dict[str, Any]:
     return {
         "version": version,
         "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
-        "wsgi": _wsgi(settings.WSGI_APPLICATION),
+        "wsgi": _callable(settings.WSGI_APPLICATION) or "django.core.wsgi:get_wsgi_application()",
+        "asgi": _asgi(settings),
+        "asynchronous": bool(getattr(settings, "ASGI_APPLICATION", None)),
         "prefix": sys.prefix,
         "virtual": sys.prefix != sys.base_prefix,
         "static_url": settings.STATIC_URL or "",
@@ -127,12 +130,19 @@ def _user() -> dict[str, Any]:
     }
 
 
-def _wsgi(dotted: str | None) -> str:
-    """Return WSGI_APPLICATION as a server wants it; without one Django's own factory."""
-    if not dotted:
-        return "django.core.wsgi:get_wsgi_application()"
-    module, _, name = dotted.rpartition(".")
-    return f"{module}:{name}"
+def _callable(dotted: str | None) -> str:
+    """Return the dotted name of a callable as a server wants it."""
+    module, _, name = (dotted or "").rpartition(".")
+    return f"{module}:{name}" if module else ""
+
+
+def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
+    """Return ASGI_APPLICATION, which Django itself does not know, or asgi.py beside wsgi.py, or Django's factory."""
+    named = _callable(getattr(settings, "ASGI_APPLICATION", None))
+    package = (settings.WSGI_APPLICATION or "").rpartition(".wsgi.")[0]
+    if not named and package and find_spec(f"{package}.asgi"):
+        return f"{package}.asgi:application"
+    return named or "django.core.asgi:get_asgi_application()"
 
 
 def _absolute(folder: object) -> str:

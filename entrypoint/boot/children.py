@@ -58,7 +58,7 @@ class Children:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
-                env={**step.environment, **self._notification(program)},
+                env={**step.environment, **program.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=theirs,

@@ -21,14 +21,17 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
         Directory(d.run_dir, 0o755),
         Directory(d.www, 0o755),
         Directory(d.run_dir / "app", 0o750, d.dropped),
-        Directory(d.run_dir / "nginx", 0o750, d.dropped),
+        *([Directory(d.run_dir / "nginx", 0o750, d.dropped)] if d.nginx else []),
     )
 
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
     given = variables(d, supervised)
-    for template in templates.NAMES:
+    if d.nginx and d.machine.nginx_conf is not None:
+        own = f"{d.settings.conf_dir}/{templates.NGINX_CONF}"
+        yield File(d.run_dir / templates.NGINX_CONF, d.machine.nginx_conf, source=own)
+    for template in used(d):
         yield _file(d, template, given)
     yield File(d.run_dir / "promises.json", _promises(d, supervised), source="the plan")
 
@@ -47,6 +50,14 @@ def _file(d: Decisions, template: str, given: Mapping[str, Any]) -> File:
     return File(path, render(template, given), source=template)
 
 
+def used(d: Decisions) -> tuple[str, ...]:
+    """Return the names of the templates that this boot renders."""
+    own = d.machine.nginx_conf is not None
+    nginx = (*templates.OF_NGINX[own:], templates.STARTING_PAGE) if d.nginx else ()
+    wanted = {"supervisord.conf.j2", *nginx, d.server.template if d.server else None}
+    return tuple(name for name in templates.NAMES if name in wanted)
+
+
 def variables(d: Decisions, supervised: tuple[Program, ...], *, starting: bool = False) -> dict[str, Any]:
     """Return what each template may use; docs/how-to/own-templates.md tells the users of theirs."""
     return {
@@ -55,6 +66,11 @@ def variables(d: Decisions, supervised: tuple[Program, ...], *, starting: bool =
         "programs": supervised,
         "socket": d.socket,
         "www": d.www,
+        "server": d.server.name if d.server else None,
+        "bind": d.bind,
+        "own_conf": d.own_conf,
+        "development": d.development,
+        "server_logs_requests": d.server_logs_requests,
         "ready_file": d.ready_file,
         "starting_page": d.www / templates.STARTING_PAGE,
         "request_seconds": d.nginx_patience,
@@ -64,11 +80,11 @@ def variables(d: Decisions, supervised: tuple[Program, ...], *, starting: bool =
         "mime_types": d.machine.mime_types,
         "client_max_body_size": d.settings.client_max_body_size,
         "app_dir": d.machine.app_dir,
-        "module": d.settings.app or (d.application.wsgi if d.application else ""),
+        "module": d.module,
         "home": _python_home(d),
-        # What uWSGI is told in its own variables it would not hear over this file.
-        "workers": None if d.uwsgi_processes else d.workers,
-        "harakiri": None if d.uwsgi_harakiri else d.request_seconds,
+        # What a server is told in its own variables it would not hear over its file.
+        "workers": None if d.own_workers else d.workers,
+        "harakiri": None if d.own_timeout else d.request_seconds,
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
         "stop_seconds": d.server_stop,
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),

@@ -15,20 +15,20 @@ def warnings(d: Decisions) -> Iterator[Read]:
 
 
 def _workers(d: Decisions) -> Iterator[str]:
-    own = d.uwsgi_processes
-    if own and d.settings.workers and own[1] != str(d.settings.workers):
+    own = d.own_workers
+    if own and d.server and d.settings.workers and own[1] != str(d.settings.workers):
         name, text = own
         yield (
-            f"{name}={shown(text)} contradicts WEB_CONCURRENCY={d.settings.workers}, and uWSGI obeys its own: "
-            "unset one of them"
+            f"{name}={shown(text)} contradicts WEB_CONCURRENCY={d.settings.workers}, "
+            f"and {d.server.name} obeys its own: unset one of them"
         )
 
 
 def _requests(d: Decisions) -> Iterator[str]:
-    text = d.uwsgi_harakiri
-    if text and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < d.nginx_patience:  # 0: never
+    name, text = d.own_timeout or ("", "")
+    if d.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < d.nginx_patience:  # 0: never
         yield (
-            f"with UWSGI_HARAKIRI={shown(text)} a request may outlast nginx's patience of {d.nginx_patience} s: "
+            f"with {name}={shown(text)} a request may outlast nginx's patience of {d.nginx_patience} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
 
@@ -36,7 +36,7 @@ def _requests(d: Decisions) -> Iterator[str]:
 def _stop(d: Decisions) -> Iterator[str]:
     """Few requests take as long as they may, so the defaults say nothing; whoever chose one of the two is told."""
     chosen = {"ENTRYPOINT_REQUEST_TIMEOUT", "ENTRYPOINT_STOP_TIMEOUT"}.intersection(d.settings.origins)
-    if not chosen or d.request_seconds <= d.nginx_stop:
+    if not chosen or not d.nginx or d.request_seconds <= d.nginx_stop:
         return
     enough = next(n for n in count(d.request_seconds * 4 // 3 - 2) if shares(n)[0] >= d.request_seconds)
     yield (

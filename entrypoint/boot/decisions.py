@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot import sizing, templates
+from entrypoint.boot import servers, sizing, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
+from entrypoint.boot.servers import Server
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Phase
-from entrypoint.boot.values import Listen
-from entrypoint.errors import Unusable
+from entrypoint.boot.values import HIGHEST_PORT, Listen
+from entrypoint.errors import NotAllowed, Unusable
 
+READY_FILE: Final = PurePosixPath("www/ready.json")  # in the run directory
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
 _LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 
@@ -23,6 +25,9 @@ class Decisions:
     settings: Settings
     machine: Machine
     application: Application | None
+    server: Server | None  # None: nginx serves alone
+    module: str  # the application, package.module:callable
+    interface: str  # what it and the server speak: wsgi, asgi
     listen: Listen
     run_dir: PurePosixPath
     workers: int
@@ -31,8 +36,50 @@ class Decisions:
 
     @property
     def socket(self) -> PurePosixPath:
-        """Where nginx meets the application server."""
-        return self.run_dir / "app" / "uwsgi.sock"
+        """Where nginx meets an application server that can listen on a Unix socket."""
+        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+
+    @property
+    def nginx(self) -> bool:
+        """Whether nginx serves the site; without it the application server does."""
+        return self.settings.behind_nginx
+
+    @property
+    def development(self) -> bool:
+        """Whether the server looks for changes of the sources."""
+        return self.settings.development
+
+    @property
+    def bind(self) -> Listen | None:
+        """Where the application server listens itself, None where it does so on the socket."""
+        if not self.nginx:
+            return self.addresses[0]
+        if self.server is None or self.server.unix:
+            return None
+        port = self.listen.port
+        return Listen(port + 1 if port < HIGHEST_PORT else port - 1, "127.0.0.1")
+
+    @property
+    def upstream(self) -> str:
+        """Where nginx finds the application server."""
+        return str(self.bind) if self.bind else f"unix:{self.socket}"
+
+    @property
+    def ready(self) -> str:
+        """How the readiness of the application server shows."""
+        if self.server and self.server.ready:
+            return self.server.ready
+        return f"tcp:{self.bind.host}:{self.bind.port}" if self.bind else f"unix:{self.socket}"
+
+    @property
+    def server_logs_requests(self) -> bool:
+        """Whether the application server writes the access log."""
+        return not self.nginx and self.settings.access_log != "off"
+
+    @property
+    def own_conf(self) -> PurePosixPath | None:
+        """The user's own whole file for the application server."""
+        return self.machine.server_confs.get(self.server.name) if self.server else None
 
     @property
     def request_seconds(self) -> int:
@@ -45,14 +92,24 @@ class Decisions:
         return self.request_seconds + _NGINX_WAITS_LONGER
 
     @property
-    def uwsgi_harakiri(self) -> str | None:
-        """What the user tells uWSGI itself about the longest request."""
-        return self.settings.environment.get("UWSGI_HARAKIRI") or None
+    def overridden_by(self) -> str | None:
+        """What of the user's may set anything of the application server, which wins over what we set."""
+        if self.server and self.server.own_arguments in self.settings.environment:
+            return self.server.own_arguments
+        return self.own_conf.name if self.own_conf else None
 
     @property
-    def uwsgi_processes(self) -> tuple[str, str] | None:
-        """What the user tells uWSGI itself about its workers: the variable and its text."""
-        given = ((name, self.settings.environment.get(name)) for name in ("UWSGI_PROCESSES", "UWSGI_WORKERS"))
+    def own_timeout(self) -> tuple[str, str] | None:
+        """What the user tells the application server itself about the longest request: the variable and its text."""
+        name = self.server.own_timeout if self.server else None
+        text = self.settings.environment.get(name) if name else None
+        return (name, text) if name and text else None
+
+    @property
+    def own_workers(self) -> tuple[str, str] | None:
+        """What the user tells the application server itself about its workers: the variable and its text."""
+        names = (self.server.workers if self.server else None) or ()
+        given = ((name, self.settings.environment.get(name)) for name in names)
         return next(((name, text) for name, text in given if text), None)
 
     @property
@@ -63,12 +120,13 @@ class Decisions:
     @property
     def ready_file(self) -> PurePosixPath:
         """The file that is there while the site is ready."""
-        return self.www / "ready.json"
+        return self.run_dir / READY_FILE
 
     @property
     def opens_early(self) -> bool:
         """Whether nginx answers while the site is still prepared: a template of the user's knows nothing of that."""
-        return self.machine.templates.keys().isdisjoint(templates.OF_NGINX)
+        own = {*templates.OF_NGINX, templates.NGINX_CONF}
+        return self.nginx and self.machine.templates.keys().isdisjoint(own)
 
     def phase(self, name: str) -> Phase | None:
         """Return what is told while a step is at work, where nginx is there to tell it."""
@@ -86,8 +144,8 @@ class Decisions:
 
     @property
     def addresses(self) -> tuple[Listen, ...]:
-        """Each address where nginx serves the site."""
-        return self._addresses(self.listen)
+        """Each address where the site is served. Not every application server can listen on more than one."""
+        return self._addresses(self.listen)[: None if self.nginx else 1]
 
     @property
     def redirecting(self) -> tuple[Listen, ...]:
@@ -108,12 +166,12 @@ class Decisions:
 
 
 def decide(settings: Settings, facts: Facts) -> Decisions:
-    """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room."""
-    if not facts.machine.django and settings.app is None:
-        raise Unusable(
-            f"cannot find the application: there is no manage.py in {facts.machine.app_dir}, "
-            "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
-        )
+    """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room, NotAllowed for a port."""
+    server = servers.choose(settings, facts)
+    module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
+    listen = settings.listen_on(root=facts.machine.root)
+    if not settings.behind_nginx:
+        _check_port(listen, facts.machine)
     nginx_stop, server_stop = shares(settings.stop_timeout)
     if nginx_stop < 1:
         raise Unusable(
@@ -124,11 +182,14 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
         settings=settings,
         machine=facts.machine,
         application=facts.application,
-        listen=settings.listen_on(root=facts.machine.root),
-        run_dir=_run_dir(settings, facts.machine),
+        server=server,
+        module=module,
+        interface=interface,
+        listen=listen,
+        run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         nginx_stop=nginx_stop,
-        server_stop=server_stop,
+        server_stop=server_stop if settings.behind_nginx else int(settings.stop_timeout),
     )
     if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
@@ -141,7 +202,16 @@ def shares(stop_timeout: float) -> tuple[int, int]:
     return int(stop_timeout - server), server
 
 
-def _run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
+def _check_port(listen: Listen, machine: Machine) -> None:
+    """Raise NotAllowed where the application server, who is not root, may not listen there."""
+    if machine.root and machine.account.uid != 0 and listen.port < machine.lowest_port:
+        raise NotAllowed(
+            f"cannot listen on {listen} as {machine.account}: "
+            f"without nginx choose a PORT from {machine.lowest_port} on, such as 8080"
+        )
+
+
+def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
     """Return where everything is written at run time; two sites of one user differ by their port."""
     if settings.run_dir:
         return settings.run_dir

@@ -16,6 +16,9 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
     own = str(machine.python.parent)
     if own not in path.split(":"):
         environment["PATH"] = f"{own}:{path}"
+    environment["DJANGO_ENV"] = settings.environment_kind
+    if "uwsgi" in machine.server_confs:
+        environment.pop("UWSGI_INI", None)  # our uwsgi.ini includes it, and uWSGI would read it twice
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right

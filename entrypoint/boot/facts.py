@@ -8,7 +8,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.hooks import Finder, Hooks
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.templates import read_templates
+from entrypoint.boot.templates import NGINX_CONF, read_templates
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
@@ -24,6 +24,9 @@ from entrypoint.errors import Unusable
 BROUGHT_BY: Final = {
     "nginx": "apt-get install nginx-light",
     "uwsgi": "pip install 'entrypoint-toolkit[uwsgi]'",
+    "gunicorn": "pip install 'entrypoint-toolkit[gunicorn]'",
+    "uvicorn": "pip install 'entrypoint-toolkit[uvicorn]'",
+    "granian": "pip install 'entrypoint-toolkit[granian]'",
     "supervisord": "pip install supervisor",
 }
 
@@ -32,6 +35,8 @@ _BROTLI_MODULES: Final = tuple(
     PurePosixPath(folder, "ngx_http_brotli_static_module.so")
     for folder in ("/usr/lib/nginx/modules", "/etc/nginx/modules")
 )
+# They load the application into the interpreter that they are installed for: one beside another would not find it.
+_OF_THE_APPLICATION: Final = ("gunicorn", "uvicorn", "granian")
 
 _WELCOME: Final = re.compile(
     r"^\s*server_name\s+localhost;.*^\s*root\s+/usr/share/nginx/html;", re.DOTALL | re.MULTILINE
@@ -83,6 +88,13 @@ class Machine:
     brotli_module: PurePosixPath | None = None  # what makes it serve a file's .br
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's own, by name
     hooks: Hooks = field(default_factory=Hooks)
+    server_confs: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the user's own whole files, by server
+    lowest_port: int = 1024  # that an ordinary user may listen on
+
+    @property
+    def nginx_conf(self) -> str | None:
+        """The user's own whole nginx.conf."""
+        return self.templates.get(NGINX_CONF)
 
 
 @dataclass(frozen=True)
@@ -117,6 +129,8 @@ class Application:
     version: str
     settings_module: str
     wsgi: str
+    asgi: str
+    asynchronous: bool  # whether its settings name an ASGI_APPLICATION
     prefix: str  # the interpreter's sys.prefix
     virtual: bool  # whether that is a virtual environment
     static_url: str
@@ -157,7 +171,12 @@ def read_machine(settings: Settings) -> Machine:
         raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder")
     python = _python(settings, app_dir)
     places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
-    found = {name: _program(name, places) for name in BROUGHT_BY}
+    found = {
+        name: _program(
+            name, places[:1] if name in _OF_THE_APPLICATION else places, path=name not in _OF_THE_APPLICATION
+        )
+        for name in BROUGHT_BY
+    }
     nginx_version, gzip_static = _nginx_build(found["nginx"])
     return Machine(
         root=is_root(),
@@ -168,7 +187,7 @@ def read_machine(settings: Settings) -> Machine:
         programs={name: path for name, path in found.items() if path},
         limits=read_limits(Path("/"), len(os.sched_getaffinity(0))),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        backlog=_somaxconn(),
+        backlog=_number(Path("/proc/sys/net/core/somaxconn"), 128),  # what Linux had for the longest time
         ipv6=_has_ipv6(),
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment),
@@ -181,6 +200,8 @@ def read_machine(settings: Settings) -> Machine:
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
         hooks=_hooks(settings, app_dir, python),
+        server_confs=dict(_server_confs(settings.environment, app_dir)),
+        lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
     )
 
 
@@ -243,12 +264,23 @@ def _python(settings: Settings, app_dir: Path) -> PurePosixPath:
     return PurePosixPath(sys.executable)
 
 
-def _program(name: str, places: tuple[Path, ...]) -> PurePosixPath | None:
+def _server_confs(environ: Mapping[str, str], app_dir: Path) -> Iterator[tuple[str, PurePosixPath]]:
+    """Yield the user's own whole files for application servers; a UWSGI_INI that is no file is uWSGI's to judge."""
+    for server, conf in (
+        ("uwsgi", app_dir / (environ.get("UWSGI_INI") or "uwsgi.ini")),
+        ("gunicorn", app_dir / "gunicorn.conf.py"),
+    ):
+        if os.path.isfile(conf):  # noqa: PTH113 -- Path.is_file raises where the name is too long
+            yield server, PurePosixPath(conf)
+
+
+def _program(name: str, places: tuple[Path, ...], *, path: bool) -> PurePosixPath | None:
     """Find a program: what pip installed beside an interpreter first, then PATH and where Debian keeps daemons."""
     beside = (place / name for place in places)
-    path = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
-    path = path or shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
-    return PurePosixPath(path) if path else None
+    found = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
+    if path and not found:
+        found = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
+    return PurePosixPath(found) if found else None
 
 
 def _nginx_build(nginx: PurePosixPath | None) -> tuple[tuple[int, ...], bool]:
@@ -284,11 +316,11 @@ def _has_ipv6() -> bool:
         return False
 
 
-def _somaxconn() -> int:
+def _number(path: Path, otherwise: int) -> int:
     try:
-        return int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
+        return int(path.read_text(encoding="ascii"))
     except OSError:
-        return 128  # what Linux had for the longest time
+        return otherwise
 
 
 def _writable(path: Path) -> bool:

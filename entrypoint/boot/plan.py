@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from entrypoint.boot import configuration, environment, programs, secret_key
+from entrypoint.boot import configuration, environment, programs, secret_key, templates, web
 from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import Decisions, decide
-from entrypoint.boot.facts import Facts, Machine
+from entrypoint.boot.facts import BROUGHT_BY, Facts, Machine
 from entrypoint.boot.phases import around, found_hooks
 from entrypoint.boot.preparation import preparation
 from entrypoint.boot.programs import Program
@@ -31,6 +32,8 @@ from entrypoint.boot.steps import (
     WriteFiles,
 )
 from entrypoint.boot.values import shown
+
+_OF_NGINX: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
 
 
 @dataclass(frozen=True)
@@ -78,33 +81,71 @@ def _opening(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     if d.settings.data_dir and d.settings.origins.get("SECRET_KEY") == str(d.settings.data_dir / secret_key.FILE):
         yield Read("secret-key", f"keep SECRET_KEY in {d.settings.data_dir / secret_key.FILE}")
-    yield FindPrograms({name: d.machine.programs.get(name) for name in ("nginx", "uwsgi", "supervisord")})
-    yield CheckPort((*d.addresses, *d.redirecting))
+    yield FindPrograms({name: d.machine.programs.get(name) for name in _needed(d)})
+    yield CheckPort((*d.addresses, *d.redirecting, *([d.bind] if d.nginx and d.bind else [])))
     yield from _keys(d)
     yield MakeDirectories(configuration.directories(d))
     if d.opens_early:
         yield WriteFiles(configuration.starting_files(d, _programs(d)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
         phase = d.phase("loading application")
-        yield Start(_nginx(d), d.machine.app_dir, _environment(d), why, loads=False, phase=phase)
+        yield Start(programs.nginx(d), d.machine.app_dir, _environment(d), why, loads=False, phase=phase)
 
 
 def _readings(d: Decisions) -> Iterator[Step]:
     what = f"Django {d.application.version}, {d.application.settings_module}" if d.application else d.settings.app
     yield Read("application", f"read the application: {what} in {d.machine.app_dir}, run by {d.machine.python}")
+    yield from _server(d)
     own = [f"{path} (http)" for path in d.machine.http_files] + [f"{path} (server)" for path in d.machine.server_files]
-    if own:
+    if own and d.nginx and d.machine.nginx_conf is None:
         yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
-    if d.machine.templates:
-        yield Read("templates", f"take {', '.join(d.machine.templates)} from {d.settings.conf_dir}")
+    if taken := [name for name in d.machine.templates if name in configuration.used(d)]:
+        yield Read("templates", f"take {', '.join(taken)} from {d.settings.conf_dir}")
+    yield from _own_files(d)
     yield from found_hooks(d)
-    yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
+    if d.server and d.server.workers is not None:
+        yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
     yield from warnings(d)
 
 
+def _server(d: Decisions) -> Iterator[Step]:
+    """Tell who serves, where that is not what it usually is."""
+    if d.server is None:
+        yield Read("server", "serve without an application server, as ENTRYPOINT_SERVER says")
+    elif not d.nginx:
+        itself = d.server.name == "uwsgi" and any(web.served(d))
+        files = "and serves the static files" if itself else "and static files are left to the application"
+        yield Read("server", f"serve without nginx: {d.server.name} listens on {d.bind}, {files}")
+    elif d.server.name != "uwsgi":
+        yield Read("server", f"serve {d.module} ({d.interface.upper()}) by {d.server.name}")
+
+
+def _own_files(d: Decisions) -> Iterator[Step]:
+    """Tell which whole files of the user's are taken, and what then has no effect."""
+    if d.nginx and d.machine.nginx_conf is not None:
+        own = f"{d.settings.conf_dir}/{templates.NGINX_CONF}"
+        yield Read("own files", f"take {own} whole: {_OF_NGINX} have no effect but in {d.run_dir}/nginx-app.conf")
+    if d.own_conf:
+        yield Read(
+            "own files", f"read {d.own_conf}: what it sets wins over WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT"
+        )
+
+
+def _needed(d: Decisions) -> Iterator[str]:
+    """Yield the programs that have to be installed."""
+    if d.nginx:
+        yield "nginx"
+    if d.server and d.server.name in BROUGHT_BY:
+        yield d.server.name
+    yield "supervisord"
+
+
 def _workers(d: Decisions) -> str:
-    name, number = d.uwsgi_processes or ("WEB_CONCURRENCY", str(d.workers))
-    why = f"as {name} says" if d.uwsgi_processes or d.settings.workers else f"set {name} to change"
+    name, number = d.own_workers or ("WEB_CONCURRENCY", str(d.workers))
+    if d.overridden_by and not d.own_workers:
+        why = f"unless {d.overridden_by} says otherwise"
+    else:
+        why = f"as {name} says" if d.own_workers or d.settings.workers else f"set {name} to change"
     return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {d.machine.account}; {why}"
 
 
@@ -115,34 +156,28 @@ def _keys(d: Decisions) -> Iterator[Step]:
 
 
 def _programs(d: Decisions) -> tuple[Program, ...]:
-    return _server(d), _nginx(d)
-
-
-def _server(d: Decisions) -> Program:
-    return programs.uwsgi(d.path("uwsgi"), d.run_dir / "uwsgi.ini", d.dropped, d.server_stop)
-
-
-def _nginx(d: Decisions) -> Program:
-    account = None if d.nginx_drops else d.dropped
-    return programs.nginx(d.path("nginx"), d.run_dir / "nginx.conf", account, d.nginx_stop)
+    return (
+        *([programs.application_server(d, d.server)] if d.server else []),
+        *([programs.nginx(d)] if d.nginx else []),
+    )
 
 
 def _early_server(d: Decisions) -> tuple[Start, ...]:
     """Return the start of the application server, which loads the application while the next steps are at work."""
-    if not d.opens_early or d.machine.hooks.prepare:
+    if d.server is None or not d.opens_early or d.machine.hooks.prepare:
         return ()  # a hook may change what it has to load
     why = "again if a step below changes what it has loaded"
-    return (Start(_server(d), d.machine.app_dir, _environment(d), why, loads=True),)
+    return (Start(programs.application_server(d, d.server), d.machine.app_dir, _environment(d), why, loads=True),)
 
 
 def _serve(d: Decisions) -> Iterator[Serve]:
     if d.opens_early:
-        yield Serve(_nginx(d), Phase(d.www, "starting application"))
+        yield Serve(programs.nginx(d), Phase(d.www, "starting application"))
 
 
 def _reload(d: Decisions, files: tuple[File, ...]) -> Iterator[Reload]:
     if d.opens_early and not set(configuration.starting_files(d, _programs(d))).issubset(files):
-        yield Reload(_nginx(d))
+        yield Reload(programs.nginx(d))
 
 
 def _validations(supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:

@@ -40,7 +40,8 @@ def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | St
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
         yield Ask("superuser", what.format(shown(superuser["name"])), superuser, d.phase("creating superuser"))
-    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
+    served = d.nginx or not d.development or settings.collectstatic == "on"  # runserver finds them where they are
+    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",
@@ -79,5 +80,5 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         "password": settings.superuser_password,
         "fields": fields,
         "update": settings.superuser == "update",
-        "development": settings.environment.get("DJANGO_ENV") == "development",
+        "development": settings.development,
     }

@@ -1,11 +1,15 @@
 """The programs that supervisord runs, as values."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Account
+from entrypoint.boot.servers import Server
+from entrypoint.errors import Unusable
 
 
 @dataclass(frozen=True)
@@ -46,33 +50,47 @@ class Program:
         return ("setpriv", *ids, "--", *self.command)
 
 
-# nginx drains first (QUIT), then uWSGI finishes what it has: of all orders and signals the one that loses no request.
+# nginx drains first (QUIT), then the application server finishes what it has (TERM): of all orders and signals the one
+# that loses no request.
 NGINX_TIER: Final = 30
 SERVER_TIER: Final = 20
+_DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 
 
-def nginx(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
-    """Return nginx, in the foreground by its own `daemon off`."""
+def nginx(d: Decisions) -> Program:
+    """Return nginx, in the foreground. Raises Unusable where a file of the user's own sends it to the background."""
+    conf = str(d.run_dir / "nginx.conf")
+    whole = d.machine.nginx_conf
+    said = _DAEMON.search(whole) if whole is not None else None
+    if said and said[1] == "on":
+        raise Unusable(
+            f"cannot use {d.settings.conf_dir}/nginx.conf: with `daemon on` supervisord would lose sight of nginx"
+        )
+    foreground = () if whole is None or said else ("-g", "daemon off;")  # what is told twice nginx refuses
+    keys = (d.settings.tls_certificate, d.settings.tls_key)
     return Program(
         name="nginx",
-        command=(str(path), "-e", "stderr", "-c", str(conf)),
-        account=account,
+        command=(str(d.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
+        account=None if d.nginx_drops else d.dropped,
         ready="running",
         stop_signal="QUIT",
-        stop_seconds=stop_seconds,
+        stop_seconds=d.nginx_stop,
         tier=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
+        reload_on=tuple(path for path in keys if path),
     )
 
 
-def uwsgi(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
-    """Return uWSGI, which tells by sd_notify when its application is loaded."""
+def application_server(d: Decisions, server: Server) -> Program:
+    """Return the application server."""
     return Program(
-        name="uwsgi",
-        command=(str(path), "--ini", str(conf)),
-        account=account,
-        ready="notify",
+        name=server.name,
+        command=server.command(d),
+        account=d.dropped,
+        ready=d.ready,
         stop_signal="TERM",
-        stop_seconds=stop_seconds,
+        stop_seconds=d.server_stop,
         tier=SERVER_TIER,
+        # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
+        environment={"FORWARDED_ALLOW_IPS": "*"} if d.nginx and server.protocol == "http" else {},
     )

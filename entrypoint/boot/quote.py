@@ -33,6 +33,11 @@ def uwsgi(value: object) -> str:
     return text
 
 
+def python(value: object) -> str:
+    """Quote as a string of Python's."""
+    return repr(str(value))
+
+
 def supervisord(words: Sequence[object]) -> str:
     """Quote a command for supervisord: shell words, `%` doubled; ` ;` and ` #` begin comments even inside quotes."""
     text = shlex.join(_printable(word, "supervisord.conf") for word in words)

@@ -72,6 +72,7 @@ def _environment() -> Environment:
         nginx=quote.nginx,
         nginx_include=quote.nginx_include,
         uwsgi=quote.uwsgi,
+        python=quote.python,
         supervisord=quote.supervisord,
     )
     return environment

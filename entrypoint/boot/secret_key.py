@@ -33,7 +33,7 @@ def kept(settings: Settings, machine: Machine) -> Settings:
     file = _file(settings)
     if file:
         return _with(settings, _keep(Path(file), machine.account if machine.root else None), str(file))
-    return passing(settings, machine) if settings.environment.get("DJANGO_ENV") == "development" else settings
+    return passing(settings, machine) if settings.development else settings
 
 
 def previewed(settings: Settings, machine: Machine) -> Settings:

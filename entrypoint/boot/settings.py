@@ -36,6 +36,12 @@ def setting(  # noqa: PLR0913 -- one argument a column of the reference table
 class Settings:
     """All settings of one boot, typed; None where a setting is not set and has no fixed default."""
 
+    environment_kind: str = setting(
+        "DJANGO_ENV",
+        values.choice("production", "development"),
+        "development is Django's runserver without nginx; handed on",
+        default="production",
+    )
     settings_module: str | None = setting(
         "DJANGO_SETTINGS_MODULE",
         values.module,
@@ -45,7 +51,7 @@ class Settings:
     listen: Listen | None = setting(
         "PORT",
         values.listen,
-        "where nginx listens: a port, or address:port",
+        "where nginx listens, or without it the application server: a port, or address:port",
         otherwise="80 as root, else 8080; with TLS 443 and 80, else 8443 and 8080",
     )
     workers: int | None = setting(
@@ -85,7 +91,19 @@ class Settings:
         "ENTRYPOINT_APP",
         values.application,
         "the application, as package.module:callable",
-        otherwise="Django's WSGI_APPLICATION",
+        otherwise="Django's WSGI_APPLICATION or ASGI_APPLICATION",
+    )
+    server: str | None = setting(
+        "ENTRYPOINT_SERVER",
+        values.choice("uwsgi", "gunicorn", "uvicorn", "granian", "runserver", "none"),
+        "the application server; none: nginx serves alone, by configuration of your own",
+        otherwise="uwsgi, in development runserver",
+    )
+    nginx: str | None = setting(
+        "ENTRYPOINT_NGINX",
+        values.choice("on", "off"),
+        "off: the application server itself listens on PORT",
+        otherwise="on, in development off",
     )
     python: PurePosixPath | None = setting(
         "ENTRYPOINT_PYTHON",
@@ -242,6 +260,11 @@ class Settings:
         for one, other in (("certificate", "key"), ("key", "certificate")):
             if given[f"tls_{one}"] and not given[f"tls_{other}"] and not sources.refused(f"NGINX_TLS_{other.upper()}"):
                 sources.problems.append(f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set")
+        off = given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
+        if off and given["tls_certificate"]:
+            sources.problems.append("cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on")
+        if off and given["server"] == "none":
+            sources.problems.append("cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer")
         sources.check_names()
         Unusable.check(sources.problems)
         return cls(
@@ -261,6 +284,16 @@ class Settings:
             + (f" ({origin})" if origin != ENVIRONMENT else "")
             for name, origin in sorted(self.origins.items())
         )
+
+    @property
+    def development(self) -> bool:
+        """Whether the site is being worked on."""
+        return self.environment_kind == "development"
+
+    @property
+    def behind_nginx(self) -> bool:
+        """Whether nginx serves the site."""
+        return self.nginx == "on" if self.nginx else not self.development
 
     @property
     def tls(self) -> bool:

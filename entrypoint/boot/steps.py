@@ -5,13 +5,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from entrypoint.boot.facts import Account
 from entrypoint.boot.hooks import Hook
-from entrypoint.boot.programs import Program
 from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen
+
+if TYPE_CHECKING:
+    from entrypoint.boot.programs import Program
 
 SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
@@ -152,7 +154,7 @@ class Phase:
 class Start:
     """A program that is started now; supervisord adopts it."""
 
-    program: Program
+    program: "Program"
     directory: PurePosixPath
     environment: Mapping[str, str] = field(repr=False)
     why: str
@@ -168,7 +170,7 @@ class Start:
 class Serve:
     """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
 
-    program: Program
+    program: "Program"
     phase: Phase
     name: str = SERVE
 
@@ -180,7 +182,7 @@ class Serve:
 class Reload:
     """A program that runs reads its configuration again."""
 
-    program: Program
+    program: "Program"
     name: str = SERVE
 
     def __str__(self) -> str:

@@ -9,8 +9,10 @@ from entrypoint.errors import Unusable
 
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
-NAMES: Final = ("supervisord.conf.j2", *OF_NGINX, "uwsgi.ini.j2", STARTING_PAGE)
+NAMES: Final = ("supervisord.conf.j2", *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", STARTING_PAGE)
 """What can be replaced: every file that is a template's text."""
+NGINX_CONF: Final = "nginx.conf"
+"""No template but the whole file, as it is."""
 
 
 def read_templates(folder: Path) -> Mapping[str, str]:
@@ -26,7 +28,7 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     texts: dict[str, str] = {}
     problems = []
     for path in found:
-        if path.name not in NAMES:
+        if path.name not in (*NAMES, NGINX_CONF):
             problems.append(f"cannot use {folder}/{shown(path.name)}: it replaces no template{_hint(path.name)}")
             continue
         try:

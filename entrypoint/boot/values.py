@@ -23,7 +23,7 @@ _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # where os.environ held byte
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _LARGEST_SIZE: Final = 2**63 - 1  # what nginx takes
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_HIGHEST_PORT: Final = 65535
+HIGHEST_PORT: Final = 65535
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
@@ -101,9 +101,9 @@ def _utf8(value: str) -> str:
 def listen(value: str) -> Listen:
     """Read `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
     address, colon, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= _HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
         raise ValueError(
-            f"a port is a number from 1 to {_HIGHEST_PORT}, with an IP address and a colon before it or not"
+            f"a port is a number from 1 to {HIGHEST_PORT}, with an IP address and a colon before it or not"
         )
     if not colon:
         return Listen(int(port))

@@ -15,12 +15,14 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
     """Return the variables of nginx.conf and nginx-app.conf that no other file needs. Raises Unusable."""
     return {
         "listen": d.addresses,
+        "upstream": d.upstream,
+        "protocol": d.server.protocol if d.server else None,
         "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,
         "gzip_static": d.machine.gzip_static,
         "brotli_module": d.machine.brotli_module,
-        "files": () if starting else tuple(_served(d)),
+        "files": () if starting else tuple(served(d)),
         "worker_connections": d.settings.worker_connections,
         "descriptors_of_nginx": _descriptors(d),
         "access_log": d.settings.access_log,
@@ -45,8 +47,8 @@ def _descriptors(d: Decisions) -> int | None:
     return possible if possible > d.machine.descriptors else None
 
 
-def _served(d: Decisions) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the kind, the URL prefix, the folder and the setting of the files that nginx serves by itself."""
+def served(d: Decisions) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the kind, the URL prefix, folder and setting of the files that are served without the application."""
     django, settings = d.application, d.settings
     for kind, url, root, django_url, django_root in (
         (

@@ -1,6 +1,8 @@
-"""What HEALTHCHECK and exec probes call: one request to this container's own nginx."""
+"""What HEALTHCHECK and exec probes call: one request to this container's own nginx, or without it one look."""
 
+import socket
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Final
 
 _PATIENCE: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
@@ -18,6 +20,19 @@ def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
     finally:
         connection.close()
     return response.status == 200, said or f"status {response.status}"  # noqa: PLR2004 -- HTTP's word for yes
+
+
+def look(host: str, port: int, ready_file: Path, what: str) -> tuple[bool, str]:
+    """Look by ourselves, where nothing serves our health paths: live is what listens, ready what the file says."""
+    try:
+        if what == "ready":
+            return True, ready_file.read_text(encoding="utf-8").strip()
+        with socket.create_connection((host, port), _PATIENCE):
+            return True, "live"
+    except FileNotFoundError:
+        return False, "not ready"
+    except OSError as error:
+        return False, f"cannot reach {ready_file if what == 'ready' else f'{host}:{port}'}: {error.strerror or error}"
 
 
 def _over_tls(host: str, port: int) -> HTTPSConnection:

@@ -162,10 +162,11 @@ def test_a_link_in_the_place_of_the_run_directory_is_refused(
     assert list((place / "elsewhere").iterdir()) == []
 
 
-def test_a_missing_uwsgi_ends_with_127_and_who_brings_it(
-    entrypoint: Command, project: Project, place: Path, free_port: int
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+def test_a_missing_server_ends_with_127_and_who_brings_it(
+    entrypoint: Command, project: Project, place: Path, free_port: int, server: str
 ) -> None:
-    if shutil.which("uwsgi", path=DAEMONS):
+    if server == "uwsgi" and shutil.which(server, path=DAEMONS):
         pytest.skip("this machine has a uwsgi of its own")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
     (packages,) = (place / "venv/lib").glob("python*/site-packages")
@@ -177,10 +178,11 @@ def test_a_missing_uwsgi_ends_with_127_and_who_brings_it(
         [str(place / "venv/bin/python"), "-m", "entrypoint", "prepare"],
         PATH=str(place / "venv/bin"),
         PORT=f"127.0.0.1:{free_port}",
+        ENTRYPOINT_SERVER=server,
     )
     assert done.code == 127
     assert done.err.splitlines()[-1] == (
-        "[entrypoint] cannot run uwsgi: it is not installed; pip install 'entrypoint-toolkit[uwsgi]'"
+        f"[entrypoint] cannot run {server}: it is not installed; pip install 'entrypoint-toolkit[{server}]'"
     )
     assert not project.database.exists()
 

@@ -57,6 +57,7 @@ def test_the_wheel_holds_the_package_and_its_templates_and_nothing_else(wheel: P
 
 def test_the_templates_are_those_that_the_plan_names(wheel: Path) -> None:
     assert {name.removeprefix("entrypoint/conf/") for name in names(wheel) if name.startswith("entrypoint/conf/")} == {
+        "gunicorn.conf.py.j2",
         "nginx-app.conf.j2",
         "nginx.conf.j2",
         "starting.html",

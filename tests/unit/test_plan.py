@@ -16,7 +16,7 @@ from entrypoint.boot.hooks import Hook, Hooks
 from entrypoint.boot.plan import Plan, make_plan
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask, FindPrograms
-from entrypoint.errors import Unusable
+from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
@@ -46,6 +46,8 @@ def machine(**different: Any) -> Machine:
         different["brotli_module"] = PurePosixPath(different["brotli_module"])
     for name in {"http_files", "server_files"}.intersection(different):
         different[name] = tuple(map(PurePosixPath, different[name]))
+    if "server_confs" in different:
+        different["server_confs"] = {name: PurePosixPath(path) for name, path in different["server_confs"].items()}
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
     if "hooks" in different:
@@ -75,6 +77,8 @@ def application(**different: Any) -> Application:
         "version": "5.2",
         "settings_module": "site.settings",
         "wsgi": "site.wsgi:application",
+        "asgi": "site.asgi:application",
+        "asynchronous": False,
         "prefix": "/venv",
         "virtual": True,
         "static_url": "/static/",
@@ -145,6 +149,110 @@ def test_no_step_line_and_no_file_holds_a_secret() -> None:
     assert "sesame" not in repr(made)
 
 
+# ---- the application server
+
+WANTS_ASGI = "it is an ASGI application, which wants ENTRYPOINT_SERVER=uvicorn or granian"
+NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of your own"
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        (
+            {"ENTRYPOINT_APP": "site.asgi:application"},
+            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi: {WANTS_ASGI}",
+        ),
+        (
+            {"ENTRYPOINT_APP": "other.asgi:app", "ENTRYPOINT_SERVER": "gunicorn"},
+            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn: {WANTS_ASGI}",
+        ),
+        (
+            {"ENTRYPOINT_SERVER": "none"},
+            f"cannot use ENTRYPOINT_SERVER=none: {NOTHING}",
+        ),
+        (
+            {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"},
+            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+        ),
+        (
+            {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k", "DJANGO_ENV": "development"},
+            "cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_told(environ: dict[str, str], problem: str) -> None:
+    assert problems(environ) == (problem,)
+
+
+def test_runserver_wants_a_project_of_django() -> None:
+    with pytest.raises(Unusable, match=r"there is no manage\.py in /srv/app"):
+        make_plan(Settings.read({"ENTRYPOINT_SERVER": "runserver", "ENTRYPOINT_APP": "a:b"}), Facts(machine(django=False), None))
+
+
+@pytest.mark.parametrize(
+    ("server", "app", "different", "expected"),
+    [
+        ("uwsgi", "", {"asynchronous": True}, ("site.wsgi:application", "wsgi")),
+        ("uvicorn", "", {}, ("site.asgi:application", "asgi")),
+        ("uvicorn", "site.wsgi:application", {}, ("site.wsgi:application", "wsgi")),
+        ("uvicorn", "main:app", {}, ("main:app", "asgi")),
+        ("granian", "", {}, ("site.wsgi:application", "wsgi")),
+        ("granian", "", {"asynchronous": True}, ("site.asgi:application", "asgi")),
+        ("granian", "other.asgi:app", {}, ("other.asgi:app", "asgi")),
+    ],
+)
+def test_server_and_application_speak_the_same(
+    server: str, app: str, different: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    d = decide(
+        Settings.read({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_APP": app}), Facts(machine(), application(**different))
+    )
+    assert (d.module, d.interface) == expected
+
+
+@pytest.mark.parametrize(("port", "lowest", "allowed"), [("80", 1024, False), ("80", 0, True), ("8080", 1024, True)])
+def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: str, lowest: int, allowed: bool) -> None:  # noqa: FBT001 -- a table of cases
+    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "PORT": port})
+    facts = Facts(machine(root=True, lowest_port=lowest), application())
+    if allowed:
+        assert make_plan(settings, facts)
+    else:
+        with pytest.raises(NotAllowed, match="cannot listen on 80 as nobody: without nginx choose a PORT from 1024 on"):
+            make_plan(settings, facts)
+
+
+def test_a_file_that_uwsgi_would_read_twice_is_not_named_to_it() -> None:
+    own = machine(server_confs={"uwsgi": "/srv/app/my.ini"})
+    settings = Settings.read({"UWSGI_INI": "my.ini", "UWSGI_HARAKIRI": "7"})
+    given = make_plan(settings, Facts(own, application())).exec.environment
+    assert "UWSGI_INI" not in given
+    assert given["UWSGI_HARAKIRI"] == "7"
+
+
+@pytest.mark.parametrize(("conf", "told"), [("daemon off;\n", False), ("  daemon off;", False), ("# daemon\n", True)])
+def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, told: bool) -> None:  # noqa: FBT001 -- as above
+    own = machine(templates={"nginx.conf": conf})
+    made = make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
+    assert ("daemon off" in text_of(made, "supervisord.conf")) is told
+
+
+def test_nginx_in_the_background_is_refused() -> None:
+    own = machine(templates={"nginx.conf": "events {}\ndaemon on;\n"})
+    with pytest.raises(Unusable, match=r"cannot use /own/nginx\.conf: with `daemon on` supervisord would lose sight"):
+        make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
+
+
+def test_who_may_say_more_of_the_workers_is_named() -> None:
+    lines = list(map(str, plan({"ENTRYPOINT_SERVER": "gunicorn", "GUNICORN_CMD_ARGS": "--workers 3"}).steps))
+    assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS says otherwise" in lines
+
+
+def test_nginx_reads_a_renewed_certificate_again() -> None:
+    made = plan({"NGINX_TLS_CERTIFICATE": "/tls/site.pem", "NGINX_TLS_KEY": "/tls/site.key"})
+    nginx = json.loads(text_of(made, "promises.json"))["programs"]["nginx"]
+    assert nginx["reload"] == {"files": ["/tls/site.pem", "/tls/site.key"], "signal": "HUP"}
+
+
 # ---- the stop
 
 
@@ -199,7 +307,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uWSGI obeys its own: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi obeys its own: unset one of them"
     ]
 
 
@@ -474,6 +582,7 @@ def test_the_programs_get_their_environment_through_the_exec() -> None:
     assert made.exec.environment == {
         "PATH": "/venv/bin:/usr/bin",
         "SECRET_KEY": "s",
+        "DJANGO_ENV": "production",
         "DJANGO_SETTINGS_MODULE": "site.settings",
         "HOME": "/nonexistent",
         "USER": "nobody",

@@ -92,6 +92,7 @@ def test_a_setting_has_a_name_and_a_meaning_of_its_own(declaration: Declaration)
     assert [other for other in ALL if declaration.key == other.key] == [declaration]
     assert declaration.meaning
     assert declaration.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or declaration.name in {
+        "DJANGO_ENV",
         "DJANGO_SETTINGS_MODULE",
         "FORWARDED_ALLOW_IPS",
         "PORT",

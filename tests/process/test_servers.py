@@ -1,0 +1,76 @@
+"""What the application servers are told, as they themselves read it, and which application they are given."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+GUNICORN = str(Path(sys.executable).parent / "gunicorn")
+OWN = "workers = 5\nkeepalive = 7\nproc_name = __file__\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "own", "read"),
+    [
+        ({"WEB_CONCURRENCY": "3"}, "", {"workers": "3", "timeout": "60", "preload_app": "True"}),
+        ({"ENTRYPOINT_REQUEST_TIMEOUT": "7s"}, "", {"timeout": "7", "graceful_timeout": "2"}),
+        ({"GUNICORN_CMD_ARGS": "--workers 4 --timeout 9"}, OWN, {"workers": "4", "timeout": "9", "keepalive": "7"}),
+        ({"WEB_CONCURRENCY": "3"}, OWN, {"workers": "5", "keepalive": "7", "timeout": "60"}),
+        ({"DJANGO_ENV": "development"}, "", {"reload": "True", "preload_app": "False"}),
+        ({"ENTRYPOINT_NGINX": "off"}, "", {"accesslog": "-"}),
+        ({}, "", {"accesslog": "None", "control_socket_disable": "True"}),
+    ],
+)
+def test_gunicorn_reads_its_file(
+    entrypoint: Command, project: Project, environ: dict[str, str], own: str, read: dict[str, str]
+) -> None:
+    if own:
+        project.write("gunicorn.conf.py", own)
+    found = as_gunicorn_reads(entrypoint, project.root, environ)
+    assert {name: found[name] for name in read} == read
+
+
+@pytest.mark.parametrize("name", ["it's", '"quoted"', "back\\slash", "{{ x }}", "100%", "ü 日本", "a#b"])
+def test_gunicorn_finds_the_users_own_file_wherever_it_is(
+    entrypoint: Command, project: Project, place: Path, name: str
+) -> None:
+    project.write("gunicorn.conf.py", OWN)
+    folder = project.root.rename(place / name)
+    found = as_gunicorn_reads(entrypoint, folder, {})
+    assert found["proc_name"] == f"{folder}/gunicorn.conf.py"
+
+
+def as_gunicorn_reads(entrypoint: Command, folder: Path, environ: dict[str, str]) -> dict[str, str]:
+    environ = {**environ, "ENTRYPOINT_SERVER": "gunicorn"}
+    rendered = entrypoint.run(folder, "prepare", "--only", "render", **environ)
+    assert rendered.code == 0, rendered.err
+    conf = f"{entrypoint.place}/run/gunicorn.conf.py"
+    done = entrypoint.run_argv(folder, [GUNICORN, "--print-config", "--config", conf, "json:loads"], **environ)
+    assert done.code == 0, done.err
+    return dict(re.findall(r"(?m)^(\w+) += (.*)$", done.out))
+
+
+@pytest.mark.parametrize(
+    ("setting", "server", "line"),
+    [
+        ("", "uvicorn", "serve django.core.asgi:get_asgi_application() (ASGI) by uvicorn"),
+        ("WSGI_APPLICATION = 'site_.wsgi.application'", "uvicorn", "serve site_.asgi:application (ASGI) by uvicorn"),
+        ("ASGI_APPLICATION = 'site_.other.app'", "granian", "serve site_.other:app (ASGI) by granian"),
+        ("WSGI_APPLICATION = 'site_.wsgi.application'", "granian", "serve site_.wsgi:application (WSGI) by granian"),
+    ],
+)
+def test_the_application_is_the_one_that_django_names(
+    entrypoint: Command, project: Project, setting: str, server: str, line: str
+) -> None:
+    project.add_setting(f"{setting}\n")
+    project.write("site_/asgi.py", "")
+    done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_SERVER=server)
+    assert done.code == 0, done.err
+    assert line in done.err
