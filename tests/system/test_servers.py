@@ -16,7 +16,6 @@ from deadline import until
 from site_under_test import NewSite, Site, alive
 
 SERVERS = ["uwsgi", "gunicorn", "uvicorn", "granian"]
-TELLING = ["uwsgi", "gunicorn"]  # by sd_notify
 
 
 def answer_of(site: Site, path: str = "/") -> requests.Response:
@@ -54,6 +53,7 @@ def stop_with_a_request_in_flight(site: Site) -> tuple[int, list[int]]:
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
     site = serving(new_site(ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", FORWARDED_ALLOW_IPS="127.0.0.2 10.0.0.0/8"))
+    site.ready()
     stylesheet = re.search(r'href="(/static/[^"]+\.css)"', answer_of(site).text)
     assert stylesheet
     assert site.status(stylesheet[1]) == 200
@@ -70,8 +70,7 @@ def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
 @pytest.mark.parametrize("server", SERVERS)
 def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
     site = serving(new_site(ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
-    if server in TELLING:
-        until(lambda: site.command("health").returncode == 0, "the site to be ready")
+    until(lambda: site.command("health").returncode == 0, "the site to be ready")
     assert site.command("health", "live").returncode == 0
     assert not site.programs("nginx")
     assert answer_of(site, "/request/").json()["address"] == "127.0.0.1"
@@ -79,7 +78,7 @@ def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
     assert site.command("health").returncode == site.command("health", "live").returncode == 1
 
 
-@pytest.mark.parametrize("server", TELLING)
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
 def test_a_file_of_ones_own_is_honoured(new_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
