@@ -1,43 +1,207 @@
-"""Migrations: a look that costs one query, and Django's own command where something is pending."""
+"""Migrations: a look that costs one query, and Django's own command, under a lock, where something is pending."""
 
-from collections.abc import Callable
-from typing import Any
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
 
 from django.core.management import call_command, get_commands, load_command_class
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.utils import OperationalError
 
+from entrypoint.app import direct, lock, refusal
 from entrypoint.app.failure import Failure
 
+_LOOK_EVERY: Final = 0.5  # seconds between two looks for what another replica has done
+_TOLD_EVERY: Final = 5.0
+_BEGUN: Final = ("entrypoint", "migrating")
+"""A row of ours in Django's table from before the first migration until after Django's `post_migrate`, which makes the
+permissions: where it is left, somebody was killed in between, and Django by itself would not see what is missing."""
+# What a server says when a limit ends a statement: PostgreSQL's SQLSTATE (lock_not_available, query_canceled), and the
+# numbers of MySQL and MariaDB (ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT).
+_LIMITS: Final = {"55P03", "57014", 1205, 1969, 3024}
 
-def migrate(*, mode: str, progress: Callable[[str], None]) -> str:
-    """Apply what is pending (`auto`), or refuse if anything is (`check`), on every database that takes migrations."""
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class State:
+    """What one database has, compared with the project."""
+
+    pending: tuple[str, ...]
+    unknown: tuple[str, ...]  # applied by a newer image
+    begun: bool  # somebody began, and has not come to the end
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.pending and not self.begun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders:
+    """How to migrate: what boot says of it."""
+
+    mode: str  # auto, wait or check
+    patience: float  # seconds
+    allow_older: bool
+    url: str | None
+    lock_timeout: float | None  # seconds
+    statement_timeout: float | None
+
+
+def migrate(*, progress: Progress, **orders: Any) -> str:  # noqa: ANN401 -- the fields of Orders
+    """Bring every database that takes migrations to the project's, or wait for it, or refuse. Raises Failure."""
+    o = Orders(**orders)
     applied = 0
     for alias in connections:
-        pending = _pending(alias)
-        if not pending:
-            continue
-        if mode == "check":
-            raise Failure(
-                f"cannot start: {len(pending)} migrations are pending on database {alias}, the first is {pending[0]}; "
-                "ENTRYPOINT_MIGRATE=auto applies them",
-                "failed",
-            )
-        _apply(alias, len(pending), progress)
-        applied += len(pending)
+        if _takes_migrations(alias):
+            applied += _MODES[o.mode](alias, o, progress)
     return f"{applied} migrations applied" if applied else "no migration is pending"
 
 
-def _pending(alias: str) -> list[str]:
-    connection = connections[alias]
-    if connection.settings_dict["ENGINE"] == "django.db.backends.dummy":
-        return []
-    executor = MigrationExecutor(connection)
-    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    return [str(migration) for migration, _backwards in plan if router.allow_migrate(alias, migration.app_label)]
+def look(alias: str) -> State:
+    """Compare the migrations of the project with those that the database has, without a lock."""
+    executor = MigrationExecutor(connections[alias])
+    loader = executor.loader
+    plan = executor.migration_plan(loader.graph.leaf_nodes())
+    pending = (
+        tuple(str(migration) for migration, _backwards in plan)
+        if any(router.allow_migrate(alias, migration.app_label) for migration, _backwards in plan)
+        else ()
+    )
+    return State(pending, tuple(_unknown(loader)), _BEGUN in loader.applied_migrations)
 
 
-def _apply(alias: str, total: int, progress: Callable[[str], None]) -> None:
+def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+    """Return what was applied after all that this project knows of the same app.
+
+    What was applied before it are the parts of a squashed migration whose files are gone, or the like.
+    """
+    known = set(loader.disk_migrations)
+    known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
+    rows = {key: row.id for key, row in loader.applied_migrations.items() if key[0] in loader.migrated_apps}
+    newest: dict[str, int] = {}
+    for (app, _name), number in ((key, number) for key, number in rows.items() if key in known):
+        newest[app] = max(newest.get(app, 0), number)
+    found = [
+        (number, f"{app}.{name}")
+        for (app, name), number in rows.items()
+        if (app, name) not in known and number > newest.get(app, 0)
+    ]
+    return [name for _number, name in sorted(found)]
+
+
+def _takes_migrations(alias: str) -> bool:
+    settings = connections[alias].settings_dict
+    return settings["ENGINE"] != "django.db.backends.dummy" and not settings["TEST"]["MIRROR"]
+
+
+def _auto(alias: str, o: Orders, progress: Progress) -> int:
+    state = _look_unlocked(alias)
+    if state is not None:
+        _refuse_if_older(alias, state, o, progress)
+        if state.done:
+            return 0
+    with direct.way(alias, o.url, o.patience, progress) as connection, lock.held(connection, o.patience, progress):
+        before, state = state, look(alias)
+        if before is None or before.unknown != state.unknown:
+            _refuse_if_older(alias, state, o, progress)
+        if not state.done:
+            with _told_in_a_line(connection, o), direct.limits(connection, o.lock_timeout, o.statement_timeout):
+                _apply(alias, len(state.pending), progress)
+        return len(state.pending)
+
+
+def _look_unlocked(alias: str) -> State | None:
+    """Look; None where SQLite's file cannot be read for what another process does with it."""
+    try:
+        return look(alias)
+    except OperationalError as error:
+        if connections[alias].vendor == "sqlite" and "locked" in str(error):
+            return None
+        raise
+
+
+def _check(alias: str, o: Orders, progress: Progress) -> int:
+    state = look(alias)
+    _refuse_if_older(alias, state, o, progress)
+    if state.pending:
+        raise Failure(
+            f"cannot start: {len(state.pending)} migrations are pending on database {alias}, the first is "
+            f"{state.pending[0]}; ENTRYPOINT_MIGRATE=auto applies them",
+            "failed",
+        )
+    return 0
+
+
+def _wait(alias: str, o: Orders, progress: Progress) -> int:
+    """Look until another replica has migrated. The patience begins anew with each thing that happens."""
+    end, tick, told, left = time.monotonic() + o.patience, 0.0, False, -1
+    while True:
+        state = _look_unlocked(alias)
+        now = time.monotonic()
+        if state is not None:
+            _refuse_if_older(alias, state, o, progress)
+            if not state.pending:
+                if told:
+                    progress(f"database {alias} has been migrated")
+                return 0
+            if len(state.pending) != left:
+                left, end = len(state.pending), now + o.patience
+        if now >= min(tick, end):
+            who = lock.holder(connections[alias], o.patience, progress)
+            if who:
+                end = now + o.patience
+            elif now >= end:
+                raise Failure(
+                    f"cannot start: {left} migrations are pending on database {alias}, and nobody has applied one "
+                    f"for {o.patience:g} s",
+                    "timed out",
+                )
+            still = "still " if told else ""
+            progress(f"{still}waiting for {left} migrations of database {alias}: {who or 'nobody is migrating'}")
+            told, tick = True, now + _TOLD_EVERY
+        time.sleep(_LOOK_EVERY)
+
+
+_MODES: Final[dict[str, Callable[[str, Orders, Progress], int]]] = {"auto": _auto, "check": _check, "wait": _wait}
+
+
+def _refuse_if_older(alias: str, state: State, o: Orders, progress: Progress) -> None:
+    if not state.unknown:
+        return
+    number, last = len(state.unknown), state.unknown[-1]
+    told = (
+        f"this image is older than database {alias}, "
+        f"which has {number} migration{'s' if number > 1 else ''} that it does not know, the last is {last}"
+    )
+    if not o.allow_older:
+        raise Failure(f"cannot start: {told}; ENTRYPOINT_MIGRATE_ALLOW_OLDER=yes starts it all the same", "failed")
+    progress(f"warning: {told}")
+
+
+@contextmanager
+def _told_in_a_line(connection: Any, o: Orders) -> Iterator[None]:  # noqa: ANN401 -- as above
+    """Say in one line that a limit has ended a migration."""
+    try:
+        yield
+    except OperationalError as error:
+        cause = error.__cause__
+        code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or (error.args or (None,))[0]
+        if (o.lock_timeout is None and o.statement_timeout is None) or code not in _LIMITS:
+            raise
+        raise Failure(
+            f"cannot migrate database {connection.alias}: {refusal.why(connection, error)} "
+            "(ENTRYPOINT_MIGRATE_LOCK_TIMEOUT, ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT)",
+            "timed out",
+        ) from error
+
+
+def _apply(alias: str, total: int, progress: Progress) -> None:
     """Run the project's own `migrate`, be it Django's or one that an app puts in its place."""
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
     done = 0
@@ -49,4 +213,8 @@ def _apply(alias: str, total: int, progress: Callable[[str], None]) -> None:
             progress(f"migrated {done}/{total} {migration}")
 
     command.migration_progress_callback = tell
+    recorder = MigrationRecorder(connections[alias])
+    if _BEGUN not in recorder.applied_migrations():
+        recorder.record_applied(*_BEGUN)
     call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
+    recorder.record_unapplied(*_BEGUN)

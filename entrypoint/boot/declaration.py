@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from entrypoint.boot import values
 from entrypoint.boot.values import Type
 
 
@@ -31,4 +30,4 @@ class Declaration:
     @property
     def secret(self) -> bool:
         """Whether its value must not be shown."""
-        return self.kind is values.secret
+        return bool(self.kind.schema.get("writeOnly"))

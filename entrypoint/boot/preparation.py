@@ -1,13 +1,19 @@
 """What the application's agent is asked to do before the site is served."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask
 from entrypoint.errors import Unusable
+
+_MIGRATE: Final = {
+    "auto": "apply the migrations that are pending",
+    "wait": "wait until another replica has applied the migrations that are pending",
+    "check": "check that no migration is pending",
+}
 
 
 def preparation(d: Decisions) -> Iterator[Ask]:
@@ -23,12 +29,7 @@ def preparation(d: Decisions) -> Iterator[Ask]:
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
         )
     if databases and settings.migrate != "off":
-        verb = (
-            "apply the migrations that are pending"
-            if settings.migrate == "auto"
-            else "check that no migration is pending"
-        )
-        yield Ask("migrate", verb, {"mode": settings.migrate})
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
@@ -38,6 +39,17 @@ def preparation(d: Decisions) -> Iterator[Ask]:
             f"collect static files into {d.application.static_root}{when}",
             {"always": settings.collectstatic == "on"},
         )
+
+
+def _orders(settings: Settings) -> dict[str, Any]:
+    return {
+        "mode": settings.migrate,
+        "patience": settings.wait_timeout,
+        "allow_older": settings.migrate_allow_older,
+        "url": settings.migrate_database_url,
+        "lock_timeout": settings.migrate_lock_timeout,
+        "statement_timeout": settings.migrate_statement_timeout,
+    }
 
 
 def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:

@@ -163,7 +163,7 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     use_postgresql(project, silent_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
     assert done.code == 75
-    assert done.err.endswith("[entrypoint] cannot wait: the application gave no answer in time\n")
+    assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it gives no answer\n")
 
 
 def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:
@@ -194,7 +194,7 @@ def test_a_signal_ends_the_wait_for_a_database_at_once(
 def test_a_signal_ends_the_tries_to_reach_a_database(entrypoint: Command, project: Project, free_port: int) -> None:
     use_postgresql(project, free_port)
     running = entrypoint.start(project.root, "prepare", *WITHOUT)
-    running.wait_until_it_says("still waiting for database default")
+    running.wait_until_it_says("waiting for database default: ")
     ended, seconds = running.stop(signal.SIGTERM)
     assert ended == 143
     assert seconds < 3
