@@ -59,7 +59,7 @@ class MariaDB:
 
     def __exit__(self, *_: object) -> None:
         if self._server:
-            self._server.terminate()
+            self._server.kill()  # nobody needs what it would write down
             self._server.wait(_PATIENCE)
         shutil.rmtree(self._folder)
 

@@ -83,7 +83,12 @@ def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     """
     known = set(loader.disk_migrations)
     known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
-    rows = {key: row.id for key, row in loader.applied_migrations.items() if key[0] in loader.migrated_apps}
+    # Django adds a squashed migration whose parts are all applied, by its class, which is no row.
+    rows = {
+        key: row.id
+        for key, row in loader.applied_migrations.items()
+        if key[0] in loader.migrated_apps and hasattr(row, "id")
+    }
     newest: dict[str, int] = {}
     for (app, _name), number in ((key, number) for key, number in rows.items() if key in known):
         newest[app] = max(newest.get(app, 0), number)
