@@ -41,6 +41,8 @@ demo: $(BIN)/.installed
 test: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
+	$(call need,command -v mariadbd,mariadb-server-core)
+	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
 	@$(PYTEST)
 

@@ -1,5 +1,6 @@
 """Migrations: a look that costs one query, and Django's own command, under a lock, where something is pending."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -206,6 +207,25 @@ def _told_in_a_line(connection: Any, o: Orders) -> Iterator[None]:  # noqa: ANN4
         ) from error
 
 
+@contextmanager
+def _stops_between(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 -- as above
+    """Give what ends us if a stop was asked for: without a transaction around it, a migration is brought to its end."""
+    if connection.features.can_rollback_ddl:
+        yield lambda: None
+        return
+    asked = []
+    usual = signal.signal(signal.SIGTERM, lambda number, _frame: asked.append(number))
+
+    def end_if_asked() -> None:
+        if asked:
+            raise SystemExit(128 + signal.SIGTERM)
+
+    try:
+        yield end_if_asked
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
 def _apply(alias: str, total: int, progress: Progress) -> None:
     """Run the project's own `migrate`, be it Django's or one that an app puts in its place."""
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
@@ -215,11 +235,13 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
         nonlocal done
         if action == "apply_success":
             done += 1
+            end_if_asked()
             progress(f"migrated {done}/{total} {migration}")
 
     command.migration_progress_callback = tell
     recorder = MigrationRecorder(connections[alias])
     if _BEGUN not in recorder.applied_migrations():
         recorder.record_applied(*_BEGUN)
-    call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
+    with _stops_between(connections[alias]) as end_if_asked:
+        call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     recorder.record_unapplied(*_BEGUN)

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
 from deadline import until
@@ -203,6 +204,23 @@ def test_limits_are_set_where_the_session_is_ours(
     assert done.code == code, done.err
     assert ("is reached through a pooler; ENTRYPOINT_MIGRATE_DATABASE_URL" in done.err) == (kind == "pgbouncer")
     assert "horse" not in done.err
+
+
+def test_a_stop_waits_for_the_migration_that_no_transaction_would_undo(
+    entrypoint: Command, project: Path, new_database: NewDatabase
+) -> None:
+    database = new_database("mariadb")
+    add_migration(project, "0002_slow", "a pause")
+    add_migration(project, "0003_more", after="0002_slow")
+    running = entrypoint.start(project, *ONLY, **environ(database, entrypoint.place))
+    running.wait_until_it_says("pages.0001_initial")
+    (agent,) = psutil.Process(running.process.pid).children()
+    agent.terminate()  # as boot does when it is asked to stop
+    (project.parent / "go").touch()
+    assert running.process.wait(20) == 143, running.err
+    applied = database.ask("SELECT name FROM django_migrations WHERE app = 'pages' ORDER BY id")
+    assert applied == [("0001_initial",), ("0002_slow",)]
+    assert prepare(entrypoint, project, database).code == 0
 
 
 def test_a_boot_that_was_killed_before_the_permissions_were_made_is_made_up_for(
