@@ -3,12 +3,12 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.management import call_command, get_commands, load_command_class
-from django.db import connections, router
+from django.db import connections, router, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
@@ -226,14 +226,36 @@ def _stops_between(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: AN
         signal.signal(signal.SIGTERM, usual)
 
 
+@contextmanager
+def _with_its_row(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 -- as above
+    """Let a migration and the row that records it be one transaction.
+
+    Django commits them apart where statements are deferred to the end (`MigrationExecutor.apply_migration`), and a
+    process that is killed in between leaves tables that the next one cannot make.
+    """
+    if not (connection.features.can_rollback_ddl and migration.atomic):
+        yield
+        return
+    sqlite = connection.vendor == "sqlite"
+    if sqlite:  # Django's schema editor wants that, and inside a transaction it cannot be had
+        connection.disable_constraint_checking()
+    with transaction.atomic(using=connection.alias):
+        yield
+    if sqlite:
+        connection.enable_constraint_checking()
+
+
 def _apply(alias: str, total: int, progress: Progress) -> None:
     """Run the project's own `migrate`, be it Django's or one that an app puts in its place."""
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
     done = 0
 
-    def tell(action: str, migration: object = None, fake: bool = False) -> None:  # noqa: FBT001, FBT002, ARG001 -- Django's signature
+    def tell(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002, ARG001 -- Django's signature
         nonlocal done
+        if action == "apply_start":
+            around.enter_context(_with_its_row(connections[alias], migration))
         if action == "apply_success":
+            around.close()
             done += 1
             end_if_asked()
             progress(f"migrated {done}/{total} {migration}")
@@ -242,6 +264,6 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
     recorder = MigrationRecorder(connections[alias])
     if _BEGUN not in recorder.applied_migrations():
         recorder.record_applied(*_BEGUN)
-    with _stops_between(connections[alias]) as end_if_asked:
+    with _stops_between(connections[alias]) as end_if_asked, ExitStack() as around:
         call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     recorder.record_unapplied(*_BEGUN)
