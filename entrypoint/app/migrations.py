@@ -1,4 +1,4 @@
-"""Migrations: a look that costs one query, and Django's own command, under a lock, where something is pending."""
+"""Migrations: a look, and where something is pending Django's own command under a lock."""
 
 import signal
 import time
@@ -8,38 +8,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.core.management import call_command, get_commands, load_command_class
-from django.db import connections, router, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 
 from entrypoint.app import direct, lock, refusal
 from entrypoint.app.failure import Failure
+from entrypoint.app.schema import BEGUN, State, look, takes_migrations
 
 _LOOK_EVERY: Final = 0.5  # seconds between two looks for what another replica has done
 _TOLD_EVERY: Final = 5.0
-_BEGUN: Final = ("entrypoint", "migrating")
-"""A row of ours in Django's table from before the first migration until after Django's `post_migrate`, which makes the
-permissions: where it is left, somebody was killed in between, and Django by itself would not see what is missing."""
 # What a server says when a limit ends a statement: PostgreSQL's SQLSTATE (lock_not_available, query_canceled), and the
 # numbers of MySQL and MariaDB (ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT).
 _LIMITS: Final = {"55P03", "57014", 1205, 1969, 3024}
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class State:
-    """What one database has, compared with the project."""
-
-    pending: tuple[str, ...]
-    unknown: tuple[str, ...]  # applied by a newer image
-    begun: bool  # somebody began, and has not come to the end
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing to do."""
-        return not self.pending and not self.begun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,51 +42,9 @@ def migrate(*, progress: Progress, **orders: Any) -> str:  # noqa: ANN401 -- the
     o = Orders(**orders)
     applied = 0
     for alias in connections:
-        if _takes_migrations(alias):
+        if takes_migrations(alias):
             applied += _MODES[o.mode](alias, o, progress)
     return f"{applied} migrations applied" if applied else "no migration is pending"
-
-
-def look(alias: str) -> State:
-    """Compare the migrations of the project with those that the database has, without a lock."""
-    executor = MigrationExecutor(connections[alias])
-    loader = executor.loader
-    plan = executor.migration_plan(loader.graph.leaf_nodes())
-    pending = (
-        tuple(str(migration) for migration, _backwards in plan)
-        if any(router.allow_migrate(alias, migration.app_label) for migration, _backwards in plan)
-        else ()
-    )
-    return State(pending, tuple(_unknown(loader)), _BEGUN in loader.applied_migrations)
-
-
-def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
-    """Return what was applied after all that this project knows of the same app.
-
-    What was applied before it are the parts of a squashed migration whose files are gone, or the like.
-    """
-    known = set(loader.disk_migrations)
-    known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
-    # Django adds a squashed migration whose parts are all applied, by its class, which is no row.
-    rows = {
-        key: row.id
-        for key, row in loader.applied_migrations.items()
-        if key[0] in loader.migrated_apps and hasattr(row, "id")
-    }
-    newest: dict[str, int] = {}
-    for (app, _name), number in ((key, number) for key, number in rows.items() if key in known):
-        newest[app] = max(newest.get(app, 0), number)
-    found = [
-        (number, f"{app}.{name}")
-        for (app, name), number in rows.items()
-        if (app, name) not in known and number > newest.get(app, 0)
-    ]
-    return [name for _number, name in sorted(found)]
-
-
-def _takes_migrations(alias: str) -> bool:
-    settings = connections[alias].settings_dict
-    return settings["ENGINE"] != "django.db.backends.dummy" and not settings["TEST"]["MIRROR"]
 
 
 def _auto(alias: str, o: Orders, progress: Progress) -> int:
@@ -262,8 +203,8 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
 
     command.migration_progress_callback = tell
     recorder = MigrationRecorder(connections[alias])
-    if _BEGUN not in recorder.applied_migrations():
-        recorder.record_applied(*_BEGUN)
+    if BEGUN not in recorder.applied_migrations():
+        recorder.record_applied(*BEGUN)
     with _stops_between(connections[alias]) as end_if_asked, ExitStack() as around:
         call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
-    recorder.record_unapplied(*_BEGUN)
+    recorder.record_unapplied(*BEGUN)
