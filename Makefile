@@ -50,6 +50,7 @@ test: $(BIN)/.installed
 	$(call need,command -v mariadbd,mariadb-server-core)
 	$(call need,command -v redis-check-rdb,redis-tools)
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
+	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
 	@$(PYTEST)
 

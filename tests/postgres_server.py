@@ -6,9 +6,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Self
 
+import psycopg
 from deadline import until
 from site_under_test import free_port
 
@@ -62,12 +64,25 @@ class Postgres:
         ready = [str(self._bin / "pg_isready"), "-q", "-h", self._address, "-p", str(self._port)]
         until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL", _PATIENCE)
 
+    def new_database(self) -> str:
+        """Make a database; return its URL."""
+        name = f"site_{uuid.uuid4().hex}"
+        self.ask(f"CREATE DATABASE {name}")
+        return f"{self.url.rpartition('/')[0]}/{name}"
+
+    def ask(self, statement: str, url: str = "") -> list[tuple[object, ...]]:
+        """Run a statement; return its rows."""
+        with psycopg.connect(url or self.url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
     def _settings(self) -> dict[str, object]:
         return {
             "listen_addresses": self._address,
             "port": self._port,
             "unix_socket_directories": self._folder,
             "fsync": "off",
+            "max_connections": 200,
         }
 
     def _run(self, program: str, *words: object) -> None:

@@ -23,8 +23,11 @@ def main(descriptor: int) -> NoReturn:
     ):
 
         def send(**message: object) -> None:
-            stream.write(json.dumps(message) + "\n")
-            stream.flush()
+            try:
+                stream.write(json.dumps(message) + "\n")
+                stream.flush()
+            except OSError:
+                os._exit(1)  # boot is gone: nobody is left to work for
 
         def attempt(action: Callable[[], object]) -> bool:
             """Answer with what the action returns, or with how it failed."""

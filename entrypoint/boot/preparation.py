@@ -1,7 +1,7 @@
 """What the application's agent is asked to do before the site is served."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
@@ -9,6 +9,12 @@ from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask, Start
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
+
+_MIGRATE: Final = {
+    "auto": "apply the migrations that are pending",
+    "wait": "wait until another replica has applied the migrations that are pending",
+    "check": "check that no migration is pending",
+}
 
 
 def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | Start]:
@@ -31,12 +37,7 @@ def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | St
         )
     yield from loading
     if databases and settings.migrate != "off":
-        verb = (
-            "apply the migrations that are pending"
-            if settings.migrate == "auto"
-            else "check that no migration is pending"
-        )
-        yield Ask("migrate", verb, {"mode": settings.migrate}, d.phase("migrating"))
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), d.phase("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
         yield Ask("superuser", what.format(shown(superuser["name"])), superuser, d.phase("creating superuser"))
@@ -49,6 +50,17 @@ def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | St
             {"always": settings.collectstatic == "on", "siblings": ahead},
             d.phase("collecting static"),
         )
+
+
+def _orders(settings: Settings) -> dict[str, Any]:
+    return {
+        "mode": settings.migrate,
+        "patience": settings.wait_timeout,
+        "allow_older": settings.migrate_allow_older,
+        "url": settings.migrate_database_url,
+        "lock_timeout": settings.migrate_lock_timeout,
+        "statement_timeout": settings.migrate_statement_timeout,
+    }
 
 
 def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:

@@ -119,9 +119,34 @@ class Settings:
     )
     migrate: str = setting(
         "ENTRYPOINT_MIGRATE",
-        values.choice("auto", "check", "off"),
-        "auto applies what is pending, check refuses to start while anything is",
+        values.choice("auto", "wait", "check", "off"),
+        "auto applies what is pending, one replica at a time; wait lets another replica do it; "
+        "check refuses to start while anything is pending",
         default="auto",
+    )
+    migrate_database_url: Secret | None = setting(
+        "ENTRYPOINT_MIGRATE_DATABASE_URL",
+        values.database_url,
+        "the default database by a direct way, past a pooler: for migrations and their lock",
+        otherwise="as Django's settings say",
+    )
+    migrate_allow_older: bool = setting(
+        "ENTRYPOINT_MIGRATE_ALLOW_OLDER",
+        values.yes_or_no,
+        "start although the database has migrations that this image does not know",
+        default="no",
+    )
+    migrate_lock_timeout: float | None = setting(
+        "ENTRYPOINT_MIGRATE_LOCK_TIMEOUT",
+        values.duration,
+        "how long a statement of a migration may wait for a lock on a table (PostgreSQL, MySQL, MariaDB)",
+        otherwise="as the server is set",
+    )
+    migrate_statement_timeout: float | None = setting(
+        "ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT",
+        values.duration,
+        "how long one statement of a migration may take (PostgreSQL, MariaDB; of MySQL a SELECT)",
+        otherwise="as the server is set",
     )
     collectstatic: str = setting(
         "ENTRYPOINT_COLLECTSTATIC",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
 
 from entrypoint.secret import Secret
 
@@ -31,6 +32,9 @@ _HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_
 _LONGEST_HOST: Final = 255
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
+_DATABASE_URL: Final = re.compile(
+    r"(?:postgres|postgresql|mysql|mariadb)://[^\x00-\x20\x7f/?#]+/[^\x00-\x20\x7f/?#]+(?:\?[^\x00-\x20\x7f#]*)?"
+)
 _LONGEST_SHOWN: Final = 60
 
 Network = IPv4Network | IPv6Network
@@ -194,6 +198,21 @@ def secret(value: str) -> Secret:
     return Secret(_utf8(value))
 
 
+@of_type("database URL", pattern=_DATABASE_URL.pattern, writeOnly=True, examples=["postgres://name@db:5432/site"])
+def database_url(value: str) -> Secret:
+    """Read the URL of a PostgreSQL or MySQL database; it is not to be shown, for the password stands in it."""
+    if not _DATABASE_URL.fullmatch(value):
+        raise ValueError("it is not of the form postgres://name:password@host:port/database, or mysql://")
+    try:
+        parts = urlsplit(_utf8(value))
+        _port, there = parts.port, parts.hostname
+    except ValueError as error:
+        raise ValueError("its host or its port is none") from error
+    if not there:
+        raise ValueError("it names no host")
+    return Secret(value)
+
+
 def choice(*words: str) -> Type[str]:
     """Return a type that takes one of these words."""
 
@@ -203,6 +222,15 @@ def choice(*words: str) -> Type[str]:
         return value
 
     return Type(" | ".join(words), parse, {"enum": list(words)}, booleans=("off", "on"))
+
+
+def _yes(value: str) -> bool:
+    if value not in ("yes", "no"):
+        raise ValueError("it is neither yes nor no")
+    return value == "yes"
+
+
+yes_or_no: Final = Type("yes | no", _yes, {"enum": ["yes", "no"]})
 
 
 @of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])

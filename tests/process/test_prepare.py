@@ -125,6 +125,36 @@ def test_pending_migrations_are_refused_where_they_are_only_checked(entrypoint: 
     assert entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check").code == 0
 
 
+def test_each_database_gets_the_migrations_that_its_router_allows(entrypoint: Command, project: Project) -> None:
+    project.write(
+        "site_/routers.py",
+        """
+        class Shelf:
+            def allow_migrate(self, db, app_label, **hints):
+                if db == "quiet":
+                    return False
+                return (app_label == "shelf") == (db == "books")
+        """,
+    )
+    project.add_setting(
+        """
+        DATABASES["books"] = {**DATABASES["default"], "NAME": BASE_DIR / "data" / "books.sqlite3"}
+        DATABASES["quiet"] = {**DATABASES["default"], "NAME": BASE_DIR / "data" / "quiet.sqlite3"}
+        DATABASES["mirror"] = {**DATABASES["default"], "TEST": {"MIRROR": "default"}}
+        DATABASE_ROUTERS = ["site_.routers.Shelf"]
+        """
+    )
+    only = ("prepare", "--only", "wait", "--only", "migrate")
+    assert entrypoint.run(project.root, *only).code == 0
+    tables = "from django.db import connections as c; print([c[a].introspection.table_names() for a in {}])"
+    assert "shelf_book" not in project.ask(tables.format(["default"]))
+    assert "shelf_book" in project.ask(tables.format(["books"]))
+    assert "auth_user" not in project.ask(tables.format(["books"]))
+    assert project.ask(tables.format(["quiet"])) == "[[]]"
+    again = entrypoint.run(project.root, *only)
+    assert again.err.endswith("[entrypoint]     no migration is pending\n")
+
+
 def test_a_broken_migration_ends_with_1_and_its_own_error(entrypoint: Command, project: Project) -> None:
     project.write(
         "shelf/migrations/0002_broken.py",
@@ -163,7 +193,7 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     use_postgresql(project, silent_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
     assert done.code == 75
-    assert done.err.endswith("[entrypoint] cannot wait: the application gave no answer in time\n")
+    assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it gives no answer\n")
 
 
 def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:
@@ -194,7 +224,7 @@ def test_a_signal_ends_the_wait_for_a_database_at_once(
 def test_a_signal_ends_the_tries_to_reach_a_database(entrypoint: Command, project: Project, free_port: int) -> None:
     use_postgresql(project, free_port)
     running = entrypoint.start(project.root, "prepare", *WITHOUT)
-    running.wait_until_it_says("still waiting for database default")
+    running.wait_until_it_says("waiting for database default: ")
     ended, seconds = running.stop(signal.SIGTERM)
     assert ended == 143
     assert seconds < 3

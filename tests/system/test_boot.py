@@ -90,7 +90,7 @@ def test_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
 def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal.Signals) -> None:
     # No server listens on port 1, so the boot waits for the database until it is stopped.
     site = new_site(DATABASE_URL="postgres://nobody@127.0.0.1:1/none").start()
-    until(lambda: "still waiting for database" in site.output, "the wait")
+    until(lambda: "waiting for database default: " in site.output, "the wait")
     family = site.family()
     assert site.stop(number)[0] == 0
     assert not [member for member in family if alive(member)]

@@ -16,7 +16,7 @@ def postgres() -> Iterator[Postgres]:
 
 def test_a_database_that_comes_later_is_waited_for(new_site: NewSite, postgres: Postgres) -> None:
     site = new_site(DATABASE_URL=postgres.url, SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-battery").start()
-    until(lambda: "still waiting for database" in site.output, "the wait")
+    until(lambda: "waiting for database default: " in site.output, "the wait")
     postgres.start()
     site.ready()
     assert "user admin created" in site.output

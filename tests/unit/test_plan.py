@@ -186,7 +186,10 @@ def test_what_cannot_be_served_is_told(environ: dict[str, str], problem: str) ->
 
 def test_runserver_wants_a_project_of_django() -> None:
     with pytest.raises(Unusable, match=r"there is no manage\.py in /srv/app"):
-        make_plan(Settings.read({"ENTRYPOINT_SERVER": "runserver", "ENTRYPOINT_APP": "a:b"}), Facts(machine(django=False), None))
+        make_plan(
+            Settings.read({"ENTRYPOINT_SERVER": "runserver", "ENTRYPOINT_APP": "a:b"}),
+            Facts(machine(django=False), None),
+        )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from entrypoint.boot.values import Listen, Type, shown
 from entrypoint.secret import Secret
 
 one_of = values.choice("auto", "off")
+SITE = Secret("postgres://name:pa%2Fss@db:5432/site?sslmode=require")
 
 TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.text, "a text; with 'all' kinds of \\ $ % {} #, ünïcode and  spaces", None),
@@ -50,6 +51,10 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.account, "1000:2000", None),
     (values.account, "4294967294", None),
     (values.secret, "line one\nline two", Secret("line one\nline two")),
+    (values.database_url, "postgres://name:pa%2Fss@db:5432/site?sslmode=require", SITE),
+    (values.database_url, "mysql://db/site", Secret("mysql://db/site")),
+    (values.yes_or_no, "yes", True),
+    (values.yes_or_no, "no", False),
     (one_of, "auto", None),
     (values.networks, "", ()),
     (values.networks, "192.0.2.1", (ip_network("192.0.2.1/32"),)),
@@ -79,6 +84,7 @@ A_COUNT = "it is not a whole number from 1 to 999999"
 A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
 A_HOST = "a host name is one such as example.com, *.example.com or www.example.*, in ASCII"
 A_URL_PATH = "the path of a URL has no ?, no #, no $, no empty part, and none that begins with a dot"
+A_DATABASE = "it is not of the form postgres://name:password@host:port/database, or mysql://"
 A_SIZE = "a size is a whole number with k, m or g, such as 10m"
 REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.text, "two\nlines", "it contains a control character"),
@@ -176,6 +182,12 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.secret, "", "it is empty or contains a NUL"),
     (values.secret, "before\0after", "it is empty or contains a NUL"),
     (values.secret, "caf\udce9", "it is not UTF-8 text"),
+    (values.database_url, "sqlite:///db.sqlite3", A_DATABASE),
+    (values.database_url, "postgres://db", A_DATABASE),
+    (values.database_url, "postgres://name@db/site\n", A_DATABASE),
+    (values.database_url, "postgres://db:port/site", "its host or its port is none"),
+    (values.database_url, "postgres://name@:5432/site", "it names no host"),
+    (values.yes_or_no, "true", "it is neither yes nor no"),
     (one_of, "AUTO", "it is none of auto, off"),
     (one_of, "yes", "it is none of auto, off"),
     (values.names, "A-B", "'A-B' is not a variable's name"),

@@ -1,0 +1,71 @@
+"""A real PgBouncer before a PostgreSQL: it lends a session for one transaction, and then to somebody else."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+from deadline import until
+from site_under_test import free_port
+
+_PATIENCE = 30.0
+
+
+class PgBouncer:
+    """A pooler of transactions; a context that leaves nothing behind."""
+
+    def __init__(self, url: str) -> None:
+        """Stand before the server of this URL."""
+        self._behind = urlsplit(url)
+        self._port = free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
+        assert program, "PgBouncer is not installed: apt-get install pgbouncer"
+        (self._folder / "users").write_text(f'"{self._behind.username}" "{self._behind.password}"\n')
+        (self._folder / "pgbouncer.ini").write_text(
+            f"""[databases]
+            * = host={self._behind.hostname} port={self._behind.port}
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = {self._port}
+            unix_socket_dir =
+            auth_type = plain
+            auth_file = {self._folder}/users
+            pool_mode = transaction
+            """.replace("\n            ", "\n")
+        )
+        user = "postgres" if os.geteuid() == 0 else None  # it refuses to run as root
+        if user:
+            for path in (self._folder, *self._folder.iterdir()):
+                os.chown(path, pwd.getpwnam(user).pw_uid, -1)
+        self._server = subprocess.Popen(
+            [program, self._folder / "pgbouncer.ini"],
+            user=user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self._accepts, "PgBouncer", _PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._server:
+            self._server.send_signal(signal.SIGTERM)
+            self._server.wait(_PATIENCE)
+        shutil.rmtree(self._folder)
+
+    def before(self, url: str) -> str:
+        """Return the URL of the same database by way of the pooler."""
+        return url.replace(f":{self._behind.port}/", f":{self._port}/")
+
+    def _accepts(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0

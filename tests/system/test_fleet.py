@@ -1,0 +1,109 @@
+"""Many replicas at once on one database, and killed ones: each migration is applied once, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+from databases import on_sqlite
+from deadline import until
+from site_under_test import EXAMPLE, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Command, Running
+    from databases import Database
+
+    NewDatabase = Callable[[str], Database]
+
+KINDS = ["postgres", "mariadb", "sqlite", "pgbouncer", "pgbouncer and past it"]
+ONLY = ("prepare", "--only", "wait", "--only", "migrate", "--only", "superuser")
+PATIENCE = 90.0
+
+
+def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
+    return {
+        "SECRET_KEY": "of-the-tests-alone",
+        "DATA_DIR": str(place),
+        "STATIC_ROOT": str(place / "static"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SUPERUSER_USERNAME": "admin",
+        "SUPERUSER_EMAIL": "admin@example.com",
+        "SUPERUSER_PASSWORD": "correct-battery",
+        **database.environ,
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> object:
+    """What a boot that nobody disturbs leaves in a database."""
+    place = tmp_path_factory.mktemp("clean")
+    database = on_sqlite(place)
+    with Site(place, EXAMPLE, **environ(database, place)) as site:
+        done = site.command(*ONLY)
+    assert done.returncode == 0, done.stderr
+    return database.state()
+
+
+def ended(running: Running) -> int:
+    until(lambda: running.process.poll() is not None, "the end", PATIENCE, lambda: running.err)
+    return int(running.process.wait())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_twenty_at_once_one_migrates(entrypoint: Command, place: Path, new_database: NewDatabase, kind: str) -> None:
+    database = new_database(kind)
+    number = 8 if kind == "pgbouncer" else 20
+    replicas = [entrypoint.start(EXAMPLE, *ONLY, **environ(database, place)) for _ in range(number)]
+    codes = [ended(replica) for replica in replicas]
+    assert codes == [0] * number, "\n".join(replica.err for replica in replicas)
+    migrations, (_permissions, _types, users) = database.state()
+    assert {count for _app, _name, count in migrations} == {1}
+    assert users == (1,)
+    applied = [replica.err.count("[application] migrated ") for replica in replicas]
+    assert max(applied) == sum(applied) == len(migrations)
+    assert sum(replica.err.count("user admin created") for replica in replicas) == 1
+    assert "correct-" not in "".join(replica.err for replica in replicas)
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, "all"])
+@pytest.mark.parametrize("kind", ["postgres", "mariadb", "sqlite"])
+def test_after_a_kill_the_next_boot_ends_as_a_clean_one(
+    entrypoint: Command, new_database: NewDatabase, clean: object, kind: str, after: int | str
+) -> None:
+    database = new_database(kind)
+    known = environ(database, entrypoint.place)
+    running = entrypoint.start(EXAMPLE, *ONLY, **known)
+    wanted = "apply the migrations" if after == 0 else "[application] migrated "
+
+    def far_enough() -> bool:
+        said = running.err
+        if after == "all":
+            return any(f" {n}/{n} " in said for n in range(1, 60))
+        return said.count(wanted) >= max(1, int(after))
+
+    until(lambda: far_enough() or running.process.poll() is not None)
+    kill(running, agent=kind != "mariadb")  # whose DDL no transaction undoes: it is let finish what it does
+    until(lambda: not entrypoint.left_running(), "the agent to notice")
+    done = entrypoint.run(EXAMPLE, *ONLY, **known)
+    assert done.code == 0, done.err
+    assert database.state() == clean
+
+
+def kill(running: Running, *, agent: bool) -> None:
+    """Kill a boot, with its agent as the end of a container does, or without."""
+    family = [running.process.pid]
+    if agent:
+        with suppress(psutil.NoSuchProcess):
+            family += [child.pid for child in psutil.Process(running.process.pid).children(recursive=True)]
+    for pid in family:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    running.process.wait()

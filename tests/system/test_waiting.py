@@ -1,0 +1,63 @@
+"""Databases that are not there yet, and those that waiting cannot mend."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from site_under_test import EXAMPLE, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Command, Done
+    from databases import Database
+
+ONLY = ("prepare", "--only", "wait")
+
+
+def wait(entrypoint: Command, project: Path, url: str, **more: str) -> tuple[Done, float]:
+    began = time.monotonic()
+    known = {"SECRET_KEY": "of-the-tests-alone", "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": url, **more}
+    return entrypoint.run(project, *ONLY, **known), time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong", "why"),
+    [
+        ("postgres", "correct-horse", "broken-staple", "password authentication failed for user"),
+        ("postgres", "/site_", "/no_site_", "does not exist"),
+        ("postgres", "?", "?sslmode=require", "server does not support SSL"),
+        ("pgbouncer", "correct-horse", "broken-staple", "password authentication failed"),
+        ("mariadb", "correct-horse", "broken-staple", "Access denied for user"),
+        ("mariadb", "/site_", "/no_site_", "Unknown database"),
+    ],
+)
+def test_what_waiting_cannot_mend_ends_the_boot_at_once(  # noqa: PLR0913, PLR0917 -- each column of the table is one
+    entrypoint: Command, new_database: Callable[[str], Database], kind: str, right: str, wrong: str, why: str
+) -> None:
+    url = f"{new_database(kind).environ['DATABASE_URL']}?"
+    done, seconds = wait(entrypoint, EXAMPLE, url.replace(right, wrong).rstrip("?"))
+    assert done.code == 78, done.err
+    assert seconds < 5
+    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot use database default: ")
+    assert why in done.err.splitlines()[-1]
+    assert "horse" not in done.err
+    assert "staple" not in done.err
+    assert "Traceback" not in done.err
+
+
+def test_all_databases_are_waited_for_under_one_deadline(entrypoint: Command, project: Path) -> None:
+    with (project / "config/settings/production.py").open("a") as settings:
+        settings.write(f"DATABASES['other'] = {{**DATABASES['default'], 'PORT': {free_port()}}}\n")
+    done, seconds = wait(
+        entrypoint, project, f"postgres://tester:secret@127.0.0.1:{free_port()}/site", ENTRYPOINT_WAIT_TIMEOUT="1500ms"
+    )
+    assert done.code == 75
+    assert seconds < 5
+    last = done.err.splitlines()[-1]
+    assert last.startswith("[entrypoint] cannot reach within 1.5 s database default: ")
+    assert "; database other: " in last
+    assert done.err.count("[application] waiting for database ") == 2

@@ -1,0 +1,71 @@
+"""What of a database can be waited for, and what cannot."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.db.utils import NotSupportedError, OperationalError
+
+from entrypoint.app import refusal
+
+
+def connection(vendor: str = "postgresql", host: str = "127.0.0.1", password: str = "") -> Any:
+    return SimpleNamespace(vendor=vendor, settings_dict={"HOST": host, "PASSWORD": password})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'FATAL:  password authentication failed for user "x"',
+        'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "x", database "y", no encryption',
+        'FATAL:  database "y" does not exist',
+        'FATAL:  role "x" does not exist',
+        'FATAL:  role "x" is not permitted to log in',
+        "server does not support SSL, but SSL was required",
+        "SSL error: certificate verify failed",
+        'root certificate file "/x" does not exist',
+    ],
+)
+def test_a_refusal_of_postgresql_is_final(said: str) -> None:
+    assert refusal.for_good("default", connection(), OperationalError(said), 0) is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "connection refused",
+        "FATAL:  the database system is starting up",
+        "FATAL:  the database system is shutting down",
+        "FATAL:  sorry, too many clients already",
+        "server closed the connection unexpectedly",
+        "SSL SYSCALL error: EOF detected",
+        "SSL SYSCALL error: Connection reset by peer",
+        "connection timeout expired",
+    ],
+)
+def test_a_postgresql_that_is_not_there_yet_is_waited_for(said: str) -> None:
+    assert refusal.for_good("default", connection(), OperationalError(said), 3600) is None
+
+
+@pytest.mark.parametrize(
+    ("number", "final"), [(1045, True), (1049, True), (1044, True), (2003, False), (2013, False), (1040, False)]
+)
+def test_mysql_says_it_by_a_number(number: int, *, final: bool) -> None:
+    failure = refusal.for_good("default", connection("mysql"), OperationalError(number, "in words"), 0)
+    assert (failure is not None) == final
+    assert refusal.why(connection("mysql"), OperationalError(number, "in words")) == "in words"
+
+
+def test_a_server_that_is_too_old_is_not_waited_for() -> None:
+    assert refusal.for_good("default", connection(), NotSupportedError("PostgreSQL 14 or later is required"), 0)
+
+
+@pytest.mark.parametrize(("waited", "final"), [(9.0, False), (11.0, True)])
+def test_the_name_of_a_host_may_come_up_with_it(waited: float, *, final: bool) -> None:
+    failure = refusal.for_good("default", connection(host="nothing.invalid"), OperationalError("no"), waited)
+    assert (failure is not None) == final
+
+
+def test_what_is_told_is_one_line_without_the_password() -> None:
+    told = refusal.why(connection(password="battery staple"), OperationalError("bad\n  dsn: battery staple\n"))
+    assert told == "bad dsn: ***"
