@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from entrypoint.log import printable
+
 
 class EntrypointError(Exception):
     """Something a user can mend: one line, `cannot <verb> <what>: <why>`, and an exit code."""
@@ -9,8 +11,8 @@ class EntrypointError(Exception):
     exit_code = 1
 
     def lines(self) -> tuple[str, ...]:
-        """Return what to print, a line each."""
-        return (str(self),)
+        """Return what to print, a line each, whatever text of the user's it repeats."""
+        return (printable(str(self)),)
 
 
 class Unusable(EntrypointError):
@@ -31,7 +33,7 @@ class Unusable(EntrypointError):
 
     def lines(self) -> tuple[str, ...]:
         """Return the problems, a line each."""
-        return self.problems
+        return tuple(map(printable, self.problems))
 
 
 class NotAllowed(EntrypointError):

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from entrypoint.boot.plan import Plan
 from entrypoint.boot.steps import Step
+from entrypoint.log import printable
 
 
 class Performer(Protocol):
@@ -21,7 +22,7 @@ def execute(plan: Plan, performer: Performer) -> None:
     """Carry out all steps of the plan, and announce its exec, which is the caller's."""
     total = len(plan.steps) + 1
     _each(plan.steps, total, performer)
-    performer.announce(f"{total}/{total} {plan.exec}")
+    performer.announce(f"{total}/{total} {printable(str(plan.exec))}")
 
 
 def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
@@ -31,5 +32,5 @@ def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
 
 def _each(steps: Sequence[Step], total: int, performer: Performer) -> None:
     for number, step in enumerate(steps, 1):
-        performer.announce(f"{number}/{total} {step}")
+        performer.announce(f"{number}/{total} {printable(str(step))}")
         performer.apply(step)
