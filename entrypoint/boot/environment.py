@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from entrypoint.boot.facts import Machine
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import Settings, declarations
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
@@ -19,4 +19,17 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
         environment["HOME"] = machine.account.home
         environment["USER"] = environment["LOGNAME"] = str(machine.account)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
+    return environment
+
+
+def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
+    """Return what the served programs get: the same, but for the settings that are secret.
+
+    They are the boot's alone, and what lists its environment in an error report, as much does, would give them away.
+    """
+    environment = dict(for_application(settings, machine, settings_module))
+    for name in (name for declaration in declarations() if declaration.secret for name in declaration.names):
+        environment.pop(name, None)
+    if settings.superuser_password:
+        environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
     return environment

@@ -107,7 +107,7 @@ def _exec(d: Decisions) -> Exec:
     return Exec(
         argv=(*command, "-n", "-c", str(d.run_dir / "supervisord.conf")),
         directory=d.machine.app_dir,
-        environment=environment.for_application(
+        environment=environment.for_programs(
             d.settings,
             d.machine,
             d.application.settings_module if d.application else d.settings.settings_module,
