@@ -29,7 +29,6 @@ Tell = Callable[[str, str], None]
 def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
@@ -44,59 +43,59 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
     """Carry out the steps of the plan, all or some, without the exec. Raises an EntrypointError."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.steps import WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         unknown = sorted({*only, *skip} - {step.name for step in plan.steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
-        steps = [step for step in plan.steps if (not only or step.name in only) and step.name not in skip]
+        chosen = {step.name for step in plan.steps if not only or step.name in only} - {*skip}
+        steps = [step for step in plan.steps if step.name in (WARNING, *chosen)]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     """Write the files, into the run directory or as copies into the folder `out`. Raises an EntrypointError."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.steps import copies  # noqa: PLC0415
+        from entrypoint.boot.steps import WARNING, copies  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
+        warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
-        steps = in_place if out is None else copies(plan.files, out)
+        steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
 def check(settings: Settings, tell: Tell) -> None:
-    """Validate what can be without a database or a free port. Raises an EntrypointError with what is wrong."""
+    """Validate what can be without a database or a free port. Raises an EntrypointError with all that is wrong."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
-        from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import Ask, CheckPort, Step  # noqa: PLC0415
+        from entrypoint.boot.steps import Ask, CheckPort, Step, ValidateNginx  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
+            left_out = CheckPort | Ask if "nginx" in machine.programs else CheckPort | Ask | ValidateNginx
+            steps: list[Step] = [step for step in plan.steps if not isinstance(step, left_out)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+            execute_each(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
-    _warn(settings, tell)
     machine = read_machine(settings)
     with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Preview  # noqa: PLC0415 -- see above
@@ -114,11 +113,6 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
         change_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
     exec_program(command, surroundings, machine.app_dir)
-
-
-def _warn(settings: Settings, tell: Tell) -> None:
-    for warning in settings.warnings:
-        tell(log.ENTRYPOINT, f"warning: {warning}")
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import Step
+from entrypoint.boot.steps import Exec, Step
+from entrypoint.errors import EntrypointError, Several, Stopped
 from entrypoint.log import printable
 
 
@@ -22,7 +23,7 @@ def execute(plan: Plan, performer: Performer) -> None:
     """Carry out all steps of the plan, and announce its exec, which is the caller's."""
     total = len(plan.steps) + 1
     _each(plan.steps, total, performer)
-    performer.announce(f"{total}/{total} {printable(str(plan.exec))}")
+    performer.announce(_line(total, total, plan.exec))
 
 
 def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
@@ -30,7 +31,25 @@ def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
     _each(steps, len(steps), performer)
 
 
+def execute_each(steps: Sequence[Step], performer: Performer) -> None:
+    """Carry out each of these steps, whatever became of the others. Raises all that went wrong as one error."""
+    errors = []
+    for number, step in enumerate(steps, 1):
+        performer.announce(_line(number, len(steps), step))
+        try:
+            performer.apply(step)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            errors.append(error)
+    Several.check(errors)
+
+
 def _each(steps: Sequence[Step], total: int, performer: Performer) -> None:
     for number, step in enumerate(steps, 1):
-        performer.announce(f"{number}/{total} {printable(str(step))}")
+        performer.announce(_line(number, total, step))
         performer.apply(step)
+
+
+def _line(number: int, total: int, step: Step | Exec) -> str:
+    return f"{number}/{total} {printable(str(step))}"

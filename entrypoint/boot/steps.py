@@ -4,10 +4,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.facts import Account
 from entrypoint.boot.values import Listen
+
+WARNING: Final = "warning"
+"""The name of a step that only warns."""
 
 
 @dataclass(frozen=True)
