@@ -1,6 +1,8 @@
 """Every error that a user can cause, each with its exit code (sysexits.h where it has a word for it)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from entrypoint.log import printable
 
 
 class EntrypointError(Exception):
@@ -9,8 +11,8 @@ class EntrypointError(Exception):
     exit_code = 1
 
     def lines(self) -> tuple[str, ...]:
-        """Return what to print, a line each."""
-        return (str(self),)
+        """Return what to print, a line each, whatever text of the user's it repeats."""
+        return (printable(str(self)),)
 
 
 class Unusable(EntrypointError):
@@ -31,7 +33,26 @@ class Unusable(EntrypointError):
 
     def lines(self) -> tuple[str, ...]:
         """Return the problems, a line each."""
-        return self.problems
+        return tuple(map(printable, self.problems))
+
+
+class Several(EntrypointError):
+    """More than one thing went wrong; the exit code is that of the first."""
+
+    def __init__(self, *errors: EntrypointError) -> None:
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = errors
+        self.exit_code = errors[0].exit_code
+
+    @classmethod
+    def check(cls, errors: Sequence[EntrypointError]) -> None:
+        """Raise when there is any: one as it is."""
+        if errors:
+            raise errors[0] if len(errors) == 1 else cls(*errors)
+
+    def lines(self) -> tuple[str, ...]:
+        """Return what each has to print."""
+        return tuple(line for error in self.errors for line in error.lines())
 
 
 class NotAllowed(EntrypointError):

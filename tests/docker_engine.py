@@ -80,6 +80,15 @@ class Container:
     def state(self) -> Any:
         return json.loads(docker("inspect", "-f", "{{json .State}}", self.name).stdout)
 
+    def address(self, network: str) -> str:
+        """Return its address in a network."""
+        form = f'{{{{(index .NetworkSettings.Networks "{network}").IPAddress}}}}'
+        return docker("inspect", "-f", form, self.name).stdout.strip()
+
+    def connect(self, network: str) -> "Container":
+        docker("network", "connect", network, self.name)
+        return self
+
     def exec(self, *words: str) -> "subprocess.CompletedProcess[str]":
         return docker("exec", self.name, *words, check=False)
 

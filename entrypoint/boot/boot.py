@@ -31,7 +31,6 @@ Tell = Callable[[str, str], None]
 def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine)
@@ -58,68 +57,74 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
     """Carry out the steps of the plan, all or some, without the exec. Raises an EntrypointError."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
-    chosen = (not only or "hooks" in only) and "hooks" not in skip
-    settings, hooks = _source(settings, machine, tell, stops, wanted=chosen)
+    wanted = (not only or "hooks" in only) and "hooks" not in skip
+    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     # An image's build has no key, and a volume of keys no place in it.
     settings = (secret_key.passing if set(only) == {"collectstatic"} else secret_key.kept)(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.steps import SERVE  # noqa: PLC0415
+        from entrypoint.boot.steps import SERVE, WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
         unknown = sorted({*only, *skip} - {step.name for step in steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
-        steps = [step for step in steps if (not only or step.name in only) and step.name not in skip]
+        chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
+        steps = [step for step in steps if step.name in chosen]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     """Write the files, into the run directory or as copies into the folder `out`. Raises an EntrypointError."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.steps import copies  # noqa: PLC0415
+        from entrypoint.boot.steps import WARNING, copies  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
+        warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
-        steps = in_place if out is None else copies(plan.files, out)
+        steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
         execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
 def check(settings: Settings, tell: Tell) -> None:
-    """Validate what can be without a database or a free port. Raises an EntrypointError with what is wrong."""
+    """Validate what can be without a database or a free port. Raises an EntrypointError with all that is wrong."""
     stops = StopRequests()
-    _warn(settings, tell)
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
-        from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import SERVE, Ask, CheckPort, RunHooks, Step, WaitFor  # noqa: PLC0415
+        from entrypoint.boot.steps import (  # noqa: PLC0415
+            SERVE,
+            Ask,
+            CheckPort,
+            RunHooks,
+            Step,
+            ValidateNginx,
+            WaitFor,
+        )
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            outside = CheckPort | Ask | WaitFor | RunHooks
+            outside = (CheckPort, Ask, WaitFor, RunHooks, *(() if "nginx" in machine.programs else (ValidateNginx,)))
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+            execute_each(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
-    _warn(settings, tell)
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
@@ -139,11 +144,6 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
         change_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
     exec_program(command, surroundings, machine.app_dir)
-
-
-def _warn(settings: Settings, tell: Tell) -> None:
-    for warning in settings.warnings:
-        tell(log.ENTRYPOINT, f"warning: {warning}")
 
 
 def _source(

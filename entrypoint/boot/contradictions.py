@@ -1,17 +1,17 @@
-"""Settings that contradict each other, but not so much that the site could not be served: a warning each."""
+"""Settings that contradict each other or change nothing, yet the site can be served: a warning each."""
 
 from collections.abc import Iterator
 from itertools import count
 
 from entrypoint.boot.decisions import Decisions, shares
-from entrypoint.boot.steps import Read
+from entrypoint.boot.steps import WARNING, Read
 from entrypoint.boot.values import shown
 
 
 def warnings(d: Decisions) -> Iterator[Read]:
     """Yield what the boot and the dry run warn of."""
-    for text in (*_workers(d), *_requests(d), *_stop(d)):
-        yield Read("warning", f"warning: {text}")
+    for text in (*d.settings.warnings, *_workers(d), *_requests(d), *_stop(d)):
+        yield Read(WARNING, f"warning: {text}")
 
 
 def _workers(d: Decisions) -> Iterator[str]:

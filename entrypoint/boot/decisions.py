@@ -193,6 +193,10 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
     )
     if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
+    if ":" in str(decisions.run_dir):
+        raise Unusable(
+            f"cannot use ENTRYPOINT_RUN_DIR={decisions.run_dir}: uWSGI takes what follows a colon for a section"
+        )
     return decisions
 
 

@@ -43,7 +43,7 @@ from entrypoint.boot.steps import (
 )
 from entrypoint.boot.timeline import Timeline
 from entrypoint.boot.values import Listen
-from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, Unusable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
@@ -101,9 +101,8 @@ class Reality:
 
     @apply.register
     def _(self, step: FindPrograms) -> None:
-        for name, path in step.programs.items():
-            if path is None:
-                raise NotFound(f"cannot run {name}: it is not installed; {BROUGHT_BY[name]}")
+        missing = (name for name, path in step.programs.items() if path is None)
+        Several.check([NotFound(f"cannot run {name}: it is not installed; {BROUGHT_BY[name]}") for name in missing])
 
     @apply.register
     def _(self, step: CheckPort) -> None:
@@ -112,13 +111,14 @@ class Reality:
 
     @apply.register
     def _(self, step: CheckReadable) -> None:
+        errors: list[EntrypointError] = []
         for name, path in step.files.items():
             try:
                 Path(path).read_bytes()
-            except PermissionError as error:
-                raise NotAllowed(f"cannot read {name}={path}: {error.strerror}") from error
             except OSError as error:
-                raise Unusable(f"cannot read {name}={path}: {error.strerror}") from error
+                kind = NotAllowed if isinstance(error, PermissionError) else Unusable
+                errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
+        Several.check(errors)
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from entrypoint.boot.facts import Machine
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import Settings, declarations
 
 _OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
 
@@ -33,3 +33,16 @@ def for_hooks(settings: Settings, machine: Machine, settings_module: str | None)
     given = for_application(settings, machine, settings_module)
     own = {name: settings.environment[name] for name in _OF_THE_USER if name in settings.environment}
     return {**{name: value for name, value in given.items() if name not in _OF_THE_USER}, **own}
+
+
+def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
+    """Return what the served programs get: the same, but for the settings that are secret.
+
+    They are the boot's alone, and what lists its environment in an error report, as much does, would give them away.
+    """
+    environment = dict(for_application(settings, machine, settings_module))
+    for name in (name for declaration in declarations() if declaration.secret for name in declaration.names):
+        environment.pop(name, None)
+    if settings.superuser_password:
+        environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
+    return environment

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import Step
+from entrypoint.boot.steps import Exec, Step
+from entrypoint.errors import EntrypointError, Several, Stopped
+from entrypoint.log import printable
 
 
 class Performer(Protocol):
@@ -20,11 +22,29 @@ class Performer(Protocol):
 def execute(plan: Plan, performer: Performer, *, done: int = 0) -> None:
     """Carry out the steps of the plan but those that are `done`, and announce its exec, which is the caller's."""
     execute_steps(plan.steps[done:], performer, done=done)
-    performer.announce(f"{len(plan.steps) + 1}. {plan.exec}")
+    performer.announce(_line(len(plan.steps) + 1, plan.exec))
 
 
 def execute_steps(steps: Sequence[Step], performer: Performer, *, done: int = 0) -> None:
     """Carry out these steps alone; their numbers follow on those that are `done`."""
     for number, step in enumerate(steps, done + 1):
-        performer.announce(f"{number}. {step}")
+        performer.announce(_line(number, step))
         performer.apply(step)
+
+
+def execute_each(steps: Sequence[Step], performer: Performer) -> None:
+    """Carry out each of these steps, whatever became of the others. Raises all that went wrong as one error."""
+    errors = []
+    for number, step in enumerate(steps, 1):
+        performer.announce(_line(number, step))
+        try:
+            performer.apply(step)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            errors.append(error)
+    Several.check(errors)
+
+
+def _line(number: int, step: Step | Exec) -> str:
+    return f"{number}. {printable(str(step))}"

@@ -202,4 +202,4 @@ def _exec(d: Decisions) -> Exec:
 
 def _environment(d: Decisions) -> Mapping[str, str]:
     module = d.application.settings_module if d.application else d.settings.settings_module
-    return environment.for_application(d.settings, d.machine, module)
+    return environment.for_programs(d.settings, d.machine, module)

@@ -46,6 +46,14 @@ def supervisord(words: Sequence[object]) -> str:
     return text.replace("%", "%%")
 
 
+def supervisord_value(value: object) -> str:
+    """Quote any other value for supervisord, whose parser strips it, expands `%` and takes ` ;` for a comment."""
+    text = _printable(value, "supervisord.conf")
+    if re.search(r"\s[;#]", text) or text != text.strip():
+        raise Unusable(f"cannot write {text!r} into supervisord.conf: its parser would cut it")
+    return text.replace("%", "%%")
+
+
 def _printable(value: object, file: str) -> str:
     text = str(value)
     if _CONTROL.search(text):

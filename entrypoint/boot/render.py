@@ -74,5 +74,6 @@ def _environment() -> Environment:
         uwsgi=quote.uwsgi,
         python=quote.python,
         supervisord=quote.supervisord,
+        supervisord_value=quote.supervisord_value,
     )
     return environment

@@ -72,7 +72,7 @@ class Settings:
     superuser_password: Secret | None = setting(
         "SUPERUSER_PASSWORD",
         values.secret,
-        "the superuser's password",
+        "the superuser's password; the programs that serve the site do not get it",
         aliases=("DJANGO_SUPERUSER_PASSWORD",),
     )
     superuser: str = setting(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
+WARNING: Final = "warning"
+"""The name of a step that only warns."""
 
 
 @dataclass(frozen=True)

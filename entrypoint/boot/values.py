@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from entrypoint.log import printable
 from entrypoint.secret import Secret
 
 T = TypeVar("T")
@@ -67,8 +68,8 @@ def of_type(name: str, **schema: object) -> Callable[[Callable[[str], T]], Type[
 
 def shown(text: str) -> str:
     """Return `text` fit for one line of a message: printable, not endless."""
-    printable = text.encode("unicode_escape", "backslashreplace").decode("ascii") if not text.isprintable() else text
-    return printable if len(printable) <= _LONGEST_SHOWN else printable[: _LONGEST_SHOWN - 1] + "…"
+    found = printable(text)
+    return found if len(found) <= _LONGEST_SHOWN else found[: _LONGEST_SHOWN - 1] + "…"
 
 
 @dataclass(frozen=True)

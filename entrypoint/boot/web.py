@@ -8,6 +8,7 @@ from entrypoint.errors import Unusable
 
 _HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told to be deprecated
 _EVERY_HOST: Final = "_"
+_OWN_CONNECTIONS: Final = 3  # of a worker, beside its listening sockets: its master, one client, the application
 _OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it has open for others
 
 
@@ -23,7 +24,7 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
         "gzip_static": d.machine.gzip_static,
         "brotli_module": d.machine.brotli_module,
         "files": () if starting else tuple(served(d)),
-        "worker_connections": d.settings.worker_connections,
+        "worker_connections": _connections(d),
         "descriptors_of_nginx": _descriptors(d),
         "access_log": d.settings.access_log,
         "certificate": d.settings.tls_certificate,
@@ -35,6 +36,16 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
         # Where anyone may be a proxy, each address of X-Forwarded-For is one: only the last was written by the peer.
         "anyone": any(network.prefixlen == 0 for network in d.settings.proxies),
     }
+
+
+def _connections(d: Decisions) -> int:
+    least = len(d.addresses) + len(d.redirecting) + _OWN_CONNECTIONS
+    if d.settings.worker_connections < least:
+        raise Unusable(
+            f"cannot use NGINX_WORKER_CONNECTIONS={d.settings.worker_connections}: a worker needs {least} to listen, "
+            "hear and ask the application"
+        )
+    return d.settings.worker_connections
 
 
 def _descriptors(d: Decisions) -> int | None:

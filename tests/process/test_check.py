@@ -119,7 +119,29 @@ def test_a_check_tells_a_run_directory_that_could_not_be_used(entrypoint: Comman
 def test_a_check_tells_the_warnings_of_the_environment(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "check", NGINX_CLIENT_BODY="1m")
     assert done.code == 0
-    assert done.err.startswith("[entrypoint] warning: NGINX_CLIENT_BODY changes nothing: ")
+    assert "/10 warning: NGINX_CLIENT_BODY changes nothing: " in done.err
+
+
+def test_a_check_tells_all_that_is_wrong_and_ends_with_the_code_of_the_first(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    project.add_setting("STATICFILES_DIRS = [STATIC_ROOT]")
+    environ = {"NGINX_TLS_CERTIFICATE": "/nowhere/pem", "NGINX_TLS_KEY": "/nowhere/key", "PATH": "/usr/bin:/bin"}
+    done = entrypoint.run(project.root, "check", **environ)
+    assert done.code == 78
+    first, second, nginx, django = done.err.splitlines()[-4:]
+    assert first == "[entrypoint] cannot read NGINX_TLS_CERTIFICATE=/nowhere/pem: No such file or directory"
+    assert second == "[entrypoint] cannot read NGINX_TLS_KEY=/nowhere/key: No such file or directory"
+    assert nginx.startswith("[entrypoint] cannot use ")
+    assert django == "[entrypoint] cannot pass manage.py check --deploy: 1 error"
+    assert not list(place.glob("entrypoint-*"))
+
+
+@pytest.mark.parametrize("words", [["render"], ["prepare", "--only", "render"]], ids=" ".join)
+def test_a_warning_is_told_where_files_are_rendered(entrypoint: Command, project: Project, words: list[str]) -> None:
+    done = entrypoint.run(project.root, *words, NGINX_CLIENT_BODY="1m", UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
+    assert done.code == 0
+    assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "make", "write"]
 
 
 def test_render_writes_the_files_into_the_run_directory_and_nothing_else(

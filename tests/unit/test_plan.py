@@ -528,6 +528,18 @@ def test_an_application_that_is_nowhere_is_refused() -> None:
     )
 
 
+def test_a_run_directory_with_a_colon_is_refused() -> None:
+    (told,) = problems({"ENTRYPOINT_RUN_DIR": "/run/a:b"})
+    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes what follows a colon for a section"
+
+
+def test_fewer_connections_than_a_worker_needs_are_refused() -> None:
+    listening = {"PORT": "127.0.0.1:8000"}
+    (told,) = problems({**listening, "NGINX_WORKER_CONNECTIONS": "3"})
+    assert told.startswith("cannot use NGINX_WORKER_CONNECTIONS=3: a worker needs 4 ")
+    assert plan({**listening, "NGINX_WORKER_CONNECTIONS": "4"}).files
+
+
 def test_two_sites_of_one_user_write_to_different_places() -> None:
     places = {str(plan({"PORT": port}).files[0].path.parent) for port in ("8001", "8002")}
     assert places == {f"/tmp/entrypoint-{NOBODY.pw_uid}-{port}" for port in (8001, 8002)}

@@ -109,3 +109,18 @@ def test_what_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["/srv/my app", "a;b", "a # b", "'q'", '"q"', "$HOME", "a@b", "(x)", "ü"])
 def test_what_uwsgi_takes_literally_passes(text: str) -> None:
     assert quote.uwsgi(text) == text
+
+
+@pytest.mark.parametrize("path", ["/run/a ", "/run/a\u00a0", "/run/a ;b", "/run/a #b", "/run/a\nb"])
+def test_a_value_that_supervisord_would_cut_is_refused(path: str) -> None:
+    with pytest.raises(Unusable, match=r"into supervisord\.conf"):
+        quote.supervisord_value(path)
+
+
+@pytest.mark.parametrize("name", ["100%", "%(here)s", "a;b", "a#b", '"a"', "with space"])
+def test_supervisord_reads_any_other_value_as_it_was(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "supervisord.conf"
+    file.write_text(f"[supervisord]\npidfile = {quote.supervisord_value(tmp_path / name)}\n", encoding="utf-8")
+    options = ServerOptions()
+    options.realize(["-c", str(file)])
+    assert options.pidfile == str(tmp_path / name)

@@ -1,0 +1,334 @@
+"""Any environment at all: a list of problems, or files that their readers take and that hold the values exactly.
+
+Each environment has a tame twin, in which every free text is a plain word. What the readers make of the hostile files
+has to be what they make of the twin's, with the words replaced by the texts: no text may add, end or change anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from supervisor.options import ServerOptions
+
+from entrypoint.boot import environment, printout, reference
+from entrypoint.boot.agent import Agent
+from entrypoint.boot.effects import Preview
+from entrypoint.boot.execute import execute
+from entrypoint.boot.facts import Application, Facts, read_machine
+from entrypoint.boot.plan import Plan, make_plan
+from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.steps import CheckReadable, MakeDirectories
+from entrypoint.errors import EntrypointError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from conftest import Project
+
+    from entrypoint.boot.declaration import Declaration
+
+SECRET: Final = "open-sesame-7f3a"
+HOSTILE: Final = [
+    *("%", "%%", "%d", "%(ENV_PATH)s", "%(here)s", "$", "$host", "${x}", "$(HOME)", "@(/etc/passwd)", "{{ x }}", "{%"),
+    *(";", " ;", " #", "#", "}", "{", '"', "'", "\\", "\\n", "=", ",", ":", "[x]", "*", "?", "\n", "\r", "\t", "\x1b"),
+    *(" ", "  ", "\x85", "\xa0", "\u2028", "\u202e", "\udce9", "é", "日本", "😀", "a", "; include x;", "x" * 300),
+]
+# What each reader has a way to say; a path of these may stand in each file.
+GOOD: Final = [text for text in HOSTILE if text.isprintable() and not re.search(r"[$%@:]| [;#]", text)]
+LONG: Final = st.sampled_from(["x" * 100_000, "%" * 100_000, "é\n" * 50_000])
+TEXT: Final = (
+    st.lists(st.sampled_from(HOSTILE) | st.characters(codec="utf-8", exclude_characters="/"), max_size=4).map("".join)
+    | LONG
+)
+NAME: Final = st.lists(st.sampled_from(GOOD), min_size=1, max_size=4).map("".join)
+SPOILED: Final = st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=4).map("".join)
+ALL: Final = sorted(declaration.name for declaration in declarations())
+PAIRS: Final = [{"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"}, {"SUPERUSER_USERNAME", "SUPERUSER_PASSWORD"}]
+BOOT_ALONE: Final = {
+    "ENTRYPOINT_SUPERUSER",
+    *(name for declaration in declarations() if declaration.secret for name in declaration.names),
+}
+FOREIGN: Final = [
+    "UWSGI_PROCESSES",
+    "UWSGI_HARAKIRI",
+    "VIRTUAL_ENV",
+    "TMPDIR",
+    "DATABASE_URL",
+    "NGINX_X",
+    "ENTRYPOINT_X",
+]
+WORD: Final = re.compile(
+    r"""\s+|\#[^\n]*|(?P<mark>[{};])|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>'(?:[^'\\]|\\.)*'|[^\s;{}"'\#][^\s;{]*)""",
+    re.DOTALL,
+)
+NGINX: Final = shutil.which("nginx", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin") or "nginx"
+SHOW: Final = """
+import json, os, uwsgi
+def text(value):
+    return [text(each) for each in value] if isinstance(value, list) else value if value is True else value.decode()
+print(json.dumps({name: text(value) for name, value in uwsgi.opt.items()}), flush=True)
+os._exit(0)
+"""
+ENVIRONMENTS = settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
+)
+
+
+@dataclass
+class Twins:
+    """An environment and its tame twin, and what the words of the one stand for in the other."""
+
+    folder: Path
+    hostile: dict[str, str] = field(default_factory=dict)
+    tame: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+
+    def word(self, text: str) -> str:
+        word = f"tame{len(self.words)}x"
+        self.words[word] = text
+        return word
+
+    def told(self, value: Any) -> Any:
+        """Return what stands in the tame twin, with each word replaced by the text that it stands for."""
+        if isinstance(value, str):
+            return re.sub(r"tame\d+x", lambda match: self.words[match[0]], value)
+        if isinstance(value, dict):
+            return {self.told(key): self.told(each) for key, each in value.items()}
+        return [self.told(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture
+def application(project: Project) -> Application:
+    """What a real Django project says of itself."""
+    given = Settings.read({"ENTRYPOINT_APP_DIR": str(project.root), "ENTRYPOINT_USER": str(os.geteuid())})
+    machine = read_machine(given)
+    surroundings = environment.for_application(given, machine, given.settings_module)
+    with Agent(machine, surroundings, lambda *_: None, write_bytecode=False) as agent:
+        return agent.application()
+
+
+@pytest.fixture
+def pem(place: Path) -> tuple[Path, Path]:
+    """The files of a certificate and of its key."""
+    certificate, key = place / "pem", place / "key"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+def fitting(draw: st.DrawFn, declaration: Declaration, twins: Twins, names: st.SearchStrategy[str]) -> tuple[str, str]:
+    """Return a text of the form that the setting wants, with `names` wherever any text may stand, and its tame twin."""
+    kind = declaration.kind
+    name = f"{len(twins.words)}{draw(names)}".replace("/", "_")[:60]
+    if kind.name == "path":
+        hostile, tame = twins.folder / name, twins.folder / twins.word(name)
+        if not declaration.name.startswith("NGINX_TLS_"):
+            for place in (hostile, tame):
+                with suppress(ValueError):  # a NUL
+                    place.mkdir()
+        return str(hostile), str(tame)
+    if kind.name == "URL path":
+        return f"/{name}/", f"/{twins.word(name)}/"
+    usual = {
+        "port": f"127.0.0.1:{draw(st.integers(20000, 60000))}",  # on the loopback interface alone: nginx -t binds it
+        "number": str(draw(st.integers(1, 64))),
+        "user": str(os.geteuid()),
+        "e-mail address": "a@example.com",
+        "secret": SECRET + name,
+        "text": name,
+    }
+    examples = kind.schema.get("enum") or kind.schema.get("examples") or [name]
+    text = usual.get(kind.name) or draw(st.sampled_from(examples))
+    return text, text
+
+
+def any_text(draw: st.DrawFn, declaration: Declaration) -> str:
+    if declaration.secret:
+        return SECRET + draw(TEXT)
+    # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
+    pattern = None if declaration.kind.name in ("path", "port") else declaration.kind.schema.get("pattern")
+    return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
+
+
+@st.composite
+def environments(draw: st.DrawFn, root: Path) -> Twins:
+    """Draw an environment: two of three fit, in the third one or the other setting is any text."""
+    twins = Twins(Path(tempfile.mkdtemp(dir=root, prefix="")))
+    spoiled = draw(st.integers(0, 2)) == 0
+    chosen = {"PORT", "ENTRYPOINT_RUN_DIR", *draw(st.sets(st.sampled_from(ALL), max_size=12))}
+    for pair in PAIRS:
+        chosen = chosen | pair if draw(st.booleans()) else chosen - pair
+    for declaration in declarations():
+        if declaration.name in chosen:
+            if spoiled and draw(st.integers(0, 3)) == 0:
+                hostile = tame = any_text(draw, declaration)
+            else:
+                hostile, tame = fitting(draw, declaration, twins, SPOILED if spoiled else NAME)
+            put(draw, twins, draw(st.sampled_from(declaration.names)), hostile, tame)
+    for name in draw(st.sets(st.sampled_from(FOREIGN), max_size=3)) if spoiled else ():
+        twins.hostile[name] = twins.tame[name] = draw(TEXT).replace("\0", "")
+    return twins
+
+
+def put(draw: st.DrawFn, twins: Twins, name: str, hostile: str, tame: str) -> None:
+    """Set a variable to a text, or to the name of a file that holds it: the only way that a NUL has."""
+    if "\0" in hostile or draw(st.integers(0, 3)) == 0:
+        for environ, text in ((twins.hostile, hostile), (twins.tame, tame)):
+            path = twins.folder / f".{name}.{len(environ)}.{environ is twins.tame}"
+            path.write_bytes(os.fsencode(text))
+            environ[f"{name}_FILE"] = str(path)
+    else:
+        twins.hostile[name], twins.tame[name] = hostile, tame
+
+
+def plan_of(environ: Mapping[str, str], application: Application) -> tuple[Settings, Plan]:
+    """Return the settings and the plan, without what lies in this machine's own /etc/nginx."""
+    read = Settings.read(environ)
+    machine = replace(read_machine(read), http_files=(), server_files=())
+    module = read.settings_module or application.settings_module
+    return read, make_plan(read, Facts(machine, replace(application, settings_module=module)))
+
+
+def write(plan: Plan, pem: tuple[Path, Path]) -> dict[str, Path]:
+    """Write the files of the plan, and what they point to; return their paths by name."""
+    for step in plan.steps:
+        if isinstance(step, CheckReadable):
+            for path, real in zip(step.files.values(), pem, strict=True):
+                Path(path).symlink_to(real)
+        elif isinstance(step, MakeDirectories):
+            for directory in step.directories:
+                Path(directory.path).mkdir(parents=True, exist_ok=True)
+    for file in plan.files:
+        Path(file.path).write_text(file.text, encoding="utf-8")
+    return {file.path.name: Path(file.path) for file in plan.files}
+
+
+def as_their_readers_read(files: Mapping[str, Path], uwsgi: Any) -> dict[str, Any]:
+    return {
+        "supervisord.conf": as_supervisord_reads(files["supervisord.conf"]),
+        "nginx.conf": as_nginx_reads(files["nginx.conf"]),
+        "nginx-app.conf": as_nginx_reads(files["nginx-app.conf"]),
+        "uwsgi.ini": uwsgi,
+        "promises.json": json.loads(files["promises.json"].read_text(encoding="utf-8")),
+    }
+
+
+def as_supervisord_reads(path: Path) -> Any:
+    options = ServerOptions()
+    options.realize(["-c", str(path)])
+    programs = [process for group in options.process_group_configs for process in group.process_configs]
+    return {
+        "programs": {
+            program.name: [*shlex.split(program.command), program.uid, program.priority] for program in programs
+        },
+        "plugins": {name: given for name, _, given in options.rpcinterface_factories},
+        "sockets": [server["file"] for server in options.server_configs],
+        "own": [options.pidfile, options.childlogdir, options.logfile, options.minfds],
+    }
+
+
+def nginx_takes(path: Path) -> None:
+    """Let a real nginx read all that it would; an include that finds nothing is no error to it."""
+    done = subprocess.run([NGINX, "-T", "-e", "stderr", "-c", str(path)], capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    assert b"location = /-/ready" in done.stdout
+
+
+def as_nginx_reads(path: Path) -> list[Any]:
+    """Return the directives, each a list of its words and the block that follows, as nginx's manual has it."""
+    stack: list[list[Any]] = [[]]
+    words: list[Any] = []
+    for match in WORD.finditer(path.read_text(encoding="utf-8")):
+        if match["mark"] == "}":
+            stack.pop()
+        elif match["mark"]:
+            directive = [*words]
+            words = []
+            stack[-1].append(directive)
+            if match["mark"] == "{":
+                directive.append([])
+                stack.append(directive[-1])
+        elif match["quoted"] is not None:
+            text = re.sub(r"\\([\\\"])", r"\1", match["quoted"])
+            if words == ["include"] and re.search(r"[*?\[]", text):  # a pattern: what is none of it is quoted once more
+                text = re.sub(r"\\([*?\[\\])", r"\1", text)
+            words.append(text)
+        elif match["bare"]:
+            words.append(match["bare"])
+    assert (len(stack), words) == (1, [])
+    return stack[0]
+
+
+def as_uwsgi_reads(path: Path, folder: Path) -> Any:
+    """Return the options of a real uWSGI, which takes none that it does not know."""
+    (folder / "show.py").write_text(SHOW, encoding="ascii")
+    uwsgi = Path(sys.executable).parent / "uwsgi"
+    argv = [str(uwsgi), "--strict", "--ini", str(path), "--pyimport", "show"]
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=60, env={"PYTHONPATH": str(folder)})
+    *log, shown = done.stderr.decode(errors="replace").splitlines()  # to which it sends all that is printed
+    assert (done.returncode, shown[:1]) == (0, "{"), [*log, shown]
+    return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}
+
+
+def as_it_is_written(path: Path) -> dict[str, str]:
+    """Return the options of a uwsgi.ini that holds plain words alone."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split(" = ", 1) for line in lines if line and line[0] not in ";[")
+
+
+@ENVIRONMENTS
+@given(data=st.data())
+def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
+    place: Path, application: Application, pem: tuple[Path, Path], data: st.DataObject
+) -> None:
+    twins = data.draw(environments(place))
+    said: list[str] = []
+    try:
+        ours, plan = plan_of(twins.hostile, application)
+    except EntrypointError as error:
+        event("refused")
+        said = list(error.lines())
+        assert said
+        assert all(line.startswith("cannot ") for line in said), said
+    else:
+        event("planned")
+        execute(plan, Preview(said.append))
+        shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
+        assert not [text for text in shown if SECRET in text]
+        hold_exactly(twins, plan)
+        tame = write(plan_of(twins.tame, application)[1], pem)
+        expected = as_their_readers_read(tame, as_it_is_written(tame["uwsgi.ini"]))
+        written = write(plan, pem)
+        nginx_takes(written["nginx.conf"])
+        assert as_their_readers_read(written, as_uwsgi_reads(written["uwsgi.ini"], twins.folder)) == twins.told(
+            expected
+        )
+    assert [line for line in said if SECRET in line or not line.isprintable()] == []
+
+
+def hold_exactly(twins: Twins, plan: Plan) -> None:
+    """The programs get each text to the very character, and no name of a file."""
+    for name, text in twins.hostile.items():
+        variable = name.removesuffix("_FILE")
+        if variable != name:
+            assert name not in plan.exec.environment
+        expected = text if variable == name else Path(text).read_bytes().decode().rstrip("\r\n")
+        if variable not in BOOT_ALONE:
+            assert plan.exec.environment[variable] == expected
