@@ -20,6 +20,7 @@ from entrypoint.boot.programs import Program
 from entrypoint.boot.steps import Start
 
 _STARTS_WITHIN: Final = 2.0  # seconds that nginx has to start its workers; milliseconds are usual
+_DIES_WITHIN: Final = 2.0  # seconds from SIGKILL
 _LOOKS_EVERY: Final = 0.002
 _PIPE: Final = 1 << 20  # bytes of what they print that wait for supervisord
 
@@ -129,7 +130,21 @@ class Children:
         with suppress(ProcessLookupError):
             os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
+        _wait_for_group(child.process.pid)
         os.close(child.output)
+
+
+def _wait_for_group(group: int) -> None:
+    """Wait until all of a killed process group are gone: one of them may hold the port that its successor wants."""
+    deadline = time.monotonic() + _DIES_WITHIN
+    while time.monotonic() < deadline:
+        with suppress(ChildProcessError):
+            os.waitpid(-group, os.WNOHANG)  # process 1 is the parent of all orphans
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(_LOOKS_EVERY)
 
 
 def _has_children(pid: int) -> bool:

@@ -81,6 +81,7 @@ def _opening(d: Decisions) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(d.settings.given()) or 'none is set'}")
     if d.settings.data_dir and d.settings.origins.get("SECRET_KEY") == str(d.settings.data_dir / secret_key.FILE):
         yield Read("secret-key", f"keep SECRET_KEY in {d.settings.data_dir / secret_key.FILE}")
+    yield from warnings(d)
     yield FindPrograms({name: d.machine.programs.get(name) for name in _needed(d)})
     yield CheckPort((*d.addresses, *d.redirecting, *([d.bind] if d.nginx and d.bind else [])))
     yield from _keys(d)
@@ -105,7 +106,6 @@ def _readings(d: Decisions) -> Iterator[Step]:
     yield from found_hooks(d)
     if d.server and d.server.workers is not None:
         yield Read("sizes", f"{d.machine.limits}: {_workers(d)}")
-    yield from warnings(d)
 
 
 def _server(d: Decisions) -> Iterator[Step]:

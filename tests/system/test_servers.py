@@ -120,8 +120,16 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
 def test_development_is_a_server_that_loads_changed_sources_again(new_site: NewSite, project: Path) -> None:
     site = serving(new_site(project, DJANGO_ENV="development"))
     assert not site.programs("nginx")
-    with (project / "pages" / "urls.py").open("a") as opened:
-        opened.write("urlpatterns += [path('changed/', views.show_request)]\n")
+    urls = project / "pages" / "urls.py"
+    urls.write_text(f"{urls.read_text()}urlpatterns += [path('changed/', views.show_request)]\n")
+    # What changes before its first look, which comes when it serves already, Django takes for what was there before.
+
+    def seen() -> bool:
+        urls.touch()
+        return "changed, reloading" in site.output
+
+    until(seen, "the look at the sources")
+
     until(lambda: site.status("/changed/") == 200, "the change")
     family = site.family()
     assert site.stop()[0] == 0
