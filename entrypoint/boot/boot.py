@@ -4,10 +4,11 @@ What takes the time is the application's start. So its agent is started first, a
 supervisor's parser) is imported while it loads: the imports inside the functions below stand there for that.
 """
 
+import os
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,12 +19,12 @@ from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
-from entrypoint.errors import Unusable
+from entrypoint.errors import NotFound, Unusable
 
 if TYPE_CHECKING:
     from entrypoint.boot.plan import Plan
 
-Tell = Callable[[str, str], None]
+Tell = Callable[..., None]  # name, text, and the level of the log
 
 
 def serve(settings: Settings, tell: Tell) -> NoReturn:
@@ -36,7 +37,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         from entrypoint.boot.execute import execute  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-        execute(plan, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute(plan, Reality(tell, stops, agent))
     stops.hand_over()
     exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
 
@@ -54,7 +55,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         unknown = sorted({*only, *skip} - {step.name for step in plan.steps})
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         steps = [step for step in plan.steps if (not only or step.name in only) and step.name not in skip]
-        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute_steps(steps, Reality(tell, stops, agent))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -70,7 +71,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         plan = _plan(settings, machine, agent)
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = in_place if out is None else copies(plan.files, out)
-        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute_steps(steps, Reality(tell, stops, agent))
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -91,7 +92,7 @@ def check(settings: Settings, tell: Tell) -> None:
             steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+            execute_steps(steps, Reality(tell, stops, agent))
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
@@ -103,7 +104,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
         from entrypoint.boot.execute import execute  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-    execute(plan, Preview(partial(tell, log.ENTRYPOINT)))
+    execute(plan, Preview(tell))
     return plan
 
 
@@ -116,9 +117,21 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
     exec_program(command, surroundings, machine.app_dir)
 
 
+def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
+    """Become supervisorctl, connected to the supervisord of this container."""
+    from entrypoint.boot.decisions import run_dir  # noqa: PLC0415 -- see above
+
+    machine = read_machine(settings)
+    conf = str(run_dir(settings, machine) / "supervisord.conf")
+    if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
+        raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
+    command = (sys.executable, "-m", "supervisor.supervisorctl", "-c", conf, *words)
+    exec_program(command, settings.environment, machine.app_dir)
+
+
 def _warn(settings: Settings, tell: Tell) -> None:
     for warning in settings.warnings:
-        tell(log.ENTRYPOINT, f"warning: {warning}")
+        tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
 
 
 @contextmanager

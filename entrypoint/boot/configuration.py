@@ -1,17 +1,27 @@
 """The configuration: which folders and files there are, and what stands in them."""
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from entrypoint.boot import sizing, templates, web
+from entrypoint.boot import sizing, supervisor_files, templates, web
 from entrypoint.boot.decisions import Decisions
+from entrypoint.boot.own_programs import NGINX, WEB
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render, render_own
 from entrypoint.boot.steps import Directory, File
+from entrypoint.boot.stop import SERVER_TIER
 
 _MOST_DESCRIPTORS: Final = 65536
 _LONGEST_BACKLOG: Final = 1024
+# Where that program does not run, there is no such file.
+_READ_BY: Final = {
+    "nginx.conf.j2": NGINX,
+    "nginx-app.conf.j2": NGINX,
+    "starting.html": NGINX,
+    "uwsgi.ini.j2": "uwsgi",
+}
 
 
 def directories(d: Decisions) -> tuple[Directory, ...]:
@@ -27,7 +37,10 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the files. Raises Unusable where a text fits no file."""
     given = variables(d, supervised)
+    running = {program.name for program in supervised}
     for template in templates.NAMES:
+        if _READ_BY.get(template, template) not in {*running, template}:
+            continue
         path = (d.www if template == "starting.html" else d.run_dir) / template.removesuffix(".j2")
         if d.settings.conf_dir and template in d.machine.templates:
             own = d.settings.conf_dir / template
@@ -43,6 +56,9 @@ def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
         "run_dir": d.run_dir,
         "root": d.machine.root,
         "programs": supervised,
+        "supervisor_files": supervisor_files.patterns(d.machine.supervisor_files),
+        "log_level": d.settings.log_level,
+        "server_port": d.server_port if d.own_server else None,
         "socket": d.socket,
         "ready_file": d.ready_file,
         "starting_page": d.www / "starting.html",
@@ -59,7 +75,7 @@ def variables(d: Decisions, supervised: tuple[Program, ...]) -> dict[str, Any]:
         "workers": None if d.uwsgi_processes else d.workers,
         "harakiri": None if d.uwsgi_harakiri else d.request_seconds,
         "backlog": min(d.machine.backlog, _LONGEST_BACKLOG),
-        "stop_seconds": d.server_stop,
+        "stop_seconds": d.stop_seconds.get(WEB),
         "descriptors": min(d.machine.descriptors, _MOST_DESCRIPTORS),
         **web.variables(d),
     }
@@ -75,18 +91,25 @@ def _python_home(d: Decisions) -> str | None:
 
 def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
+    processes = {program.name: program.processes for program in supervised}
+    if d.settings.serves and not d.own_server:
+        processes[WEB] = next(program.processes for program in supervised if program.tier == SERVER_TIER)
     whole = {
         "ready_file": str(d.ready_file),
         "stop_seconds": int(d.settings.stop_timeout),
-        "programs": {program.name: _promise(program) for program in supervised},
+        "drain_seconds": math.ceil(d.settings.drain_delay),
+        "on_failure": d.settings.on_failure,
+        "log_format": d.settings.log_format,
+        "programs": {process: _promise(program, processes) for program in supervised for process in program.processes},
     }
     return json.dumps(whole, indent=2) + "\n"
 
 
-def _promise(program: Program) -> dict[str, Any]:
+def _promise(program: Program, processes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     promise = {
         "essential": program.essential,
-        "after": program.after,
+        # One that does not run in this container is another container's: there is nothing to wait for here.
+        "after": [process for name in program.after for process in processes.get(name, ())],
         "ready": program.ready,
         "live": program.live,
         "restart": program.restart,

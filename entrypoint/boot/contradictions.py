@@ -1,17 +1,20 @@
 """Settings that contradict each other, but not so much that the site could not be served: a warning each."""
 
+import math
 from collections.abc import Iterator
 from itertools import count
 
-from entrypoint.boot.decisions import Decisions, shares
+from entrypoint.boot.decisions import Decisions, stop_members
+from entrypoint.boot.own_programs import NGINX
 from entrypoint.boot.steps import Read
+from entrypoint.boot.stop import shares
 from entrypoint.boot.values import shown
 
 
 def warnings(d: Decisions) -> Iterator[Read]:
     """Yield what the boot and the dry run warn of."""
     for text in (*_workers(d), *_requests(d), *_stop(d)):
-        yield Read("warning", f"warning: {text}")
+        yield Read("warning", f"warning: {text}", "warning")
 
 
 def _workers(d: Decisions) -> Iterator[str]:
@@ -36,9 +39,11 @@ def _requests(d: Decisions) -> Iterator[str]:
 def _stop(d: Decisions) -> Iterator[str]:
     """Few requests take as long as they may, so the defaults say nothing; whoever chose one of the two is told."""
     chosen = {"ENTRYPOINT_REQUEST_TIMEOUT", "ENTRYPOINT_STOP_TIMEOUT"}.intersection(d.settings.origins)
-    if not chosen or d.request_seconds <= d.nginx_stop:
+    if not chosen or not d.settings.serves or d.request_seconds <= d.nginx_stop:
         return
-    enough = next(n for n in count(d.request_seconds * 4 // 3 - 2) if shares(n)[0] >= d.request_seconds)
+    members, drain = stop_members(d.settings), d.settings.drain_delay
+    longer = count(max(math.ceil(d.settings.stop_timeout), d.request_seconds * 4 // 3 - 2))
+    enough = next(n for n in longer if shares(members, n, drain)[NGINX] >= d.request_seconds)
     yield (
         f"a request may take {d.request_seconds} s, but a stop cuts it after {d.nginx_stop} s: "
         f"set ENTRYPOINT_STOP_TIMEOUT={enough}s and let Docker or Kubernetes wait longer than that, "

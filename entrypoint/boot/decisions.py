@@ -1,13 +1,18 @@
 """What more than one file or step needs to know, decided once."""
 
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot import sizing
 from entrypoint.boot.facts import Account, Application, Facts, Machine
+from entrypoint.boot.own_programs import NGINX, RELEASE, WEB, OwnProgram
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.stop import NGINX_TIER, OWN_TIER, SERVER_TIER, Member, shares
 from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
@@ -25,8 +30,34 @@ class Decisions:
     listen: Listen
     run_dir: PurePosixPath
     workers: int
-    nginx_stop: int
-    server_stop: int
+    stop_seconds: Mapping[str, int]  # of each program that runs here, by name
+
+    @property
+    def nginx_stop(self) -> int:
+        """How long nginx has to finish the requests."""
+        return self.stop_seconds[NGINX]
+
+    @property
+    def server_stop(self) -> int:
+        """How long the application server has for its end."""
+        return self.stop_seconds[WEB]
+
+    @property
+    def own(self) -> tuple[OwnProgram, ...]:
+        """The programs of the user's own that run here, beside the application server."""
+        return tuple(own for own in self.settings.chosen if own.name not in (WEB, RELEASE))
+
+    @property
+    def own_server(self) -> OwnProgram | None:
+        """The application server of the user's own."""
+        return self.settings.programs.get(WEB)
+
+    @property
+    def server_port(self) -> int:
+        """Where on the loopback interface an application server of the user's own listens."""
+        taken = {listen.port for listen in (*self.addresses, *self.redirecting)}
+        given = self.own_server.environment.get("PORT") if self.own_server else None
+        return int(given) if given else next(port for port in count(8000) if port not in taken)
 
     @property
     def socket(self) -> PurePosixPath:
@@ -99,39 +130,46 @@ class Decisions:
 
 def decide(settings: Settings, facts: Facts) -> Decisions:
     """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room."""
-    if facts.application is None and settings.app is None:
+    if settings.serves and facts.application is None and settings.app is None and WEB not in settings.programs:
         raise Unusable(
             f"cannot find the application: there is no manage.py in {facts.machine.app_dir}, "
             "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
-        )
-    nginx_stop, server_stop = shares(settings.stop_timeout)
-    if nginx_stop < 1:
-        raise Unusable(
-            f"cannot use ENTRYPOINT_STOP_TIMEOUT={settings.stop_timeout:g}s: "
-            "nginx and the application server need a second each"
         )
     decisions = Decisions(
         settings=settings,
         machine=facts.machine,
         application=facts.application,
         listen=settings.listen_on(root=facts.machine.root),
-        run_dir=_run_dir(settings, facts.machine),
+        run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        nginx_stop=nginx_stop,
-        server_stop=server_stop,
+        stop_seconds=shares(stop_members(settings), settings.stop_timeout, settings.drain_delay),
     )
     if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
     return decisions
 
 
-def shares(stop_timeout: float) -> tuple[int, int]:
-    """Return the seconds of a stop that nginx has to finish the requests, and those that are left to the server."""
-    server = max(1, round(stop_timeout / 4))
-    return int(stop_timeout - server), server
+def stop_members(settings: Settings) -> tuple[Member, ...]:
+    """Return the programs that share the time of a stop."""
+    own = tuple(_member(own) for own in settings.chosen if own.name != RELEASE)
+    if not settings.serves:
+        return own
+    server = () if WEB in settings.programs else (Member(WEB, SERVER_TIER),)
+    return (Member(NGINX, NGINX_TIER, waits_for_clients=True), *server, *own)
 
 
-def _run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
+def _member(own: OwnProgram) -> Member:
+    usual = SERVER_TIER if own.name == WEB else OWN_TIER
+    given = own.stop_timeout
+    return Member(
+        name=own.name,
+        tier=own.tier or usual,
+        seconds=None if given is None else math.ceil(given),
+        source="" if given is None else own.told("stop_timeout"),
+    )
+
+
+def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
     """Return where everything is written at run time; two sites of one user differ by their port."""
     if settings.run_dir:
         return settings.run_dir

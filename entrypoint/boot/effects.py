@@ -17,6 +17,7 @@ from typing import Final
 
 from supervisor.options import ServerOptions
 
+from entrypoint import log
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.facts import BROUGHT_BY
 from entrypoint.boot.signals import StopRequests
@@ -29,6 +30,7 @@ from entrypoint.boot.steps import (
     FindPrograms,
     MakeDirectories,
     Read,
+    Run,
     Step,
     ValidateNginx,
     ValidateSupervisord,
@@ -39,15 +41,21 @@ from entrypoint.errors import NotAllowed, NotFound, NotRunnable, Unusable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
+_FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
+Tell = Callable[[str, str, str], None]
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
 class Preview:
     """Shows the steps, and carries out none."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        """`tell` gets each line."""
-        self.announce = tell
+    def __init__(self, tell: Tell) -> None:
+        """`tell` gets each line, and our name before it."""
+        self._tell = tell
+
+    def announce(self, line: str, level: str = "info") -> None:
+        """Show the line."""
+        self._tell(log.ENTRYPOINT, line, level)
 
     def apply(self, step: Step) -> None:
         """Do nothing."""
@@ -56,16 +64,16 @@ class Preview:
 class Reality:
     """Carries the steps out."""
 
-    def __init__(self, tell: Callable[[str], None], stops: StopRequests, agent: Agent | None) -> None:
-        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked."""
+    def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None) -> None:
+        """`tell` gets who speaks and each line, `stops` ends the boot between two steps, `agent` is asked."""
         self._tell = tell
         self._stops = stops
         self._agent = agent
 
-    def announce(self, line: str) -> None:
+    def announce(self, line: str, level: str = "info") -> None:
         """Show the line, unless a stop was asked for."""
         self._stops.check()
-        self._tell(line)
+        self._tell(log.ENTRYPOINT, line, level)
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:
@@ -80,7 +88,9 @@ class Reality:
     def _(self, step: FindPrograms) -> None:
         for name, path in step.programs.items():
             if path is None:
-                raise NotFound(f"cannot run {name}: it is not installed; {BROUGHT_BY[name]}")
+                brought_by = BROUGHT_BY.get(name)
+                why = f"it is not installed; {brought_by}" if brought_by else "there is no such command"
+                raise NotFound(f"cannot run {name}: {why}")
 
     @apply.register
     def _(self, step: CheckPort) -> None:
@@ -134,8 +144,11 @@ class Reality:
             with redirect_stderr(said):
                 options.realize(["-c", str(step.file.path)])
         except (ValueError, SystemExit) as error:
-            why = said.getvalue().strip().splitlines() or [str(error)]
-            raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why[0]}") from error
+            why = (said.getvalue().strip().splitlines() or [str(error)])[0]
+            found = _FILE.search(why)
+            if found and found["path"] != str(step.file.path):
+                raise Unusable(f"cannot use {found['path']}: {_FILE.sub('', why)}") from error
+            raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why}") from error
 
     @apply.register
     def _(self, step: Ask) -> None:
@@ -143,7 +156,13 @@ class Reality:
             raise NotImplementedError(step)
         seconds = step.arguments.get("seconds")
         done = self._agent.ask(step.name, step.arguments, None if seconds is None else seconds + _ANSWER_GRACE)
-        self._tell(f"    {done}")
+        self._tell(log.ENTRYPOINT, f"    {done}", "info")
+
+    @apply.register
+    def _(self, step: Run) -> None:
+        from entrypoint.boot.run import run  # noqa: PLC0415 -- few projects have such a command
+
+        run(step, lambda name, line: self._tell(name, line, "info"), self._stops)
 
 
 def _try_to_listen(listen: Listen) -> None:

@@ -2,17 +2,14 @@
 
 from collections.abc import Mapping
 
-from entrypoint.boot.facts import Machine
+from entrypoint.boot.facts import Machine, search_path
 from entrypoint.boot.settings import Settings
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
     """Return what the application sees: secrets resolved, its interpreter first on PATH, its user's HOME."""
     environment = dict(settings.environment)
-    path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    own = str(machine.python.parent)
-    if own not in path.split(":"):
-        environment["PATH"] = f"{own}:{path}"
+    environment["PATH"] = search_path(environment, machine.python)
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import Step
+from entrypoint.boot.steps import Read, Step
 
 
 class Performer(Protocol):
     """Whoever applies the steps."""
 
-    def announce(self, line: str) -> None:
-        """Show the line of the step that comes next."""
+    def announce(self, line: str, level: str = "info") -> None:
+        """Show the line of the step that comes next; `level` is the log's."""
 
     def apply(self, step: Step) -> None:
         """Carry the step out."""
@@ -31,5 +31,5 @@ def execute_steps(steps: Sequence[Step], performer: Performer) -> None:
 
 def _each(steps: Sequence[Step], total: int, performer: Performer) -> None:
     for number, step in enumerate(steps, 1):
-        performer.announce(f"{number}/{total} {step}")
+        performer.announce(f"{number}/{total} {step}", step.level if isinstance(step, Read) else "info")
         performer.apply(step)

@@ -31,7 +31,7 @@ def preparation(d: Decisions) -> Iterator[Ask]:
         yield Ask("migrate", verb, {"mode": settings.migrate})
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         yield Ask("superuser", f"create the superuser {superuser['name']} unless there is one", superuser)
-    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
+    if settings.serves and d.application.staticfiles and d.application.static_root and settings.collectstatic != "off":
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",

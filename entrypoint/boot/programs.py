@@ -1,11 +1,12 @@
 """The programs that supervisord runs, as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import Final
 
-from entrypoint.boot.facts import Account
+from entrypoint.boot.facts import Account, Machine
+from entrypoint.boot.own_programs import OwnProgram
+from entrypoint.boot.stop import NGINX_TIER, OWN_TIER, SERVER_TIER
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,15 @@ class Program:
         ids = (f"--reuid={self.account.uid}", f"--regid={self.account.gid}", "--clear-groups")
         return ("setpriv", *ids, "--", *self.command)
 
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The names that supervisord gives its processes."""
+        return (self.name,) if self.replicas == 1 else tuple(f"{self.name}_{n:02}" for n in range(self.replicas))
 
-# nginx drains first (QUIT), then uWSGI finishes what it has: of all orders and signals the one that loses no request.
-NGINX_TIER: Final = 30
-SERVER_TIER: Final = 20
+    @property
+    def autorestart(self) -> str:
+        """The `autorestart=` of supervisord that says what `restart` does; an end that is expected is exit status 0."""
+        return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
 
 
 def nginx(path: PurePosixPath, conf: PurePosixPath, account: Account | None, stop_seconds: int) -> Program:
@@ -75,4 +81,39 @@ def uwsgi(path: PurePosixPath, conf: PurePosixPath, account: Account | None, sto
         stop_signal="TERM",
         stop_seconds=stop_seconds,
         tier=SERVER_TIER,
+    )
+
+
+def own(declared: OwnProgram, machine: Machine, stop_seconds: int, *, alone: bool) -> Program:
+    """Return a program of the user's own; where it is `alone`, without a web server, the container is there for it."""
+    once = declared.ready == "exit"
+    return Program(
+        name=declared.name,
+        command=(str(machine.commands.get(declared.name, declared.command[0])), *declared.command[1:]),
+        account=machine.accounts.get(declared.name, machine.account) if machine.root else None,
+        ready=declared.ready or "running",
+        stop_signal=declared.stop_signal or "TERM",
+        stop_seconds=stop_seconds,
+        tier=declared.tier or OWN_TIER,
+        start_seconds=0 if once else 1,
+        essential=alone and not once if declared.essential is None else declared.essential,
+        after=declared.after,
+        restart=declared.restart or ("on-failure" if once else "always"),
+        live=declared.live,
+        memory_limit=declared.memory_limit,
+        directory=machine.app_dir / declared.directory if declared.directory else None,
+        environment=declared.environment,
+        replicas=declared.replicas,
+        raw=declared.log == "raw",
+    )
+
+
+def web(declared: OwnProgram, machine: Machine, port: int, stop_seconds: int) -> Program:
+    """Return the application server of the user's own, which listens on $PORT, where nginx expects it."""
+    made = own(declared, machine, stop_seconds, alone=True)
+    return replace(
+        made,
+        ready=declared.ready or f"tcp:127.0.0.1:{port}",
+        tier=declared.tier or SERVER_TIER,
+        environment={**declared.environment, "PORT": str(port)},
     )

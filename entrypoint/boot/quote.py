@@ -34,10 +34,20 @@ def uwsgi(value: object) -> str:
 
 
 def supervisord(words: Sequence[object]) -> str:
-    """Quote a command for supervisord: shell words, `%` doubled; ` ;` and ` #` begin comments even inside quotes."""
+    """Quote a command for supervisord: shell words, `%` doubled.
+
+    ` ;` and ` #` begin comments even inside quotes, which each word with one of these has. So between the two
+    characters the quotes are closed and opened again.
+    """
     text = shlex.join(_printable(word, "supervisord.conf") for word in words)
-    if re.search(r"\s[;#]", text):
-        raise Unusable(f"cannot write {text} into supervisord.conf: its parser would cut it at the comment sign")
+    return re.sub(r"(?<=\s)(?=[;#])", "''", text).replace("%", "%%")
+
+
+def supervisord_path(path: object) -> str:
+    """Pass through a path that supervisord's parser takes as it is, `%` doubled: here it knows no quotes."""
+    text = _printable(path, "supervisord.conf")
+    if re.search(r"\s[;#]", text) or text != text.strip():
+        raise Unusable(f"cannot write {text!r} into supervisord.conf: its parser would cut it")
     return text.replace("%", "%%")
 
 

@@ -73,5 +73,6 @@ def _environment() -> Environment:
         nginx_include=quote.nginx_include,
         uwsgi=quote.uwsgi,
         supervisord=quote.supervisord,
+        supervisord_path=quote.supervisord_path,
     )
     return environment

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot import values
+from entrypoint.boot import own_programs, values
 from entrypoint.boot.declaration import Declaration
+from entrypoint.boot.own_programs import VARIABLE, OwnProgram
 from entrypoint.boot.sources import ENVIRONMENT, Sources
 from entrypoint.boot.values import Listen, Network, Type, shown
 from entrypoint.errors import Unusable
+from entrypoint.log import LEVELS
 from entrypoint.secret import MASK, Secret
 
 
@@ -119,6 +121,37 @@ class Settings:
     stop_timeout: float = setting(
         "ENTRYPOINT_STOP_TIMEOUT", values.duration, "the whole stop must fit into it", default="8s"
     )
+    drain_delay: float = setting(
+        "ENTRYPOINT_DRAIN_DELAY",
+        values.duration,
+        "after a stop was asked for, requests are served for so long while /-/ready answers 503 already",
+        default="0s",
+    )
+    on_failure: str = setting(
+        "ENTRYPOINT_ON_FAILURE",
+        values.choice("exit", "keep"),
+        "when an essential program is lost for good: end the container, or keep the others running and not be ready",
+        default="exit",
+    )
+    roles: tuple[str, ...] = setting(
+        "ENTRYPOINT_PROGRAMS",
+        values.program_names,
+        "which programs run in this container; web is nginx and the application server",
+        default="",
+        otherwise="all",
+    )
+    log_format: str = setting(
+        "ENTRYPOINT_LOG_FORMAT",
+        values.choice("text", "json"),
+        "how the lines of all programs are written: with the program's name before each, or as a JSON object each",
+        default="text",
+    )
+    log_level: str = setting(
+        "ENTRYPOINT_LOG_LEVEL",
+        values.choice(*LEVELS),
+        "the least that entrypoint and supervisord say; what the programs say is not touched",
+        default="info",
+    )
     run_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_RUN_DIR",
         values.path,
@@ -192,6 +225,8 @@ class Settings:
         "ENTRYPOINT_CONF_DIR", values.path, "templates of your own, each replacing the one of the same name"
     )
 
+    programs: Mapping[str, OwnProgram] = field(default_factory=dict)
+    """The programs of the user's own, by name."""
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -221,10 +256,13 @@ class Settings:
         for one, other in (("certificate", "key"), ("key", "certificate")):
             if given[f"tls_{one}"] and not given[f"tls_{other}"] and not sources.refused(f"NGINX_TLS_{other.upper()}"):
                 sources.problems.append(f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set")
+        programs = sources.programs()
+        sources.problems.extend(own_programs.problems(programs, given["roles"] or ()))
         sources.check_names()
         Unusable.check(sources.problems)
         return cls(
             **{name: value for name, value in given.items() if value is not None},
+            programs=programs,
             superuser_fields=extra,
             origins=sources.origins,
             texts=sources.texts,
@@ -236,7 +274,7 @@ class Settings:
         """Return what was set, as `NAME=value` fit to be printed: secrets masked, with the file a value came from."""
         plain = {name for declaration in declarations() if not declaration.secret for name in declaration.names}
         return tuple(
-            f"{name}={shown(self.texts[name]) if name in plain else MASK}"
+            f"{name}={shown(self.texts[name]) if name in plain or name.startswith(VARIABLE) else MASK}"
             + (f" ({origin})" if origin != ENVIRONMENT else "")
             for name, origin in sorted(self.origins.items())
         )
@@ -245,6 +283,20 @@ class Settings:
     def tls(self) -> bool:
         """Whether the site is served over TLS."""
         return self.tls_certificate is not None
+
+    @property
+    def serves(self) -> bool:
+        """Whether the site is served in this container."""
+        return not self.roles or own_programs.WEB in self.roles
+
+    @property
+    def chosen(self) -> tuple[OwnProgram, ...]:
+        """The programs of the user's own that run in this container; its release is run where the site is served."""
+        return tuple(
+            own
+            for name, own in self.programs.items()
+            if not self.roles or name in self.roles or (name == own_programs.RELEASE and self.serves)
+        )
 
     def listen_on(self, *, root: bool) -> Listen:
         """Return where the site is served: with a certificate that is over TLS."""

@@ -1,6 +1,7 @@
 """What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ class Read:
 
     name: str
     line: str
+    level: str = "info"  # of the log
 
     def __str__(self) -> str:
         return self.line
@@ -132,6 +134,20 @@ class Ask:
         return self.line
 
 
+@dataclass(frozen=True)
+class Run:
+    """A command that has to succeed before the programs start."""
+
+    name: str
+    command: tuple[str, ...]
+    directory: PurePosixPath
+    account: Account | None  # None: whoever runs us
+    environment: Mapping[str, str] = field(repr=False)
+
+    def __str__(self) -> str:
+        return f"run {self.name}: {shlex.join(self.command)}"
+
+
 Step = (
     Read
     | FindPrograms
@@ -142,6 +158,7 @@ Step = (
     | ValidateNginx
     | ValidateSupervisord
     | Ask
+    | Run
 )
 
 
