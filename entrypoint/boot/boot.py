@@ -83,13 +83,13 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import Reality, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.steps import Ask, CheckPort, Step  # noqa: PLC0415
+        from entrypoint.boot.steps import Ask, CheckPort, Run, Step  # noqa: PLC0415
 
         facts = Facts(machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask)]
+            steps: list[Step] = [step for step in plan.steps if not isinstance(step, CheckPort | Ask | Run)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_steps(steps, Reality(tell, stops, agent))

@@ -144,7 +144,7 @@ class Reality:
             with redirect_stderr(said):
                 options.realize(["-c", str(step.file.path)])
         except (ValueError, SystemExit) as error:
-            why = (said.getvalue().strip().splitlines() or [str(error)])[0]
+            why = (said.getvalue().strip().splitlines() or [str(error)])[0].removeprefix("Error: ")
             found = _FILE.search(why)
             if found and found["path"] != str(step.file.path):
                 raise Unusable(f"cannot use {found['path']}: {_FILE.sub('', why)}") from error

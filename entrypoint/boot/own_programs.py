@@ -62,7 +62,9 @@ class OwnProgram:
     def told(self, key: str) -> str:
         """Return how a message names a key of it, with its value."""
         value = getattr(self, key)
-        given = " ".join(value) if isinstance(value, tuple) else str(value)
+        given = (
+            " ".join(value) if isinstance(value, tuple) else f"{value:g}s" if isinstance(value, float) else str(value)
+        )
         return f"programs.{self.name}.{key}={shown(given)} in {self.file}"
 
 

@@ -45,12 +45,14 @@ def _shares_of_tiers(members: Iterable[Member], least: Mapping[int, int], total:
     if not open_:
         return least
     first = next((tier for tier in open_ if open_[tier]), max(open_))
-    parts = len(open_) - 1 + (_OF_THE_FIRST if open_[first] else 1)
-    rest = total - sum(seconds for tier, seconds in least.items() if tier not in open_)
-    others = {tier: max(least[tier], round(rest / parts)) for tier in open_ if tier != first}
-    if rest - sum(others.values()) < least[first]:
-        others = {tier: least[tier] for tier in others}
-    return {**least, **others, first: int(rest - sum(others.values()))}
+    # A tier in which a program asks for more than the least has that, and its others with it.
+    fixed = {tier: seconds for tier, seconds in least.items() if tier not in open_ or (seconds > 1 and tier != first)}
+    sharing = [tier for tier in open_ if tier not in fixed and tier != first]
+    rest = total - sum(fixed.values())
+    share = max(1, round(rest / (len(sharing) + (_OF_THE_FIRST if open_[first] else 1))))
+    if rest - share * len(sharing) < least[first]:
+        share = 1
+    return {**fixed, **dict.fromkeys(sharing, share), first: int(rest - share * len(sharing))}
 
 
 def _clients_last(member: Member) -> bool:

@@ -85,6 +85,7 @@ class Plugin:
         self._restarts[program] = Restarts()
         program.log_to(lambda: ProgramLog(program.name, self._stdout))
         program.restart_if(self._may_restart)
+        program.extend_environment(self._promises.of(program.name).environment)
         if self._promises.of(program.name).ready.kind is Kind.NOTIFY:
             program.extend_environment(self._notify.variables)
 

@@ -38,6 +38,9 @@ def machine(**different: Any) -> Machine:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
     for name in {"http_files", "server_files"}.intersection(different):
         different[name] = tuple(map(PurePosixPath, different[name]))
+    if "supervisor_files" in different:
+        files = different["supervisor_files"].items()
+        different["supervisor_files"] = {PurePosixPath(path): text for path, text in files}
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
     if isinstance(different.get("limits"), dict):
