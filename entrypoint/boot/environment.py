@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from entrypoint.boot.facts import Machine, search_path
+from entrypoint.boot.facts import Account, Machine, search_path
 from entrypoint.boot.settings import Settings
 
 
@@ -13,7 +13,11 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right
-        environment["HOME"] = machine.account.home
-        environment["USER"] = environment["LOGNAME"] = str(machine.account)
+        environment |= of_user(machine.account)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
+
+
+def of_user(account: Account) -> Mapping[str, str]:
+    """Return what the environment says of who a process runs as."""
+    return {"HOME": account.home, "USER": str(account), "LOGNAME": str(account)}

@@ -148,7 +148,8 @@ def _release(d: Decisions, surroundings: Mapping[str, str]) -> Iterator[Step]:
         if own.name == RELEASE:
             made = programs.own(own, d.machine, 0, alone=False)
             folder = made.directory or d.machine.app_dir
-            yield Run(RELEASE, made.command, folder, made.account, {**surroundings, **own.environment})
+            of_user = environment.of_user(made.account) if made.account else {}
+            yield Run(RELEASE, made.command, folder, made.account, {**surroundings, **of_user, **own.environment})
 
 
 def _validations(supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:
