@@ -60,6 +60,11 @@ class Decisions:
         return int(given) if given else next(port for port in count(8000) if port not in taken)
 
     @property
+    def upstream(self) -> str:
+        """Where nginx finds the application server."""
+        return f"127.0.0.1:{self.server_port}" if self.own_server else f"unix:{self.socket}"
+
+    @property
     def socket(self) -> PurePosixPath:
         """Where nginx meets the application server."""
         return self.run_dir / "app" / "uwsgi.sock"
