@@ -68,11 +68,6 @@ class OwnProgram:
         return f"programs.{self.name}.{key}={shown(given)} in {self.file}"
 
 
-def normal(name: str) -> str:
-    """Return the one spelling of a program's name: in lower case, with `-`, for a variable's name cannot have that."""
-    return name.lower().replace("_", "-")
-
-
 class OwnPrograms:
     """The sources one after the other, the later over the earlier, key by key."""
 
@@ -134,7 +129,7 @@ class OwnPrograms:
             self._refuse(f"cannot use programs.{WEB}.environment.PORT in {web.file}: {error}")
 
     def _name(self, name: str, where: str, names: set[str]) -> str | None:
-        spelt = normal(name)
+        spelt = values.program_name(name)
         if not _NAME.fullmatch(spelt):
             self._refuse(f"cannot use {where}: a program's name is of letters, digits, - and _, at most 63")
         elif spelt in _OURS:

@@ -231,7 +231,12 @@ def program_names(value: str) -> tuple[str, ...]:
     for name in found:
         if not _PROGRAM.fullmatch(name):
             raise ValueError(f"{shown(name)!r} is not a program's name")
-    return tuple(dict.fromkeys(name.lower().replace("_", "-") for name in found))
+    return tuple(dict.fromkeys(map(program_name, found)))
+
+
+def program_name(name: str) -> str:
+    """Return the one spelling of a program's name: in lower case, with `-`, for a variable's name cannot have that."""
+    return name.lower().replace("_", "-")
 
 
 @of_type("networks", pattern=r"[0-9A-Fa-f:./*, ]*", examples=["10.0.0.0/8,::1", "*"])

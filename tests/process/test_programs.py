@@ -97,23 +97,24 @@ def test_a_release_is_run_after_the_migrations_by_who_the_application_runs_as(
 
 
 @pytest.mark.parametrize(
-    ("command", "how"), [("exit 7", (7, "ended with exit status 7")), ("kill -9 $$", (137, "ended by SIGKILL"))]
+    ("command", "code", "how"),
+    [("exit 7", 7, "ended with exit status 7"), ("kill -9 $$", 137, "ended by SIGKILL")],
 )
 def test_a_release_that_fails_ends_the_boot_with_its_code(
-    entrypoint: Command, project: Project, free_port: int, command: str, how: tuple[int, str]
+    entrypoint: Command, project: Project, command: str, code: int, how: str
 ) -> None:
     project.write("Procfile", f"release: echo before; {command}\n")
-    done = entrypoint.run(project.root, PORT=f"127.0.0.1:{free_port}")
-    assert done.err.splitlines()[-2:] == ["[release] before", f"[entrypoint] cannot run release: it {how[1]}"]
-    assert done.code == how[0]
+    done = entrypoint.run(project.root, "prepare", "--only", "release")
+    assert done.err.splitlines()[-2:] == ["[release] before", f"[entrypoint] cannot run release: it {how}"]
+    assert done.code == code
 
 
-def test_a_stop_ends_the_release_and_all_that_it_started(entrypoint: Command, project: Project, free_port: int) -> None:
+def test_a_stop_ends_the_release_and_all_that_it_started(entrypoint: Command, project: Project) -> None:
     project.write("Procfile", "release: sleep 100 & echo waiting; wait\n")
-    running = entrypoint.start(project.root, PORT=f"127.0.0.1:{free_port}")
+    running = entrypoint.start(project.root, "prepare", "--only", "release")
     running.wait_until_it_says("[release] waiting")
     code, seconds = running.stop(signal.SIGTERM)
-    assert code == 0
+    assert code == 128 + signal.SIGTERM
     assert seconds < 3
     assert "stopped by SIGTERM" in running.err
 
