@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -35,7 +36,7 @@ from entrypoint.boot.steps import CheckReadable, MakeDirectories
 from entrypoint.errors import EntrypointError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from conftest import Project
 
@@ -147,6 +148,7 @@ def fitting(draw: st.DrawFn, declaration: Declaration, twins: Twins, names: st.S
     if kind.name == "URL path":
         return f"/{name}/", f"/{twins.word(name)}/"
     usual = {
+        "program names": "web",  # the only one that there is
         "port": f"127.0.0.1:{draw(st.integers(20000, 60000))}",  # on the loopback interface alone: nginx -t binds it
         "number": str(draw(st.integers(1, 64))),
         "user": str(os.geteuid()),
@@ -220,14 +222,18 @@ def write(plan: Plan, pem: tuple[Path, Path]) -> dict[str, Path]:
     return {file.path.name: Path(file.path) for file in plan.files}
 
 
-def as_their_readers_read(files: Mapping[str, Path], uwsgi: Any) -> dict[str, Any]:
-    return {
-        "supervisord.conf": as_supervisord_reads(files["supervisord.conf"]),
-        "nginx.conf": as_nginx_reads(files["nginx.conf"]),
-        "nginx-app.conf": as_nginx_reads(files["nginx-app.conf"]),
+def as_their_readers_read(files: Mapping[str, Path], uwsgi: Callable[[Path], Any]) -> dict[str, Any]:
+    """Return what each file says to its reader; which files there are depends on who serves."""
+    readers: dict[str, Callable[[Path], Any]] = {
+        "supervisord.conf": as_supervisord_reads,
+        "nginx.conf": as_nginx_reads,
+        "nginx-app.conf": as_nginx_reads,
         "uwsgi.ini": uwsgi,
-        "promises.json": json.loads(files["promises.json"].read_text(encoding="utf-8")),
+        "gunicorn.conf.py": as_gunicorn_reads,
+        "promises.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     }
+    assert {"supervisord.conf", "promises.json"} <= files.keys() <= {*readers, "starting.html"}
+    return {name: read(files[name]) for name, read in readers.items() if name in files}
 
 
 def as_supervisord_reads(path: Path) -> Any:
@@ -287,6 +293,13 @@ def as_uwsgi_reads(path: Path, folder: Path) -> Any:
     return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}
 
 
+def as_gunicorn_reads(path: Path) -> Any:
+    plain = (bool, int, str, type(None))
+    return {
+        name: value for name, value in runpy.run_path(str(path)).items() if isinstance(value, plain) and name[0] != "_"
+    }
+
+
 def as_it_is_written(path: Path) -> dict[str, str]:
     """Return the options of a uwsgi.ini that holds plain words alone."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -314,12 +327,11 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)
         tame = write(plan_of(twins.tame, application)[1], pem)
-        expected = as_their_readers_read(tame, as_it_is_written(tame["uwsgi.ini"]))
+        expected = as_their_readers_read(tame, as_it_is_written)
         written = write(plan, pem)
-        nginx_takes(written["nginx.conf"])
-        assert as_their_readers_read(written, as_uwsgi_reads(written["uwsgi.ini"], twins.folder)) == twins.told(
-            expected
-        )
+        if "nginx.conf" in written:
+            nginx_takes(written["nginx.conf"])
+        assert as_their_readers_read(written, lambda path: as_uwsgi_reads(path, twins.folder)) == twins.told(expected)
     assert [line for line in said if SECRET in line or not line.isprintable()] == []
 
 
