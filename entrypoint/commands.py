@@ -148,6 +148,7 @@ def health(environ: Environ, *, what: str) -> int:
     """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why.
 
     Without nginx, or with a whole nginx.conf of your own: whether supervisord finds all ready, whether PORT answers.
+    Where no site is served: whether supervisord answers.
     """
     signals.release()
     from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
@@ -156,7 +157,8 @@ def health(environ: Environ, *, what: str) -> int:
     settings = Settings.read(environ)
     if file := _ready_file(settings):
         listen = settings.listen_on(root=is_root())
-        healthy, why = look(listen.host, listen.port, file, what)
+        supervisord = str(file.parent.parent / "supervisor.sock")
+        healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
         click.echo(why, err=not healthy)
         return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS

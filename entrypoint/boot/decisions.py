@@ -11,6 +11,7 @@ from entrypoint.boot import servers, sizing, stop, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.hooks import PRE_STOP
 from entrypoint.boot.own_programs import NGINX, RELEASE, WEB, OwnProgram
+from entrypoint.boot.program_keys import LONGEST_SOCKET
 from entrypoint.boot.servers import Server
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Phase
@@ -20,7 +21,6 @@ from entrypoint.errors import NotAllowed, Unusable
 
 READY_FILE: Final = PurePosixPath("www/ready.json")  # in the run directory
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
-_LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 _FIRST_PORT_BEHIND: Final = 8000
 
 
@@ -227,7 +227,7 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_seconds=stop_seconds(settings, facts.machine, server, settings.stop_timeout),
     )
-    if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
+    if len(os.fsencode(decisions.socket)) > LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
     if ":" in str(decisions.run_dir):
         raise Unusable(

@@ -108,6 +108,9 @@ class OwnPrograms:
                 self._refuse(f"cannot use programs.{name} in {given['file']}: command is missing")
             elif given["command"]:
                 found[name] = OwnProgram(name=name, **given)
+        for own in found.values():
+            if own.log == "raw" and (own.ready or "").startswith("log:"):
+                self._refuse(f"cannot use {own.told('ready')}: with log=raw nobody reads its lines")
         if WEB in found and "PORT" in found[WEB].environment:
             self._check_port(found[WEB])
         return found

@@ -1,5 +1,6 @@
 """The keys of a program of the user's own, `programs.NAME.KEY`: how the value of each is read, or why it is refused."""
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -15,6 +16,9 @@ SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # what 
 _MOST_REPLICAS: Final = 99
 _HIGHEST_TIER: Final = 999
 _HIGHEST_PORT: Final = 65535
+_IPV6: Final = 6
+LONGEST_SOCKET: Final = 107
+"""Bytes of a path: unix(7)."""
 _ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):(\d{1,5})", re.ASCII)
 _URL: Final = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::(\d{1,5}))?(/[!-~]*)", re.ASCII)
 _VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -41,7 +45,7 @@ def probe(value: str) -> str:
     if kind == "log" and target:
         try:
             re.compile(target)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise ValueError(f"its regular expression is wrong: {error}") from error
         return value
     return _connection(
@@ -51,12 +55,16 @@ def probe(value: str) -> str:
 
 def live(value: str) -> str:
     """Read how a program shows that it is alive."""
-    return _connection(values.text(value), "it is none of unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
+    if values.text(value) == "notify":  # WATCHDOG=1, see sd_notify(3)
+        return value
+    return _connection(value, "it is none of notify, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
 
 
 def _connection(value: str, otherwise: str) -> str:
     kind, _, target = value.partition(":")
     if kind == "unix" and target.startswith("/"):
+        if len(os.fsencode(target)) > LONGEST_SOCKET:
+            raise ValueError(f"the path of a socket has no more than {LONGEST_SOCKET} bytes")
         return value
     match = _ADDRESS.fullmatch(target) if kind == "tcp" else _URL.fullmatch(value)
     if match is None:
@@ -64,10 +72,11 @@ def _connection(value: str, otherwise: str) -> str:
     host, port = match[1], match[2]
     if host != "localhost":
         try:
-            ip_address(host.strip("[]"))
+            if (ip_address(host.strip("[]")).version == _IPV6) != host.startswith("["):
+                raise ValueError(host)  # noqa: TRY301 -- as one that is none
         except ValueError:
             # A name would have to be asked for, which takes as long as it takes, and supervision waits for nothing.
-            raise ValueError("its host is neither an IP address nor localhost") from None
+            raise ValueError("its host is neither an IP address, IPv6 in brackets, nor localhost") from None
     if port and not 1 <= int(port) <= _HIGHEST_PORT:
         raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}")
     return value

@@ -1,13 +1,18 @@
 """Programs of the user's own: what each source says of them, which wins, and what is refused."""
 
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from entrypoint.boot import program_keys
 from entrypoint.boot.own_programs import OwnProgram
 from entrypoint.boot.settings import Settings
 from entrypoint.errors import Unusable
+from entrypoint.supervision import checks
+from entrypoint.supervision.promises import Probe, Promise
 
 
 def read(folder: Path, **environ: str) -> dict[str, OwnProgram]:
@@ -100,6 +105,7 @@ def test_a_list_is_the_command_word_by_word(tmp_path: Path) -> None:
         ('ready = "log:^ready: (yes|1)$"', "ready", "log:^ready: (yes|1)$"),
         ('ready = "notify"', "ready", "notify"),
         ('live = "http://127.0.0.1/"', "live", "http://127.0.0.1/"),
+        ('live = "notify"', "live", "notify"),
         ('user = "1000:1000"', "user", "1000:1000"),
         ('directory = "sub"', "directory", "sub"),
         ('environment = {A = "100% \\"x\\" ;", B = 3}', "environment", {"A": '100% "x" ;', "B": "3"}),
@@ -124,9 +130,14 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ("restart = true", "restart in entrypoint.toml: it is neither a string nor an integer"),
         ("after = [1]", "after in entrypoint.toml: it is not a list of names"),
         ('after = "web;nginx"', "after=web;nginx in entrypoint.toml: 'web;nginx' is not a program's name"),
-        ('ready = "tcp:db:80"', "ready=tcp:db:80 in entrypoint.toml: its host is neither an IP address nor localhost"),
+        ('ready = "tcp:db:80"', "ready=tcp:db:80 in entrypoint.toml: its host is neither an IP address, IPv6 in b"),
         ('ready = "tcp:127.0.0.1:0"', "ready=tcp:127.0.0.1:0 in entrypoint.toml: a port is a number from 1 to 65535"),
-        ('live = "notify"', "live=notify in entrypoint.toml: it is none of unix:PATH, tcp:HOST:PORT, http://HOST"),
+        ('live = "exit"', "live=exit in entrypoint.toml: it is none of notify, unix:PATH, tcp:HOST:PORT, http://HOST"),
+        ('live = "running"', "live=running in entrypoint.toml: it is none of notify, unix:PATH, tcp:HOST:PORT, "),
+        ('live = "log:x"', "live=log:x in entrypoint.toml: it is none of notify, unix:PATH, tcp:HOST:PORT, http://"),
+        ('log = "raw"\nready = "log:x"', "ready=log:x in entrypoint.toml: with log=raw nobody reads its lines"),
+        ('ready = "unix:/' + "é" * 54 + '"', "ready=unix:/" + "é" * 54 + " in entrypoint.toml: the path of a socket"),
+        ('ready = "log:a{99999999999}"', "ready=log:a{99999999999} in entrypoint.toml: its regular expression is w"),
         ('ready = "log:("', "ready=log:( in entrypoint.toml: its regular expression is wrong: "),
         ('ready = "http://127.0.0.1/a b"', "ready=http://127.0.0.1/a b in entrypoint.toml: it is none of running, "),
         ('user = "a b"', "user=a b in entrypoint.toml: it is neither a user's name nor uid nor uid:gid"),
@@ -250,3 +261,42 @@ def test_a_projects_file_may_choose_instead_of_declare(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("worker: a\nbeat: b\n")
     settings = Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})
     assert (settings.serves, [own.name for own in settings.chosen]) == (False, ["worker"])
+
+
+HOSTS = [
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+    "::1",
+    "[127.0.0.1]",
+    "fe80::1%lo",
+    "[fe80::1%lo]",
+    "db",
+    "",
+    "[",
+    "a@::1",
+    "é",
+]
+PORTS = ["80", "0", "65535", "65536", "080", "", "x", "²"]
+TAILS = ["", "/", "/a?b=c", "/é", "/a b", "?x", "#f", "/[", "/a@b", "/\\x7f"]
+REGEXES = ["x", "(", "a{99999999999}", "(?P<a>x)", "(?i)x", "x(?i)", "\\N{x}", "(" * 500 + ")" * 500]
+TEXTS = [
+    *(f"tcp:{host}:{port}" for host, port in product(HOSTS, PORTS)),
+    *(f"http://{host}{port}{tail}" for host, port, tail in product(HOSTS, ["", ":80", ":0", ":x"], TAILS)),
+    *(f"unix:{first}{'é' * length}" for first, length in product(["/", "@", "x"], [0, 1, 53, 54, 107])),
+    *(f"log:{regex}" for regex in REGEXES),
+    *("running", "notify", "exit", "log", "log:", "tcp", "running:", "exit:1", "HTTP://127.0.0.1/", ""),
+]
+
+
+@pytest.mark.parametrize("key", ["ready", "live"])
+def test_supervision_can_make_each_probe_that_is_taken(key: str) -> None:
+    taken = []
+    for text in TEXTS:
+        with suppress(ValueError):
+            taken.append(program_keys.READERS[key](text))
+    for text in taken:
+        made = Probe.parse(text)
+        checks.verify(text, Promise(ready=made) if key == "ready" else Promise(live=made))
+    assert {"tcp:localhost:80", "tcp:[::1]:65535", "http://127.0.0.1:80/a?b=c", "unix:/é", "notify"} <= {*taken}
+    assert len(taken) < len(TEXTS) / 4
