@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import os, sys, time
 print("hello from", os.getcwd(), repr(os.environ["GREETING"]), flush=True)
 time.sleep(1000)
 """
+CONNECT = "import os, socket; socket.socket(socket.AF_UNIX).connect(os.environ['APP']); print('it listens')"
 GREETING = '100% "hi" ; it\'s #1 %(ENV_HOME)s'
 ECHO = """\
 import json, os
@@ -77,8 +80,7 @@ def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_p
     web, port = f"PORT_WAS=$PORT {sys.executable} echo.py", free_port()
     (folder / "Procfile").write_text(f"release: echo released\nweb: {web}\nclock: sleep 1000\n")
     (folder / "entrypoint.toml").write_text(f"[programs.web.environment]\nPORT = {port}\n")
-    site = new_site(folder, PYTHONUNBUFFERED="1").start()
-    until(lambda: site.code is not None or site.status("/") == 200, "its answer", instead=lambda: site.output)
+    site = new_site(folder).start().ready()
     assert "[release] released\n" in site.output
     headers = {
         "X-Forwarded-For": "192.0.2.1",
@@ -102,16 +104,100 @@ def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
     ready = site.folder / "run/www/ready.json"
     until(lambda: site.code is not None or ready.exists(), "it to be ready", instead=lambda: site.output)
+    for what in ("ready", "live"):
+        assert site.command("health", what).returncode == 0
     (child,) = psutil.Process(site.pid).children()
     assert child.cmdline() == ["/usr/bin/sleep", "1000"]
     assert site.status("/-/live") is None
     assert not (site.folder / "run/nginx.conf").exists()
     assert site.stop()[0] == 0
+    for what, said in (("ready", "not ready\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
+        health = site.command("health", what)
+        assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 
 
 def test_the_container_of_a_worker_ends_with_it(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
     assert site.wait() == 7
+
+
+def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path) -> None:
+    (project / "entrypoint.toml").write_text(
+        f"""
+        [programs.worker]
+        command = [{json.dumps(sys.executable)}, "-c", {json.dumps(CONNECT)}]
+        after = ["web", "seed"]
+        restart = "never"
+        [programs.seed]
+        command = "sh -c 'echo sown'"
+        ready = "exit"
+        """
+    )
+    site = new_site(project)
+    site.start({"APP": str(site.folder / "run/app/uwsgi.sock")}).ready()
+    until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
+    assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
+    assert site.output.index("uwsgi says: uWSGI is ready") < site.output.index("spawned: 'worker'")
+    assert site.stop()[0] == 0
+
+
+def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx(
+    new_site: NewSite, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "echo.py").write_text(ECHO)
+    (folder / "Procfile").write_text(f"web: {sys.executable} echo.py\n")
+    site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start()
+    until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
+    assert requests.get(f"{site.url}/a", timeout=10).json()["path"] == "/a"
+    assert "warning: ENTRYPOINT_SERVER=gunicorn changes nothing: web of Procfile serves the site\n" in site.output
+    assert site.stop()[0] == 0
+
+
+def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+    names = sorted(child.name() for child in psutil.Process(site.pid).children())
+    assert names == ["nginx", "sleep"]
+    assert site.stop()[0] == 0
+
+
+def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+    began = time.monotonic()
+    os.kill(site.pid, signal.SIGTERM)
+    until(lambda: site.status("/-/ready") == 503, "the drain", 1.5)
+    assert site.status("/") == 200
+    assert site.wait() == 0
+    assert time.monotonic() - began >= 2
+
+
+def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -> None:
+    settings = {"ENTRYPOINT_LOG_FORMAT": "json", "NGINX_NAME": "x", "ENTRYPOINT_PROGRAM_WORKER": "sh -c 'echo hi'"}
+    site = new_site(**settings).start().ready()
+    until(lambda: '"message":"hi"' in site.output, "the worker", instead=lambda: site.output)
+    assert site.stop()[0] == 0
+    lines = [json.loads(line) for line in site.output.splitlines()]
+    for line in lines:
+        assert {"time", "program", "stream", "pid", "message"} <= line.keys(), line
+    assert lines[0]["message"].startswith("1. read the settings: ")
+    assert [line["level"] for line in lines if "NGINX_NAME changes nothing" in str(line["message"])] == ["warning"]
+    assert {"entrypoint", "application", "nginx", "uwsgi", "worker", "supervisord"} >= {
+        each["program"] for each in lines
+    }
+    assert "indicating exit request" in next(
+        line["message"] for line in reversed(lines) if line["message"].startswith("WARN received")
+    )
+
+
+def test_of_what_is_ours_only_so_much_is_said(new_site: NewSite) -> None:
+    site = (
+        new_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER="sh -c 'echo hi; sleep 1000'").start().ready()
+    )
+    until(lambda: "[worker] hi\n" in site.output, "the worker", instead=lambda: site.output)
+    assert site.stop()[0] == 0
+    assert "[entrypoint]" not in site.output
+    assert "[supervisord]" not in site.output
 
 
 @pytest.fixture
