@@ -37,6 +37,14 @@ def test_the_tiers_share_the_time(
         assert found["nginx"] >= max(found[each.name] for each in own) >= 1
 
 
+def test_hooks_before_the_stop_have_half_of_it_or_the_drain() -> None:
+    assert shares(SITE, 8, hooks=True) == {"nginx": 3, "web": 1}
+    assert shares(SITE, 8, 6, hooks=True) == {"nginx": 1, "web": 1}
+    with pytest.raises(Unusable, match=r"the stop takes pre-stop hooks 1\.5 s \+ nginx 1 s \+ web 1 s; set 4s or more"):
+        shares(SITE, 3, hooks=True)
+    assert shares(SITE, 4, hooks=True) == {"nginx": 1, "web": 1}
+
+
 def test_without_a_web_server_a_program_gets_the_whole_time() -> None:
     assert shares([Member("a", OWN_TIER), Member("b", OWN_TIER, 3)], 8) == {"a": 8, "b": 3}
 
