@@ -50,7 +50,7 @@ def started(entrypoint: Command, place: Path) -> Callable[..., Running]:
 
     def start(target: str) -> Running:
         running = entrypoint.start(place, *WAIT, ENTRYPOINT_APP="no:app", ENTRYPOINT_WAIT_FOR=target)
-        running.wait_until_it_says("1/1 wait for ")
+        running.wait_until_it_says("1. wait for ")
         return running
 
     return start
