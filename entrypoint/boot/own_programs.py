@@ -18,10 +18,11 @@ VARIABLE: Final = "ENTRYPOINT_PROGRAM_"
 PROCFILE: Final = "Procfile"
 
 _OURS: Final = (NGINX, *SERVERS, "supervisord", "entrypoint", "application")
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_LINE: Final = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]*):\s*(\S.*)")
-_SHELL: Final = re.compile(r"[$&|;<>()`*?~]|^\s*\w+=")
-_NEEDS_THE_SHELL: Final = re.compile(r"[&|;()]|^\s*\w+=")
+# Not compiled here: a boot without programs of one's own need not pay for them.
+_NAME: Final = r"[a-z0-9][a-z0-9-]{0,62}"
+_LINE: Final = r"([A-Za-z0-9][A-Za-z0-9_-]*):\s*(\S.*)"
+_SHELL: Final = r"[$&|;<>()`*?~]|^\s*\w+="
+_NEEDS_THE_SHELL: Final = r"[&|;()]|^\s*\w+="
 _OF_RELEASE: Final = ("command", "directory", "environment", "user")
 
 Refuse = Callable[[str], None]
@@ -73,7 +74,7 @@ class OwnPrograms:
         for number, line in enumerate(content.splitlines(), 1):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
-            match = _LINE.fullmatch(line.strip())
+            match = re.fullmatch(_LINE, line.strip())
             if match is None:
                 self._refuse(f"cannot read {PROCFILE}, line {number}: it is not of the form name: command")
             elif name := self._name(match[1], f"{match[1]}: in {PROCFILE}", names):
@@ -124,7 +125,7 @@ class OwnPrograms:
 
     def _name(self, name: str, where: str, names: set[str]) -> str | None:
         spelt = values.program_name(name)
-        if not _NAME.fullmatch(spelt):
+        if not re.fullmatch(_NAME, spelt):
             self._refuse(f"cannot use {where}: a program's name is of letters, digits, - and _, at most 63")
         elif spelt in _OURS:
             self._refuse(f"cannot use {where}: {spelt} is a name of ours")
@@ -196,10 +197,10 @@ def _cycle(programs: Mapping[str, OwnProgram]) -> Iterator[str]:
 
 def _procfile_words(line: str) -> tuple[str, ...]:
     """Return the words of a line that others hand to a shell: where it has a shell's syntax, it gets one here too."""
-    if not _SHELL.search(text(line)):
+    if not re.search(_SHELL, text(line)):
         return program_keys.command(line)
     # By `exec` the stop signal reaches the program, and not a shell that keeps it for itself.
-    return ("sh", "-c", line if _NEEDS_THE_SHELL.search(line) else f"exec {line}")
+    return ("sh", "-c", line if re.search(_NEEDS_THE_SHELL, line) else f"exec {line}")
 
 
 def _shown_value(value: object) -> str:

@@ -19,9 +19,10 @@ _HIGHEST_PORT: Final = 65535
 _IPV6: Final = 6
 LONGEST_SOCKET: Final = 107
 """Bytes of a path: unix(7)."""
-_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):(\d{1,5})", re.ASCII)
-_URL: Final = re.compile(r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::(\d{1,5}))?(/[!-~]*)", re.ASCII)
-_VARIABLE: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+# As in own_programs, not compiled here.
+_ADDRESS: Final = r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):([0-9]{1,5})"
+_URL: Final = r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::([0-9]{1,5}))?(/[!-~]*)"
+_VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def command(value: object) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ def _connection(value: str, otherwise: str) -> str:
         if len(os.fsencode(target)) > LONGEST_SOCKET:
             raise ValueError(f"the path of a socket has no more than {LONGEST_SOCKET} bytes")
         return value
-    match = _ADDRESS.fullmatch(target) if kind == "tcp" else _URL.fullmatch(value)
+    match = re.fullmatch(_ADDRESS, target) if kind == "tcp" else re.fullmatch(_URL, value)
     if match is None:
         raise ValueError(otherwise)
     host, port = match[1], match[2]
@@ -137,7 +138,7 @@ def _environment(value: object) -> Mapping[str, str]:
         raise ValueError("it is not a table")  # noqa: TRY004 -- as above
     found = {}
     for name, each in value.items():
-        if not _VARIABLE.fullmatch(name):
+        if not re.fullmatch(_VARIABLE, name):
             raise ValueError(f"{values.shown(name)!r} is not a variable's name")
         if isinstance(each, bool) or not isinstance(each, str | int) or "\0" in str(each):
             raise ValueError(f"{name} is neither a string nor an integer, or contains a NUL")
