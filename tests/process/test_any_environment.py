@@ -201,9 +201,9 @@ def put(draw: st.DrawFn, twins: Twins, name: str, hostile: str, tame: str) -> No
 
 
 def plan_of(environ: Mapping[str, str], application: Application) -> tuple[Settings, Plan]:
-    """Return the settings and the plan, without what lies in this machine's own /etc/nginx."""
+    """Return the settings and the plan, without what lies in this machine's own /etc."""
     read = Settings.read(environ)
-    machine = replace(read_machine(read), http_files=(), server_files=())
+    machine = replace(read_machine(read), http_files=(), server_files=(), supervisor_files={})
     module = read.settings_module or application.settings_module
     return read, make_plan(read, Facts(machine, replace(application, settings_module=module)))
 
