@@ -325,7 +325,7 @@ class Settings:
         if off and given["tls_certificate"]:
             sources.problems.append("cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on")
         programs = sources.programs()
-        if off and given["server"] == NONE and not programs:
+        if off and given["server"] == NONE and not programs.keys() - {own_programs.RELEASE}:
             sources.problems.append("cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer")
         sources.problems.extend(own_programs.problems(programs, given["roles"] or ()))
         sources.check_names()
@@ -382,6 +382,11 @@ class Settings:
             for name, own in self.programs.items()
             if not self.roles or name in self.roles or (name == own_programs.RELEASE and self.serves)
         )
+
+    @property
+    def runs_own(self) -> bool:
+        """Whether programs of the user's own run in this container."""
+        return any(own.name != own_programs.RELEASE for own in self.chosen)
 
     @property
     def _here(self) -> bool:

@@ -300,3 +300,17 @@ def test_supervision_can_make_each_probe_that_is_taken(key: str) -> None:
         checks.verify(text, Promise(ready=made) if key == "ready" else Promise(live=made))
     assert {"tcp:localhost:80", "tcp:[::1]:65535", "http://127.0.0.1:80/a?b=c", "unix:/é", "notify"} <= {*taken}
     assert len(taken) < len(TEXTS) / 4
+
+
+SERVED_BY_NOBODY = {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"}
+
+
+@pytest.mark.parametrize("name", ["worker", "web"])
+def test_without_server_and_nginx_programs_of_ones_own_run(tmp_path: Path, name: str) -> None:
+    assert list(read(tmp_path, **SERVED_BY_NOBODY, **{f"ENTRYPOINT_PROGRAM_{name.upper()}": "true"})) == [name]
+
+
+def test_a_release_alone_is_nothing_to_run(tmp_path: Path) -> None:
+    assert problems(tmp_path, **SERVED_BY_NOBODY, ENTRYPOINT_PROGRAM_RELEASE="true") == (
+        "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+    )
