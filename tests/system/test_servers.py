@@ -120,9 +120,15 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
 def test_development_is_a_server_that_loads_changed_sources_again(new_site: NewSite, project: Path) -> None:
     site = serving(new_site(project, DJANGO_ENV="development"))
     assert not site.programs("nginx")
-    with (project / "pages" / "urls.py").open("a") as opened:
+    urls = project / "pages" / "urls.py"
+    with urls.open("a") as opened:
         opened.write("urlpatterns += [path('changed/', views.show_request)]\n")
-    until(lambda: site.status("/changed/") == 200, "the change")
+
+    def changed() -> bool:
+        urls.touch()  # Django looks for changes from a moment on that may come after the first answer
+        return site.status("/changed/") == 200
+
+    until(changed, "the change")
     family = site.family()
     assert site.stop()[0] == 0
     assert not [member for member in family if alive(member)]
