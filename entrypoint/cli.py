@@ -19,8 +19,16 @@ _INTERRUPTED: Final = 130
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of README's table."""
+    log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""))  # what is wrong with a setting is told in that form too
     words = list(sys.argv[1:] if argv is None else argv)
     sys.exit(_exit_code(lambda: _obey(words, os.environ)))
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read the settings, and write from now on as they say. Raises Unusable."""
+    settings = Settings.read(environ)
+    log.use(settings.log_format, settings.log_level)
+    return settings
 
 
 def serve(environ: Mapping[str, str]) -> int:
@@ -28,7 +36,7 @@ def serve(environ: Mapping[str, str]) -> int:
     from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- what only a boot needs
 
     try:
-        boot(Settings.read(environ), log.tell)
+        boot(read(environ), log.tell)
     except Stopped as stop:
         log.tell(log.ENTRYPOINT, str(stop))
         return 0
@@ -47,7 +55,7 @@ def _exit_code(action: Callable[[], int]) -> int:
         return action()
     except EntrypointError as error:
         for text in error.lines():
-            log.tell(log.ENTRYPOINT, text)
+            log.tell(log.ENTRYPOINT, text, "error")
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

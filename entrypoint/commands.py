@@ -89,11 +89,11 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     """Carry out the steps before the exec: for an image's build, an init container, a release phase.
 
     Steps that --only and --skip know: programs, port, tls, render, validate, wait, migrate, superuser, collectstatic,
-    hooks.
+    release, hooks.
     """
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 
-    boot(Settings.read(environ), log.tell, only=only, skip=skip)
+    boot(cli.read(environ), log.tell, only=only, skip=skip)
 
 
 @commands.command()
@@ -103,7 +103,7 @@ def render(environ: Environ, *, out: str | None) -> None:
     """Write the configuration files, and do nothing else."""
     from entrypoint.boot.boot import render as boot  # noqa: PLC0415 -- as above
 
-    boot(Settings.read(environ), log.tell, PurePosixPath(out) if out else None)
+    boot(cli.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
 @commands.command()
@@ -115,7 +115,7 @@ def check(environ: Environ) -> None:
     """
     from entrypoint.boot.boot import check as boot  # noqa: PLC0415 -- as above
 
-    boot(Settings.read(environ), log.tell)
+    boot(cli.read(environ), log.tell)
 
 
 @commands.command()
@@ -148,6 +148,7 @@ def health(environ: Environ, *, what: str) -> int:
     """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why.
 
     Without nginx, or with a whole nginx.conf of your own: whether supervisord finds all ready, whether PORT answers.
+    Where no site is served: whether supervisord answers.
     """
     signals.release()
     from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
@@ -156,7 +157,8 @@ def health(environ: Environ, *, what: str) -> int:
     settings = Settings.read(environ)
     if file := _ready_file(settings):
         listen = settings.listen_on(root=is_root())
-        healthy, why = look(listen.host, listen.port, file, what)
+        supervisord = str(file.parent.parent / "supervisor.sock")
+        healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
         click.echo(why, err=not healthy)
         return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
@@ -188,3 +190,14 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     from entrypoint.boot.boot import run_command  # noqa: PLC0415 -- as above
 
     run_command(Settings.read(environ), command)
+
+
+@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
+    """Run supervisorctl, connected to this container's supervisord: entrypoint ctl status."""
+    signals.release()
+    from entrypoint.boot.boot import control  # noqa: PLC0415 -- as above
+
+    control(Settings.read(environ), words)

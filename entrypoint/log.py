@@ -1,10 +1,26 @@
-"""The one line format that everything in the container writes: the program's name, then what it said."""
+"""The one line format that everything in the container writes: the program's name, then what it said; or JSON."""
 
 import sys
-from typing import Final
+from typing import Final, Protocol
 
 ENTRYPOINT: Final = "entrypoint"
 """The name under which we speak ourselves."""
+LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+class Tell(Protocol):
+    """Whoever is told what somebody says."""
+
+    def __call__(self, name: str, text: str, level: str = "info") -> None:
+        """Hear that the program `name` says `text`, one line, which is of that level."""
+
+
+_use = {"form": "text", "level": "info"}
+
+
+def use(form: str, level: str = "info") -> None:
+    """Say from now on what has at least `level`, as `text` or `json`; anything else means text."""
+    _use.update(form=form, level=level)
 
 
 def line(name: str, text: str) -> str:
@@ -19,6 +35,18 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def tell(name: str, text: str) -> None:
-    """Write that line to stderr, which is where a person reads."""
-    sys.stderr.write(line(name, text) + "\n")
+def tell(name: str, text: str, level: str = "info") -> None:
+    """Write that line to stderr, which is where a person reads. Of what we say ourselves the level decides."""
+    if name == ENTRYPOINT and LEVELS.index(level) < LEVELS.index(_use["level"]):
+        return
+    sys.stderr.write((_json(name, text, level) if _use["form"] == "json" else line(name, text)) + "\n")
+
+
+def _json(name: str, text: str, level: str) -> str:
+    import json  # noqa: PLC0415 -- 5 ms that only this format has to pay
+    import os  # noqa: PLC0415
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    said = {"time": time, "program": name, "stream": "stderr", "pid": os.getpid(), "level": level, "message": text}
+    return json.dumps(said, ensure_ascii=False)

@@ -4,14 +4,14 @@ What takes the time is the application's start. So its agent is started first, a
 supervisor's parser) is imported while it loads: the imports inside the functions below stand there for that.
 """
 
-from collections.abc import Callable, Collection, Iterator
+import os
+import sys
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
-from entrypoint import log
 from entrypoint.boot import environment, secret_key
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.become import change_user, exec_program
@@ -19,13 +19,12 @@ from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
-from entrypoint.errors import Unusable
+from entrypoint.errors import NotFound, Unusable
+from entrypoint.log import Tell
 
 if TYPE_CHECKING:
     from entrypoint.boot.children import Children
     from entrypoint.boot.plan import Plan
-
-Tell = Callable[[str, str], None]
 
 
 def serve(settings: Settings, tell: Tell) -> NoReturn:
@@ -39,7 +38,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_opening  # noqa: PLC0415
 
-        reality = Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks, children)
+        reality = Reality(tell, stops, agent, hooks, children)
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
         import supervisor.options  # noqa: F401, PLC0415 -- 50 ms, while the application loads
@@ -73,7 +72,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent, hooks))
+        execute_steps(steps, Reality(tell, stops, agent, hooks))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -90,7 +89,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        execute_steps(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+        execute_steps(steps, Reality(tell, stops, agent))
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -106,6 +105,7 @@ def check(settings: Settings, tell: Tell) -> None:
             SERVE,
             Ask,
             CheckPort,
+            Run,
             RunHooks,
             Step,
             ValidateNginx,
@@ -116,11 +116,18 @@ def check(settings: Settings, tell: Tell) -> None:
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            outside = (CheckPort, Ask, WaitFor, RunHooks, *(() if "nginx" in machine.programs else (ValidateNginx,)))
+            outside = (
+                CheckPort,
+                Ask,
+                WaitFor,
+                RunHooks,
+                Run,
+                *(() if "nginx" in machine.programs else (ValidateNginx,)),
+            )
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_each(steps, Reality(partial(tell, log.ENTRYPOINT), stops, agent))
+            execute_each(steps, Reality(tell, stops, agent))
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
@@ -132,7 +139,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
         from entrypoint.boot.execute import execute  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-    execute(plan, Preview(partial(tell, log.ENTRYPOINT)))
+    execute(plan, Preview(tell))
     return plan
 
 
@@ -157,6 +164,18 @@ def _source(
         hooks.run(before_loading(settings, machine))
         settings = replace(settings, environment=hooks.changed(settings.environment))
     return settings, hooks
+
+
+def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
+    """Become supervisorctl, connected to the supervisord of this container."""
+    from entrypoint.boot.decisions import run_dir  # noqa: PLC0415 -- see above
+
+    machine = read_machine(settings)
+    conf = str(run_dir(settings, machine) / "supervisord.conf")
+    if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
+        raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
+    command = (sys.executable, "-m", "supervisor.supervisorctl", "-c", conf, *words)
+    exec_program(command, settings.environment, machine.app_dir)
 
 
 @contextmanager

@@ -1,12 +1,14 @@
 """The configuration: which folders and files there are, and what stands in them."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from entrypoint.boot import sizing, templates, web
+from entrypoint.boot import sizing, supervisor_files, templates, web
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.hooks import PRE_STOP
+from entrypoint.boot.own_programs import WEB
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render, render_own
 from entrypoint.boot.steps import Directory, File
@@ -64,6 +66,8 @@ def variables(d: Decisions, supervised: tuple[Program, ...], *, starting: bool =
         "run_dir": d.run_dir,
         "root": d.machine.root,
         "programs": supervised,
+        "supervisor_files": supervisor_files.patterns(d.machine.supervisor_files),
+        "log_level": d.settings.log_level,
         "socket": d.socket,
         "www": d.www,
         "server": d.server.name if d.server else None,
@@ -102,20 +106,27 @@ def _python_home(d: Decisions) -> str | None:
 
 def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
+    processes = {program.name: program.processes for program in supervised}
+    if d.server_name:
+        processes[WEB] = processes[d.server_name]
     whole: dict[str, Any] = {
         "ready_file": str(d.ready_file),
         "stop_seconds": int(d.settings.stop_timeout),
-        "programs": {program.name: _promise(program) for program in supervised},
+        "drain_seconds": math.ceil(d.settings.drain_delay),
+        "on_failure": d.settings.on_failure,
+        "log_format": d.settings.log_format,
+        "programs": {process: _promise(program, processes) for program in supervised for process in program.processes},
     }
     if before_stop := d.machine.hooks.of(PRE_STOP):
         whole["pre_stop"] = [hook.command for hook in before_stop]
     return json.dumps(whole, indent=2) + "\n"
 
 
-def _promise(program: Program) -> dict[str, Any]:
+def _promise(program: Program, processes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
     promise = {
         "essential": program.essential,
-        "after": program.after,
+        # One that does not run in this container is another container's: there is nothing to wait for here.
+        "after": [process for name in program.after for process in processes.get(name, ())],
         "ready": program.ready,
         "live": program.live,
         "restart": program.restart,

@@ -1,16 +1,18 @@
 """Settings that contradict each other or change nothing, yet the site can be served: a warning each."""
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import count
 
-from entrypoint.boot.decisions import Decisions, shares
+from entrypoint.boot.decisions import Decisions, stop_seconds
+from entrypoint.boot.own_programs import NGINX, WEB
 from entrypoint.boot.steps import WARNING, Read
 from entrypoint.boot.values import shown
 
 
 def warnings(d: Decisions) -> Iterator[Read]:
     """Yield what the boot and the dry run warn of."""
-    for text in (*d.settings.warnings, *_workers(d), *_requests(d), *_stop(d)):
+    for text in (*d.settings.warnings, *_server(d), *_workers(d), *_requests(d), *_stop(d)):
         yield Read(WARNING, f"warning: {text}")
 
 
@@ -38,9 +40,25 @@ def _stop(d: Decisions) -> Iterator[str]:
     chosen = {"ENTRYPOINT_REQUEST_TIMEOUT", "ENTRYPOINT_STOP_TIMEOUT"}.intersection(d.settings.origins)
     if not chosen or not d.nginx or d.request_seconds <= d.nginx_stop:
         return
-    enough = next(n for n in count(d.request_seconds * 4 // 3 - 2) if shares(n)[0] >= d.request_seconds)
     yield (
         f"a request may take {d.request_seconds} s, but a stop cuts it after {d.nginx_stop} s: "
-        f"set ENTRYPOINT_STOP_TIMEOUT={enough}s and let Docker or Kubernetes wait longer than that, "
+        f"set ENTRYPOINT_STOP_TIMEOUT={_enough(d)}s and let Docker or Kubernetes wait longer than that, "
         "or ENTRYPOINT_REQUEST_TIMEOUT shorter"
     )
+
+
+def _enough(d: Decisions) -> int:
+    """Return the seconds of a stop in which nginx finishes the longest request."""
+
+    def fits(seconds: int) -> bool:
+        return stop_seconds(d.settings, d.machine, d.server, seconds)[NGINX] >= d.request_seconds
+
+    most = least = math.ceil(d.settings.stop_timeout)
+    while not fits(most):
+        most *= 2
+    return bisect_left(range(most), True, lo=least, key=fits)  # noqa: FBT003 -- what is looked for
+
+
+def _server(d: Decisions) -> Iterator[str]:
+    if d.own_server and d.settings.server:
+        yield f"ENTRYPOINT_SERVER={d.settings.server} changes nothing: {WEB} of {d.own_server.source} serves the site"

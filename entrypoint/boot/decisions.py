@@ -1,21 +1,27 @@
 """What more than one file or step needs to know, decided once."""
 
+import math
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot import servers, sizing, templates
+from entrypoint.boot import servers, sizing, stop, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
+from entrypoint.boot.hooks import PRE_STOP
+from entrypoint.boot.own_programs import NGINX, RELEASE, WEB, OwnProgram
+from entrypoint.boot.program_keys import LONGEST_SOCKET
 from entrypoint.boot.servers import Server
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Phase
+from entrypoint.boot.stop import Member
 from entrypoint.boot.values import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 
 READY_FILE: Final = PurePosixPath("www/ready.json")  # in the run directory
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
-_LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
+_FIRST_PORT_BEHIND: Final = 8000
 
 
 @dataclass(frozen=True)
@@ -25,14 +31,43 @@ class Decisions:
     settings: Settings
     machine: Machine
     application: Application | None
-    server: Server | None  # None: nginx serves alone
+    server: Server | None  # None: nginx serves alone, or there is one of the user's own, or no site is served here
     module: str  # the application, package.module:callable
     interface: str  # what it and the server speak: wsgi, asgi
     listen: Listen
     run_dir: PurePosixPath
     workers: int
-    nginx_stop: int
-    server_stop: int
+    stop_seconds: Mapping[str, int]  # of each program that runs here, by name
+
+    @property
+    def nginx_stop(self) -> int:
+        """How long nginx has to finish the requests."""
+        return self.stop_seconds[NGINX]
+
+    @property
+    def server_stop(self) -> int:
+        """How long the application server has for its end; where there is none, nothing."""
+        return self.stop_seconds.get(self.server_name or "", 0)
+
+    @property
+    def own(self) -> tuple[OwnProgram, ...]:
+        """The programs of the user's own that run here, beside the application server."""
+        return tuple(own for own in self.settings.chosen if own.name not in (WEB, RELEASE))
+
+    @property
+    def own_server(self) -> OwnProgram | None:
+        """The application server of the user's own."""
+        return self.settings.own_server
+
+    @property
+    def server_name(self) -> str | None:
+        """The name of the program that is the application server."""
+        return WEB if self.own_server else self.server.name if self.server else None
+
+    @property
+    def protocol(self) -> str | None:
+        """What nginx speaks with the application server."""
+        return "http" if self.own_server else self.server.protocol if self.server else None
 
     @property
     def socket(self) -> PurePosixPath:
@@ -52,12 +87,20 @@ class Decisions:
     @property
     def bind(self) -> Listen | None:
         """Where the application server listens itself, None where it does so on the socket."""
+        if self.server_name is None:
+            return None
         if not self.nginx:
             return self.addresses[0]
-        if self.server is None or self.server.unix:
+        if self.server and self.server.unix:
             return None
-        port = self.listen.port
-        return Listen(port + 1 if port < HIGHEST_PORT else port - 1, "127.0.0.1")
+        told = self.own_server.environment.get("PORT") if self.own_server else None
+        return Listen(int(told) if told else self._port_behind, "127.0.0.1")
+
+    @property
+    def _port_behind(self) -> int:
+        """A port of nobody's that an ordinary user may listen on; two sites on one machine have two."""
+        first = max(self.listen.port + 1, _FIRST_PORT_BEHIND)
+        return first if first <= HIGHEST_PORT else HIGHEST_PORT - 1
 
     @property
     def upstream(self) -> str:
@@ -170,14 +213,8 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
     server = servers.choose(settings, facts)
     module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
     listen = settings.listen_on(root=facts.machine.root)
-    if not settings.behind_nginx:
+    if settings.serves and not settings.behind_nginx:
         _check_port(listen, facts.machine)
-    nginx_stop, server_stop = shares(settings.stop_timeout)
-    if nginx_stop < 1:
-        raise Unusable(
-            f"cannot use ENTRYPOINT_STOP_TIMEOUT={settings.stop_timeout:g}s: "
-            "nginx and the application server need a second each"
-        )
     decisions = Decisions(
         settings=settings,
         machine=facts.machine,
@@ -188,10 +225,9 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
         listen=listen,
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        nginx_stop=nginx_stop,
-        server_stop=server_stop if settings.behind_nginx else int(settings.stop_timeout),
+        stop_seconds=stop_seconds(settings, facts.machine, server, settings.stop_timeout),
     )
-    if len(os.fsencode(decisions.socket)) > _LONGEST_SOCKET:
+    if len(os.fsencode(decisions.socket)) > LONGEST_SOCKET:
         raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
     if ":" in str(decisions.run_dir):
         raise Unusable(
@@ -200,17 +236,40 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
     return decisions
 
 
-def shares(stop_timeout: float) -> tuple[int, int]:
-    """Return the seconds of a stop that nginx has to finish the requests, and those that are left to the server."""
-    server = max(1, round(stop_timeout / 4))
-    return int(stop_timeout - server), server
+def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
+    """Return the seconds that each program has of a stop within `timeout`, by name. Raises Unusable."""
+    hooks = bool(machine.hooks.of(PRE_STOP))
+    return stop.shares(tuple(_members(settings, server)), timeout, settings.drain_delay, hooks=hooks)
+
+
+def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
+    if settings.behind_nginx:
+        yield Member(NGINX, stop.NGINX_TIER, waits_for_clients=True)
+    if server:
+        yield Member(server.name, stop.SERVER_TIER, waits_for_clients=not settings.behind_nginx)
+    for own in settings.chosen:
+        if own.name != RELEASE:
+            yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
+
+
+def _member(own: OwnProgram, *, waits_for_clients: bool) -> Member:
+    usual = stop.SERVER_TIER if own.name == WEB else stop.OWN_TIER
+    given = own.stop_timeout
+    return Member(
+        name=own.name,
+        tier=own.tier or usual,
+        seconds=None if given is None else math.ceil(given),
+        waits_for_clients=waits_for_clients,
+        source="" if given is None else own.told("stop_timeout"),
+    )
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:
     """Raise NotAllowed where the application server, who is not root, may not listen there."""
-    if machine.root and machine.account.uid != 0 and listen.port < machine.lowest_port:
+    account = machine.accounts.get(WEB, machine.account)
+    if machine.root and account.uid != 0 and listen.port < machine.lowest_port:
         raise NotAllowed(
-            f"cannot listen on {listen} as {machine.account}: "
+            f"cannot listen on {listen} as {account}: "
             f"without nginx choose a PORT from {machine.lowest_port} on, such as 8080"
         )
 

@@ -10,12 +10,13 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from functools import singledispatchmethod
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from entrypoint import log
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.children import Children
 from entrypoint.boot.facts import BROUGHT_BY
@@ -32,6 +33,7 @@ from entrypoint.boot.steps import (
     Phase,
     Read,
     Reload,
+    Run,
     RunHooks,
     Serve,
     Start,
@@ -44,18 +46,24 @@ from entrypoint.boot.steps import (
 from entrypoint.boot.timeline import Timeline
 from entrypoint.boot.values import Listen
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, Unusable
+from entrypoint.log import Tell
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
+_FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
 class Preview:
     """Shows the steps, and carries out none."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        """`tell` gets each line."""
-        self.announce = tell
+    def __init__(self, tell: Tell) -> None:
+        """`tell` gets each line, as ours."""
+        self._tell = tell
+
+    def announce(self, line: str, level: str) -> None:
+        """Show the line."""
+        self._tell(log.ENTRYPOINT, line, level)
 
     def apply(self, step: Step) -> None:
         """Do nothing."""
@@ -66,7 +74,7 @@ class Reality:
 
     def __init__(
         self,
-        tell: Callable[[str], None],
+        tell: Tell,
         stops: StopRequests,
         agent: Agent | None,
         hooks: HookRunner | None = None,
@@ -84,10 +92,10 @@ class Reality:
         self._waiting_since: float | None = None
         self.timeline = Timeline()
 
-    def announce(self, line: str) -> None:
+    def announce(self, line: str, level: str) -> None:
         """Show the line, unless a stop was asked for."""
         self._stops.check()
-        self._tell(line)
+        self._tell(log.ENTRYPOINT, line, level)
         self.timeline.mark(line)
 
     @singledispatchmethod
@@ -102,7 +110,7 @@ class Reality:
     @apply.register
     def _(self, step: FindPrograms) -> None:
         missing = (name for name, path in step.programs.items() if path is None)
-        Several.check([NotFound(f"cannot run {name}: it is not installed; {BROUGHT_BY[name]}") for name in missing])
+        Several.check([NotFound(f"cannot run {name}: {_why_missing(name)}") for name in missing])
 
     @apply.register
     def _(self, step: CheckPort) -> None:
@@ -159,8 +167,11 @@ class Reality:
             with redirect_stderr(said):
                 options.realize(["-c", str(step.file.path)])
         except (ValueError, SystemExit) as error:
-            why = said.getvalue().strip().splitlines() or [str(error)]
-            raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why[0]}") from error
+            why = (said.getvalue().strip().splitlines() or [str(error)])[0].removeprefix("Error: ")
+            found = _FILE.search(why)
+            if found and found["path"] != str(step.file.path):
+                raise Unusable(f"cannot use {found['path']}: {_FILE.sub('', why)}") from error
+            raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why}") from error
 
     @apply.register
     def _(self, step: Ask) -> None:
@@ -179,7 +190,7 @@ class Reality:
         )
         if answer.changed and self._children:
             self._children.discard_outdated()
-        self._tell(f"    {answer.done}")
+        self._say(f"    {answer.done}")
 
     @apply.register
     def _(self, step: Start) -> None:
@@ -208,7 +219,7 @@ class Reality:
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
-        wait_for(step.targets, self._left(step.seconds), self._tell, self._stops)
+        wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
 
     @apply.register
     def _(self, step: RunHooks) -> None:
@@ -216,11 +227,24 @@ class Reality:
             raise NotImplementedError(step)
         self._hooks.run(step)
 
+    @apply.register
+    def _(self, step: Run) -> None:
+        if self._hooks is None:
+            raise NotImplementedError(step)
+        self._hooks.run_alone(step)
+
+    def _say(self, line: str) -> None:
+        self._tell(log.ENTRYPOINT, line)
+
     def _left(self, seconds: float) -> float:
         """Return what is left of the one deadline of all waiting, which begins with the first wait."""
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
         return max(0.0, self._waiting_since + seconds - now)
+
+
+def _why_missing(name: str) -> str:
+    return f"it is not installed; {BROUGHT_BY[name]}" if name in BROUGHT_BY else "there is no such command"
 
 
 def _try_to_listen(listen: Listen) -> None:

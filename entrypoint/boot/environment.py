@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from entrypoint.boot.facts import Machine
+from entrypoint.boot.facts import Account, Machine, search_path
 from entrypoint.boot.settings import Settings, declarations
 
 _OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
@@ -12,18 +12,14 @@ _OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
     """Return what the application sees: secrets resolved, its interpreter first on PATH, its user's HOME."""
     environment = dict(settings.environment)
-    path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    own = str(machine.python.parent)
-    if own not in path.split(":"):
-        environment["PATH"] = f"{own}:{path}"
+    environment["PATH"] = search_path(environment, machine.python)
     environment["DJANGO_ENV"] = settings.environment_kind
     if "uwsgi" in machine.server_confs:
         environment.pop("UWSGI_INI", None)  # our uwsgi.ini includes it, and uWSGI would read it twice
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right
-        environment["HOME"] = machine.account.home
-        environment["USER"] = environment["LOGNAME"] = str(machine.account)
+        environment |= of_user(machine.account)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
 
@@ -46,3 +42,8 @@ def for_programs(settings: Settings, machine: Machine, settings_module: str | No
     if settings.superuser_password:
         environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
     return environment
+
+
+def of_user(account: Account) -> Mapping[str, str]:
+    """Return what the environment says of who a process runs as."""
+    return {"HOME": account.home, "USER": str(account), "LOGNAME": str(account)}

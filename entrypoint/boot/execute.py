@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import Exec, Step
+from entrypoint.boot.steps import WARNING, Exec, Step
 from entrypoint.errors import EntrypointError, Several, Stopped
 from entrypoint.log import printable
 
@@ -12,8 +12,8 @@ from entrypoint.log import printable
 class Performer(Protocol):
     """Whoever applies the steps."""
 
-    def announce(self, line: str) -> None:
-        """Show the line of the step that comes next."""
+    def announce(self, line: str, level: str) -> None:
+        """Show the line of the step that comes next; `level` is the log's."""
 
     def apply(self, step: Step) -> None:
         """Carry the step out."""
@@ -22,13 +22,13 @@ class Performer(Protocol):
 def execute(plan: Plan, performer: Performer, *, done: int = 0) -> None:
     """Carry out the steps of the plan but those that are `done`, and announce its exec, which is the caller's."""
     execute_steps(plan.steps[done:], performer, done=done)
-    performer.announce(_line(len(plan.steps) + 1, plan.exec))
+    _announce(performer, len(plan.steps) + 1, plan.exec)
 
 
 def execute_steps(steps: Sequence[Step], performer: Performer, *, done: int = 0) -> None:
     """Carry out these steps alone; their numbers follow on those that are `done`."""
     for number, step in enumerate(steps, done + 1):
-        performer.announce(_line(number, step))
+        _announce(performer, number, step)
         performer.apply(step)
 
 
@@ -36,7 +36,7 @@ def execute_each(steps: Sequence[Step], performer: Performer) -> None:
     """Carry out each of these steps, whatever became of the others. Raises all that went wrong as one error."""
     errors = []
     for number, step in enumerate(steps, 1):
-        performer.announce(_line(number, step))
+        _announce(performer, number, step)
         try:
             performer.apply(step)
         except Stopped:
@@ -46,5 +46,6 @@ def execute_each(steps: Sequence[Step], performer: Performer) -> None:
     Several.check(errors)
 
 
-def _line(number: int, step: Step | Exec) -> str:
-    return f"{number}. {printable(str(step))}"
+def _announce(performer: Performer, number: int, step: Step | Exec) -> None:
+    level = "warning" if not isinstance(step, Exec) and step.name == WARNING else "info"
+    performer.announce(f"{number}. {printable(str(step))}", level)

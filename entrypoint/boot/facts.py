@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
+from entrypoint.boot import textfile
 from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.hooks import Finder, Hooks
 from entrypoint.boot.settings import Settings
@@ -90,6 +91,10 @@ class Machine:
     hooks: Hooks = field(default_factory=Hooks)
     server_confs: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the user's own whole files, by server
     lowest_port: int = 1024  # that an ordinary user may listen on
+    # Of the programs of the user's own that run here, by the program's name:
+    commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # where their commands are, if anywhere
+    accounts: Mapping[str, Account] = field(default_factory=dict)  # the users that they name
+    supervisor_files: Mapping[PurePosixPath, str] = field(default_factory=dict, repr=False)  # the user's own, as text
 
     @property
     def nginx_conf(self) -> str | None:
@@ -202,6 +207,9 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python),
         server_confs=dict(_server_confs(settings.environment, app_dir)),
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
+        commands=_commands(settings, app_dir, python),
+        accounts=_accounts(settings, app_dir),
+        supervisor_files=_supervisor_files(Path("/etc/supervisor/conf.d")),
     )
 
 
@@ -217,14 +225,22 @@ def is_root() -> bool:
 
 
 def _account(settings: Settings) -> Account:
+    wanted = settings.user or ("www-data" if is_root() else str(os.geteuid()))
+    try:
+        return _look_up(wanted)
+    except ValueError as error:
+        raise Unusable(f"cannot run the application as {wanted}: {error}") from None
+
+
+def _look_up(wanted: str) -> Account:
+    """Return the account of a user's name, uid or uid:gid. Raises ValueError with why there is none for us."""
     current = os.geteuid()
-    wanted = settings.user or ("www-data" if current == 0 else str(current))
     name, _, group = wanted.partition(":")
     try:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         if not name.isdigit():
-            raise Unusable(f"cannot run the application as {name}: there is no such user") from None
+            raise ValueError("there is no such user") from None
         entry = None
     uid = entry.pw_uid if entry else int(name)
     if group:
@@ -234,7 +250,7 @@ def _account(settings: Settings) -> Account:
     else:
         gid = os.getegid() if uid == current else uid
     if current not in (0, uid):
-        raise Unusable(f"cannot run the application as {wanted}: only root can change the user")
+        raise ValueError("only root can change the user")
     return Account(
         uid=uid,
         gid=gid,
@@ -243,6 +259,52 @@ def _account(settings: Settings) -> Account:
         group=_group_name(gid),
         home=entry.pw_dir if entry else "/",
     )
+
+
+def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
+    """Return the users that programs of the user's own name. Raises Unusable for each that is none, or folder."""
+    found = {}
+    problems = []
+    for own in settings.chosen:
+        if own.directory and not (app_dir / own.directory).is_dir():
+            problems.append(f"cannot use {own.told('directory')}: there is no such folder")
+        if own.user:
+            try:
+                found[own.name] = _look_up(own.user)
+            except ValueError as error:
+                problems.append(f"cannot use {own.told('user')}: {error}")
+    Unusable.check(problems)
+    return found
+
+
+def _commands(settings: Settings, app_dir: Path, python: PurePosixPath) -> Mapping[str, PurePosixPath]:
+    path = search_path(settings.environment, python)
+    found = {}
+    for own in settings.chosen:
+        word = own.command[0]
+        where = shutil.which(str(app_dir / (own.directory or "") / word) if "/" in word else word, path=path)
+        if where:
+            found[own.name] = PurePosixPath(where)
+    return found
+
+
+def search_path(environment: Mapping[str, str], python: PurePosixPath) -> str:
+    """Return the PATH of the application's processes: its own interpreter's folder first."""
+    path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
+    return path if str(python.parent) in path.split(":") else f"{python.parent}:{path}"
+
+
+def _supervisor_files(folder: Path) -> Mapping[PurePosixPath, str]:
+    """Return the user's own files of supervisord's configuration, in supervisord's order, with their texts."""
+    found = {}
+    problems = []
+    for path in sorted(folder.glob("*.conf")):
+        try:
+            found[PurePosixPath(path)] = textfile.read(path)
+        except ValueError as error:
+            problems.append(f"cannot read {path}: {error}")
+    Unusable.check(problems)
+    return found
 
 
 def _group_name(gid: int) -> str | None:

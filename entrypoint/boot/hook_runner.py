@@ -1,30 +1,30 @@
-"""Running hooks: their lines told with their name, their time limited, what they export kept."""
+"""Running hooks, and a release: their lines told with their name, their time limited, what hooks export kept."""
 
 import os
 import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
+from entrypoint.boot.facts import Account
 from entrypoint.boot.hooks import Hook
 from entrypoint.boot.settings import declarations
 from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.values import shown
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
+from entrypoint.log import Tell
 
 if TYPE_CHECKING:
-    from entrypoint.boot.steps import RunHooks
+    from entrypoint.boot.steps import Run, RunHooks
 
 _GRACE: Final = 5.0  # seconds that a stopped hook has to end
 _LONGEST_PAUSE: Final = 0.1  # seconds between two looks whether a hook that says no more has ended
 _SHELLS_OWN: Final = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
 _HANDED_ON: Final = frozenset({"DJANGO_SETTINGS_MODULE"})  # a setting that the application itself reads
-
-Tell = Callable[[str, str], None]
 
 
 class HookRunner:
@@ -48,12 +48,18 @@ class HookRunner:
         """
         for hook in step.hooks:
             self._stops.check()
-            process = _Process(hook, step, self._tell, self._stops)
+            title, name = f"{step.phase} hook {hook}", f"hook {shown(hook.path.stem)}"
+            process = _Process(title, name, step, self._tell, self._stops)
             before = self.changed(step.environment)
             if hook.sourced:
-                self._keep(hook, before, _source(process, before))
+                self._keep(hook, before, _source(process, hook, before))
             else:
                 process.run(hook.command, before)
+
+    def run_alone(self, step: "Run") -> None:
+        """Run the one command of a step, as hooks are run. Raises what `run` raises."""
+        process = _Process(step.name, step.name, step, self._tell, self._stops)
+        process.run(step.command, self.changed(step.environment), account=step.account)
 
     def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str]) -> None:
         names = {name for name in {*before, *after} - _SHELLS_OWN if before.get(name) != after.get(name)}
@@ -61,15 +67,15 @@ class HookRunner:
         settings = {name for declaration in declarations() for name in declaration.names}
         for name in sorted(names & settings - _HANDED_ON):
             why = f"hook {hook} changes {name}: settings are read before any hook, so it steers nothing here"
-            self._tell(log.ENTRYPOINT, f"warning: {why}")
+            self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")
 
 
-def _source(process: "_Process", environment: Mapping[str, str]) -> Mapping[str, str]:
+def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> Mapping[str, str]:
     """Let a shell read the hook; return the environment that it leaves."""
     with os.fdopen(os.memfd_create("environment"), "rb") as left:
         # On EXIT, for a hook may leave by itself. Whatever it did to PATH, this env is found.
         script = f"trap '/usr/bin/env -0 >/proc/self/fd/{left.fileno()}' EXIT; . \"$0\""
-        process.run(("/bin/sh", "-c", script, str(process.path)), environment, pass_fds=(left.fileno(),))
+        process.run(("/bin/sh", "-c", script, str(hook.path)), environment, pass_fds=(left.fileno(),))
         pairs = left.read().split(b"\0")[:-1]
     if not pairs:
         raise StepFailed(f"cannot run {process}: it replaced the shell, or its EXIT trap, which tells its variables", 1)
@@ -77,12 +83,12 @@ def _source(process: "_Process", environment: Mapping[str, str]) -> Mapping[str,
 
 
 class _Process:
-    """One hook while it runs."""
+    """One hook, or the command of another step, while it runs."""
 
-    def __init__(self, hook: Hook, step: "RunHooks", tell: Tell, stops: StopRequests) -> None:
-        self.path = hook.path
-        self._title = f"{step.phase} hook {hook}"
-        self._name = f"hook {shown(hook.path.stem)}"
+    def __init__(self, title: str, name: str, step: "RunHooks | Run", tell: Tell, stops: StopRequests) -> None:
+        """`title` is how an error calls it, `name` who says what it prints."""
+        self._title = title
+        self._name = name
         self._tell = tell
         self._stops = stops
         self._directory = step.directory
@@ -92,7 +98,13 @@ class _Process:
     def __str__(self) -> str:
         return self._title
 
-    def run(self, command: tuple[str, ...], environment: Mapping[str, str], pass_fds: tuple[int, ...] = ()) -> None:
+    def run(
+        self,
+        command: tuple[str, ...],
+        environment: Mapping[str, str],
+        pass_fds: tuple[int, ...] = (),
+        account: Account | None = None,
+    ) -> None:
         """Run it to its end. Raises what `HookRunner.run` raises."""
         try:
             process = subprocess.Popen(  # noqa: S603 -- the user's own command, no shell that they did not ask for
@@ -103,6 +115,9 @@ class _Process:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 pass_fds=pass_fds,
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=account.groups if account else None,
                 start_new_session=True,  # its group can be ended, and a Ctrl-C in the terminal is ours to pass on
             )
         except OSError as error:

@@ -41,7 +41,8 @@ def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | St
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
         yield Ask("superuser", what.format(shown(superuser["name"])), superuser, d.phase("creating superuser"))
-    served = d.nginx or not d.development or settings.collectstatic == "on"  # runserver finds them where they are
+    # Of a container that serves no site nobody asks for them, and runserver finds them where they are.
+    served = settings.serves and (d.nginx or not d.development or settings.collectstatic == "on")
     if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(

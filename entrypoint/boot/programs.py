@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Account
+from entrypoint.boot.own_programs import OwnProgram
 from entrypoint.boot.servers import Server
+from entrypoint.boot.stop import NGINX_TIER, OWN_TIER, SERVER_TIER
+from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
+
+_DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -49,12 +54,15 @@ class Program:
         ids = (f"--reuid={self.account.uid}", f"--regid={self.account.gid}", "--clear-groups")
         return ("setpriv", *ids, "--", *self.command)
 
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The names that supervisord gives its processes."""
+        return (self.name,) if self.replicas == 1 else tuple(f"{self.name}_{n:02}" for n in range(self.replicas))
 
-# nginx drains first (QUIT), then the application server finishes what it has (TERM): of all orders and signals the one
-# that loses no request.
-NGINX_TIER: Final = 30
-SERVER_TIER: Final = 20
-_DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
+    @property
+    def autorestart(self) -> str:
+        """The `autorestart=` of supervisord that says what `restart` does; an end that is expected is exit status 0."""
+        return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
 
 
 def nginx(d: Decisions) -> Program:
@@ -93,4 +101,51 @@ def application_server(d: Decisions, server: Server) -> Program:
         tier=SERVER_TIER,
         # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
         environment={"FORWARDED_ALLOW_IPS": "*"} if d.nginx and server.protocol == "http" else {},
+    )
+
+
+def own(d: Decisions, declared: OwnProgram) -> Program:
+    """Return a program of the user's own; where no site is served, the container is there for it."""
+    machine, once = d.machine, declared.ready == "exit"
+    return Program(
+        name=declared.name,
+        command=own_command(d, declared),
+        account=own_account(d, declared),
+        ready=declared.ready or "running",
+        stop_signal=declared.stop_signal or "TERM",
+        stop_seconds=d.stop_seconds[declared.name],
+        tier=declared.tier or OWN_TIER,
+        start_seconds=0 if once else 1,
+        essential=not d.settings.serves and not once if declared.essential is None else declared.essential,
+        after=declared.after,
+        restart=declared.restart or ("on-failure" if once else "always"),
+        live=declared.live,
+        memory_limit=declared.memory_limit,
+        directory=machine.app_dir / declared.directory if declared.directory else None,
+        environment=declared.environment,
+        replicas=declared.replicas,
+        raw=declared.log == "raw",
+    )
+
+
+def own_command(d: Decisions, declared: OwnProgram) -> tuple[str, ...]:
+    """Return the command of a program of the user's own, found on the application's PATH."""
+    return (str(d.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
+
+
+def own_account(d: Decisions, declared: OwnProgram) -> Account | None:
+    """Return who it runs as; None: whoever runs us."""
+    return d.machine.accounts.get(declared.name, d.machine.account) if d.machine.root else None
+
+
+def own_server(d: Decisions, declared: OwnProgram, bind: Listen) -> Program:
+    """Return the application server of the user's own, which listens on $PORT, where nginx or the world expects it."""
+    # gunicorn and uvicorn read that: what nginx tells of a client is settled, and comes from here.
+    settled = {"FORWARDED_ALLOW_IPS": bind.host} if d.nginx else {}
+    return replace(
+        own(d, declared),
+        ready=declared.ready or f"tcp:{bind.host}:{bind.port}",
+        tier=declared.tier or SERVER_TIER,
+        essential=declared.essential is not False,
+        environment={**settled, **declared.environment, "PORT": str(bind.port)},
     )

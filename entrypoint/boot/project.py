@@ -2,24 +2,33 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.boot import textfile
 from entrypoint.boot.declaration import Declaration
-from entrypoint.boot.values import Type, shown
+from entrypoint.boot.values import Type, nearest, shown
 
 PYPROJECT: Final = "pyproject.toml"
 OWN: Final = "entrypoint.toml"
+PROGRAMS: Final = "programs"
 _BITS: Final = 64  # TOML 1.0.0, "Integer"
 
 Table = Mapping[str, Any]
 
 
-def read(
-    folder: Path, declarations: Mapping[str, Declaration], refuse: Callable[[str], None]
-) -> tuple[str, dict[str, str]]:
-    """Return the name of the file in `folder` that sets anything, and its texts by the setting's key.
+@dataclass(frozen=True)
+class Project:
+    """What the file says."""
+
+    file: str = ""  # its name; empty where none says anything
+    texts: Mapping[str, str] = field(default_factory=dict)  # of settings, by key
+    programs: Table = field(default_factory=dict)  # the tables of programs of the user's own, as they are
+
+
+def read(folder: Path, declarations: Mapping[str, Declaration], refuse: Callable[[str], None]) -> Project:
+    """Return what the file in `folder` that says anything does say.
 
     `declarations` are all settings by key; `refuse` gets each problem.
     """
@@ -33,10 +42,13 @@ def read(
     found = {name: table for name, table in tables.items() if table}
     if len(found) > 1:
         refuse(f"cannot use {OWN}: {PYPROJECT} has [tool.entrypoint] as well")
-        return "", {}
+        return Project()
     for name, table in found.items():
-        return name, dict(_texts(name, table, declarations, refuse))
-    return "", {}
+        # A text is the setting of that name, which chooses among them.
+        programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
+        settings = {key: value for key, value in table.items() if value is not programs}
+        return Project(name, dict(_texts(name, settings, declarations, refuse)), programs)
+    return Project()
 
 
 def _table(path: Path, keys: tuple[str, ...]) -> Table:
@@ -81,11 +93,3 @@ def _texts(
 
 def _text(value: str | int, kind: Type[Any]) -> str:
     return kind.booleans[value] if isinstance(value, bool) else str(value)
-
-
-def nearest(name: str, known: Mapping[str, object]) -> str:
-    """Return the question which known name was meant, empty where none is near."""
-    import difflib  # noqa: PLC0415 -- 5 ms that only a typing error has to pay
-
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

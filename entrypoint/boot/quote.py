@@ -39,11 +39,13 @@ def python(value: object) -> str:
 
 
 def supervisord(words: Sequence[object]) -> str:
-    """Quote a command for supervisord: shell words, `%` doubled; ` ;` and ` #` begin comments even inside quotes."""
+    """Quote a command for supervisord: shell words, `%` doubled.
+
+    ` ;` and ` #` begin comments even inside quotes, which each word with one of these has. So between the two
+    characters the quotes are closed and opened again.
+    """
     text = shlex.join(_printable(word, "supervisord.conf") for word in words)
-    if re.search(r"\s[;#]", text):
-        raise Unusable(f"cannot write {text} into supervisord.conf: its parser would cut it at the comment sign")
-    return text.replace("%", "%%")
+    return re.sub(r"(?<=\s)(?=[;#])", "''", text).replace("%", "%%")
 
 
 def supervisord_value(value: object) -> str:

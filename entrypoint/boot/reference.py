@@ -10,7 +10,7 @@ from typing import Any, Final
 from entrypoint.boot import values
 from entrypoint.boot.declaration import Declaration
 from entrypoint.boot.settings import Settings, declarations
-from entrypoint.boot.sources import ENVIRONMENT, KUBERNETES
+from entrypoint.boot.sources import ENVIRONMENT, OTHERS
 from entrypoint.boot.values import shown
 from entrypoint.secret import MASK
 
@@ -32,7 +32,8 @@ Each setting is an environment variable. Of its sources the later wins:
 
 An empty text counts as none. `NAME_FILE` is also read for a variable that is no setting, where the file lies under
 `/run/secrets` or `ENTRYPOINT_SECRETS` lists the name; the programs get NAME. `SUPERUSER_<FIELD>` sets a further field
-of the superuser, as a secret.
+of the superuser, as a secret. `ENTRYPOINT_PROGRAM_<NAME>` is the command of a further program, see
+[how to run more programs](../how-to/programs.md).
 
 An unknown `ENTRYPOINT_…` is an error and an unknown `NGINX_…` a warning, except what Kubernetes injects for a service
 of such a name. `entrypoint env` shows what holds here and where it came from.
@@ -169,7 +170,7 @@ def schema() -> str:
                 **default,
             }
             properties[f"{name}_FILE"] = {"description": f"the path of a file that holds {name}", "type": "string"}
-    ours = {"anyOf": [{"enum": sorted(properties)}, {"pattern": f"^{KUBERNETES.pattern}$"}]}
+    ours = {"anyOf": [{"enum": sorted(properties)}, {"pattern": f"^(?:{OTHERS.pattern})$"}]}
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The environment of entrypoint",

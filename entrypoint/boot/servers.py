@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from entrypoint.boot.facts import Application, Facts
-from entrypoint.boot.settings import Settings
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions import Decisions
+    from entrypoint.boot.facts import Application, Facts
+    from entrypoint.boot.settings import Settings
 
 Words = tuple[str, ...]
 NONE: Final = "none"  # nginx alone
@@ -107,11 +107,13 @@ SERVERS: Final = {
 }
 
 
-def choose(settings: Settings, facts: Facts) -> Server | None:
-    """Return the application server, None where nginx serves alone. Raises Unusable where there is nothing to serve."""
+def choose(settings: "Settings", facts: "Facts") -> Server | None:
+    """Return the application server, None where there is none of ours. Raises Unusable where nothing is served."""
+    if not settings.serves or settings.own_server:
+        return None
     name = settings.server or ("runserver" if settings.development and facts.machine.django else "uwsgi")
     if name == NONE:
-        if not facts.machine.server_files and not facts.machine.nginx_conf:
+        if not facts.machine.server_files and not facts.machine.nginx_conf and not settings.runs_own:
             raise Unusable(
                 "cannot use ENTRYPOINT_SERVER=none: nothing would answer, "
                 "for /etc/nginx/server.d has no configuration of your own"
@@ -127,7 +129,7 @@ def choose(settings: Settings, facts: Facts) -> Server | None:
     return SERVERS[name]
 
 
-def application_of(server: Server, settings: Settings, django: Application | None) -> tuple[str, str]:
+def application_of(server: Server, settings: "Settings", django: "Application | None") -> tuple[str, str]:
     """Return what the server is to load, package.module:callable, and what the two speak: wsgi or asgi.
 
     Raises Unusable where they have no language in common.
@@ -149,7 +151,7 @@ def application_of(server: Server, settings: Settings, django: Application | Non
     return module, told or server.interfaces[0]
 
 
-def _told(module: str, django: Application | None) -> str | None:
+def _told(module: str, django: "Application | None") -> str | None:
     """Return what an application speaks, where Django's settings or the name of its module tell."""
     if django and module in (django.wsgi, django.asgi):
         return "wsgi" if module == django.wsgi else "asgi"

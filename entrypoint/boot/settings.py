@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot import targets, values
+from entrypoint.boot import own_programs, targets, values
 from entrypoint.boot.declaration import Declaration
+from entrypoint.boot.own_programs import VARIABLE, WEB, OwnProgram
+from entrypoint.boot.servers import NONE, SERVERS
 from entrypoint.boot.sources import ENVIRONMENT, Sources
 from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen, Network, Type, shown
 from entrypoint.errors import Unusable
+from entrypoint.log import LEVELS
 from entrypoint.secret import MASK, Secret
 
 
@@ -95,7 +98,7 @@ class Settings:
     )
     server: str | None = setting(
         "ENTRYPOINT_SERVER",
-        values.choice("uwsgi", "gunicorn", "uvicorn", "granian", "runserver", "none"),
+        values.choice(*SERVERS, NONE),
         "the application server; none: nginx serves alone, by configuration of your own",
         otherwise="uwsgi, in development runserver",
     )
@@ -168,6 +171,37 @@ class Settings:
     )
     stop_timeout: float = setting(
         "ENTRYPOINT_STOP_TIMEOUT", values.duration, "the whole stop must fit into it", default="8s"
+    )
+    drain_delay: float = setting(
+        "ENTRYPOINT_DRAIN_DELAY",
+        values.duration,
+        "after a stop was asked for, requests are served for so long while /-/ready answers 503 already",
+        default="0s",
+    )
+    on_failure: str = setting(
+        "ENTRYPOINT_ON_FAILURE",
+        values.choice("exit", "keep"),
+        "when an essential program is lost for good: end the container, or keep the others running and not be ready",
+        default="exit",
+    )
+    roles: tuple[str, ...] = setting(
+        "ENTRYPOINT_PROGRAMS",
+        values.program_names,
+        "which programs run in this container; web is nginx and the application server",
+        default="",
+        otherwise="all",
+    )
+    log_format: str = setting(
+        "ENTRYPOINT_LOG_FORMAT",
+        values.choice("text", "json"),
+        "how the lines of all programs are written: with the program's name before each, or as a JSON object each",
+        default="text",
+    )
+    log_level: str = setting(
+        "ENTRYPOINT_LOG_LEVEL",
+        values.choice(*LEVELS),
+        "the least that entrypoint and supervisord say; what the programs say is not touched",
+        default="info",
     )
     run_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_RUN_DIR",
@@ -256,6 +290,8 @@ class Settings:
         "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"
     )
 
+    programs: Mapping[str, OwnProgram] = field(default_factory=dict)
+    """The programs of the user's own, by name."""
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -288,12 +324,15 @@ class Settings:
         off = given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
         if off and given["tls_certificate"]:
             sources.problems.append("cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on")
-        if off and given["server"] == "none":
+        programs = sources.programs()
+        if off and given["server"] == NONE and not programs.keys() - {own_programs.RELEASE}:
             sources.problems.append("cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer")
+        sources.problems.extend(own_programs.problems(programs, given["roles"] or ()))
         sources.check_names()
         Unusable.check(sources.problems)
         return cls(
             **{name: value for name, value in given.items() if value is not None},
+            programs=programs,
             superuser_fields=extra,
             origins=sources.origins,
             texts=sources.texts,
@@ -305,7 +344,7 @@ class Settings:
         """Return what was set, as `NAME=value` fit to be printed: secrets masked, with the file a value came from."""
         plain = {name for declaration in declarations() if not declaration.secret for name in declaration.names}
         return tuple(
-            f"{name}={shown(self.texts[name]) if name in plain else MASK}"
+            f"{name}={shown(self.texts[name]) if name in plain or name.startswith(VARIABLE) else MASK}"
             + (f" ({origin})" if origin != ENVIRONMENT else "")
             for name, origin in sorted(self.origins.items())
         )
@@ -317,13 +356,45 @@ class Settings:
 
     @property
     def behind_nginx(self) -> bool:
-        """Whether nginx serves the site."""
-        return self.nginx == "on" if self.nginx else not self.development
+        """Whether nginx serves the site in this container."""
+        return self._here and self._nginx_wanted
 
     @property
     def tls(self) -> bool:
         """Whether the site is served over TLS."""
         return self.tls_certificate is not None
+
+    @property
+    def serves(self) -> bool:
+        """Whether the site is served in this container: by nginx, by the application server, or by both."""
+        return self._here and (self._nginx_wanted or self.server != NONE or WEB in self.programs)
+
+    @property
+    def own_server(self) -> OwnProgram | None:
+        """The application server of the user's own."""
+        return self.programs.get(WEB) if self.serves else None
+
+    @property
+    def chosen(self) -> tuple[OwnProgram, ...]:
+        """The programs of the user's own that run in this container; its release is run where the site is served."""
+        return tuple(
+            own
+            for name, own in self.programs.items()
+            if not self.roles or name in self.roles or (name == own_programs.RELEASE and self.serves)
+        )
+
+    @property
+    def runs_own(self) -> bool:
+        """Whether programs of the user's own run in this container."""
+        return any(own.name != own_programs.RELEASE for own in self.chosen)
+
+    @property
+    def _here(self) -> bool:
+        return not self.roles or WEB in self.roles
+
+    @property
+    def _nginx_wanted(self) -> bool:
+        return self.nginx == "on" if self.nginx else not self.development
 
     def listen_on(self, *, root: bool) -> Listen:
         """Return where the site is served: with a certificate that is over TLS."""

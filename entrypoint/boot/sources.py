@@ -1,5 +1,6 @@
 """Where the texts of settings come from: the project's file, the environment over it, NAME_FILE in its place."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +8,16 @@ from typing import Any, Final
 
 from entrypoint.boot import project, textfile
 from entrypoint.boot.declaration import Declaration
-from entrypoint.boot.values import shown
+from entrypoint.boot.own_programs import PROCFILE, VARIABLE, OwnProgram, OwnPrograms
+from entrypoint.boot.project import Project
+from entrypoint.boot.values import nearest, shown
 from entrypoint.secret import Secret
 
 ENVIRONMENT: Final = "environment"
 RUN_SECRETS: Final = "/run/secrets/"
 # What Kubernetes puts into each container beside a service of that name (its page "Service", discovery).
 KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
+OTHERS: Final = re.compile(rf"{KUBERNETES.pattern}|{VARIABLE}.+")
 _SUPERUSER: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
@@ -27,8 +31,8 @@ class Sources:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._declarations = declarations
-        self._project_file = ""
-        self._project: Mapping[str, str] = {}
+        self._project = Project()
+        self._procfile = ""
         self._refused: set[str] = set()
 
     def refused(self, name: str) -> bool:
@@ -40,7 +44,15 @@ class Sources:
         folder = self.text_of(variable)
         if not self.refused(variable) and (not folder or folder.startswith("/")):
             by_key = {declaration.key: declaration for declaration in self._declarations}
-            self._project_file, self._project = project.read(Path(folder or "."), by_key, self.problems.append)
+            self._project = project.read(Path(folder or "."), by_key, self.problems.append)
+            self._read_procfile(Path(folder or ".", PROCFILE))
+
+    def _read_procfile(self, path: Path) -> None:
+        if os.path.lexists(path):
+            try:
+                self._procfile = textfile.read(path)
+            except ValueError as error:
+                self.problems.append(f"cannot read {shown(str(path))}: {error}")
 
     def value(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- of the declaration's type
         """Return the typed value of a setting, None where it is not set or was refused."""
@@ -60,14 +72,14 @@ class Sources:
             return self._refuse(name, f"cannot use {name}{value}: {error}")
 
     def _value_of_project(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- as above
-        text = self._project.get(declaration.key)
+        text = self._project.texts.get(declaration.key)
         if not text:
             return None
-        self._note(declaration.name, text, self._project_file)
+        self._note(declaration.name, text, self._project.file)
         try:
             return declaration.kind(text)
         except ValueError as error:
-            why = f"cannot use {declaration.key}={shown(text)} in {self._project_file}: {error}"
+            why = f"cannot use {declaration.key}={shown(text)} in {self._project.file}: {error}"
             return self._refuse(declaration.name, why)
 
     def text_of(self, name: str) -> str:
@@ -115,13 +127,23 @@ class Sources:
                 found[match[1].lower()] = Secret(value)
         return found
 
+    def programs(self) -> dict[str, OwnProgram]:
+        """Return the programs of the user's own, by name: the environment over the project's file over a Procfile."""
+        found = OwnPrograms(self.problems.append)
+        found.add_procfile(self._procfile)
+        found.add_tables(self._project.file, self._project.programs)
+        for variable in sorted(name.removesuffix("_FILE") for name in self.environment if name.startswith(VARIABLE)):
+            if variable != VARIABLE and (command := self.text_of(variable)):
+                found.add_variable(variable, command)
+        return found.programs()
+
     def check_names(self) -> None:
         """Note every variable that looks like a setting and is none, with the nearest that is."""
         known = {declaration.name: declaration for declaration in self._declarations}
         for name in sorted(self.environment):
-            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or KUBERNETES.fullmatch(name):
+            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHERS.fullmatch(name):
                 continue
-            why = f"there is no such setting{project.nearest(name, known)}"
+            why = f"there is no such setting{nearest(name, known)}"
             if name.startswith("ENTRYPOINT_"):
                 self.problems.append(f"cannot use {shown(name)}: {why}")
             else:  # it may be another program's: nginx's own image has some

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
@@ -231,6 +232,21 @@ class RunHooks:
         return f"run {self.phase} hooks {', '.join(map(str, self.hooks))}"
 
 
+@dataclass(frozen=True)
+class Run:
+    """A command that has to succeed before the programs start."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(repr=False)
+    directory: PurePosixPath
+    seconds: float
+    account: Account | None  # None: whoever runs us
+
+    def __str__(self) -> str:
+        return f"run {self.name}: {shlex.join(self.command)}"
+
+
 Step = (
     Read
     | FindPrograms
@@ -246,6 +262,7 @@ Step = (
     | Ask
     | WaitFor
     | RunHooks
+    | Run
 )
 
 

@@ -1,7 +1,7 @@
 """The types of settings: each reads one text and returns a typed value, or raises ValueError with why not."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import PurePosixPath
@@ -26,6 +26,7 @@ _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _LARGEST_SIZE: Final = 2**63 - 1  # what nginx takes
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 HIGHEST_PORT: Final = 65535
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
@@ -70,6 +71,14 @@ def shown(text: str) -> str:
     """Return `text` fit for one line of a message: printable, not endless."""
     found = printable(text)
     return found if len(found) <= _LONGEST_SHOWN else found[: _LONGEST_SHOWN - 1] + "…"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the question which known name was meant, empty where none is near."""
+    import difflib  # noqa: PLC0415 -- 5 ms that only a typing error has to pay
+
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 @dataclass(frozen=True)
@@ -242,6 +251,21 @@ def names(value: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not a variable's name")
     return found
+
+
+@of_type("program names", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
+def program_names(value: str) -> tuple[str, ...]:
+    """Read a list of programs' names, with commas or spaces between them; return each in its one spelling."""
+    found = [name for name in text(value).replace(",", " ").split(" ") if name]
+    for name in found:
+        if not _PROGRAM.fullmatch(name):
+            raise ValueError(f"{shown(name)!r} is not a program's name")
+    return tuple(dict.fromkeys(map(program_name, found)))
+
+
+def program_name(name: str) -> str:
+    """Return the one spelling of a program's name: in lower case, with `-`, for a variable's name cannot have that."""
+    return name.lower().replace("_", "-")
 
 
 @of_type("networks", pattern=r"[0-9A-Fa-f:./*, ]*", examples=["10.0.0.0/8,::1", "*"])

@@ -17,7 +17,7 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
     return {
         "listen": d.addresses,
         "upstream": d.upstream,
-        "protocol": d.server.protocol if d.server else None,
+        "protocol": d.protocol,
         "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,

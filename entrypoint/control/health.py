@@ -22,17 +22,33 @@ def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
     return response.status == 200, said or f"status {response.status}"  # noqa: PLR2004 -- HTTP's word for yes
 
 
-def look(host: str, port: int, ready_file: Path, what: str) -> tuple[bool, str]:
-    """Look by ourselves, where nothing serves our health paths: live is what listens, ready what the file says."""
+def look(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:
+    """Look by ourselves, where nothing serves our health paths: live is what listens, ready what the file says.
+
+    What listens is the site, or, where none is served, supervisord on the Unix socket of that path.
+    """
     try:
         if what == "ready":
             return True, ready_file.read_text(encoding="utf-8").strip()
-        with socket.create_connection((host, port), _PATIENCE):
-            return True, "live"
-    except FileNotFoundError:
-        return False, "not ready"
+        _connect(address)
     except OSError as error:
-        return False, f"cannot reach {ready_file if what == 'ready' else f'{host}:{port}'}: {error.strerror or error}"
+        if what == "ready" and isinstance(error, FileNotFoundError):
+            return False, "not ready"
+        where = ready_file if what == "ready" else address if isinstance(address, str) else "{}:{}".format(*address)
+        return False, f"cannot reach {where}: {error.strerror or error}"
+    return True, "live"
+
+
+def _connect(address: tuple[str, int] | str) -> None:
+    with socket.socket(_family(address)) as connection:
+        connection.settimeout(_PATIENCE)
+        connection.connect(address)
+
+
+def _family(address: tuple[str, int] | str) -> socket.AddressFamily:
+    if isinstance(address, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
 def _over_tls(host: str, port: int) -> HTTPSConnection:

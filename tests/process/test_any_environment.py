@@ -6,10 +6,10 @@ has to be what they make of the twin's, with the words replaced by the texts: no
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -148,6 +148,7 @@ def fitting(draw: st.DrawFn, declaration: Declaration, twins: Twins, names: st.S
     if kind.name == "URL path":
         return f"/{name}/", f"/{twins.word(name)}/"
     usual = {
+        "program names": "web",  # the only one that there is
         "port": f"127.0.0.1:{draw(st.integers(20000, 60000))}",  # on the loopback interface alone: nginx -t binds it
         "number": str(draw(st.integers(1, 64))),
         "user": str(os.geteuid()),
@@ -200,9 +201,9 @@ def put(draw: st.DrawFn, twins: Twins, name: str, hostile: str, tame: str) -> No
 
 
 def plan_of(environ: Mapping[str, str], application: Application) -> tuple[Settings, Plan]:
-    """Return the settings and the plan, without what lies in this machine's own /etc/nginx."""
+    """Return the settings and the plan, without what lies in this machine's own /etc."""
     read = Settings.read(environ)
-    machine = replace(read_machine(read), http_files=(), server_files=())
+    machine = replace(read_machine(read), http_files=(), server_files=(), supervisor_files={})
     module = read.settings_module or application.settings_module
     return read, make_plan(read, Facts(machine, replace(application, settings_module=module)))
 
@@ -222,27 +223,17 @@ def write(plan: Plan, pem: tuple[Path, Path]) -> dict[str, Path]:
 
 
 def as_their_readers_read(files: Mapping[str, Path], uwsgi: Callable[[Path], Any]) -> dict[str, Any]:
-    """Return what each file says. Which files there are is up to the server, and to whether there is nginx."""
+    """Return what each file says to its reader; which files there are depends on who serves."""
     readers: dict[str, Callable[[Path], Any]] = {
         "supervisord.conf": as_supervisord_reads,
         "nginx.conf": as_nginx_reads,
         "nginx-app.conf": as_nginx_reads,
         "uwsgi.ini": uwsgi,
-        "gunicorn.conf.py": as_python_reads,
+        "gunicorn.conf.py": as_gunicorn_reads,
         "promises.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     }
-    assert files.keys() - readers.keys() <= {"starting.html"}
+    assert {"supervisord.conf", "promises.json"} <= files.keys() <= {*readers, "starting.html"}
     return {name: read(files[name]) for name, read in readers.items() if name in files}
-
-
-def as_python_reads(path: Path) -> dict[str, Any]:
-    """Return the plain values that a module gives to names."""
-    values: dict[str, Any] = {}
-    for statement in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(statement, ast.Assign):
-            with suppress(ValueError):  # no plain value
-                values[ast.unparse(statement.targets[0])] = ast.literal_eval(statement.value)
-    return values
 
 
 def as_supervisord_reads(path: Path) -> Any:
@@ -302,6 +293,13 @@ def as_uwsgi_reads(path: Path, folder: Path) -> Any:
     return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}
 
 
+def as_gunicorn_reads(path: Path) -> Any:
+    plain = (bool, int, str, type(None))
+    return {
+        name: value for name, value in runpy.run_path(str(path)).items() if isinstance(value, plain) and name[0] != "_"
+    }
+
+
 def as_it_is_written(path: Path) -> dict[str, str]:
     """Return the options of a uwsgi.ini that holds plain words alone."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -324,7 +322,7 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert all(line.startswith("cannot ") for line in said), said
     else:
         event("planned")
-        execute(plan, Preview(said.append))
+        execute(plan, Preview(lambda _name, line, _level="info": said.append(line)))
         shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)

@@ -33,6 +33,6 @@ def test_a_plain_wsgi_application_is_served_with_what_its_hooks_made(new_site: N
         site.start().ready()
     assert requests.get(f"{site.url}/x", timeout=10).text == "/x hello migrated"
     names = [step.split(" ", 1)[1].split()[0] for step in site.steps]
-    assert names[-6:] == ["validate", "wait", "run", "run", "let", "exec"]
+    assert names[-5:] == ["wait", "run", "run", "let", "exec"]
     assert "python" not in {child.name() for child in psutil.Process(site.pid).children()}
     assert site.stop()[0] == 0

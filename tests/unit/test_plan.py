@@ -48,6 +48,9 @@ def machine(**different: Any) -> Machine:
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "server_confs" in different:
         different["server_confs"] = {name: PurePosixPath(path) for name, path in different["server_confs"].items()}
+    if "supervisor_files" in different:
+        files = different["supervisor_files"].items()
+        different["supervisor_files"] = {PurePosixPath(path): text for path, text in files}
     if "nginx_version" in different:
         different["nginx_version"] = tuple(different["nginx_version"])
     if "hooks" in different:
@@ -345,6 +348,63 @@ def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
 
 def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
     assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
+
+
+# ---- programs of the user's own
+
+
+def promised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
+    """Return the promises of each process where the project's file in `folder` says `text`."""
+    (folder / "entrypoint.toml").write_text(text, encoding="utf-8")
+    settings = Settings.read({"ENTRYPOINT_APP_DIR": str(folder), **environ})
+    made = make_plan(settings, Facts(machine(), application()))
+    programs: dict[str, Any] = json.loads(text_of(made, "promises.json"))["programs"]
+    return programs
+
+
+def test_each_replica_has_its_promise_and_who_is_after_it_waits_for_all(tmp_path: Path) -> None:
+    text = """
+        programs.worker = {command = "w", replicas = 2, after = ["web"], memory_limit = "1k", environment = {A = "1"}}
+        programs.beat = {command = "b", after = ["worker", "nginx"], essential = true, log = "raw"}
+    """
+    found = promised(tmp_path, text)
+    assert sorted(found) == ["beat", "nginx", "uwsgi", "worker_00", "worker_01"]
+    assert found["worker_00"] == found["worker_01"]
+    assert found["worker_00"]["after"] == ["uwsgi"]
+    assert (found["worker_00"]["memory_limit"], found["worker_00"]["environment"]) == (1024, {"A": "1"})
+    assert found["beat"]["after"] == ["worker_00", "worker_01", "nginx"]
+    assert (found["beat"]["essential"], found["beat"]["raw"]) == (True, True)
+
+
+def test_nothing_waits_for_what_runs_in_another_container(tmp_path: Path) -> None:
+    text = 'programs.worker = {command = "w", after = ["web", "beat"]}\nprograms.beat.command = "b"'
+    assert "after" not in promised(tmp_path, text, ENTRYPOINT_PROGRAMS="worker")["worker"]
+
+
+def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
+    text = 'programs.web.command = "gunicorn"\nprograms.beat = {command = "b", after = "web"}'
+    found = promised(tmp_path, text)
+    assert sorted(found) == ["beat", "nginx", "web"]
+    assert found["beat"]["after"] == ["web"]
+
+
+def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
+    found = promised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
+    assert found["job"] == {"ready": "exit", "restart": "on-failure", "tier": 10}
+
+
+def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Unusable) as caught:
+        promised(tmp_path, 'programs.worker = {command = "w", stop_timeout = "7s"}')
+    assert "programs.worker.stop_timeout=7s in entrypoint.toml does not fit" in str(caught.value)
+
+
+def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
+    environ = {"ENTRYPOINT_PROGRAM_WORKER": "w", "ENTRYPOINT_REQUEST_TIMEOUT": "20s"}
+    (warning,) = warned(environ)
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
+    assert warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
+    assert len(warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
 
 
 # ---- what nginx serves by itself

@@ -87,7 +87,7 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
     name, path, head = written
     path.write_text(
         head + 'migrat = "off"\nENTRYPOINT_MIGRATE = "off"\nport = 0\nwait_timeout = 1.5\nsecrets = ["A"]\n'
-        'superuser_password = "open-sesame"\nprograms.worker.command = "celery"\n'
+        'superuser_password = "open-sesame"\nprograms.worker.comand = "celery"\n'
     )
     told = problems(path.parent, WEB_CONCURRENCY="many")
     assert told == (
@@ -96,12 +96,13 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
         f"cannot use wait_timeout in {name}: it is neither a string nor an integer nor a boolean",
         f"cannot use secrets in {name}: it is neither a string nor an integer nor a boolean",
         f"cannot use superuser_password in {name}: a secret has no place there; SUPERUSER_PASSWORD_FILE names one",
-        f"cannot use programs in {name}: there is no such setting",
         (
             f"cannot use port=0 in {name}: a port is a number from 1 to 65535, "
             "with an IP address and a colon before it or not"
         ),
         "cannot use WEB_CONCURRENCY=many: it is not a whole number from 1 to 999999",
+        f"cannot use programs.worker.comand in {name}: there is no such key; did you mean command?",
+        f"cannot use programs.worker in {name}: command is missing",
     )
     assert "sesame" not in str(told)
 

@@ -1,0 +1,180 @@
+"""Programs of the user's own: what ends a boot before anything starts, and the release."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from conftest import Command, Project
+
+ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
+DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
+
+
+def test_a_command_that_is_not_there_is_told_before_anything_is_written(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    done = entrypoint.run(project.root, ENTRYPOINT_PROGRAM_WORKER="celerei worker")
+    assert done.code == 127
+    assert done.err.splitlines()[-1] == "[entrypoint] cannot run celerei for worker: there is no such command"
+    assert not (place / "run").exists()
+
+
+def test_what_a_program_names_and_is_not_there_is_told_at_once(entrypoint: Command, project: Project) -> None:
+    project.write(
+        "entrypoint.toml",
+        """
+        [programs.a]
+        command = "true"
+        user = "nobody-of-that-name"
+        directory = "nowhere"
+        [programs.b]
+        command = "true"
+        directory = "/nowhere"
+        """,
+    )
+    done = entrypoint.run(project.root, "--dry-run")
+    assert (done.code, done.out, done.err.splitlines()) == (
+        78,
+        "",
+        [
+            "[entrypoint] cannot use programs.a.directory=nowhere in entrypoint.toml: there is no such folder",
+            "[entrypoint] cannot use programs.a.user=nobody-of-that-name in entrypoint.toml: there is no such user",
+            "[entrypoint] cannot use programs.b.directory=/nowhere in entrypoint.toml: there is no such folder",
+        ],
+    )
+
+
+def test_only_root_runs_a_program_as_another_user(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\n')
+    done = entrypoint.as_user(ordinary_user).run(project.root, "--dry-run", ENTRYPOINT_USER="")
+    assert (done.code, done.err) == (
+        78,
+        "[entrypoint] cannot use programs.a.user=daemon in entrypoint.toml: only root can change the user\n",
+    )
+
+
+@ONLY_ROOT
+def test_a_program_has_the_user_and_the_folder_that_it_names(entrypoint: Command, project: Project) -> None:
+    project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\ndirectory = "shelf"\n')
+    project.write("Procfile", "b: true\n")
+    done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER="12345")
+    assert f"directory = {project.root}/shelf\nuser = daemon\n" in done.out
+    assert "setpriv --reuid=12345 --regid=12345 --clear-groups -- /usr/bin/true\n" in done.out
+
+
+def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project: Project) -> None:
+    project.write("Procfile", "worker: sleep 1\nbeat: sleep 2\n")
+    done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_PROGRAMS="worker", ENTRYPOINT_LOG_LEVEL="error")
+    assert done.code == 0
+    assert "run worker (Procfile)\n" in done.err
+    assert "find supervisord, sleep for worker\n" in done.err
+    assert "nginx.conf" not in done.out
+    assert "listened on" not in done.err
+
+
+# ---- the release
+
+
+def test_a_release_is_run_after_the_migrations_by_who_the_application_runs_as(
+    entrypoint: Command, project: Project
+) -> None:
+    project.write("Procfile", 'release: id -u && pwd && python3 -c \'print("no newline", end="")\'\n')
+    done = entrypoint.run(project.root, "prepare", "--skip", "port", "--skip", "validate")
+    assert done.code == 0
+    assert done.err.index("apply the migrations") < done.err.index(" run release: ")
+    said = [line for line in done.err.splitlines() if line.startswith("[release] ")]
+    assert said == [f"[release] {os.geteuid()}", f"[release] {project.root}", "[release] no newline"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "how"),
+    [("exit 7", 7, "ended with exit status 7"), ("kill -9 $$", 137, "was ended by SIGKILL")],
+)
+def test_a_release_that_fails_ends_the_boot_with_its_code(
+    entrypoint: Command, project: Project, command: str, code: int, how: str
+) -> None:
+    project.write("Procfile", f"release: echo before; {command}\n")
+    done = entrypoint.run(project.root, "prepare", "--only", "release")
+    assert done.err.splitlines()[-2:] == ["[release] before", f"[entrypoint] cannot run release: it {how}"]
+    assert done.code == code
+
+
+def test_a_stop_ends_the_release_and_all_that_it_started(entrypoint: Command, project: Project) -> None:
+    project.write("Procfile", "release: sleep 100 & echo waiting; wait\n")
+    running = entrypoint.start(project.root, "prepare", "--only", "release")
+    running.wait_until_it_says("[release] waiting")
+    code, seconds = running.stop(signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
+    assert seconds < 3
+    assert "stopped by SIGTERM" in running.err
+
+
+def test_a_release_ends_although_what_it_left_behind_holds_its_output(
+    entrypoint: Command, project: Project, until: Callable[..., None]
+) -> None:
+    project.write("Procfile", "release: sleep 100 & echo $!\n")
+    done = entrypoint.run(project.root, "prepare", "--only", "release")
+    (pid,) = [int(line.split()[1]) for line in done.err.splitlines() if line.startswith("[release] ")]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not entrypoint.left_running())
+    assert done.code == 0
+
+
+# ---- supervisord's files of the user's own
+
+
+@pytest.fixture
+def drop_in() -> Iterator[Path]:
+    made = [folder for folder in (DROP_IN.parent, DROP_IN.parent.parent) if not folder.exists()]
+    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+    yield DROP_IN
+    DROP_IN.unlink(missing_ok=True)
+    for folder in made:
+        folder.rmdir()
+
+
+@ONLY_ROOT
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[program:extra]\ncommand = sleep 9\nautorestart = maybe\n", "invalid 'autorestart' value 'maybe' in section"),
+        ("[program:extra]\n", "program section program:extra does not specify a command"),
+        ("[supervisord]\nnodaemon = true\n", "[supervisord] is decided by us; leave only programs there"),
+        ("[program:nginx]\ncommand = a\n", "[program:nginx] has the name of a program that runs already"),
+        ("command = a\n", "File contains no section headers. file: 'zz-test.conf', line: 1"),
+    ],
+)
+def test_a_file_that_is_wrong_is_named(
+    entrypoint: Command, project: Project, drop_in: Path, text: str, told: str
+) -> None:
+    drop_in.write_text(text, encoding="utf-8")
+    done = entrypoint.run(project.root, "check")
+    assert done.code == 78
+    assert done.err.splitlines()[-1].startswith(f"[entrypoint] cannot use {drop_in}: {told}")
+
+
+# ---- supervisorctl
+
+
+def test_there_is_nothing_to_control_before_a_start(entrypoint: Command, project: Project, place: Path) -> None:
+    done = entrypoint.run(project.root, "ctl", "status")
+    assert (done.code, done.err) == (
+        127,
+        f"[entrypoint] cannot find {place}/run/supervisord.conf: nothing was started here with these settings\n",
+    )
+
+
+def test_problems_are_told_as_json_where_lines_are(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "prepare", PORT="x", ENTRYPOINT_LOG_FORMAT="json")
+    assert done.code == 78
+    assert '"level": "error", "message": "cannot use PORT=x: ' in done.err

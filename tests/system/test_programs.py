@@ -1,0 +1,221 @@
+"""Programs of the user's own, beside a site and without one."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from deadline import until
+from site_under_test import NewSite, free_port
+
+DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
+WORKER = """\
+import os, sys, time
+print("hello from", os.getcwd(), repr(os.environ["GREETING"]), flush=True)
+time.sleep(1000)
+"""
+CONNECT = "import os, socket; socket.socket(socket.AF_UNIX).connect(os.environ['APP']); print('it listens')"
+GREETING = '100% "hi" ; it\'s #1 %(ENV_HOME)s'
+ECHO = """\
+import json, os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = json.dumps({"path": self.path, "headers": dict(self.headers)}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+def test_workers_run_beside_a_site_with_what_they_were_given(new_site: NewSite, project: Path) -> None:
+    (project / "worker.py").write_text(WORKER)
+    table = json.dumps(GREETING)
+    (project / "entrypoint.toml").write_text(
+        f"""
+        [programs.worker]
+        command = [{json.dumps(sys.executable)}, "../worker.py", "a ; b # c"]
+        directory = "pages"
+        replicas = 2
+        environment = {{GREETING = {table}}}
+        stop_signal = "INT"
+        """
+    )
+    site = new_site(project).start().ready()
+    said = f"hello from {project}/pages {GREETING!r}\n"
+    for name in ("worker_00", "worker_01"):
+        until(lambda name=name: f"[{name}] {said}" in site.output, said, instead=lambda: site.output)  # type: ignore[misc]
+    commands = [child.cmdline()[1:] for child in psutil.Process(site.pid).children()]
+    assert commands.count(["../worker.py", "a ; b # c"]) == 2
+    status = site.command("ctl", "status", "worker:*")
+    assert [line.split()[0] for line in status.stdout.splitlines()] == ["worker:worker_00", "worker:worker_01"]
+    assert site.stop()[0] == 0
+
+
+def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
+    until(lambda: site.output.count("worker is started again in") > 1, "its crashes", instead=lambda: site.output)
+    assert site.status("/-/ready") == 200
+    assert site.stop()[0] == 0
+
+
+def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "echo.py").write_text(ECHO)
+    web, port = f"PORT_WAS=$PORT {sys.executable} echo.py", free_port()
+    (folder / "Procfile").write_text(f"release: echo released\nweb: {web}\nclock: sleep 1000\n")
+    (folder / "entrypoint.toml").write_text(f"[programs.web.environment]\nPORT = {port}\n")
+    site = new_site(folder).start().ready()
+    assert "[release] released\n" in site.output
+    headers = {
+        "X-Forwarded-For": "192.0.2.1",
+        "X-Forwarded-Proto": "https",
+        "Forwarded": "for=x",
+        "Connection": "close",
+    }
+    told = requests.get(f"{site.url}/a%20b?c=d", headers=headers, timeout=10).json()
+    assert told["path"] == "/a%20b?c=d"
+    given = {name.lower(): value for name, value in told["headers"].items()}
+    host = f"127.0.0.1:{site.port}"
+    assert given["host"] == given["x-forwarded-host"] == host
+    assert (given["x-forwarded-for"], given["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert "forwarded" not in given
+    assert len(site.programs("sleep")) == 1
+    assert site.programs("uwsgi") == []
+    assert site.stop()[0] == 0
+
+
+def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
+    ready = site.folder / "run/www/ready.json"
+    until(lambda: site.code is not None or ready.exists(), "it to be ready", instead=lambda: site.output)
+    for what in ("ready", "live"):
+        assert site.command("health", what).returncode == 0
+    (child,) = psutil.Process(site.pid).children()
+    assert child.cmdline() == ["/usr/bin/sleep", "1000"]
+    assert site.status("/-/live") is None
+    assert not (site.folder / "run/nginx.conf").exists()
+    assert site.stop()[0] == 0
+    for what, said in (("ready", "not ready\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
+        health = site.command("health", what)
+        assert (health.returncode, health.stderr[: len(said)]) == (1, said)
+
+
+def test_the_container_of_a_worker_ends_with_it(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
+    assert site.wait() == 7
+
+
+def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path) -> None:
+    (project / "entrypoint.toml").write_text(
+        f"""
+        [programs.worker]
+        command = [{json.dumps(sys.executable)}, "-c", {json.dumps(CONNECT)}]
+        after = ["web", "seed"]
+        restart = "never"
+        [programs.seed]
+        command = "sh -c 'echo sown'"
+        ready = "exit"
+        """
+    )
+    site = new_site(project)
+    site.start({"APP": str(site.folder / "run/app/uwsgi.sock")}).ready()
+    until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
+    assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
+    assert site.output.index("uwsgi says: uWSGI is ready") < site.output.index("spawned: 'worker'")
+    assert site.stop()[0] == 0
+
+
+def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx(
+    new_site: NewSite, tmp_path: Path
+) -> None:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "echo.py").write_text(ECHO)
+    (folder / "Procfile").write_text(f"web: {sys.executable} echo.py\n")
+    site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start()
+    until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
+    assert requests.get(f"{site.url}/a", timeout=10).json()["path"] == "/a"
+    assert "warning: ENTRYPOINT_SERVER=gunicorn changes nothing: web of Procfile serves the site\n" in site.output
+    assert site.stop()[0] == 0
+
+
+def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+    names = sorted(child.name() for child in psutil.Process(site.pid).children())
+    assert names == ["nginx", "sleep"]
+    assert site.stop()[0] == 0
+
+
+def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+    began = time.monotonic()
+    os.kill(site.pid, signal.SIGTERM)
+    until(lambda: site.status("/-/ready") == 503, "the drain", 1.5)
+    assert site.status("/") == 200
+    assert site.wait() == 0
+    assert time.monotonic() - began >= 2
+
+
+def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -> None:
+    settings = {"ENTRYPOINT_LOG_FORMAT": "json", "NGINX_NAME": "x", "ENTRYPOINT_PROGRAM_WORKER": "sh -c 'echo hi'"}
+    site = new_site(**settings).start().ready()
+    until(lambda: '"message":"hi"' in site.output, "the worker", instead=lambda: site.output)
+    assert site.stop()[0] == 0
+    lines = [json.loads(line) for line in site.output.splitlines()]
+    for line in lines:
+        assert {"time", "program", "stream", "pid", "message"} <= line.keys(), line
+    assert lines[0]["message"].startswith("1. read the settings: ")
+    assert [line["level"] for line in lines if "NGINX_NAME changes nothing" in str(line["message"])] == ["warning"]
+    assert {"entrypoint", "application", "nginx", "uwsgi", "worker", "supervisord"} >= {
+        each["program"] for each in lines
+    }
+    assert "indicating exit request" in next(
+        line["message"] for line in reversed(lines) if line["message"].startswith("WARN received")
+    )
+
+
+def test_of_what_is_ours_only_so_much_is_said(new_site: NewSite) -> None:
+    site = (
+        new_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER="sh -c 'echo hi; sleep 1000'").start().ready()
+    )
+    until(lambda: "[worker] hi\n" in site.output, "the worker", instead=lambda: site.output)
+    assert site.stop()[0] == 0
+    assert "[entrypoint]" not in site.output
+    assert "[supervisord]" not in site.output
+
+
+@pytest.fixture
+def drop_in() -> Iterator[Path]:
+    made = [folder for folder in (DROP_IN.parent, DROP_IN.parent.parent) if not folder.exists()]
+    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
+    yield DROP_IN
+    DROP_IN.unlink(missing_ok=True)
+    for folder in made:
+        folder.rmdir()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/supervisor")
+def test_a_program_of_supervisords_own_files_runs(new_site: NewSite, drop_in: Path) -> None:
+    drop_in.write_text(
+        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n"
+    )
+    site = new_site().start().ready()
+    until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
+    assert f"include in supervisord's configuration {DROP_IN}" in site.output
+    assert site.stop()[0] == 0
