@@ -4,6 +4,7 @@ It needs s6 and runit on this machine; README.md says what is measured.
 """
 
 import argparse
+import compileall
 import math
 import os
 import platform
@@ -29,6 +30,7 @@ from table import NOTHING, Failed, draw, machine, parser, spread, write
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render
 
+ROOT = Path(__file__).resolve().parents[1]
 SUPERVISORD = Path(sys.executable).with_name("supervisord")
 
 # Seconds.
@@ -445,6 +447,8 @@ def bench(options: argparse.Namespace) -> None:
             raise Failed(
                 f"cannot measure {each.name}: the command {each.command} is not there, `make bench` installs it"
             )
+    # An image has the byte code of its packages from pip; a tree may have none, or be told to write none.
+    compileall.compile_dir(ROOT / "entrypoint", quiet=1)
     samples = measure_all(supervisors, options.scenes, options.runs)
     where = f"{machine()}, Python {platform.python_version()}, supervisor {version('supervisor')}"
     print(draw(rows(samples)))
