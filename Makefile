@@ -24,7 +24,7 @@ help:
 	@echo "make demo    boot the example site on http://127.0.0.1:8080/"
 	@echo "make test    run every test (those in containers need a Docker Engine)"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   boot and stop beside a hand-written image (needs a Docker Engine)"
+	@echo "make bench   supervision beside s6 and runit, boot and stop beside hand-written images (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -60,4 +60,7 @@ lint: $(BIN)/.installed
 	@$(BIN)/mypy
 
 bench: $(BIN)/.installed
+	$(call need,command -v s6-svscan,s6)
+	$(call need,command -v runsvdir,runit)
+	@$(BIN)/python bench/supervision.py
 	@$(BIN)/python bench/boot.py

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
+class Running(NamedTuple):
     """A program that runs, and is our child, for it was this process that started it before its exec."""
 
     pid: int
@@ -15,13 +15,12 @@ class Running:
     """The descriptor that what it prints is read from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(NamedTuple):
     """All that is handed over."""
 
     notify: int | None = None
     """The socket that the programs tell by that they are ready."""
-    programs: Mapping[str, Running] = field(default_factory=dict)
+    programs: Mapping[str, Running] = MappingProxyType({})
 
 
 def take(file: Path | None) -> Handover:

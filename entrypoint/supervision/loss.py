@@ -2,15 +2,14 @@
 
 import os
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FAILURE = 1
 """The exit code when there is no better one: a program that must not end has ended well, or could not be
 forked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(NamedTuple):
     """A program that is lost for good: the exit code that says so, and the reason in words."""
 
     code: int

@@ -1,11 +1,14 @@
-"""What boot asks supervision to keep: promises.json, read at the start of each round of supervisord."""
+"""What boot asks supervision to keep: promises.json, read at the start of each round of supervisord.
+
+Named tuples, not dataclasses: supervisord loads this before it starts anything, and to import those takes 5 ms.
+"""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
 
 
 class PromiseError(ValueError):
@@ -58,8 +61,7 @@ class Kind(StrEnum):
     """`log:REGEX` is found in a line that it writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(NamedTuple):
     """How something is known of a program."""
 
     kind: Kind
@@ -79,8 +81,7 @@ class Probe:
 RUNNING = Probe(Kind.RUNNING)
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
+class Reload(NamedTuple):
     """A program that has to be told when files change: a certificate was renewed."""
 
     files: tuple[Path, ...]
@@ -88,8 +89,7 @@ class Reload:
     """Its name, such as HUP."""
 
 
-@dataclass(frozen=True, slots=True)
-class Promise:
+class Promise(NamedTuple):
     """What is promised of one program. The defaults hold for a program that the file does not name."""
 
     essential: bool = False
@@ -105,7 +105,7 @@ class Promise:
     """Bytes (PSS, its children included) above which it is restarted."""
     tier: int = 0
     """Programs of the highest tier are stopped first, together; the next tier when they have ended."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = MappingProxyType({})
     """Variables of its own: supervisord's configuration cannot carry every value."""
     raw: bool = False
     """It writes to the container's standard output by itself."""
@@ -117,13 +117,12 @@ class Promise:
         return self.ready.kind is not Kind.EXIT and self.restart in {Restart.ALWAYS, None}
 
 
-@dataclass(frozen=True, slots=True)
-class Promises:
+class Promises(NamedTuple):
     """What is promised of all programs together."""
 
     ready_file: Path
     """It exists exactly while every essential program is ready and no stop has begun."""
-    programs: Mapping[str, Promise] = field(default_factory=dict)
+    programs: Mapping[str, Promise] = MappingProxyType({})
     """By supervisord's name of the process."""
     on_failure: OnFailure = OnFailure.EXIT
     stop_seconds: int = 8

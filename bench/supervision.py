@@ -1,0 +1,485 @@
+"""Measure our plugin in supervisord beside stock supervisord, s6 and runit, in turns, and print one table.
+
+It needs s6 and runit on this machine; README.md says what is measured.
+"""
+
+import argparse
+import compileall
+import math
+import os
+import platform
+import random
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from json import dumps
+from pathlib import Path
+from statistics import median
+
+import psutil
+from table import NOTHING, Failed, draw, machine, parser, spread, write
+
+from entrypoint.boot.programs import Program
+from entrypoint.boot.render import render
+
+ROOT = Path(__file__).resolve().parents[1]
+SUPERVISORD = Path(sys.executable).with_name("supervisord")
+
+# Seconds.
+PATIENCE = 30.0  # for whatever must happen
+SETTLED = (
+    2.2  # s6 and runit make one wait that lived less than 1 s, stock supervisord looks once a second whether it has
+)
+IDLE = 20.0
+
+KILLED = 5  # programs, each killed once a run: our policy, like others, lets one wait that crashes again
+IDLE_RUNS = 3  # the most in which we look at an idle container
+LOGGED = 100_000_000  # bytes
+LINE = 100  # bytes of each line, its newline included
+
+# What the programs do. Each begins by telling its PID over a named pipe that we hold open, WORDS.
+INSTANT = """\
+#!/bin/sh
+echo $$ > WORDS
+exec sleep infinity
+"""
+SLOW = """\
+#!PYTHON -S
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit()))
+print(os.getpid(), file=open("WORDS", "w"), flush=True)
+while True:
+    signal.pause()
+"""
+CHATTY = """\
+#!PYTHON -S
+import os, signal
+print(os.getpid(), file=open("WORDS", "w"), flush=True)
+piece = LINE * 600
+for _ in range(TIMES):
+    left = memoryview(piece)
+    while left:
+        left = left[os.write(1, left):]
+signal.pause()
+"""
+PIECES = LOGGED // (LINE * 600)
+TEXT = b"GET /orders/1234/ 200 in 12 ms".ljust(LINE - 1, b".") + b"\n"
+OBJECT = b'{"level": "info", "status": 200, "message": "GET /orders/1234/ '.ljust(LINE - 3, b".") + b'"}\n'
+
+STOCK = """\
+[supervisord]
+nodaemon = true
+{user}
+logfile = /dev/null
+logfile_maxbytes = 0
+pidfile = {home}/supervisord.pid
+
+[unix_http_server]
+file = {home}/supervisor.sock
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+STOCK_PROGRAM = """
+[program:{name}]
+command = {script}
+autorestart = true
+redirect_stderr = true
+stdout_logfile = /dev/stdout
+stdout_logfile_maxbytes = 0
+"""
+
+
+def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[str]:
+    """Lay out what boot renders; return the command."""
+    programs = [Program(script.name, (str(script),), None, "running", "TERM", 5, tier=0) for script in scripts]
+    promise = {"essential": True, "restart": "always"}
+    promises = {
+        "ready_file": str(home / "ready.json"),
+        "programs": {program.name: promise for program in programs},
+        "log_format": log_format,
+    }
+    (home / "promises.json").write_text(dumps(promises), "utf-8")
+    given = {"root": not os.getuid(), "run_dir": home, "programs": programs}
+    (home / "supervisord.conf").write_text(render("supervisord.conf.j2", given), "utf-8")
+    return [str(SUPERVISORD), "-n", "-c", str(home / "supervisord.conf")]
+
+
+def ours_json(home: Path, scripts: Sequence[Path]) -> list[str]:
+    """Lay out what boot renders for a log in JSON; return the command."""
+    return ours(home, scripts, "json")
+
+
+def stock(home: Path, scripts: Sequence[Path]) -> list[str]:
+    """Lay out supervisord as its users write it; return the command."""
+    programs = "".join(STOCK_PROGRAM.format(name=script.name, script=script) for script in scripts)
+    user = "" if os.getuid() else "user = root"
+    (home / "supervisord.conf").write_text(STOCK.format(home=home, user=user) + programs, "utf-8")
+    return [str(SUPERVISORD), "-n", "-c", str(home / "supervisord.conf")]
+
+
+def services(home: Path, scripts: Sequence[Path]) -> str:
+    """Lay out a folder a service, as s6 and runit have it; return the folder of them all."""
+    for script in scripts:
+        service = home / "services" / script.name
+        service.mkdir(parents=True)
+        (service / "run").symlink_to(script)
+    return str(home / "services")
+
+
+@dataclass(frozen=True)
+class Supervisor:
+    """One of those that are compared."""
+
+    name: str
+    command: str
+    lay_out: Callable[[Path, Sequence[Path]], list[str]]
+    stop: signal.Signals = signal.SIGTERM
+
+
+SUPERVISORS = (
+    Supervisor("ours", str(SUPERVISORD), ours),
+    Supervisor("stock", str(SUPERVISORD), stock),
+    Supervisor("s6", "s6-svscan", lambda home, scripts: ["s6-svscan", services(home, scripts)]),
+    # On TERM it would end alone, and leave everything running.
+    Supervisor("runit", "runsvdir", lambda home, scripts: ["runsvdir", services(home, scripts)], signal.SIGHUP),
+)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A row: its heading, how its numbers are printed, and what ours should not exceed."""
+
+    heading: str
+    unit: str = " ms"
+    digits: int = 1
+    goal: float | None = None
+    above_stock: bool = False  # whether the goal is to be added to what stock needs
+    of: Callable[[Sequence[float]], Sequence[float]] = lambda values: values
+    key: str = ""  # of the samples, where it is not the heading
+
+
+def p99(values: Sequence[float]) -> Sequence[float]:
+    """Return the value that 99 of 100 do not exceed."""
+    return [sorted(values)[math.ceil(len(values) * 0.99) - 1]] if values else []
+
+
+DEATH = Measure("death to new PID", goal=8)
+DEATH_P99 = Measure("death to new PID, 99 %", goal=15, of=p99, key=DEATH.heading)
+START = Measure("exec to first program", goal=70)
+STOP = Measure("TERM to exit, instant child", goal=30)
+SLOW_STOP = Measure("stop of three that need 1 s", unit=" s", digits=2, goal=1.1)
+WAKE_UPS = Measure("idle: wake-ups a second", unit="", digits=2, goal=0.1)
+MEMORY = Measure("idle: memory (PSS)", unit=" MB", goal=1, above_stock=True)
+LOG = Measure("log: 100-byte lines", unit=" MB/s", digits=0)
+LOG_CPU = Measure("log: CPU for 100 MB", unit=" s", digits=2)
+JSON = Measure("JSON log: lines of text", unit=" MB/s", digits=0)
+JSON_CPU = Measure("JSON log: CPU for 100 MB", unit=" s", digits=2)
+OBJECTS = Measure("JSON log: lines of JSON", unit=" MB/s", digits=0)
+OBJECTS_CPU = Measure("JSON log of JSON: CPU for 100 MB", unit=" s", digits=2)
+MEASURES = (
+    *(DEATH, DEATH_P99, START, STOP, SLOW_STOP, WAKE_UPS, MEMORY),
+    *(LOG, LOG_CPU, JSON, JSON_CPU, OBJECTS, OBJECTS_CPU),
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One number of one supervisor in one run, in the unit of its row."""
+
+    supervisor: str
+    measure: str
+    run: int
+    value: float
+
+
+Values = Iterator[tuple[Measure, float]]
+
+
+class Words:
+    """The named pipe over which programs tell their PIDs as they start."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR)  # for writing too: without a writer it would be at its end
+        self._heard = b""
+
+    def next(self) -> tuple[int, float]:
+        """Return the next PID, and the time at which we heard it."""
+        while b"\n" not in self._heard:
+            wait(self.fd, "hear of a program's start")
+            self._heard += os.read(self.fd, 4096)
+        word, _, self._heard = self._heard.partition(b"\n")
+        return int(word), time.perf_counter()
+
+
+def wait(fd: int, purpose: str) -> None:
+    """Wait until there is something to read; `purpose` completes the sentence `cannot …`."""
+    if not select.select([fd], [], [], PATIENCE)[0]:
+        raise Failed(f"cannot {purpose}: nothing within {PATIENCE:g} s")
+
+
+class Running:
+    """A supervisor with its programs, until all of them have ended."""
+
+    def __init__(self, supervisor: Supervisor, home: Path, script: str, programs: int, *, read: bool) -> None:
+        self._name, self._stop = supervisor.name, supervisor.stop
+        self.words = Words(home / "words")
+        self.pids: set[int] = set()
+        scripts = [home / f"p{number}" for number in range(programs)]
+        for path in scripts:
+            text = script.replace("PYTHON", sys.executable).replace("WORDS", str(self.words.path))
+            path.write_text(text, "utf-8")
+            path.chmod(0o755)
+        command = supervisor.lay_out(home, scripts)
+        self._end, end = os.pipe()
+        self.began = time.perf_counter()
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if read else subprocess.DEVNULL,
+            stderr=end,  # whoever is left holds it open
+            cwd=home,
+            start_new_session=True,
+        )
+        os.close(end)
+        _, self.started = self.hear()
+        for _ in range(programs - 1):
+            self.hear()
+
+    def hear(self) -> tuple[int, float]:
+        """Return the PID of the next program that starts, and when it did."""
+        pid, at = self.words.next()
+        self.pids.add(pid)
+        return pid, at
+
+    @property
+    def stdout(self) -> int:
+        """The descriptor of its log."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def own(self) -> list[psutil.Process]:
+        """Return the processes of the supervisor itself."""
+        top = psutil.Process(self._process.pid)
+        return [top, *(each for each in top.children(recursive=True) if each.pid not in self.pids)]
+
+    def stop(self) -> float:
+        """Stop it as it wants to be stopped; return the seconds until nobody is left."""
+        began = time.perf_counter()
+        self._process.send_signal(self._stop)
+        while True:
+            wait(self._end, f"stop {self._name}")
+            if not os.read(self._end, 65536):
+                self._process.wait()
+                return time.perf_counter() - began
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever has happened."""
+        if self._process.poll() is None:
+            for each in self.own():  # the parents first, who would start the others again
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
+            for pid in self.pids:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+        os.close(self._end)
+        os.close(self.words.fd)
+
+
+@contextmanager
+def running(supervisor: Supervisor, script: str, programs: int = 1, *, read: bool = False) -> Iterator[Running]:
+    """Start a supervisor and wait for its programs; at the end all are gone."""
+    with tempfile.TemporaryDirectory(prefix="bench-supervision-") as home:
+        container = Running(supervisor, Path(home), script, programs, read=read)
+        try:
+            yield container
+        finally:
+            container.close()
+
+
+def one(supervisor: Supervisor) -> Values:
+    """Start and stop one program."""
+    with running(supervisor, INSTANT) as container:
+        yield START, 1e3 * (container.started - container.began)
+        time.sleep(SETTLED + random.random())  # at any moment between two ticks
+        yield STOP, 1e3 * container.stop()
+
+
+def kills(supervisor: Supervisor) -> Values:
+    """Kill each of several programs."""
+    with running(supervisor, INSTANT, KILLED) as container:
+        time.sleep(SETTLED)
+        for pid in list(container.pids):
+            began = time.perf_counter()
+            os.kill(pid, signal.SIGKILL)
+            container.pids.discard(pid)
+            yield DEATH, 1e3 * (container.hear()[1] - began)
+        time.sleep(SETTLED)
+        container.stop()
+
+
+def slow(supervisor: Supervisor) -> Values:
+    """Stop programs that take their time."""
+    with running(supervisor, SLOW, 3) as container:
+        time.sleep(SETTLED)
+        yield SLOW_STOP, container.stop()
+
+
+def idle(supervisor: Supervisor) -> Values:
+    """Look at the supervisor's own processes while nothing happens."""
+    with running(supervisor, INSTANT, 2) as container:
+        time.sleep(SETTLED)
+        own = container.own()
+        before = sum(each.num_ctx_switches().voluntary for each in own)
+        time.sleep(IDLE)
+        yield WAKE_UPS, (sum(each.num_ctx_switches().voluntary for each in own) - before) / IDLE
+        yield MEMORY, sum(each.memory_full_info().pss for each in own) / 1e6
+        container.stop()
+
+
+def cpu(own: Sequence[psutil.Process]) -> float:
+    """Return the seconds of CPU time that the processes have had."""
+    return sum(each.cpu_times().user + each.cpu_times().system for each in own)
+
+
+def log(supervisor: Supervisor, line: bytes, speed: Measure, work: Measure) -> Values:
+    """Read what a program writes as fast as it can."""
+    script = CHATTY.replace("LINE", repr(line)).replace("TIMES", str(PIECES))
+    with running(supervisor, script, read=True) as container:
+        own = container.own()
+        began, before = time.perf_counter(), cpu(own)
+        lines = PIECES * 600
+        while lines > 0:
+            wait(container.stdout, f"read the log of {supervisor.name}")
+            lines -= os.read(container.stdout, 1 << 20).count(b"\n")
+        yield speed, LOGGED / 1e6 / (time.perf_counter() - began)
+        yield work, cpu(own) - before
+        container.stop()
+
+
+def logs(supervisor: Supervisor) -> Values:
+    """Log in each format that the supervisor has."""
+    yield from log(supervisor, TEXT, LOG, LOG_CPU)
+    if supervisor.lay_out is ours:
+        in_json = replace(supervisor, lay_out=ours_json)
+        yield from log(in_json, TEXT, JSON, JSON_CPU)
+        yield from log(in_json, OBJECT, OBJECTS, OBJECTS_CPU)
+
+
+SCENES: dict[str, Callable[[Supervisor], Values]] = {
+    "one": one,
+    "kills": kills,
+    "slow": slow,
+    "idle": idle,
+    "logs": logs,
+}
+
+
+def measure_all(supervisors: Sequence[Supervisor], scenes: Sequence[str], runs: int) -> list[Sample]:
+    """Measure the supervisors in turns; run 0 warms the page cache and does not count."""
+    samples = []
+    for run in range(runs + 1):
+        for scene in scenes:
+            if scene == "idle" and run not in range(1, IDLE_RUNS + 1):
+                continue
+            for supervisor in supervisors:
+                print(f"run {run} of {runs}: {scene}, {supervisor.name}   ", end="\r", file=sys.stderr, flush=True)
+                values = SCENES[scene](supervisor)
+                samples += [Sample(supervisor.name, measure.heading, run, value) for measure, value in values]
+    print(" " * 40, end="\r", file=sys.stderr, flush=True)
+    return [sample for sample in samples if sample.run > 0]
+
+
+def measured(samples: Sequence[Sample], supervisor: str, measure: Measure) -> Sequence[float]:
+    """Return what a supervisor had in this row."""
+    key = measure.key or measure.heading
+    return measure.of([each.value for each in samples if (each.supervisor, each.measure) == (supervisor, key)])
+
+
+def goal(samples: Sequence[Sample], measure: Measure) -> float | None:
+    """Return what ours should not exceed, in this row's unit."""
+    if not measure.above_stock or measure.goal is None:
+        return measure.goal
+    values = measured(samples, "stock", measure)
+    return median(values) + measure.goal if values else None
+
+
+def rows(samples: Sequence[Sample]) -> list[list[str]]:
+    """Return the heading, and a row a measure."""
+    names = list(dict.fromkeys(sample.supervisor for sample in samples))
+    table = [["", "goal", *names]]
+    for measure in MEASURES:
+        most = goal(samples, measure)
+        wanted = NOTHING if most is None else f"{most:.{measure.digits}f}{measure.unit}"
+        cells = [spread(measured(samples, name, measure), measure.digits, measure.unit) for name in names]
+        if any(cell != NOTHING for cell in cells):
+            table.append([measure.heading, wanted, *cells])
+    return table
+
+
+def missed(samples: Sequence[Sample]) -> list[str]:
+    """Return the headings of the rows in which ours is worse than its goal."""
+    bounds = ((measure, goal(samples, measure), measured(samples, "ours", measure)) for measure in MEASURES)
+    return [
+        measure.heading for measure, most, values in bounds if most is not None and values and median(values) > most
+    ]
+
+
+def bench(options: argparse.Namespace) -> None:
+    """Measure, print."""
+    supervisors = [each for each in SUPERVISORS if each.name in options.supervisors]
+    for each in supervisors:
+        if not shutil.which(each.command):
+            raise Failed(
+                f"cannot measure {each.name}: the command {each.command} is not there, `make bench` installs it"
+            )
+    # An image has the byte code of its packages from pip; a tree may have none, or be told to write none.
+    compileall.compile_dir(ROOT / "entrypoint", quiet=1)
+    samples = measure_all(supervisors, options.scenes, options.runs)
+    where = f"{machine()}, Python {platform.python_version()}, supervisor {version('supervisor')}"
+    print(draw(rows(samples)))
+    print(f"\nMedian (min to max), runs: {options.runs}. {where}.")
+    if names := missed(samples):
+        print(f"Goals missed: {'; '.join(names)}.")
+    if options.json:
+        write(options.json, {"machine": where, "samples": [asdict(sample) for sample in samples]})
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    names = [each.name for each in SUPERVISORS]
+    made = parser("Our plugin in supervisord beside stock supervisord, s6 and runit.", runs=10)
+    made.add_argument("--supervisors", nargs="+", choices=names, default=names, help="only these (default: all)")
+    made.add_argument("--scenes", nargs="+", choices=SCENES, default=[*SCENES], help="only these (default: all)")
+    return made
+
+
+def main() -> int:
+    """Run the benchmark; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        bench(arguments().parse_args())
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+from supervision import DEATH, MEMORY, Sample, goal, missed, p99
+
+
+def samples(supervisor: str, measure: str, *values: float) -> list[Sample]:
+    return [Sample(supervisor, measure, run, value) for run, value in enumerate(values, 1)]
+
+
+def test_of_100_values_one_may_exceed_the_99th_percentile() -> None:
+    assert p99([float(value) for value in range(100, 0, -1)]) == [99]
+    assert p99([3.0, 1.0, 2.0]) == [3]
+    assert p99([]) == []
+
+
+def test_the_goal_for_memory_grows_with_what_stock_supervisord_needs() -> None:
+    assert goal(samples("stock", MEMORY.heading, 20, 21, 30), MEMORY) == 22
+    assert goal(samples("ours", MEMORY.heading, 20), MEMORY) is None
+
+
+def test_a_goal_is_missed_by_our_median_and_by_nobody_else() -> None:
+    assert missed(samples("ours", DEATH.heading, 1, 9, 10)) == [DEATH.heading]
+    assert missed(samples("ours", DEATH.heading, 1, 8, 10) + samples("stock", DEATH.heading, 99)) == []
