@@ -9,11 +9,13 @@ from entrypoint.boot import servers, sizing, templates
 from entrypoint.boot.facts import Account, Application, Facts, Machine
 from entrypoint.boot.servers import Server
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Phase
+from entrypoint.boot.steps import READY, Phase
 from entrypoint.boot.values import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 
-READY_FILE: Final = PurePosixPath("www/ready.json")  # in the run directory
+READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
+FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready
+TIMELINE_FILE: Final = PurePosixPath("boot.json")
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
 _LONGEST_SOCKET: Final = 107  # bytes of a path: unix(7)
 
