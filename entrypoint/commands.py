@@ -181,6 +181,26 @@ def _ready_file(settings: Settings) -> Path | None:
     return Path(run_dir(settings, machine) / READY_FILE)
 
 
+@commands.command()
+@click.option("--format", "form", type=click.Choice(["table", "json", "svg"]), default="table")
+@click.pass_obj
+def boot(environ: Environ, *, form: str) -> None:
+    """Show where the time of the last boot went, step by step, as a table or a picture."""
+    signals.release()
+    from entrypoint.boot.decisions import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
+
+    settings = Settings.read(environ)
+    folder = run_dir(settings, read_machine(settings))
+    recorded = timeline.read(Path(folder / TIMELINE_FILE), Path(folder / FIRST_READY_FILE))
+    if form == "table":
+        text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+    else:
+        text = timeline.as_json(recorded) if form == "json" else picture.svg(recorded)
+    click.echo(text, nl=False)
+
+
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj

@@ -41,6 +41,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         reality = Reality(tell, stops, agent, hooks, children)
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
+        reality.timeline.mark("load the application")
         import supervisor.options  # noqa: F401, PLC0415 -- 50 ms, while the application loads
 
         plan = _plan(settings, machine, agent)

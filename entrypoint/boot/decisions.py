@@ -14,12 +14,14 @@ from entrypoint.boot.own_programs import NGINX, RELEASE, WEB, OwnProgram
 from entrypoint.boot.program_keys import LONGEST_SOCKET
 from entrypoint.boot.servers import Server
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Phase
+from entrypoint.boot.steps import READY, Phase
 from entrypoint.boot.stop import Member
 from entrypoint.boot.values import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 
-READY_FILE: Final = PurePosixPath("www/ready.json")  # in the run directory
+READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
+FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready
+TIMELINE_FILE: Final = PurePosixPath("boot.json")
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
 _FIRST_PORT_BEHIND: Final = 8000
 

@@ -195,6 +195,9 @@ class Reality:
     @apply.register
     def _(self, step: Start) -> None:
         if self._children:
+            if step.phase:
+                # A killed container leaves it: the site was ready, and is not.
+                Path(step.phase.ready_file).unlink(missing_ok=True)
             self._show(step.phase)
             self._children.start(step)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from entrypoint.boot import configuration, environment, programs, secret_key, supervisor_files, templates, web
 from entrypoint.boot.contradictions import warnings
-from entrypoint.boot.decisions import Decisions, decide
+from entrypoint.boot.decisions import TIMELINE_FILE, Decisions, decide
 from entrypoint.boot.facts import BROUGHT_BY, Facts, Machine
 from entrypoint.boot.own_programs import RELEASE, OwnProgram
 from entrypoint.boot.phases import around, found_hooks
@@ -240,7 +240,7 @@ def _exec(d: Decisions) -> Exec:
         directory=d.machine.app_dir,
         environment=_environment(d),
         handover=d.run_dir / "handover.json",
-        timeline=d.run_dir / "boot.json",
+        timeline=d.run_dir / TIMELINE_FILE,
     )
 
 

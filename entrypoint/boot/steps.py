@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
+READY: Final = "ready.json"
+"""The file that is there while the site is ready, in the folder of what nginx serves of our own."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
 
@@ -146,6 +148,11 @@ class Phase:
         words = f"{self.name} {done}/{of}" if counted else self.name
         texts = (json.dumps(value) + "\n", words + "\n")
         return tuple(File(path, text, "the boot") for path, text in zip(self.paths, texts, strict=True))
+
+    @property
+    def ready_file(self) -> PurePosixPath:
+        """Return what is there while the site is ready, and so not meanwhile."""
+        return self.folder / READY
 
     @property
     def paths(self) -> tuple[PurePosixPath, PurePosixPath]:

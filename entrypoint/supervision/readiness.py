@@ -5,20 +5,24 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 READY = '{"phase": "ready"}\n'
+FIRST = "first-ready"
+"""The empty file beside it, as old as the first moment of readiness: a later one says nothing of the boot."""
 
 
 class Readiness:
     """The programs that are ready, and a file that exists exactly while all the essential ones are."""
 
     def __init__(self, essential: Iterable[str], file: Path, became_ready: Callable[[], None]) -> None:
-        """Remove a `file` that a killed container left; call `became_ready` each time all are ready."""
+        """Remove what a killed container left; call `became_ready` each time all are ready."""
         self._essential = frozenset(essential)
         self._ready: set[str] = set()
         self._file = file
         self._became_ready = became_ready
         self._open = False
         self._written = False
-        file.unlink(missing_ok=True)
+        self._first = file.with_name(FIRST)
+        for left in (file, self._first):
+            left.unlink(missing_ok=True)
 
     def begin(self) -> None:
         """Take programs that are ready for what they are: supervisord runs."""
@@ -48,6 +52,8 @@ class Readiness:
         ready = self._open and self._essential <= self._ready
         if ready and not self._written:
             _write(self._file, READY)
+            if not self._first.exists():
+                self._first.touch()
             self._written = True
             self._became_ready()
         elif self._written and not ready:

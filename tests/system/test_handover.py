@@ -1,6 +1,8 @@
 """What boot starts before the exec: the site answers from its first moment, and supervisord adopts who runs."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import psutil
@@ -105,6 +107,43 @@ def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) 
     assert site.status("/-/live") is None
 
 
+def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_path: Path) -> None:
+    site = migrating
+    (tmp_path / "go-on").touch()
+    site.ready()
+    for process in (psutil.Process(site.pid), *site.family()):
+        process.kill()
+    site.wait()
+    assert (site.folder / "run" / "www" / "ready.json").exists()
+    (tmp_path / "go-on").unlink()
+    (tmp_path / "data" / "db.sqlite3").unlink()
+    site.start()
+    seen = until(lambda: site.status("/-/ready"), "nginx")
+    assert seen == 503
+    (tmp_path / "go-on").touch()
+    assert site.ready().stop()[0] == 0
+
+
+def test_a_starting_page_of_ones_own_is_shown_with_the_phase(new_site: NewSite, project: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "starting.html").write_text('<p>soon, by {{ server }}: <!--# include virtual="/-/phase.txt" --></p>\n')
+    (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
+    site = new_site(project, GO_ON=str(tmp_path / "go-on"), ENTRYPOINT_CONF_DIR=str(own)).start()
+    until(lambda: "migrated 20/21" in site.output, "the slow migration")
+    page = requests.get(site.url, headers=BROWSER, timeout=10)
+    assert (page.status_code, page.text) == (503, "<p>soon, by uwsgi: migrating 20/21\n</p>\n")
+    (tmp_path / "go-on").touch()
+    site.ready()
+    os.kill(site.pid, signal.SIGSTOP)  # so that nobody starts the application again
+    os.killpg(site.programs("uwsgi")[0].pid, signal.SIGKILL)
+    page = requests.get(site.url, headers=BROWSER, timeout=10)
+    assert (page.status_code, page.text) == (503, "<p>soon, by uwsgi: starting application</p>\n")
+    os.kill(site.pid, signal.SIGCONT)
+    until(lambda: site.status("/") == 200, "the site to be back")
+    assert site.stop()[0] == 0
+
+
 def test_a_template_of_ones_own_is_not_served_before_its_time(new_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
@@ -137,5 +176,8 @@ def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
     times = [step["at"] for step in boot["steps"]]
     assert times == sorted(times)
     assert times[0] == 0
-    assert [step["line"] for step in boot["steps"][1:]] == site.steps
+    said = [step["line"] for step in boot["steps"]]
+    assert said[0] == "start Python and read the settings"
+    assert said[7] == "load the application"
+    assert said[1:7] + said[8:] == site.steps
     assert site.stop()[0] == 0

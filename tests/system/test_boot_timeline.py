@@ -1,0 +1,32 @@
+"""`entrypoint boot` beside a site that runs."""
+
+import json
+from xml.etree import ElementTree as ET
+
+from deadline import until
+from site_under_test import NewSite
+
+
+def test_the_last_boot_is_shown_and_stays_as_it_was(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    done = site.command("boot", "--format", "json")
+    assert (done.returncode, done.stderr) == (0, "")
+    boot = json.loads(done.stdout)
+    assert [step["line"] for step in boot["steps"] if step["line"][0].isdigit()] == site.steps
+    assert boot["steps"][-1]["at"] < boot["ready"] < 20
+    assert abs(sum(step["seconds"] for step in boot["steps"]) - boot["ready"]) < 0.01
+
+    table = site.command("boot").stdout.splitlines()
+    assert len(table) == len(boot["steps"]) + 2
+    assert table[-1].split() == [f"{boot['ready']:.3f}", "ready"]
+    picture = ET.fromstring(site.command("boot", "--format", "svg").stdout)
+    assert len(list(picture.iter("{http://www.w3.org/2000/svg}rect"))) == len(boot["steps"])
+
+    # A program that is lost and comes back makes the site ready anew, and not the boot longer.
+    (uwsgi,) = site.programs("uwsgi")
+    uwsgi.kill()
+    until(lambda: uwsgi not in site.programs("uwsgi") and site.programs("uwsgi"), "its successor")
+    until(lambda: site.output.count("ready after") == 2, "the site to be ready again")
+    assert json.loads(site.command("boot", "--format", "json").stdout) == boot
+    assert site.stop()[0] == 0
+    assert json.loads(site.command("boot", "--format", "json").stdout) == boot
