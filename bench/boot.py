@@ -6,9 +6,7 @@ It needs the docker command and a Docker Engine on this machine; README.md says 
 import argparse
 import io
 import itertools
-import json
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -19,7 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
+
+from table import Failed, draw, machine, parser, spread, write
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
@@ -41,10 +40,6 @@ INTERVAL = 0.002  # between two requests while there is no 200 yet
 PATIENCE = 60.0  # for the first 200
 LOOK = 5.0  # how often we look whether a container that does not answer still runs: each look costs it CPU time
 REST = 2.0  # after the first 200: then memory is read and the stop begins
-
-
-class Failed(Exception):
-    """The benchmark cannot go on: `cannot <verb> <what>: <why>`."""
 
 
 @dataclass(frozen=True)
@@ -306,15 +301,6 @@ COLUMNS = (
     Column("stop", lambda sample: sample.stop),
     Column("memory (PSS)", lambda sample: sample.memory, unit=" MB", digits=0, scale=1e-6),
 )
-NOTHING = "-"
-
-
-def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
-    """Return `median unit (min to max)`."""
-    if not values:
-        return NOTHING
-    low, middle, high = (f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
-    return f"{middle}{unit} ({low} to {high})"
 
 
 def measured(samples: Sequence[Sample], image: str, column: Column) -> dict[int, float]:
@@ -347,24 +333,6 @@ def rows(samples: Sequence[Sample]) -> list[list[str]]:
     return table
 
 
-def draw(samples: Sequence[Sample]) -> str:
-    """Return the table as Markdown with aligned columns."""
-    table = rows(samples)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in table]
-    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
-    return "\n".join(lines)
-
-
-def machine(engine_version: str) -> str:
-    """Return the line that names this machine."""
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-        return f"{model}, {os.cpu_count()} cores, Linux {platform.release()}, Docker {engine_version}"
-    return f"{platform.machine()}, {os.cpu_count()} cores, {platform.platform()}, Docker {engine_version}"
-
-
 def python_of(image: Image) -> str:
     """Return the version of the Python in an image."""
     arguments = ["--rm", "--entrypoint=python3", image.tag, "--version"]
@@ -374,40 +342,27 @@ def python_of(image: Image) -> str:
 def bench(options: argparse.Namespace) -> None:
     """Build, measure, print."""
     images = [image for image in IMAGES if image.name in options.images]
-    where = machine(engine())
+    where = f"{machine()}, Docker {engine()}"
     for image in images:
         build(image, options.python_image)
     python = python_of(images[0])
     samples = measure_all(images, options.runs)
-    print(draw(samples))
+    print(draw(rows(samples)))
     print(f"\nMedian (min to max), runs: {options.runs}. {where}; {python} in the images.")
     if any(sample.memory is None for sample in samples):
         print("Memory is not shown: only root may read it on this machine.")
     if options.json:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
-        try:
-            options.json.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise Failed(f"cannot write {options.json}: {error.strerror}") from None
-
-
-def positive(text: str) -> int:
-    """Return a number of runs."""
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+        write(options.json, facts)
 
 
 def arguments() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     names = [image.name for image in IMAGES]
-    parser = argparse.ArgumentParser(description="Boot and stop of the example image beside images written by hand.")
-    parser.add_argument("-n", "--runs", type=positive, default=7, help="how often (default: %(default)s)")
-    parser.add_argument("--python-image", default=PYTHON_IMAGE, help="what all are built from (default: %(default)s)")
-    parser.add_argument("--images", nargs="+", choices=names, default=names, help="only these (default: all)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE, too")
-    return parser
+    made = parser("Boot and stop of the example image beside images written by hand.", runs=7)
+    made.add_argument("--python-image", default=PYTHON_IMAGE, help="what all are built from (default: %(default)s)")
+    made.add_argument("--images", nargs="+", choices=names, default=names, help="only these (default: all)")
+    return made
 
 
 def main() -> int:
