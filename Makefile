@@ -61,3 +61,5 @@ lint: $(BIN)/.installed
 
 bench: $(BIN)/.installed
 	@$(BIN)/python bench/boot.py
+	$(call need,command -v wrk,wrk)
+	@$(BIN)/python bench/throughput.py
