@@ -64,3 +64,5 @@ bench: $(BIN)/.installed
 	$(call need,command -v runsvdir,runit)
 	@$(BIN)/python bench/supervision.py
 	@$(BIN)/python bench/boot.py
+	$(call need,command -v wrk,wrk)
+	@$(BIN)/python bench/throughput.py

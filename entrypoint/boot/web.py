@@ -10,6 +10,7 @@ _HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told
 _EVERY_HOST: Final = "_"
 _OWN_CONNECTIONS: Final = 3  # of a worker, beside its listening sockets: its master, one client, the application
 _OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it has open for others
+_OPEN_FILES: Final = 256  # static files that a worker keeps open, few enough to leave descriptors for its connections
 
 
 def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
         "files": () if starting else tuple(served(d)),
         "worker_connections": _connections(d),
         "descriptors_of_nginx": _descriptors(d),
+        "open_files": _OPEN_FILES,
         "access_log": d.settings.access_log,
         "certificate": d.settings.tls_certificate,
         "key": d.settings.tls_key,
@@ -53,7 +55,7 @@ def _descriptors(d: Decisions) -> int | None:
 
     A connection of a client has one descriptor, and one more for the file that is sent.
     """
-    wanted = 2 * d.settings.worker_connections + _OWN_DESCRIPTORS
+    wanted = 2 * d.settings.worker_connections + _OPEN_FILES + _OWN_DESCRIPTORS
     possible = min(wanted, d.machine.most_descriptors)
     return possible if possible > d.machine.descriptors else None
 

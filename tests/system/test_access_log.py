@@ -51,3 +51,11 @@ def test_a_log_that_is_off_shows_no_request(new_site: NewSite) -> None:
     assert site.status("/request/") == 200
     assert site.stop()[0] == 0  # by then nginx has written all that it has to say
     assert "/request/" not in site.output
+
+
+def test_what_nginx_has_not_written_yet_is_written_at_a_stop(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    for number in range(100):
+        assert site.status(f"/request/?number={number}") == 200
+    assert site.stop()[0] == 0
+    assert all(f"GET /request/?number={number} " in site.output for number in range(100))

@@ -15,6 +15,14 @@ def app(environ, start_response):
     return [" ".join([environ["PATH_INFO"], os.environ["GREETING"], open("schema").read()]).encode()]
 """
 
+FROZEN = """
+import gc
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"%d" % gc.get_freeze_count()]
+"""
+
 
 def test_a_plain_wsgi_application_is_served_with_what_its_hooks_made(new_site: NewSite, tmp_path: Path) -> None:
     project, hooks = tmp_path / "project", tmp_path / "hooks"
@@ -35,4 +43,13 @@ def test_a_plain_wsgi_application_is_served_with_what_its_hooks_made(new_site: N
     names = [step.split(" ", 1)[1].split()[0] for step in site.steps]
     assert names[-5:] == ["wait", "run", "run", "let", "exec"]
     assert "python" not in {child.name() for child in psutil.Process(site.pid).children()}
+    assert site.stop()[0] == 0
+
+
+def test_the_garbage_collector_leaves_alone_what_the_workers_share(new_site: NewSite, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "shop.py").write_text(FROZEN)
+    site = new_site(project, ENTRYPOINT_APP="shop:app").start().ready()
+    assert int(requests.get(site.url, timeout=10).text) > 1000
     assert site.stop()[0] == 0

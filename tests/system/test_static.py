@@ -1,15 +1,13 @@
-"""Static files that were compressed ahead, served by nginx as they are."""
-
-from __future__ import annotations
+"""Static files as nginx serves them: compressed ahead, and kept by browsers as long as their names allow."""
 
 import gzip
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
+import pytest
 import requests
-
-if TYPE_CHECKING:
-    from site_under_test import NewSite
+from deadline import until
+from site_under_test import EXAMPLE, NewSite, Site
 
 
 def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
@@ -35,3 +33,79 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     # Names of our own are nobody's to read.
     assert site.status("/static/.collected.json") == 404
     assert site.stop()[0] == 0
+
+
+FOREVER = "public, max-age=31536000, immutable"
+NAMES = {
+    "base.96c479cedf7a.css": FOREVER,
+    "main.3f2a9c8b.chunk.js": FOREVER,
+    "main.3f2a9c8b7d6e5f4a3b2c.js.map": FOREVER,
+    "assets/index-BfibRE9H.js": FOREVER,
+    "assets/index-Bf_bR-9H.css": FOREVER,
+    "base.css": "no-cache",
+    "jquery.min.js": "no-cache",
+    "report.20240101.pdf": "no-cache",
+    "report.202401011200.pdf": "no-cache",
+    "sweet.deadbeef.js": "no-cache",
+    "base.96c479c.css": "no-cache",
+    "base.96c479cedf7g.css": "no-cache",
+    "96c479cedf7a/base.css": "no-cache",
+    "assets/my-calendar.js": "no-cache",
+    "assets/Logo-Portrait.png": "no-cache",
+    "assets/photo-IMG_0042.jpg": "no-cache",
+    "index-BfibRE9H.js": "no-cache",
+}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site with these among its static files, and one upload."""
+    folder = tmp_path_factory.mktemp("names")
+    for name in (*(f"static/{name}" for name in NAMES), "media/base.96c479cedf7a.css"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("old")
+    own = {"NGINX_STATIC_ROOT": str(folder / "static"), "NGINX_MEDIA_ROOT": str(folder / "media")}
+    with Site(folder, EXAMPLE, **own) as site:
+        yield site.start().ready()
+        assert site.stop()[0] == 0
+
+
+def test_only_what_has_a_hash_in_its_name_is_kept_for_a_year(files: Site) -> None:
+    def lifetime(name: str) -> str | None:
+        answer = requests.get(f"{files.url}/static/{name}", timeout=10)
+        assert answer.status_code == 200
+        return answer.headers.get("Cache-Control")
+
+    assert {name: lifetime(name) for name in NAMES} == NAMES
+
+
+def test_what_is_not_there_and_what_was_uploaded_is_not_kept(files: Site) -> None:
+    for path, status in (("/static/none.96c479cedf7a.css", 404), ("/media/base.96c479cedf7a.css", 200)):
+        answer = requests.get(files.url + path, timeout=10)
+        assert (answer.status_code, answer.headers.get("Cache-Control")) == (status, None)
+
+
+def test_a_file_is_asked_for_anew_and_sent_only_if_it_changed(files: Site) -> None:
+    url = f"{files.url}/static/base.css"
+    tag = requests.get(url, timeout=10).headers["ETag"]
+    again = requests.get(url, headers={"If-None-Match": tag}, timeout=10)
+    assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-cache")
+
+
+def test_a_file_that_is_replaced_is_served_anew(files: Site) -> None:
+    url, path = f"{files.url}/static/jquery.min.js", files.folder / "static" / "jquery.min.js"
+    assert requests.get(url, timeout=10).text == "old"
+    beside = path.with_suffix(".new")
+    beside.write_text("replaced")
+    beside.rename(path)
+    until(lambda: requests.get(url, timeout=10).text == "replaced", "the new file")
+
+
+def test_an_upload_that_is_deleted_is_gone_at_once(files: Site) -> None:
+    path = files.folder / "media" / "deleted.txt"
+    path.write_text("soon gone")
+    url = f"{files.url}/media/{path.name}"
+    assert requests.get(url, timeout=10).text == "soon gone"
+    path.unlink()
+    assert requests.get(url, timeout=10).status_code == 404

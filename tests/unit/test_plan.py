@@ -444,7 +444,7 @@ def test_a_folder_is_served_only_where_both_its_ends_are_known(environ: dict[str
     ("soft", "hard", "connections", "limit"),
     [
         (1 << 20, 1 << 20, "1024", None),
-        (1024, 1 << 20, "1024", 2112),
+        (1024, 1 << 20, "1024", 2368),
         (1024, 2000, "4096", 2000),
         (1024, 1024, "4096", None),
     ],

@@ -1,0 +1,206 @@
+"""Ask the example image, and images written by hand, for as much as they can give, in turns; print one table.
+
+It needs wrk, the docker command and a Docker Engine on this machine; README.md says what is measured.
+"""
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import boot
+from boot import Image
+from table import Failed, draw, machine, parser, positive, spread, write
+
+BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
+IMAGES = (*(image for image in boot.IMAGES if image.name in ("ours", "usual")), BEST)
+PAGES = {
+    "static": "/static/admin/css/base.css",  # 22 KB
+    "dynamic": "/request/",  # JSON by a Django view, through all of the middleware, without the database
+}
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is measured: how its numbers are printed."""
+
+    name: str
+    unit: str = ""
+    digits: int = 0
+    scale: float = 1.0
+
+
+RATE = "answers a second"
+P99 = "99 % within"
+COST = "CPU for an answer"
+FRESH, USED = Measure("memory before the load", " MB", 1, 1e-6), Measure("memory after the load", " MB", 1, 1e-6)
+MEASURES = (
+    *(Measure(f"{page}: {RATE}") for page in PAGES),
+    *(Measure(f"{page}: {P99}", " ms", 1, 1e3) for page in PAGES),
+    *(Measure(f"{page}: {COST}", " µs", 0, 1e6) for page in PAGES),
+    FRESH,
+    USED,
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measure of one image in one round. Times in seconds, memory in bytes."""
+
+    image: str
+    run: int
+    measure: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A container that answers, where it does, and the file that counts its CPU time."""
+
+    image: str
+    name: str
+    address: str
+    usage: Path
+
+    def cpu(self) -> float | None:
+        """Return the CPU seconds it has had, None where its control group does not show them."""
+        try:
+            text = self.usage.read_text(encoding="ascii")
+        except OSError:
+            return None
+        if text.strip().isdigit():  # control groups v1
+            return int(text) * 1e-9
+        return next(int(line.split()[1]) * 1e-6 for line in text.splitlines() if line.startswith("usage_usec "))
+
+
+def target(image: Image, name: str) -> Target:
+    """Return a container, at its own address: a published port may go through a process of Docker's."""
+    address, identity = boot.inspect(name, "{{.NetworkSettings.IPAddress}} {{.Id}}").split()
+    v1 = Path("/sys/fs/cgroup/cpuacct/docker", identity, "cpuacct.usage")
+    v2 = Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat")
+    return Target(image.name, name, address, v1 if v1.exists() else v2)
+
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+
+
+def load(to: Target, page: str, run: int, seconds: int) -> Iterator[Sample]:
+    """Ask for one page for so long over connections that are kept; yield what was seen."""
+    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
+    # Django's ALLOWED_HOSTS has this name, not the container's address.
+    command += ["--header=Host: 127.0.0.1", f"http://{to.address}{PAGES[page]}"]
+    before = to.cpu()
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    after = to.cpu()
+    told = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\s+(\d+) requests in.*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
+    if done.returncode or not told or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
+        raise Failed(f"cannot measure {to.image}: wrk says\n{done.stdout}{done.stderr}")
+    yield Sample(to.image, run, f"{page}: {RATE}", float(told[4]))
+    yield Sample(to.image, run, f"{page}: {P99}", float(told[1]) * UNITS[told[2]])
+    if before is not None and after is not None:
+        yield Sample(to.image, run, f"{page}: {COST}", (after - before) / int(told[3]))
+
+
+def memory(of: Target, measure: Measure) -> Iterator[Sample]:
+    """Yield the memory of a container at rest, nothing where it is not shown to us."""
+    time.sleep(boot.REST)
+    pss = boot.memory(of.name)
+    if pss is not None:
+        yield Sample(of.image, 1, measure.name, pss)
+
+
+def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Sample]:
+    """Boot a container of each image and ask them in turns; round 0 warms them and does not count."""
+    samples: list[Sample] = []
+    with ExitStack() as stack:
+        targets = []
+        for image in images:
+            data = stack.enter_context(boot.volume())
+            boot.fresh_boot(image, data)
+            targets.append(target(image, stack.enter_context(boot.booted(image, data)).name))
+        for each in targets:
+            samples += memory(each, FRESH)
+        for run in range(rounds + 1):
+            first = run % len(targets)  # whoever comes first is another one each time
+            for page in PAGES:
+                for each in targets[first:] + targets[:first]:
+                    print(f"round {run} of {rounds}: {page}, {each.image}   ", end="\r", file=sys.stderr, flush=True)
+                    samples += load(each, page, run, seconds)
+        print(" " * 50, end="\r", file=sys.stderr, flush=True)
+        for each in targets:
+            samples += memory(each, USED)
+    return [sample for sample in samples if sample.run > 0]
+
+
+def values(samples: Sequence[Sample], image: str, measure: Measure) -> dict[int, float]:
+    """Return what was measured of an image, by round."""
+    own = (sample for sample in samples if (sample.image, sample.measure) == (image, measure.name))
+    return {sample.run: sample.value * measure.scale for sample in own}
+
+
+def ratios(samples: Sequence[Sample], image: str, peer: str, measure: Measure) -> list[float]:
+    """Return image / peer for each round: a machine that slows down slows both."""
+    ours, theirs = values(samples, image, measure), values(samples, peer, measure)
+    return [ours[run] / theirs[run] for run in ours if theirs.get(run)]
+
+
+def rows(samples: Sequence[Sample]) -> list[list[str]]:
+    """Return the heading and a row a measure: each image, and the first one beside each other one."""
+    images = list(dict.fromkeys(sample.image for sample in samples))
+    first, *peers = images
+    table = [["", *images, *(f"{first} / {peer}" for peer in peers)]]
+    for each in MEASURES:
+        cells = (spread([*values(samples, image, each).values()], each.digits, each.unit) for image in images)
+        table.append([each.name, *cells, *(spread(ratios(samples, first, peer, each)) for peer in peers)])
+    return table
+
+
+def bench(options: argparse.Namespace) -> None:
+    """Build, measure, print."""
+    where = f"{machine()}, Docker {boot.engine()}"
+    for image in IMAGES:
+        boot.build(image, options.python_image)
+    python = boot.python_of(IMAGES[0])
+    samples = measure_all(IMAGES, options.runs, options.seconds)
+    print(draw(rows(samples)))
+    print(f"\nMedian (min to max), rounds: {options.runs}, {options.seconds} s each. {where}; {python} in the images;")
+    print(f"load average at the end, of which the benchmark makes 2 to 3: {os.getloadavg()[0]:.1f}.")
+    if options.json:
+        facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
+        write(options.json, facts)
+
+
+def arguments() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    made = parser("Throughput of the example image beside images written by hand.", runs=9)
+    made.add_argument("--seconds", type=positive, default=2, help="each page in a round (default: %(default)s)")
+    made.add_argument("--python-image", default=boot.PYTHON_IMAGE, help="of all images (default: %(default)s)")
+    return made
+
+
+def main() -> int:
+    """Run the benchmark; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        bench(arguments().parse_args())
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except FileNotFoundError as missing:
+        print(f"cannot measure: the command {missing.filename} is not there", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
