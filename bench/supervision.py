@@ -109,7 +109,13 @@ def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[
         "log_format": log_format,
     }
     (home / "promises.json").write_text(dumps(promises), "utf-8")
-    given = {"root": not os.getuid(), "run_dir": home, "programs": programs}
+    given = {
+        "root": not os.getuid(),
+        "run_dir": home,
+        "programs": programs,
+        "log_level": "info",
+        "supervisor_files": (),
+    }
     (home / "supervisord.conf").write_text(render("supervisord.conf.j2", given), "utf-8")
     return [str(SUPERVISORD), "-n", "-c", str(home / "supervisord.conf")]
 
