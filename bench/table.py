@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
@@ -55,6 +57,22 @@ def parser(description: str, runs: int) -> argparse.ArgumentParser:
     made.add_argument("-n", "--runs", type=positive, default=runs, help="how often (default: %(default)s)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE, too")
     return made
+
+
+def carry_out(bench: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
+    """Run a benchmark; return the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        bench(arguments)
+    except Failed as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except FileNotFoundError as missing:
+        print(f"cannot measure: the command {missing.filename} is not there", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
 
 
 def positive(text: str) -> int:

@@ -6,7 +6,6 @@ It needs wrk, the docker command and a Docker Engine on this machine; README.md 
 import argparse
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -186,21 +185,5 @@ def arguments() -> argparse.ArgumentParser:
     return made
 
 
-def main() -> int:
-    """Run the benchmark; return the exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        bench(arguments().parse_args())
-    except Failed as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    except FileNotFoundError as missing:
-        print(f"cannot measure: the command {missing.filename} is not there", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(carry_out(bench, arguments().parse_args()))
