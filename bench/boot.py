@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from table import Failed, draw, machine, parser, spread, write
+from table import Failed, carry_out, draw, machine, parser, spread, write
 
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent

@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 import psutil
-from table import NOTHING, Failed, draw, machine, parser, spread, write
+from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, write
 
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import boot
 from boot import Image
-from table import Failed, draw, machine, parser, positive, spread, write
+from table import Failed, carry_out, draw, machine, parser, positive, spread, write
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
 IMAGES = (*(image for image in boot.IMAGES if image.name in ("ours", "usual")), BEST)
