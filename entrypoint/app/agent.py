@@ -1,4 +1,4 @@
-"""The agent: loads the application once, reports Django's facts, then does what boot asks until the socket closes.
+"""The agent: loads the application once and reports its facts, then does what boot asks until the socket closes.
 
 The messages are described at its other half, `entrypoint/boot/agent.py`.
 """
@@ -46,7 +46,7 @@ def main(descriptor: int) -> NoReturn:
         def progress(text: str, count: int | None = None, of: int | None = None) -> None:
             send(progress=text, **({} if count is None else {"count": count, "of": of}))
 
-        if attempt(project.load):
+        if attempt(project.load_settings) and attempt(project.load_apps):
             commands = _commands()
             for line in stream:
                 request = json.loads(line)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from django.db import connections
 
 from entrypoint.app import refusal
-from entrypoint.app.answer import Progress
+from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
@@ -26,12 +26,16 @@ _News = tuple[str, str | Failure | None]
 def wait(*, aliases: list[str], seconds: float, progress: Progress) -> str:
     """Wait until each of the databases takes a connection, for `seconds` in all. Raises Failure."""
     began = time.monotonic()
-    reach({alias: connections[alias] for alias in aliases}, seconds, progress)
-    return f"there after {time.monotonic() - began:.1f} s"
+    late = reach({alias: connections[alias] for alias in aliases}, seconds, progress)
+    there = f"there after {time.monotonic() - began:.1f} s"
+    return Changed(there) if late else there  # what was loaded meanwhile may have asked it, in vain
 
 
-def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> None:
-    """Open all these connections, each by the name that it is told under, at the same time. Raises Failure."""
+def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> bool:
+    """Open all these connections, each by the name that it is told under, at the same time.
+
+    Return whether one could not be opened at first. Raises Failure.
+    """
     began = time.monotonic()
     news: SimpleQueue[_News] = SimpleQueue()
     for name, connection in wanted.items():
@@ -40,6 +44,7 @@ def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> None
         Thread(target=_keep_trying, args=(name, connection, news.put), daemon=True).start()
     missing = dict.fromkeys(wanted, _SILENT)
     told: set[str] = set()
+    late = False
     tick, end = began + _TOLD_AFTER, began + seconds
     while missing:
         try:
@@ -59,11 +64,13 @@ def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> None
             if name in told:
                 progress(f"database {name} is there after {time.monotonic() - began:.1f} s")
         else:
+            late = True
             missing[name] = what
             if name not in told:
                 progress(f"waiting for database {name}: {what}")
                 told.add(name)
                 tick = time.monotonic() + _TOLD_EVERY
+    return late
 
 
 def _keep_trying(name: str, connection: Any, put: Callable[[_News], None]) -> None:  # noqa: ANN401 -- Django ships no types

@@ -5,6 +5,8 @@ import re
 import runpy
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -19,10 +21,11 @@ class _Reached(BaseException):
     """Raised where manage.py would begin to run a command; no `except Exception` of the project catches it."""
 
 
-def load() -> dict[str, Any]:
-    """Load the project in the working directory; return its facts (entrypoint/boot/facts.py, Application).
+def load_settings() -> dict[str, Any]:
+    """Load the settings of the project in the working directory; return what they say.
 
-    Raises Failure, with the application's own last line, where it cannot be loaded.
+    That is soon, and enough to start its server. The facts are described by entrypoint/boot/facts.py, Application.
+    Raises Failure, with the application's own last line, where they cannot be loaded.
     """
     try:
         import django  # noqa: PLC0415 -- it is the application's Django, found by the application's interpreter
@@ -32,13 +35,26 @@ def load() -> dict[str, Any]:
             "unusable",
         ) from error
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
-    try:
+    with _told():
         _run_manage()
-        django.setup()
         _check_key()
-        return _facts(django.get_version())
-    except Failure:
-        raise
+        return _settings(django.get_version())
+
+
+def load_apps() -> dict[str, Any]:
+    """Load the project's apps; return what only they can say. Raises Failure as above."""
+    import django  # noqa: PLC0415 -- as above
+
+    with _told():
+        django.setup()
+        return _apps()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Tell what goes wrong in the application in one line. Raises Failure."""
+    try:
+        yield
     except (Exception, SystemExit) as error:
         line = _own_line(error)
         raise Failure(f"cannot load the application: {line}{_hint(line)}", "unusable") from error
@@ -66,7 +82,7 @@ def _run_manage() -> None:
 
 def _check_key() -> None:
     """Have Django say now, and not at the first request, that there is no SECRET_KEY."""
-    from django.conf import settings  # noqa: PLC0415 -- Django stands only now
+    from django.conf import settings  # noqa: PLC0415 -- Django is known to be there only now
 
     settings.SECRET_KEY  # noqa: B018 -- reading it raises
 
@@ -93,9 +109,8 @@ def _own_line(error: BaseException) -> str:
     return f"{line} ({own[-1].filename}, line {own[-1].lineno})" if own else line
 
 
-def _facts(version: str) -> dict[str, Any]:
-    from django.apps import apps  # noqa: PLC0415 -- Django stands only now
-    from django.conf import settings  # noqa: PLC0415
+def _settings(version: str) -> dict[str, Any]:
+    from django.conf import settings  # noqa: PLC0415 -- Django is known to be there only now
 
     return {
         "version": version,
@@ -110,8 +125,15 @@ def _facts(version: str) -> dict[str, Any]:
         "media_url": settings.MEDIA_URL or "",
         "media_root": _absolute(settings.MEDIA_ROOT),
         "databases": _databases(),
-        "staticfiles": apps.is_installed("django.contrib.staticfiles"),
         "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+    }
+
+
+def _apps() -> dict[str, Any]:
+    from django.apps import apps  # noqa: PLC0415 -- Django stands only now
+
+    return {
+        "staticfiles": apps.is_installed("django.contrib.staticfiles"),
         "user": _user() if apps.is_installed("django.contrib.auth") else None,
     }
 

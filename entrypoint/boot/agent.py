@@ -1,6 +1,7 @@
 """The application's agent, seen from boot: one process in the application's interpreter, asked over a socket.
 
-Each message is one line of JSON. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
+Each message is one line of JSON. It begins with two answers that nobody asked for: what the settings say, and what the
+apps say once they are loaded. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
 have `count` and `of` where it counts, and then one `{"done": TEXT, "changed": BOOL}` or one
 `{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
 """
@@ -91,6 +92,7 @@ class Agent:
         self._selector.register(self._output, selectors.EVENT_READ)
         if stops:
             self._selector.register(stops, selectors.EVENT_READ)
+        self._settings: Application | None = None
         self._messages = b""
         self._printed = b""
 
@@ -122,9 +124,15 @@ class Agent:
         self._process.stdout.close()
         self._selector.close()
 
+    def settings(self) -> Application:
+        """Return what the settings say; it reports that by itself, first of all. Raises what `ask` raises."""
+        if self._settings is None:
+            self._settings = Application.parse(self._answer("load the application", None)["done"])
+        return self._settings
+
     def application(self) -> Application:
-        """Return the facts, which it reports by itself as soon as Django stands. Raises what `ask` raises."""
-        return Application.parse(self._answer("load the application", None)["done"])
+        """Return all facts, once Django stands; it reports that by itself, too. To be called once, before `ask`."""
+        return self.settings().with_apps(self._answer("load the application", None)["done"])
 
     def ask(
         self,

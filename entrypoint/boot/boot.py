@@ -9,7 +9,6 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
@@ -37,18 +36,17 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     with _agent(settings, machine, tell, stops) as agent, _children() as children:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
-        from entrypoint.boot.plan import make_opening  # noqa: PLC0415
+        from entrypoint.boot.plan import make_opening, make_start  # noqa: PLC0415
 
         reality = Reality(tell, stops, agent, hooks, children)
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
-        reality.timeline.mark("load the application")
-        # 60 ms, while the application loads: supervisord's parser, and the plugin that it loads with the file.
-        for module in ("supervisor.options", "entrypoint.supervision.plugin"):
-            import_module(module)
-
+        reality.timeline.mark("load the application's settings")
+        start = make_start(settings, Facts(machine, agent.settings() if agent else None))
+        execute_steps(start, reality, done=len(opening))
+        reality.timeline.mark("load the application's apps")
         plan = _plan(settings, machine, agent)
-        execute(plan, reality, done=len(opening))
+        execute(plan, reality, done=len(opening) + len(start))
         if agent:
             agent.close()
         reality.timeline.write(plan.exec.timeline)

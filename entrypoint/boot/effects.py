@@ -222,7 +222,9 @@ class Reality:
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
-        wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
+        late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
+        if late and self._children:
+            self._children.discard_outdated()
 
     @apply.register
     def _(self, step: RunHooks) -> None:

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Self
 
@@ -129,7 +129,7 @@ class User:
 
 @dataclass(frozen=True)
 class Application:
-    """What Django's own settings say, as the agent reported it."""
+    """What Django's own settings say, as the agent reported it, and then what its loaded apps say."""
 
     version: str
     settings_module: str
@@ -143,9 +143,10 @@ class Application:
     media_url: str
     media_root: str
     databases: tuple[Database, ...]
-    staticfiles: bool  # whether django.contrib.staticfiles is installed
     allowed_hosts: tuple[str, ...]
-    user: User | None  # None without django.contrib.auth
+    # Until the apps are loaded nobody knows of these:
+    staticfiles: bool = False  # whether django.contrib.staticfiles is installed
+    user: User | None = None  # None without django.contrib.auth
 
     @classmethod
     def parse(cls, report: Mapping[str, Any]) -> Self:
@@ -155,9 +156,12 @@ class Application:
                 **report,
                 "databases": tuple(Database(**database) for database in report["databases"]),
                 "allowed_hosts": tuple(report["allowed_hosts"]),
-                "user": report["user"] and User(**report["user"]),
             }
         )
+
+    def with_apps(self, report: Mapping[str, Any]) -> Self:
+        """Add what the agent sent of the loaded apps."""
+        return replace(self, staticfiles=report["staticfiles"], user=report["user"] and User(**report["user"]))
 
 
 @dataclass(frozen=True)

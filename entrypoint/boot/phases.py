@@ -7,11 +7,11 @@ from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Machine
 from entrypoint.boot.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask, Read, RunHooks, Start, Step, WaitFor
+from entrypoint.boot.steps import Ask, Read, RunHooks, Step, WaitFor
 from entrypoint.errors import Unusable
 
 
-def around(d: Decisions, asked: Iterable[Ask | Start]) -> list[Step]:
+def around(d: Decisions, asked: Iterable[Ask]) -> list[Step]:
     """Return the steps that the agent is asked for, and in their places those that need no Django.
 
     Raises Unusable where a hook cannot be used.
@@ -58,7 +58,7 @@ def _migrates(settings: Settings) -> bool:
     return settings.migrate == "auto"
 
 
-def _behind(steps: list[Ask | Start], name: str) -> int:
+def _behind(steps: list[Ask], name: str) -> int:
     """Return the place behind the last step of that name, 0 where there is none."""
     return 1 + max((at for at, step in enumerate(steps) if step.name == name), default=-1)
 

@@ -58,22 +58,31 @@ def make_opening(settings: Settings, machine: Machine) -> tuple[Step, ...]:
     return tuple(_opening(d))
 
 
-def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
-    """Decide everything, for a boot or `ahead` of one.
+def make_start(settings: Settings, facts: Facts) -> tuple[Step, ...]:
+    """Return the steps that follow those: they need know no more of the application than its settings.
 
     Raises Unusable where the settings contradict each other or a text fits no file.
     """
     d = decide(settings, facts)
     supervised = _programs(d)
     files = tuple(configuration.files(d, supervised))
+    return (
+        *readings(d),
+        WriteFiles(files),
+        *_early_server(d),
+        *_validations(supervised, files),
+        *_reload(d, files),
+    )
+
+
+def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
+    """Decide everything, for a boot or `ahead` of one. Raises Unusable where one of the parts does."""
+    d = decide(settings, facts)
     return Plan(
         steps=(
             *make_opening(settings, facts.machine),
-            *readings(d),
-            WriteFiles(files),
-            *_validations(supervised, files),
-            *_reload(d, files),
-            *around(d, preparation(d, *_early_server(d), ahead=ahead)),
+            *make_start(settings, facts),
+            *around(d, preparation(d, ahead=ahead)),
             *_release(d),
             *_serve(d),
         ),
@@ -151,7 +160,10 @@ def _own_release(d: Decisions) -> OwnProgram | None:
 
 
 def _early_server(d: Decisions) -> tuple[Start, ...]:
-    """Return the start of the application server, which loads the application while the next steps are at work."""
+    """Return the start of the application server, which loads the application while the next steps are at work.
+
+    Usually they find all as it should be. It may meet a database that is not there yet; then it is started again.
+    """
     if d.server is None or not d.opens_early or d.machine.hooks.prepare or _own_release(d):
         return ()  # a hook or a release may change what it has to load
     why = "again if a step below changes what it has loaded"

@@ -6,7 +6,7 @@ from typing import Any, Final
 from entrypoint.boot.decisions import Decisions
 from entrypoint.boot.facts import Application
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask, Start
+from entrypoint.boot.steps import Ask
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
@@ -17,14 +17,12 @@ _MIGRATE: Final = {
 }
 
 
-def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | Start]:
+def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
     """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
 
-    What is `loading` the application starts as soon as the databases are there: usually nothing else is to be done.
     What is prepared `ahead` of the boot may take its time.
     """
     if d.application is None:
-        yield from loading
         return
     settings = d.settings
     databases = d.application.databases
@@ -35,7 +33,6 @@ def preparation(d: Decisions, *loading: Start, ahead: bool) -> Iterator[Ask | St
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
             d.phase("waiting for database"),
         )
-    yield from loading
     if databases and settings.migrate != "off":
         yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), d.phase("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):

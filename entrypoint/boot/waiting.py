@@ -31,6 +31,7 @@ class _Watch(threading.Thread):
         self.why = "it gives no answer"
         self.refused: str | None = None
         self.there = False
+        self.late = False  # whether it was not there at first
         self._deadline = deadline
         self._grace = grace
         self._bell = bell
@@ -52,6 +53,7 @@ class _Watch(threading.Thread):
             try:
                 probe(self.target, min(_TRY, left))
             except OSError as error:
+                self.late = True
                 self.why = shown(error.strerror or str(error))
                 if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
                     raise Refused("there is no host of that name") from error
@@ -69,10 +71,11 @@ def wait_for(
     stops: StopRequests,
     *,
     grace: float = _GRACE,
-) -> None:
-    """Wait until each is there, for `seconds` in all; `grace` is how long an unknown host may stay so.
+) -> bool:
+    """Wait until each is there, for `seconds` in all; return whether one was not, at first.
 
-    Raises TimedOut, Unusable where one never will be there, Stopped when a stop was asked for.
+    `grace` is how long an unknown host may stay so. Raises TimedOut, Unusable where one
+    never will be there, Stopped when a stop was asked for.
     """
     began = time.monotonic()
     deadline = began + seconds
@@ -81,8 +84,9 @@ def wait_for(
     with ours, theirs, selectors.DefaultSelector() as selector:
         selector.register(ours, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
-        missing = [_Watch(target, deadline, grace, theirs) for target in targets]
-        for watch in missing:
+        watches = [_Watch(target, deadline, grace, theirs) for target in targets]
+        missing = list(watches)
+        for watch in watches:
             watch.start()
         while missing:
             now = time.monotonic()
@@ -100,6 +104,7 @@ def wait_for(
                 tell_next += _TOLD_EVERY
                 for watch in missing:
                     tell(f"    still waiting for {watch.target}: {watch.why}")
+    return any(watch.late for watch in watches)
 
 
 def _tell_of_the_there(missing: list[_Watch], began: float, tell: Callable[[str], None]) -> None:

@@ -3,26 +3,31 @@
 import functools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring as quoted
 
 from entrypoint import log
 
-Format = Callable[[str, bytes, str, int], bytes]
-"""Makes one line, its newline included, of who speaks, what it said, on which stream, and its PID."""
+Format = Callable[[str, Sequence[bytes], str, int], bytes]
+"""Makes lines, their newlines included, of who speaks, what was said at a time, on which stream, and the PID."""
 
 
-def text(name: str, line: bytes, stream: str, pid: int) -> bytes:
-    """Put the name before the line, whose bytes come out as they came in."""
+def text(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
+    """Put the name before each line, whose bytes come out as they came in."""
     del stream, pid  # a person is told neither
-    return _head(name) + line + b"\n"
+    head = _head(name)
+    return head + (b"\n" + head).join(lines) + b"\n"
 
 
-def as_json(name: str, line: bytes, stream: str, pid: int) -> bytes:
-    """Return an object; a line that is an object itself stays one, under the same key as any message."""
+def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
+    """Make an object of each; a line that is an object itself stays one, under the same key as any message."""
+    head = f"{_time(int(time.time() * 1000))}{_speaker(name, stream, pid)}"
+    return "".join([f"{head}{_message(line)}}}\n" for line in lines]).encode()
+
+
+def _message(line: bytes) -> str:
     said = line.decode("utf-8", "replace")
-    message = said if said.startswith("{") and _is_json(said) else quoted(said)
-    return f"{_time(int(time.time() * 1000))}{_speaker(name, stream, pid)}{message}}}\n".encode()
+    return said if said.startswith("{") and _is_json(said) else quoted(said)
 
 
 @functools.cache
@@ -30,8 +35,6 @@ def _head(name: str) -> bytes:
     return log.line(name, "").encode()
 
 
-# A program may write hundreds of thousands of lines a second: what many lines share is made once.
-@functools.lru_cache(maxsize=1)
 def _time(milliseconds: int) -> str:
     second, rest = divmod(milliseconds, 1000)
     return f'{{"time":"{_second(second)}.{rest:03}Z",'

@@ -17,7 +17,9 @@ class Lines:
             *begun, self._rest = _pieces(self._rest)
         else:
             begun = []
-        return [piece for line in whole for piece in _pieces(line)] + begun
+        if max(map(len, whole), default=0) > LONGEST:
+            whole = [piece for line in whole for piece in _pieces(line)]
+        return whole + begun
 
     def end(self) -> list[bytes]:
         """Return what is left: the last line of a stream that ended without a newline."""

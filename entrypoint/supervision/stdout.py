@@ -3,7 +3,7 @@
 import os
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from entrypoint.supervision import formats
 from entrypoint.supervision.formats import Format
@@ -79,20 +79,19 @@ class Stdout:
         """Return the seconds until those who wait need not wait any longer."""
         return self._progress + STALL - self._clock() if self.crowded() else float("inf")
 
-    def write(self, name: str, lines: Iterable[bytes], stream: str = "stdout", pid: int = 0) -> None:
+    def write(self, name: str, lines: Sequence[bytes], stream: str = "stdout", pid: int = 0) -> None:
         """Write `lines` of the program `name`, as far as there is room; the rest follows when there is.
 
         `pid` is whose `stream` it was, ours where it is 0.
         """
-        if self._fd is None:
+        if self._fd is None or not lines:
             return
-        for each in lines:
-            if len(self._backlog) >= BACKLOG and self.stalled():
-                self._dropped += 1
-                continue
+        if len(self._backlog) >= BACKLOG and self.stalled():
+            self._dropped += len(lines)
+        else:
             if not self._backlog:
                 self._progress = self._clock()
-            self._backlog += self._form(name, each, stream, pid or os.getpid())
+            self._backlog += self._form(name, lines, stream, pid or os.getpid())
         self.flush()
 
     def flush(self, patience: float = 0) -> None:
@@ -114,7 +113,7 @@ class Stdout:
             if self._dropped:
                 told, self._dropped = self._dropped, 0
                 said = b"%d lines dropped: stdout was not read" % told
-                self._backlog += self._form("supervisord", said, "stdout", os.getpid())
+                self._backlog += self._form("supervisord", [said], "stdout", os.getpid())
 
     def close(self, patience: float) -> None:
         """Write what waits within about `patience` seconds, and release all but the descriptor itself."""

@@ -3,6 +3,7 @@
 import json
 import pwd
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,7 @@ from entrypoint.boot.configuration import variables
 from entrypoint.boot.decisions import decide
 from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
 from entrypoint.boot.hooks import Hook, Hooks
-from entrypoint.boot.plan import Plan, make_plan
+from entrypoint.boot.plan import Plan, make_opening, make_plan, make_start
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.steps import Ask, FindPrograms
 from entrypoint.errors import NotAllowed, Unusable
@@ -96,6 +97,12 @@ def application(**different: Any) -> Application:
     return Application(**{**usual, **different})
 
 
+def given(case: dict[str, Any]) -> tuple[Settings, Facts]:
+    """Return what a golden case is made from."""
+    stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
+    return Settings.read(case["environ"]), Facts(machine(**case.get("machine", {})), stands)
+
+
 def plan(environ: dict[str, str] | None = None, **different: Any) -> Plan:
     return make_plan(Settings.read(environ or {}), Facts(machine(), application(**different)))
 
@@ -123,8 +130,7 @@ def problems(environ: dict[str, str], **different: Any) -> tuple[str, ...]:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_the_plan_of(path: Path) -> None:
     case = json.loads(path.read_text(encoding="utf-8"))
-    stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
-    made = make_plan(Settings.read(case["environ"]), Facts(machine(**case.get("machine", {})), stands))
+    made = make_plan(*given(case))
     lines = [*map(str, made.steps), str(made.exec)]
     if len(case["steps"]) > 10:
         assert lines == case["steps"]
@@ -136,6 +142,14 @@ def test_the_plan_of(path: Path) -> None:
         assert [part for part in parts["has"] if part not in text] == []
         effective = re.sub(r"^\s*[#;].*$", "", text, flags=re.MULTILINE)
         assert [part for part in parts.get("lacks", []) if part in effective] == []
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
+    settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
+    early = facts.application and replace(facts.application, staticfiles=False, user=None)
+    begun = (*make_opening(settings, facts.machine), *make_start(settings, Facts(facts.machine, early)))
+    assert make_plan(settings, facts).steps[: len(begun)] == begun
 
 
 def test_the_golden_cases_are_found() -> None:
@@ -567,11 +581,11 @@ def test_programs_and_port_are_looked_at_before_anything_is_written_or_migrated(
         "application",
         "sizes",
         "render",
+        "serve",
         "validate",
         "validate",
         "serve",
         "wait",
-        "serve",
         "migrate",
         "superuser",
         "collectstatic",

@@ -5,15 +5,17 @@ import pytest
 
 from entrypoint.supervision.formats import FORMATS
 
-json_line = FORMATS["json"]
+
+def json_line(said: bytes) -> bytes:
+    return FORMATS["json"]("a", [said], "stderr", 7)
 
 
 def test_text_is_the_name_and_the_bytes() -> None:
-    assert FORMATS["text"]("a", b"caf\xc3\xa9 \xff", "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n"
+    assert FORMATS["text"]("a", [b"caf\xc3\xa9 \xff", b""], "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n[a] \n"
 
 
 def test_json_is_an_object_a_line() -> None:
-    line = json_line("a", 'say "caf\u00e9"\t\\'.encode(), "stderr", 7)
+    line = json_line('say "caf\u00e9"\t\\'.encode())
     assert line.endswith(b"}\n")
     got = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", got.pop("time"))
@@ -22,13 +24,18 @@ def test_json_is_an_object_a_line() -> None:
 
 def test_an_object_is_kept_as_an_object() -> None:
     said = {"level": "info", "nested": {"a": [1, None]}}
-    assert json.loads(json_line("a", json.dumps(said).encode(), "stdout", 7))["message"] == said
+    assert json.loads(json_line(json.dumps(said).encode()))["message"] == said
 
 
 @pytest.mark.parametrize("said", ["[1]", "{", '{"a": NaN}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"])
 def test_all_else_is_a_text(said: str) -> None:
-    assert json.loads(json_line("a", said.encode(), "stdout", 7))["message"] == said
+    assert json.loads(json_line(said.encode()))["message"] == said
 
 
 def test_bytes_that_are_no_text_make_no_broken_json() -> None:
-    assert json.loads(json_line("a", b"\xff\x00", "stdout", 7))["message"] == "\ufffd\0"
+    assert json.loads(json_line(b"\xff\x00"))["message"] == "\ufffd\0"
+
+
+def test_each_line_is_an_object() -> None:
+    lines = FORMATS["json"]("a", [b"one", b"two"], "stdout", 7).splitlines()
+    assert [json.loads(line)["message"] for line in lines] == ["one", "two"]
