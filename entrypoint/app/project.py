@@ -24,7 +24,7 @@ class _Reached(BaseException):
 def load_settings() -> dict[str, Any]:
     """Load the settings of the project in the working directory; return what they say.
 
-    That is soon, and enough to start its server. The facts are described by entrypoint/boot/facts.py, Application.
+    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts.py, Application.
     Raises Failure, with the application's own last line, where they cannot be loaded.
     """
     try:
@@ -124,7 +124,6 @@ def _settings(version: str) -> dict[str, Any]:
         "static_root": _absolute(settings.STATIC_ROOT),
         "media_url": settings.MEDIA_URL or "",
         "media_root": _absolute(settings.MEDIA_ROOT),
-        "databases": _databases(),
         "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
     }
 
@@ -133,6 +132,7 @@ def _apps() -> dict[str, Any]:
     from django.apps import apps  # noqa: PLC0415 -- Django stands only now
 
     return {
+        "databases": _databases(),  # not among the settings: the driver and Django's models are most of what is loaded
         "staticfiles": apps.is_installed("django.contrib.staticfiles"),
         "user": _user() if apps.is_installed("django.contrib.auth") else None,
     }

@@ -142,26 +142,25 @@ class Application:
     static_root: str
     media_url: str
     media_root: str
-    databases: tuple[Database, ...]
     allowed_hosts: tuple[str, ...]
     # Until the apps are loaded nobody knows of these:
+    databases: tuple[Database, ...] = ()
     staticfiles: bool = False  # whether django.contrib.staticfiles is installed
     user: User | None = None  # None without django.contrib.auth
 
     @classmethod
     def parse(cls, report: Mapping[str, Any]) -> Self:
         """Read what the agent sent."""
-        return cls(
-            **{
-                **report,
-                "databases": tuple(Database(**database) for database in report["databases"]),
-                "allowed_hosts": tuple(report["allowed_hosts"]),
-            }
-        )
+        return cls(**{**report, "allowed_hosts": tuple(report["allowed_hosts"])})
 
     def with_apps(self, report: Mapping[str, Any]) -> Self:
         """Add what the agent sent of the loaded apps."""
-        return replace(self, staticfiles=report["staticfiles"], user=report["user"] and User(**report["user"]))
+        return replace(
+            self,
+            databases=tuple(Database(**database) for database in report["databases"]),
+            staticfiles=report["staticfiles"],
+            user=report["user"] and User(**report["user"]),
+        )
 
 
 @dataclass(frozen=True)

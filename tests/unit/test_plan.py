@@ -147,7 +147,7 @@ def test_the_plan_of(path: Path) -> None:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
     settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
-    early = facts.application and replace(facts.application, staticfiles=False, user=None)
+    early = facts.application and replace(facts.application, databases=(), staticfiles=False, user=None)
     begun = (*make_opening(settings, facts.machine), *make_start(settings, Facts(facts.machine, early)))
     assert make_plan(settings, facts).steps[: len(begun)] == begun
 
