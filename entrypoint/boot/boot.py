@@ -111,6 +111,7 @@ def check(settings: Settings, tell: Tell) -> None:
             RunHooks,
             Step,
             ValidateNginx,
+            ValidateSupervisord,
             WaitFor,
         )
 
@@ -127,6 +128,8 @@ def check(settings: Settings, tell: Tell) -> None:
                 *(() if "nginx" in machine.programs else (ValidateNginx,)),
             )
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
+            if not any(isinstance(step, ValidateSupervisord) for step in steps):
+                steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
             execute_each(steps, Reality(tell, stops, agent))

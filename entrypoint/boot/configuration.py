@@ -56,7 +56,7 @@ def used(d: Decisions) -> tuple[str, ...]:
     """Return the names of the templates that this boot renders."""
     own = d.machine.nginx_conf is not None
     nginx = (*templates.OF_NGINX[own:], templates.STARTING_PAGE) if d.nginx else ()
-    wanted = {"supervisord.conf.j2", *nginx, d.server.template if d.server else None}
+    wanted = {templates.SUPERVISORD, *nginx, d.server.template if d.server else None}
     return tuple(name for name in templates.NAMES if name in wanted)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot import configuration, environment, programs, secret_key, supervisor_files
+from entrypoint.boot import configuration, environment, programs, secret_key, supervisor_files, templates
 from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import TIMELINE_FILE, Decisions, decide
 from entrypoint.boot.facts import BROUGHT_BY, Facts, Machine
@@ -70,7 +70,7 @@ def make_start(settings: Settings, facts: Facts) -> tuple[Step, ...]:
         *readings(d),
         WriteFiles(files),
         *_early_server(d),
-        *_validations(supervised, files),
+        *_validations(d, supervised, files),
         *_reload(d, files),
     )
 
@@ -180,12 +180,14 @@ def _reload(d: Decisions, files: tuple[File, ...]) -> Iterator[Reload]:
         yield Reload(programs.nginx(d))
 
 
-def _validations(supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:
+def _validations(d: Decisions, supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:
     by_name = {file.path.name: file for file in files}
     for program in supervised:
         if program.name == "nginx":
             yield ValidateNginx((*program.argv, "-t", "-q"), (by_name["nginx.conf"], by_name["nginx-app.conf"]))
-    yield ValidateSupervisord(by_name["supervisord.conf"])
+    # Its parser takes 50 ms to import: for a text that is ours alone `entrypoint check` asks it, not every boot.
+    if d.own or d.machine.supervisor_files or templates.SUPERVISORD in d.machine.templates:
+        yield ValidateSupervisord(by_name["supervisord.conf"])
 
 
 def _exec(d: Decisions) -> Exec:

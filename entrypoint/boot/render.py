@@ -1,13 +1,16 @@
 """Templates to text."""
 
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import (
     ChoiceLoader,
     Environment,
+    FileSystemBytecodeCache,
     FileSystemLoader,
     FunctionLoader,
     StrictUndefined,
@@ -17,6 +20,9 @@ from jinja2 import (
 
 from entrypoint.boot import quote
 from entrypoint.errors import Unusable
+
+if TYPE_CHECKING:
+    from jinja2.bccache import Bucket
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
 
@@ -58,10 +64,21 @@ def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str
         raise Unusable(f"cannot render {path}{where}: {why}") from error
 
 
+class _Compiled(FileSystemBytecodeCache):
+    """Keeps templates compiled, where Python keeps our modules so: to compile them takes longer than all else here."""
+
+    def dump_bytecode(self, bucket: "Bucket") -> None:
+        """Write it, where and when Python would."""
+        if not sys.dont_write_bytecode:
+            with suppress(OSError):
+                super().dump_bytecode(bucket)
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(conf_dir()),
+        bytecode_cache=_Compiled(str(Path(__file__).parent / "__pycache__")),
         undefined=StrictUndefined,
         autoescape=False,  # noqa: S701 -- no HTML is rendered: each format has its own filter
         trim_blocks=True,

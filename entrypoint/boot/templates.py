@@ -9,7 +9,8 @@ from entrypoint.errors import Unusable
 
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
-NAMES: Final = ("supervisord.conf.j2", *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", STARTING_PAGE)
+SUPERVISORD: Final = "supervisord.conf.j2"
+NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", STARTING_PAGE)
 """What can be replaced: every file that is a template's text."""
 NGINX_CONF: Final = "nginx.conf"
 """No template but the whole file, as it is."""

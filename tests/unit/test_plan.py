@@ -583,7 +583,6 @@ def test_programs_and_port_are_looked_at_before_anything_is_written_or_migrated(
         "render",
         "serve",
         "validate",
-        "validate",
         "serve",
         "wait",
         "migrate",
