@@ -72,6 +72,7 @@ class _Compiled(FileSystemBytecodeCache):
         if not sys.dont_write_bytecode:
             with suppress(OSError):
                 super().dump_bytecode(bucket)
+                Path(self._get_cache_filename(bucket)).chmod(0o644)  # whoever runs the image later may read it
 
 
 @cache
