@@ -7,11 +7,13 @@ A container starts without a word on its command line, so that way is the short 
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from entrypoint import log
-from entrypoint.boot.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
+
+if TYPE_CHECKING:
+    from entrypoint.boot.settings import Settings
 
 _BUG: Final = 70  # EX_SOFTWARE
 _INTERRUPTED: Final = 130
@@ -24,8 +26,10 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
     sys.exit(_exit_code(lambda: _obey(words, os.environ)))
 
 
-def read(environ: Mapping[str, str]) -> Settings:
+def read(environ: Mapping[str, str]) -> "Settings":
     """Read the settings, and write from now on as they say. Raises Unusable."""
+    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- meanwhile the agent has its head start
+
     settings = Settings.read(environ)
     log.use(settings.log_format, settings.log_level)
     return settings
@@ -33,10 +37,13 @@ def read(environ: Mapping[str, str]) -> Settings:
 
 def serve(environ: Mapping[str, str]) -> int:
     """Boot, and become supervisord. Returns 0 if a stop was asked for before that; raises an EntrypointError."""
-    from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.interpreter import HeadStart  # noqa: PLC0415 -- what only a boot needs, and first of all
 
     try:
-        boot(read(environ), log.tell)
+        with HeadStart(environ) as head_start:
+            from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- as long as the agent takes, too
+
+            boot(read(environ), log.tell, head_start)
     except Stopped as stop:
         log.tell(log.ENTRYPOINT, str(stop))
         return 0

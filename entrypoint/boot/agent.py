@@ -10,20 +10,18 @@ import json
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from entrypoint.boot.facts import Application, Machine
+from entrypoint.boot.interpreter import HeadStart, Interpreter, start
 from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.secret import Secret
 
-_MAIN: Final = Path(__file__).resolve().parent.parent / "app" / "__main__.py"
 _GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
 _KINDS: Final[Mapping[str, type[EntrypointError]]] = {
     "unusable": Unusable,
@@ -41,52 +39,41 @@ class Answer(NamedTuple):
     changed: bool  # whether it changed what an application that was loaded before it has read
 
 
+def interpreter(
+    machine: Machine,
+    environment: Mapping[str, str],
+    head_start: HeadStart | None = None,
+    *,
+    write_bytecode: bool = True,
+) -> Interpreter:
+    """Start the agent as the application's user, or take the one that has a head start where that is the same.
+
+    Raises NotRunnable where the application's interpreter cannot be run.
+    """
+    account = machine.account
+    ids = (account.uid, account.gid, account.groups) if machine.root else None
+    ahead = head_start and head_start.take(str(machine.python), str(machine.app_dir), environment, ids)
+    try:
+        return ahead or start(
+            (str(machine.python), "-P", *([] if write_bytecode else ["-B"])),
+            cwd=machine.app_dir,
+            env=dict(environment),
+            user=account.uid if machine.root else None,
+            group=account.gid if machine.root else None,
+            extra_groups=account.groups if machine.root else None,
+        )
+    except OSError as error:
+        raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
+
+
 class Agent:
     """The running agent, as a context: start it early, for what it imports is what takes the time."""
 
-    def __init__(
-        self,
-        machine: Machine,
-        environment: Mapping[str, str],
-        tell: Tell,
-        stops: StopRequests | None = None,
-        *,
-        write_bytecode: bool = True,
-    ) -> None:
-        """Start it as the application's user. `tell(name, line)` gets what it prints; `stops` interrupts each wait.
-
-        Raises NotRunnable where the application's interpreter cannot be run.
-        """
+    def __init__(self, interpreter: Interpreter, tell: Tell, stops: StopRequests | None = None) -> None:
+        """Be the other end of what runs. `tell(name, line)` gets what it prints; `stops` interrupts each wait."""
+        self._process, self._socket, self._output = interpreter
         self._tell = tell
         self._stops = stops
-        self._socket, theirs = socket.socketpair()
-        account = machine.account
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 -- the interpreter is the application's, the script ours
-                [
-                    str(machine.python),
-                    "-P",
-                    *([] if write_bytecode else ["-B"]),
-                    str(_MAIN),
-                    str(theirs.fileno()),
-                ],
-                cwd=machine.app_dir,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
-                user=account.uid if machine.root else None,
-                group=account.gid if machine.root else None,
-                extra_groups=account.groups if machine.root else None,
-            )
-        except OSError as error:
-            raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
-        finally:
-            theirs.close()
-        assert self._process.stdout is not None  # noqa: S101 -- it is a PIPE
-        self._output = self._process.stdout.fileno()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._selector.register(self._output, selectors.EVENT_READ)
@@ -120,8 +107,7 @@ class Agent:
         with suppress(BlockingIOError):
             while self._relay_output():
                 pass
-        assert self._process.stdout is not None  # noqa: S101 -- it is a PIPE
-        self._process.stdout.close()
+        os.close(self._output)
         self._selector.close()
 
     def settings(self) -> Application:
