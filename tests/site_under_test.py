@@ -127,6 +127,13 @@ class Site:
         except requests.ConnectionError:
             return None
 
+    def phase(self) -> str | None:
+        """Return what /-/ready says of the boot, None while nobody answers."""
+        try:
+            return str(requests.get(self.url + "/-/ready", timeout=10).json()["phase"])
+        except requests.ConnectionError:
+            return None
+
     def programs(self, name: str) -> list[psutil.Process]:
         """Return the direct children of process 1 of the site that run this program."""
         found = []

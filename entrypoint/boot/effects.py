@@ -132,6 +132,9 @@ class Reality:
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
             _make(directory)
+        if self._children:
+            for path in step.stale:
+                Path(path).unlink(missing_ok=True)
 
     @apply.register
     def _(self, step: WriteFiles) -> None:
@@ -195,9 +198,6 @@ class Reality:
     @apply.register
     def _(self, step: Start) -> None:
         if self._children:
-            if step.phase:
-                # A killed container leaves it: the site was ready, and is not.
-                Path(step.phase.ready_file).unlink(missing_ok=True)
             self._show(step.phase)
             self._children.start(step)
 
@@ -222,6 +222,7 @@ class Reality:
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
+        self._show(step.phase)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
         if late and self._children:
             self._children.discard_outdated()
@@ -230,12 +231,14 @@ class Reality:
     def _(self, step: RunHooks) -> None:
         if self._hooks is None:
             raise NotImplementedError(step)
+        self._show(step.phase)
         self._hooks.run(step)
 
     @apply.register
     def _(self, step: Run) -> None:
         if self._hooks is None:
             raise NotImplementedError(step)
+        self._show(step.phase)
         self._hooks.run_alone(step)
 
     def _say(self, line: str) -> None:

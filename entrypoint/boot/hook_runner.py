@@ -48,7 +48,7 @@ class HookRunner:
         """
         for hook in step.hooks:
             self._stops.check()
-            title, name = f"{step.phase} hook {hook}", f"hook {shown(hook.path.stem)}"
+            title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
             process = _Process(title, name, step, self._tell, self._stops)
             before = self.changed(step.environment)
             if hook.sourced:

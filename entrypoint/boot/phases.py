@@ -1,6 +1,7 @@
 """What stands around the agent's steps: waiting for what is not Django's, and the hooks of each phase."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from entrypoint.boot import environment
 from entrypoint.boot.decisions import Decisions
@@ -20,7 +21,8 @@ def around(d: Decisions, asked: Iterable[Ask]) -> list[Step]:
     steps = list(asked)
     migrate = _behind(steps, "wait")
     rest = max(migrate, _behind(steps, "migrate"))
-    waits = [WaitFor(d.settings.wait_for, d.settings.wait_timeout)] if d.settings.wait_for else []
+    phase = d.phase("waiting for services")
+    waits = [WaitFor(d.settings.wait_for, d.settings.wait_timeout, phase)] if d.settings.wait_for else []
     ours = _migrates(d.settings)
     return [
         *waits,
@@ -66,7 +68,8 @@ def _behind(steps: list[Ask], name: str) -> int:
 def _hooks(d: Decisions, phase: str, hooks: Iterable[Hook]) -> Iterator[RunHooks]:
     module = d.application.settings_module if d.application else d.settings.settings_module
     if found := tuple(hooks):
-        yield _step(d.settings, d.machine, module, phase, found)
+        step = _step(d.settings, d.machine, module, phase, found)
+        yield replace(step, phase=d.phase(f"running {phase} hooks"))
 
 
 def _step(

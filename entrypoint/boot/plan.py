@@ -101,7 +101,7 @@ def _opening(d: Decisions) -> Iterator[Step]:
     if d.settings.serves:
         yield CheckPort((*d.addresses, *d.redirecting, *([d.bind] if d.nginx and d.bind else [])))
     yield from _keys(d)
-    yield MakeDirectories(configuration.directories(d))
+    yield MakeDirectories(configuration.directories(d), stale=(d.ready_file,))
     if d.opens_early:
         yield WriteFiles(configuration.starting_files(d, _programs(d)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
@@ -152,6 +152,7 @@ def _release(d: Decisions) -> Iterator[Run]:
             d.machine.app_dir / (release.directory or ""),
             d.settings.hooks_timeout,
             account,
+            d.phase("running the release"),
         )
 
 

@@ -85,6 +85,7 @@ class MakeDirectories:
     """The folders that files and sockets are put into."""
 
     directories: tuple[Directory, ...]
+    stale: tuple[PurePosixPath, ...] = ()  # what a killed container may have left in them: it holds no more
     name: str = "render"
 
     def __str__(self) -> str:
@@ -150,11 +151,6 @@ class Phase:
         return tuple(File(path, text, "the boot") for path, text in zip(self.paths, texts, strict=True))
 
     @property
-    def ready_file(self) -> PurePosixPath:
-        """Return what is there while the site is ready, and so not meanwhile."""
-        return self.folder / READY
-
-    @property
     def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
         """Return where it is told. While the first of them is there, nginx passes no request on."""
         return self.folder / "phase.json", self.folder / "phase.txt"
@@ -218,6 +214,7 @@ class WaitFor:
 
     targets: tuple[Target, ...]
     seconds: float  # the one deadline of all waiting
+    phase: Phase | None = None
     name: str = "wait"
 
     def __str__(self) -> str:
@@ -228,15 +225,16 @@ class WaitFor:
 class RunHooks:
     """The hooks of one phase, one after the other."""
 
-    phase: str
+    when: str  # the name of the folder that they are from
     hooks: tuple[Hook, ...]
     environment: Mapping[str, str] = field(repr=False)
     directory: PurePosixPath
     seconds: float  # for each
+    phase: Phase | None = None
     name: str = "hooks"
 
     def __str__(self) -> str:
-        return f"run {self.phase} hooks {', '.join(map(str, self.hooks))}"
+        return f"run {self.when} hooks {', '.join(map(str, self.hooks))}"
 
 
 @dataclass(frozen=True)
@@ -249,6 +247,7 @@ class Run:
     directory: PurePosixPath
     seconds: float
     account: Account | None  # None: whoever runs us
+    phase: Phase | None = None
 
     def __str__(self) -> str:
         return f"run {self.name}: {shlex.join(self.command)}"

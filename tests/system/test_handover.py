@@ -88,10 +88,11 @@ def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
 
 def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Site, tmp_path: Path) -> None:
     site = migrating
-    (early,) = [child for child in site.family() if "--ini" in " ".join(child.cmdline())]
+    early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
+    assert early
     (tmp_path / "go-on").touch()
     site.ready()
-    assert early not in site.family()
+    assert early.isdisjoint(site.family())
     site.stop()
     length = len(site.output)
     site.start().ready()
@@ -178,6 +179,24 @@ def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
     assert times[0] == 0
     said = [step["line"] for step in boot["steps"]]
     assert said[0] == "start Python and read the settings"
-    assert said[7] == "load the application"
+    assert said[7] == "load the application's settings"
     assert said[1:7] + said[8:] == site.steps
     assert site.stop()[0] == 0
+
+
+def test_who_waits_hooks_and_a_release_tell_what_they_are(new_site: NewSite, project: Path, tmp_path: Path) -> None:
+    wait = 'until [ -e "{}" ]; do sleep 0.01; done\n'
+    folder = tmp_path / "hooks" / "pre-start.d"
+    folder.mkdir(parents=True)
+    (folder / "10-wait.sh").write_text(wait.format(tmp_path / "hook"))
+    (project / "Procfile").write_text(f"release: sh -c '{wait.format(tmp_path / 'release').strip()}'\n")
+    site = new_site(
+        project, ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_WAIT_FOR=f"file:{tmp_path / 'file'}"
+    ).start()
+    until(lambda: site.phase() == "waiting for services", "the wait")
+    (tmp_path / "file").touch()
+    until(lambda: site.phase() == "running pre-start hooks", "the hook")
+    (tmp_path / "hook").touch()
+    until(lambda: site.phase() == "running the release", "the release")
+    (tmp_path / "release").touch()
+    assert site.ready().stop()[0] == 0
