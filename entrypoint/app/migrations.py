@@ -15,6 +15,7 @@ from django.db.utils import OperationalError
 from entrypoint.app import direct, lock, refusal
 from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
+from entrypoint.app.resumption import resumable
 from entrypoint.app.schema import BEGUN, State, look, takes_migrations
 
 _LOOK_EVERY: Final = 0.5  # seconds between two looks for what another replica has done
@@ -199,6 +200,7 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
         nonlocal done
         if action == "apply_start":
             around.enter_context(_with_its_row(connections[alias], migration))
+            around.enter_context(resumable(connections[alias], migration))
         if action == "apply_success":
             around.close()
             done += 1

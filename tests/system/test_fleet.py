@@ -90,19 +90,18 @@ def test_after_a_kill_the_next_boot_ends_as_a_clean_one(
         return said.count(wanted) >= max(1, int(after))
 
     until(lambda: far_enough() or running.process.poll() is not None)
-    kill(running, agent=kind != "mariadb")  # whose DDL no transaction undoes: it is let finish what it does
+    kill(running)
     until(lambda: not entrypoint.left_running(), "the agent to notice")
     done = entrypoint.run(EXAMPLE, *ONLY, **known)
     assert done.code == 0, done.err
     assert database.state() == clean
 
 
-def kill(running: Running, *, agent: bool) -> None:
-    """Kill a boot, with its agent as the end of a container does, or without."""
+def kill(running: Running) -> None:
+    """Kill a boot with its agent, as the end of a container does."""
     family = [running.process.pid]
-    if agent:
-        with suppress(psutil.NoSuchProcess):
-            family += [child.pid for child in psutil.Process(running.process.pid).children(recursive=True)]
+    with suppress(psutil.NoSuchProcess):
+        family += [child.pid for child in psutil.Process(running.process.pid).children(recursive=True)]
     for pid in family:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
