@@ -75,5 +75,6 @@ def _environment() -> Environment:
         python=quote.python,
         supervisord=quote.supervisord,
         supervisord_value=quote.supervisord_value,
+        supervisord_logfile=quote.supervisord_logfile,
     )
     return environment
