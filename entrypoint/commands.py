@@ -88,8 +88,8 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
     """Carry out the steps before the exec: for an image's build, an init container, a release phase.
 
-    Steps that --only and --skip know: programs, port, tls, render, validate, wait, migrate, superuser, collectstatic,
-    release, hooks.
+    Steps that --only and --skip know: programs, port, tls, logs, render, validate, wait, migrate, superuser,
+    collectstatic, release, hooks.
     """
     from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
 

@@ -108,6 +108,7 @@ def check(settings: Settings, tell: Tell) -> None:
             SERVE,
             Ask,
             CheckPort,
+            CheckWritable,
             Run,
             RunHooks,
             Step,
@@ -120,6 +121,9 @@ def check(settings: Settings, tell: Tell) -> None:
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
+            logs = (file for step in plan.steps if isinstance(step, CheckWritable) for file in step.files)
+            folders = all(os.path.isdir(file.parent) for file in logs)  # noqa: PTH112 -- Path.is_dir may raise
+            # Whose lack is told already is not told by their parsers again.
             outside = (
                 CheckPort,
                 Ask,
@@ -127,6 +131,7 @@ def check(settings: Settings, tell: Tell) -> None:
                 RunHooks,
                 Run,
                 *(() if "nginx" in machine.programs else (ValidateNginx,)),
+                *(() if folders else (ValidateSupervisord,)),
             )
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
             if not any(isinstance(step, ValidateSupervisord) for step in steps):

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
+from entrypoint.boot import log_files
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.children import Children
 from entrypoint.boot.facts import BROUGHT_BY
@@ -26,6 +27,7 @@ from entrypoint.boot.steps import (
     Ask,
     CheckPort,
     CheckReadable,
+    CheckWritable,
     Directory,
     File,
     FindPrograms,
@@ -127,6 +129,10 @@ class Reality:
                 kind = NotAllowed if isinstance(error, PermissionError) else Unusable
                 errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
         Several.check(errors)
+
+    @apply.register
+    def _(self, step: CheckWritable) -> None:
+        Several.check(list(log_files.faults(step.files)))
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:

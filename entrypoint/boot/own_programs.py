@@ -51,6 +51,12 @@ class OwnProgram:
     replicas: int = 1
     log: str = "lines"
 
+    @property
+    def log_file(self) -> str | None:
+        """The path of the file that its output goes to, if it does not go to the container's."""
+        kind, _, path = self.log.partition(":")
+        return path if kind == "file" else None
+
     def told(self, key: str) -> str:
         """Return how a message names a key of it, with its value."""
         value = getattr(self, key)
@@ -112,6 +118,8 @@ class OwnPrograms:
         for own in found.values():
             if own.log == "raw" and (own.ready or "").startswith("log:"):
                 self._refuse(f"cannot use {own.told('ready')}: with log=raw nobody reads its lines")
+        if WEB in found and found[WEB].replicas > 1:
+            self._refuse(f"cannot use {found[WEB].told('replicas')}: there is one $PORT to listen on")
         if WEB in found and "PORT" in found[WEB].environment:
             self._check_port(found[WEB])
         return found

@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot import configuration, environment, programs, secret_key, supervisor_files, templates
+from entrypoint.boot import (
+    configuration,
+    environment,
+    log_files,
+    programs,
+    secret_key,
+    supervisor_files,
+    templates,
+)
 from entrypoint.boot.contradictions import warnings
 from entrypoint.boot.decisions import TIMELINE_FILE, Decisions, decide
 from entrypoint.boot.facts import BROUGHT_BY, Facts, Machine
@@ -19,6 +27,7 @@ from entrypoint.boot.steps import (
     SERVE,
     CheckPort,
     CheckReadable,
+    CheckWritable,
     Exec,
     File,
     FindPrograms,
@@ -101,6 +110,8 @@ def _opening(d: Decisions) -> Iterator[Step]:
     if d.settings.serves:
         yield CheckPort((*d.addresses, *d.redirecting, *([d.bind] if d.nginx and d.bind else [])))
     yield from _keys(d)
+    if files := log_files.named(_programs(d), d.settings.programs):
+        yield CheckWritable(files)
     yield MakeDirectories(configuration.directories(d), stale=(d.ready_file,))
     if d.opens_early:
         yield WriteFiles(configuration.starting_files(d, _programs(d)), name=SERVE)

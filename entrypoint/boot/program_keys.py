@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from ipaddress import ip_address
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -126,6 +127,17 @@ def _directory(value: str) -> str:
     return value
 
 
+def log(value: str) -> str:
+    """Read where a program's output goes."""
+    kind, _, path = values.text(value).partition(":")
+    if kind == "file" and path:
+        if not PurePosixPath(path).name or path.endswith("/"):
+            raise ValueError("it names a folder, and no file in it")
+    elif value not in ("lines", "raw"):
+        raise ValueError("it is none of lines, raw, file:PATH")
+    return value
+
+
 def _memory(value: str) -> int:
     size = values.size(value)
     if not size:
@@ -161,5 +173,5 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "stop_timeout": _typed(values.duration),
     "tier": partial(_whole, least=1, most=_HIGHEST_TIER),
     "replicas": partial(_whole, least=1, most=_MOST_REPLICAS),
-    "log": _typed(values.choice("lines", "raw")),
+    "log": _typed(log),
 }

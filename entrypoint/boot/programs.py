@@ -39,6 +39,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside what all programs get
     replicas: int = 1
     raw: bool = False  # whether it writes to the container's standard output by itself
+    log_file: PurePosixPath | None = None  # the file that its output goes to; None: the container's output
     reload_on: tuple[PurePosixPath, ...] = ()  # the files that it reads again, told by a HUP
 
     @property
@@ -58,6 +59,14 @@ class Program:
     def processes(self) -> tuple[str, ...]:
         """The names that supervisord gives its processes."""
         return (self.name,) if self.replicas == 1 else tuple(f"{self.name}_{n:02}" for n in range(self.replicas))
+
+    @property
+    def log_files(self) -> tuple[PurePosixPath, ...]:
+        """The file of each process, as supervisord.conf names it: two in one file would rotate it twice."""
+        file = self.log_file
+        if file is None or self.replicas == 1:
+            return (file,) if file else ()
+        return tuple(file.with_name(f"{file.stem}_{n:02}{file.suffix}") for n in range(self.replicas))
 
     @property
     def autorestart(self) -> str:
@@ -125,6 +134,7 @@ def own(d: Decisions, declared: OwnProgram) -> Program:
         environment=declared.environment,
         replicas=declared.replicas,
         raw=declared.log == "raw",
+        log_file=machine.app_dir / declared.log_file if declared.log_file else None,
     )
 
 

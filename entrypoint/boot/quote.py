@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Final
 
 from entrypoint.errors import Unusable
@@ -41,11 +42,12 @@ def python(value: object) -> str:
 def supervisord(words: Sequence[object]) -> str:
     """Quote a command for supervisord: shell words, `%` doubled.
 
-    ` ;` and ` #` begin comments even inside quotes, which each word with one of these has. So between the two
-    characters the quotes are closed and opened again.
+    ` ;` and ` #` begin comments even inside quotes, which each word with one of these has, and where there is an
+    [include] `%(here)s` is replaced whatever stands before it. So between two of the characters the quotes are closed
+    and opened again.
     """
     text = shlex.join(_printable(word, "supervisord.conf") for word in words)
-    return re.sub(r"(?<=\s)(?=[;#])", "''", text).replace("%", "%%")
+    return re.sub(r"(?<=\s)(?=[;#])|(?<=%)(?=\(here\)s)", "''", text).replace("%", "%%")
 
 
 def supervisord_value(value: object) -> str:
@@ -53,7 +55,18 @@ def supervisord_value(value: object) -> str:
     text = _printable(value, "supervisord.conf")
     if re.search(r"\s[;#]", text) or text != text.strip():
         raise Unusable(f"cannot write {text!r} into supervisord.conf: its parser would cut it")
+    if "%(here)s" in text:
+        raise Unusable(f"cannot write {text!r} into supervisord.conf: its parser would put a folder there")
     return text.replace("%", "%%")
+
+
+def supervisord_logfile(file: PurePath, replicas: int = 1) -> str:
+    """Quote for `stdout_logfile`, which supervisord expands twice; of `replicas` each gets a file of its own."""
+    text = supervisord_value(file).replace("%", "%%")
+    if replicas == 1:
+        return text
+    suffix = file.suffix.replace("%", "%%%%")
+    return f"{text.removesuffix(suffix)}_%(process_num)02d{suffix}"
 
 
 def _printable(value: object, file: str) -> str:

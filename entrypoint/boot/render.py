@@ -93,5 +93,6 @@ def _environment() -> Environment:
         python=quote.python,
         supervisord=quote.supervisord,
         supervisord_value=quote.supervisord_value,
+        supervisord_logfile=quote.supervisord_logfile,
     )
     return environment

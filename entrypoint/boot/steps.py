@@ -69,6 +69,17 @@ class CheckReadable:
 
 
 @dataclass(frozen=True)
+class CheckWritable:
+    """Files that supervisord writes and rotates, each with what names it."""
+
+    files: Mapping[PurePosixPath, str]
+    name: str = "logs"
+
+    def __str__(self) -> str:
+        return f"check that {' and '.join(map(str, self.files))} can be written"
+
+
+@dataclass(frozen=True)
 class Directory:
     """A folder of this owner and mode."""
 
@@ -258,6 +269,7 @@ Step = (
     | FindPrograms
     | CheckPort
     | CheckReadable
+    | CheckWritable
     | MakeDirectories
     | WriteFiles
     | ValidateNginx

@@ -35,6 +35,20 @@ class ProgramLog:
         self._stdout.write(self._name, self._lines.end(), self._stream, self._pid())
 
 
+class Elsewhere:
+    """One channel of one run of a program whose file is written by supervisord: nothing of it comes here."""
+
+    def crowded(self) -> bool:
+        """Return False: a file takes all."""
+        return False
+
+    def feed(self, data: bytes) -> None:
+        """Have nothing to write."""
+
+    def end(self) -> None:
+        """Have nothing left to write."""
+
+
 class SupervisordLog:
     """supervisord's own log, without the time, which the container's log has already."""
 

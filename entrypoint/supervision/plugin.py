@@ -18,8 +18,8 @@ from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Handover, take
 from entrypoint.supervision.hooks import Hooks
-from entrypoint.supervision.internals import Program, State, Supervisord
-from entrypoint.supervision.logs import ProgramLog, SupervisordLog
+from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.loss import FAILURE, Loss
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
@@ -128,17 +128,26 @@ class Plugin:
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, promise, self._supervisord.info)
-        program.log_to(lambda stream: checks.sink(ProgramLog(program.name, self._stdout, stream, lambda: program.pid)))
+        # A logfile in supervisord's files of the user's own is left to supervisord as it is.
+        program.log_to(
+            lambda stream: checks.sink(self._log_of(program, stream)),
+            beside_file=program.name in self._promises.programs,
+        )
         program.know_its_user()
         if promise.raw and sys.stdout is not None:
             program.inherit_output()
         if reload := promise.reload:
             self._files.add(reload.files, lambda: self._tell_of_files(program, promise))
         program.start_if(lambda: self._readiness.has(promise.after))
-        program.restart_if(policy.may_restart, governed=promise.restart is not None)
+        program.restart_if(policy.may_restart, policy.waits, governed=promise.restart is not None)
         if not promise.restarts_success:
             program.take_success_at_once()
         program.extend_environment(variables(promise, self._notify.variables))
+
+    def _log_of(self, program: Program, stream: str) -> Sink:
+        if program.logfile:
+            return Elsewhere()
+        return ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""

@@ -57,6 +57,10 @@ class Policy:
             return 0
         return self._restarts.due(now) if self._starts_again() else NEVER
 
+    def waits(self) -> bool:
+        """Return whether the program has ended and is to be started again by itself."""
+        return self._program.ended and self._starts_again()
+
     def _starts_again(self) -> bool:
         program = self._program
         return starts_again(self._promise, program.wait_status, asked_for=program.replaced, configured=program.restarts)

@@ -82,6 +82,67 @@ def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project
     assert "listened on" not in done.err
 
 
+# ---- logs in files of their own
+
+
+@pytest.mark.parametrize("word", ["check", "serve"])
+def test_a_file_that_nobody_could_log_to_is_told_before_anything_is_written(
+    entrypoint: Command, project: Project, place: Path, word: str
+) -> None:
+    project.write(
+        "entrypoint.toml",
+        """
+        [programs.a]
+        command = "true"
+        log = "file:nowhere/a.log"
+        [programs.b]
+        command = "true"
+        log = "file:/dev/stdout"
+        [programs.c]
+        command = "true"
+        log = "file:c.log"
+        """,
+    )
+    done = entrypoint.run(project.root, word)
+    told = [
+        f"programs.a.log=file:nowhere/a.log in entrypoint.toml: there is no folder {project.root}/nowhere",
+        "programs.b.log=file:/dev/stdout in entrypoint.toml: it is no ordinary file",
+    ]
+    assert done.code == 78
+    lines = [line for line in done.err.splitlines() if " cannot " in line]
+    assert lines == [f"[entrypoint] cannot use {each}" for each in told]
+    assert not (place / "run").exists()
+    assert not (project.root / "c.log").exists()
+
+
+def test_a_log_that_may_not_be_written_ends_with_77(
+    entrypoint: Command, project: Project, place: Path, ordinary_user: int | None
+) -> None:
+    project.write(
+        "entrypoint.toml",
+        f"""
+        [programs.a]
+        command = "true"
+        log = "file:{place}/closed/a.log"
+        [programs.b]
+        command = "true"
+        log = "file:{place}/open/b.log"
+        """,
+    )
+    place.chmod(0o755)
+    (place / "closed").mkdir(0o555)
+    (place / "open").mkdir()
+    (place / "open").chmod(0o777)
+    (place / "open/b.log").touch(0o444)
+    done = entrypoint.as_user(ordinary_user).run(project.root, "prepare", "--only", "logs", ENTRYPOINT_USER="")
+    assert done.code == 77
+    told = [
+        f"a.log=file:{place}/closed/a.log in entrypoint.toml: the folder {place}/closed cannot be written",
+        f"b.log=file:{place}/open/b.log in entrypoint.toml: the file cannot be written",
+    ]
+    assert done.err.splitlines()[-2:] == [f"[entrypoint] cannot use programs.{each}" for each in told]
+
+
 # ---- the release
 
 

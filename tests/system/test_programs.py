@@ -66,6 +66,29 @@ def test_workers_run_beside_a_site_with_what_they_were_given(new_site: NewSite, 
     assert site.stop()[0] == 0
 
 
+def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -> None:
+    (project / "the logs").mkdir()
+    command = ["sh", "-c", "echo out; echo err >&2; exec sleep 1000"]
+    (project / "entrypoint.toml").write_text(
+        f"""
+        [programs.worker]
+        command = {json.dumps(command)}
+        replicas = 2
+        log = "file:the logs/100%.log"
+        """
+    )
+    site = new_site(project, ENTRYPOINT_LOG_FORMAT="json").start().ready()
+    files = [project / f"the logs/100%_0{number}.log" for number in (0, 1)]
+    for file in files:
+        until(lambda file=file: file.read_text() == "out\nerr\n", "its lines", instead=lambda: site.output)  # type: ignore[misc]
+        file.rename(file.with_suffix(".old"))
+    psutil.Process(site.pid).send_signal(signal.SIGUSR2)
+    until(lambda: all(file.exists() for file in files), "files that are opened again", instead=lambda: site.output)
+    assert '"message": "out"' not in site.output
+    assert site.command("ctl", "tail", "worker:worker_00").stdout == "\n"
+    assert site.stop()[0] == 0
+
+
 def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
     until(lambda: site.output.count("worker is started again in") > 1, "its crashes", instead=lambda: site.output)

@@ -116,6 +116,9 @@ def test_a_list_is_the_command_word_by_word(tmp_path: Path) -> None:
         ("tier = 25", "tier", 25),
         ("replicas = 3", "replicas", 3),
         ('log = "raw"', "log", "raw"),
+        ('log = "file:logs/app.log"', "log", "file:logs/app.log"),
+        ('log = "file:/var/log/a:b"\nready = "log:x"', "log_file", "/var/log/a:b"),
+        ('log = "lines"', "log_file", None),
     ],
 )
 def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: object) -> None:
@@ -150,7 +153,10 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ("tier = 0", "tier=0 in entrypoint.toml: it is not a whole number from 1 to 999"),
         ("replicas = 100", "replicas=100 in entrypoint.toml: it is not a whole number from 1 to 99"),
         ("replicas = true", "replicas in entrypoint.toml: it is not a whole number from 1 to 99"),
-        ('log = "file"', "log=file in entrypoint.toml: it is none of lines, raw"),
+        ('log = "file"', "log=file in entrypoint.toml: it is none of lines, raw, file:PATH"),
+        ('log = "file:"', "log=file: in entrypoint.toml: it is none of lines, raw, file:PATH"),
+        ('log = "file:/var/log/"', "log=file:/var/log/ in entrypoint.toml: it names a folder, and no file in it"),
+        ('log = "file:a\\nb"', "log=file:a\\nb in entrypoint.toml: it contains a control character"),
         ('directory = "a\\nb"', "directory=a\\nb in entrypoint.toml: it contains a control character"),
         ('restarts = "never"', "restarts in entrypoint.toml: there is no such key; did you mean restart?"),
     ],
@@ -194,6 +200,10 @@ def test_what_is_no_such_value_is_told_with_file_and_key(tmp_path: Path, line: s
                     "environment, user alone"
                 ),
             ),
+        ),
+        (
+            'web.command = "a"\nweb.replicas = 2',
+            ("cannot use programs.web.replicas=2 in entrypoint.toml: there is one $PORT to listen on",),
         ),
         (
             'web.command = "a"\nweb.environment.PORT = "http"',

@@ -273,6 +273,41 @@ def test_nginx_reads_a_renewed_certificate_again() -> None:
     assert nginx["reload"] == {"files": ["/tls/site.pem", "/tls/site.key"], "signal": "HUP"}
 
 
+# ---- logs in files of their own
+
+
+def logging(folder: Path, **files: str) -> Plan:
+    tables = (
+        f'[programs.{name}]\ncommand = "{name}"\nreplicas = {2 if name == "worker" else 1}\nlog = "file:{file}"\n'
+        for name, file in files.items()
+    )
+    (folder / "entrypoint.toml").write_text("".join(tables))
+    return make_plan(Settings.read({"ENTRYPOINT_APP_DIR": str(folder)}), Facts(machine(), application()))
+
+
+def test_a_program_logs_to_a_file_that_supervisord_rotates(tmp_path: Path) -> None:
+    made = logging(tmp_path, worker="logs/100%.log", beat="/var/log/beat.log")
+    conf = text_of(made, "supervisord.conf")
+    for file in ("/srv/app/logs/100%%%%_%(process_num)02d.log", "/var/log/beat.log"):
+        assert f"\nstdout_logfile = {file}\nstdout_logfile_maxbytes = 50MB\nstdout_logfile_backups = 10\n" in conf
+    assert conf.count("stdout_logfile = NONE\n") == 2
+    files = "/srv/app/logs/100%_00.log and /srv/app/logs/100%_01.log and /var/log/beat.log"
+    assert f"check that {files} can be written" in map(str, made.steps)
+
+
+def test_two_programs_that_log_to_one_file_are_refused(tmp_path: Path) -> None:
+    told = (
+        r"cannot use programs\.beat\.log=file:/srv/app/a_01\.log in entrypoint\.toml: another program logs to that file"
+    )
+    with pytest.raises(Unusable, match=told):
+        logging(tmp_path, worker="a.log", beat="/srv/app/a_01.log")
+
+
+def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match=r"cannot write '/var/log/a ;b\.log' into supervisord\.conf: "):
+        logging(tmp_path, beat="/var/log/a ;b.log")
+
+
 # ---- the stop
 
 

@@ -3,7 +3,7 @@
 import random
 import shlex
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from supervisor.options import ServerOptions
@@ -16,6 +16,7 @@ WORDS = [
     ["/with space/nginx"],
     ["it's", '"quoted"', "back\\slash", "\\"],
     ["100%", "%(ENV_PATH)s", "%%"],
+    ["%(here)s", "'%(here)s'"],
     ["$HOME", "`id`", "$(id)", "a&&b", "a|b", "<", ">"],
     ["semi;colon", "hash#tag", ";", "#"],
     ["", "-"],
@@ -30,7 +31,9 @@ WORDS = [
 
 def read_back(command: str, file: Path) -> list[str]:
     """Return the words that supervisord would run."""
-    file.write_text(f"[supervisord]\n[program:it]\ncommand = {command}\nautorestart = true\n", encoding="utf-8")
+    include = f"[include]\nfiles = {file.parent}/none/*.conf\n"  # with it %(here)s is replaced before all else
+    program = f"[program:it]\ncommand = {command}\nautorestart = true\n"
+    file.write_text(f"[supervisord]\n{include}{program}", encoding="utf-8")
     options = ServerOptions()
     options.realize(["-c", str(file)])
     (group,) = options.process_group_configs
@@ -59,7 +62,7 @@ def test_supervisord_reads_hundreds_of_hostile_commands_as_they_were(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "name", ["with space", "100%", "%(here)s", "semi;colon", "it's", '"quoted"', "#hash", "ünïcode"]
+    "name", ["with space", "100%", "%(here)d", "semi;colon", "it's", '"quoted"', "#hash", "ünïcode"]
 )
 def test_supervisord_enters_a_folder_as_it_is_written(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
@@ -71,6 +74,44 @@ def test_supervisord_enters_a_folder_as_it_is_written(name: str, tmp_path: Path)
     options.realize(["-c", str(file)])
     (program,) = options.process_group_configs[0].process_configs
     assert program.directory == str(folder)
+
+
+LOGS = [
+    "app.log",
+    "with space.log",
+    "100%.log",
+    "a.%d",
+    "%(here)d",
+    "%%",
+    "semi;colon",
+    "it's",
+    '"quoted"',
+    "#hash",
+    "ü",
+]
+
+
+@pytest.mark.parametrize("name", [*LOGS, ".log", "a .log", "a.b.log"])
+@pytest.mark.parametrize(("replicas", "numbers"), [(1, [""]), (2, ["_00", "_01"])])
+def test_supervisord_logs_to_the_files_that_are_named(
+    name: str, replicas: int, numbers: list[str], tmp_path: Path
+) -> None:
+    log = PurePosixPath(tmp_path / name)
+    line = f"stdout_logfile = {quote.supervisord_logfile(log, replicas)}\n"
+    several = f"numprocs = {replicas}\nprocess_name = %(program_name)s_%(process_num)02d\n"
+    file = tmp_path / "supervisord.conf"
+    file.write_text(f"[supervisord]\n[program:it]\ncommand = true\n{several}{line}", encoding="utf-8")
+    options = ServerOptions()
+    options.realize(["-c", str(file)])
+    found = [program.stdout_logfile for program in options.process_group_configs[0].process_configs]
+    assert found == [f"{tmp_path}/{log.stem}{number}{log.suffix}" for number in numbers]
+
+
+@pytest.mark.parametrize("name", ["a ; b", "a #b", "%(here)s", "end "])
+@pytest.mark.parametrize("write", [quote.supervisord_value, quote.supervisord_logfile])
+def test_a_path_that_supervisord_would_change_is_refused(write: Callable[[PurePosixPath], str], name: str) -> None:
+    with pytest.raises(Unusable, match=r"into supervisord\.conf: its parser would "):
+        write(PurePosixPath("/srv", name))
 
 
 @pytest.mark.parametrize("write", [quote.nginx, quote.uwsgi, supervisord_word])

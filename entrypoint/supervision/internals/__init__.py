@@ -6,7 +6,8 @@ run on alone.
 """
 
 from entrypoint.supervision.internals.contract import IncompatibleError, verify
-from entrypoint.supervision.internals.program import NEVER, Program, Sink, State
+from entrypoint.supervision.internals.output import Sink
+from entrypoint.supervision.internals.program import NEVER, Program, State
 from entrypoint.supervision.internals.supervisord import Supervisord
 
 __all__ = ["NEVER", "IncompatibleError", "Program", "Sink", "State", "Supervisord", "verify"]

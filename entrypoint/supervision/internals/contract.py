@@ -6,7 +6,9 @@ from typing import Any
 from supervisor import events
 from supervisor.dispatchers import POutputDispatcher
 from supervisor.http import deferring_http_channel
+from supervisor.loggers import RotatingFileHandler
 from supervisor.process import EventListenerPool, Subprocess
+from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 
 RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Supervisor": (
@@ -32,12 +34,25 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Poller": ("poll",),
     "Logger": ("addHandler", "critical", "handlers", "info", "level", "warn"),
     "Subprocess": (
-        *("_spawn_as_child", "backoff", "change_state", "config", "delay", "dispatchers", "exitstatus"),
+        *(
+            "_spawn_as_child",
+            "administrative_stop",
+            "backoff",
+            "change_state",
+            "config",
+            "delay",
+            "dispatchers",
+            "exitstatus",
+        ),
         *("finish", "get_execv_args", "group", "kill", "laststart", "listener_state", "pid", "signal", "spawn"),
         *("state", "stop", "system_stop", "transition"),
     ),
     "EventListenerPool": ("_acceptEvent", "dispatch"),
     "POutputDispatcher": ("_init_normallog", "handle_read_event", "readable"),
+    "RotatingFileHandler": ("close", "doRollover", "emit", "reopen"),
+    "SupervisorNamespaceRPCInterface": (
+        *("_getGroupAndProcess", "_update", "stopAllProcesses", "stopProcess", "stopProcessGroup"),
+    ),
     "deferring_http_channel": ("delay", "last_writable_check"),
     "events": (
         *(
@@ -69,6 +84,8 @@ def verify(supervisord: Any) -> None:  # noqa: ANN401 - supervisor ships no type
         "Subprocess": Subprocess,
         "EventListenerPool": EventListenerPool,
         "POutputDispatcher": POutputDispatcher,
+        "RotatingFileHandler": RotatingFileHandler,
+        "SupervisorNamespaceRPCInterface": SupervisorNamespaceRPCInterface,
         "deferring_http_channel": deferring_http_channel,
         "events": events,
     }

@@ -7,15 +7,15 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
-from supervisor import loggers
 from supervisor.datatypes import RestartUnconditionally
 from supervisor.dispatchers import POutputDispatcher
 from supervisor.options import BadCommand, NotFound, ProcessException
 from supervisor.states import ProcessStates, SupervisorStates
 
 from entrypoint.supervision.internals.guard import Guard
+from entrypoint.supervision.internals.output import Output, Sink
 
 NEVER = float("inf")
 
@@ -35,19 +35,6 @@ class State(IntEnum):
     EXITED = ProcessStates.EXITED
     FATAL = ProcessStates.FATAL
     UNKNOWN = ProcessStates.UNKNOWN
-
-
-class Sink(Protocol):
-    """Where one channel of one run of a program goes."""
-
-    def crowded(self) -> bool:
-        """Return whether the program should wait before it says more."""
-
-    def feed(self, data: bytes) -> None:
-        """Take what the program has written."""
-
-    def end(self) -> None:
-        """Know that the program has ended."""
 
 
 class Program:
@@ -168,10 +155,11 @@ class Program:
         """
         self._may_start = self._guard(may_start, otherwise=True)
 
-    def restart_if(self, may_restart: Callable[[], bool], *, governed: bool) -> None:
+    def restart_if(self, may_restart: Callable[[], bool], waits: Callable[[], bool], *, governed: bool) -> None:
         """Start it again after an end only once `may_restart`, asked each round, says so.
 
-        What is `governed` is asked about after a failed start too, which supervisord else tries again by itself.
+        While it `waits` for that, a client may stop it (see `interface`). What is `governed` is asked
+        about after a failed start too, which supervisord else tries again by itself.
         """
         self._governed = governed
         process, transition = self._process, self._process.transition
@@ -186,6 +174,16 @@ class Program:
                 transition()
 
         process.transition = transition_if
+
+        def stop_waiting() -> bool:
+            if not waits():
+                return False
+            self.replaced = False
+            process.administrative_stop = True
+            process.change_state(ProcessStates.STOPPED)
+            return True
+
+        process.stop_waiting = self._guard(stop_waiting, otherwise=False)
 
     def take_success_at_once(self) -> None:
         """Take an end with exit status 0 for what it is, however soon: to supervisord it is a failed start."""
@@ -232,23 +230,33 @@ class Program:
 
         self._process._spawn_as_child = spawn
 
-    def log_to(self, sink: Callable[[str], Sink]) -> None:
+    @property
+    def logfile(self) -> str | None:
+        """Return the file that supervisord writes to what it says, if there is one."""
+        return self._process.config.stdout_logfile or None
+
+    def log_to(self, sink: Callable[[str], Sink], *, beside_file: bool) -> None:
         """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`.
 
-        `sink` takes the name of the channel: stdout, or stderr where the two are not one.
+        `sink` takes the name of the channel: stdout, or stderr where the two are not one. `beside_file` has it get
+        what goes to a logfile too.
         """
         config = self._process.config
         make_dispatchers = config.make_dispatchers
 
         def make(process: Any) -> Any:
+            if beside_file and self.logfile:
+                # Where supervisord cannot open it, it leaves open the pipes that it has made before.
+                with open(self.logfile, "ab"):  # noqa: PTH123 - as supervisord does
+                    pass
             dispatchers, pipes = make_dispatchers(process)
             for fd in (pipes["child_stdout"], pipes["child_stderr"]):
                 if fd is not None:
                     # Programs that run as another user open /dev/stdout as if it were theirs, nginx among them.
                     os.fchmod(fd, 0o666)
             for fd, each in dispatchers.items():
-                if type(each) is POutputDispatcher and not getattr(config, f"{each.channel}_logfile"):
-                    dispatchers[fd] = _Output(process, each.event_type, fd, sink(each.channel), self._guard)
+                if type(each) is POutputDispatcher and (beside_file or not getattr(config, f"{each.channel}_logfile")):
+                    dispatchers[fd] = Output(process, each.event_type, fd, sink(each.channel), self._guard)
             return dispatchers, pipes
 
         config.make_dispatchers = make
@@ -288,43 +296,5 @@ class Program:
             for each in self._outputs():
                 each.end()
 
-    def _outputs(self) -> list["_Output"]:
-        return [each for each in self._process.dispatchers.values() if isinstance(each, _Output)]
-
-
-class _Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no types
-    """One channel of one run of a program, read by supervisord's loop and handed to a sink."""
-
-    def __init__(self, process: Any, event_type: Any, fd: int, sink: Sink, guard: Guard) -> None:
-        self.dead = False
-        self._crowded = guard(sink.crowded, otherwise=False)
-        self._feed = guard(sink.feed, otherwise=None)
-        self.end = guard(sink.end, otherwise=None)
-        super().__init__(process, event_type, fd)
-
-    def _init_normallog(self) -> None:
-        self.normallog = loggers.Logger(handlers=[LogHandler(lambda record: self._feed(record.msg))])
-
-    def readable(self) -> bool:
-        # A program that is not read waits when its pipe is full.
-        return bool(super().readable()) and (self.dead or not self._crowded())
-
-
-class LogHandler(loggers.Handler):  # type: ignore[misc] # supervisor ships no types
-    """A handler of supervisor's own kind of logger, with nothing to close or to reopen."""
-
-    def __init__(self, take: Callable[[Any], None]) -> None:
-        super().__init__()
-        self.emit = take
-
-    def close(self) -> None:
-        """Have nothing to close."""
-
-    def flush(self) -> None:
-        """Have nothing to flush."""
-
-    def remove(self) -> None:
-        """Have no file to remove, when a client clears a program's log."""
-
-    def reopen(self) -> None:
-        """Have no file to reopen, at USR2."""
+    def _outputs(self) -> list["Output"]:
+        return [each for each in self._process.dispatchers.values() if isinstance(each, Output)]

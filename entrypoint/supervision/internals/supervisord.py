@@ -16,7 +16,8 @@ from supervisor.states import EventListenerStates, ProcessStates, SupervisorStat
 
 from entrypoint.supervision.internals.contract import verify
 from entrypoint.supervision.internals.guard import Guard
-from entrypoint.supervision.internals.program import NEVER, LogHandler, Program
+from entrypoint.supervision.internals.output import LogHandler
+from entrypoint.supervision.internals.program import NEVER, Program
 
 LISTENER_DELAY = 0.01
 """Seconds until an event is offered to an event listener: supervisord offers it in its next round."""

@@ -42,7 +42,7 @@ file={home}/control.sock
 chmod=0700
 
 [rpcinterface:supervisor]
-supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+supervisor.rpcinterface_factory=entrypoint.supervision.internals.interface:make
 
 [rpcinterface:entrypoint]
 supervisor.rpcinterface_factory={factory}
