@@ -1,10 +1,10 @@
 """No request is lost: by a stop, nor by the death of a worker."""
 
+import os
 import signal
 import socket
 from contextlib import ExitStack
 
-import psutil
 import pytest
 import requests
 from deadline import until
@@ -47,7 +47,7 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(new_site: NewSite) -
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
             answered(load, 10)
-        psutil.Process(site.pid).send_signal(signal.SIGTERM)
+        os.kill(site.pid, signal.SIGTERM)
         until(lambda: site.status("/-/ready") == 503, "the drain")
         for load in running:
             load.end()
@@ -56,21 +56,36 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(new_site: NewSite) -
     assert site.wait() == 0
 
 
-def test_who_waits_to_be_accepted_at_a_stop_is_answered(new_site: NewSite) -> None:
+def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(new_site: NewSite) -> None:
     site = new_site().start().ready()
     (master,) = site.programs("nginx")
     workers = master.children()
     for worker in workers:
         worker.suspend()
-    with ExitStack() as open_ones:
-        waiting = [
-            open_ones.enter_context(socket.create_connection(("127.0.0.1", site.port), timeout=20)) for _ in range(20)
-        ]
-        for each in waiting:
-            each.sendall(b"GET /request/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
-        psutil.Process(site.pid).send_signal(signal.SIGTERM)
-        # nginx's master stops listening at once when it is told to stop: it alone is not held up.
-        until(lambda: not any(each.status == "LISTEN" for each in master.net_connections("tcp")), "the stop of nginx")
+    with ExitStack() as sockets:
+
+        def waits() -> bool:
+            """Begin a connection and send a request; tell whether it waits to be accepted."""
+            made = sockets.enter_context(socket.socket())
+            made.settimeout(0)
+            made.connect_ex(("127.0.0.1", site.port))
+            try:
+                made.sendall(b"GET /request/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            except BlockingIOError:
+                return False
+            made.settimeout(20)
+            waiting.append(made)
+            return True
+
+        def listens() -> bool:
+            return any(each.status == "LISTEN" for each in master.net_connections("tcp"))
+
+        waiting: list[socket.socket] = []
+        assert all(waits() for _ in range(20))
+        os.kill(site.pid, signal.SIGTERM)
+        until(lambda: not waits(), "an end of new connections")
+        assert len(waiting) < 400  # the kernel's queue has room for 512
+        until(lambda: not listens(), "the stop of nginx")  # its master alone is not held up
         for worker in workers:
             worker.resume()
         for each in waiting:
