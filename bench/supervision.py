@@ -5,6 +5,7 @@ It needs s6 and runit on this machine; README.md says what is measured.
 
 import argparse
 import compileall
+import ctypes
 import math
 import os
 import platform
@@ -41,7 +42,9 @@ SETTLED = (
 IDLE = 20.0
 
 KILLED = 5  # programs, each killed once a run: our policy, like others, lets one wait that crashes again
-IDLE_RUNS = 3  # the most in which we look at an idle container
+SELDOM = {"idle": 3, "orphans": 3}  # the most runs of the scenes that take long
+ORPHANS = 5000
+ORPHANS_PATIENCE = 120.0  # seconds
 LOGGED = 100_000_000  # bytes
 LINE = 100  # bytes of each line, its newline included
 
@@ -68,6 +71,20 @@ for _ in range(TIMES):
     left = memoryview(piece)
     while left:
         left = left[os.write(1, left):]
+signal.pause()
+"""
+PARENT = """\
+#!PYTHON -S
+import os, signal
+group = os.fork()
+if group == 0:
+    os.setpgid(0, 0)
+    for _ in range(ORPHANS):
+        if os.fork() == 0:
+            signal.pause()
+    os._exit(0)
+os.wait()
+print(group, file=open("WORDS", "w"), flush=True)
 signal.pause()
 """
 PIECES = LOGGED // (LINE * 600)
@@ -183,6 +200,7 @@ DEATH = Measure("death to new PID", goal=8)
 DEATH_P99 = Measure("death to new PID, 99 %", goal=15, of=p99, key=DEATH.heading)
 START = Measure("exec to first program", goal=70)
 STOP = Measure("TERM to exit, instant child", goal=30)
+ZOMBIES = Measure("5,000 orphans: last zombie gone after", unit=" s", digits=2, goal=1)
 SLOW_STOP = Measure("stop of three that need 1 s", unit=" s", digits=2, goal=1.1)
 WAKE_UPS = Measure("idle: wake-ups a second", unit="", digits=2, goal=0.1)
 MEMORY = Measure("idle: memory (PSS)", unit=" MB", goal=1, above_stock=True)
@@ -193,7 +211,7 @@ JSON_CPU = Measure("JSON log: CPU for 100 MB", unit=" s", digits=2)
 OBJECTS = Measure("JSON log: lines of JSON", unit=" MB/s", digits=0)
 OBJECTS_CPU = Measure("JSON log of JSON: CPU for 100 MB", unit=" s", digits=2)
 MEASURES = (
-    *(DEATH, DEATH_P99, START, STOP, SLOW_STOP, WAKE_UPS, MEMORY),
+    *(DEATH, DEATH_P99, START, STOP, SLOW_STOP, ZOMBIES, WAKE_UPS, MEMORY),
     *(LOG, LOG_CPU, JSON, JSON_CPU, OBJECTS, OBJECTS_CPU),
 )
 
@@ -257,6 +275,7 @@ class Running:
             stderr=end,  # whoever is left holds it open
             cwd=home,
             start_new_session=True,
+            preexec_fn=become_subreaper,  # noqa: PLW1509 - the benchmark has no threads
         )
         os.close(end)
         _, self.started = self.hear()
@@ -345,6 +364,26 @@ def slow(supervisor: Supervisor) -> Values:
         yield SLOW_STOP, container.stop()
 
 
+def become_subreaper() -> None:
+    """Inherit the orphans among all descendants, as PID 1 does."""
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, <linux/prctl.h>
+
+
+def orphans(supervisor: Supervisor) -> Values:
+    """Kill many orphans together."""
+    with running(supervisor, PARENT.replace("ORPHANS", str(ORPHANS))) as container:
+        (group,) = container.pids
+        began = time.perf_counter()
+        os.killpg(group, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            while time.perf_counter() < began + ORPHANS_PATIENCE:
+                os.killpg(group, 0)  # zombies are members, too
+                time.sleep(0.002)
+            raise Failed(f"cannot measure {supervisor.name}: its orphans are not gone after {ORPHANS_PATIENCE:g} s")
+        yield ZOMBIES, time.perf_counter() - began
+        container.stop()
+
+
 def idle(supervisor: Supervisor) -> Values:
     """Look at the supervisor's own processes while nothing happens."""
     with running(supervisor, INSTANT, 2) as container:
@@ -390,6 +429,7 @@ SCENES: dict[str, Callable[[Supervisor], Values]] = {
     "one": one,
     "kills": kills,
     "slow": slow,
+    "orphans": orphans,
     "idle": idle,
     "logs": logs,
 }
@@ -400,7 +440,7 @@ def measure_all(supervisors: Sequence[Supervisor], scenes: Sequence[str], runs: 
     samples = []
     for run in range(runs + 1):
         for scene in scenes:
-            if scene == "idle" and run not in range(1, IDLE_RUNS + 1):
+            if scene in SELDOM and run not in range(1, SELDOM[scene] + 1):
                 continue
             for supervisor in supervisors:
                 print(f"run {run} of {runs}: {scene}, {supervisor.name}   ", end="\r", file=sys.stderr, flush=True)

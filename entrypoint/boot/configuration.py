@@ -117,6 +117,8 @@ def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
         "log_format": d.settings.log_format,
         "programs": {process: _promise(program, processes) for program in supervised for process in program.processes},
     }
+    if d.nginx:
+        whole["listen"] = [str(each) for each in (*d.addresses, *d.redirecting)]
     if before_stop := d.machine.hooks.of(PRE_STOP):
         whole["pre_stop"] = [hook.command for hook in before_stop]
     return json.dumps(whole, indent=2) + "\n"

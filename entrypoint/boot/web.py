@@ -19,6 +19,7 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
         "listen": d.addresses,
         "upstream": d.upstream,
         "protocol": d.protocol,
+        "repeated_within": d.request_seconds,
         "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,

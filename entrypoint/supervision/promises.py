@@ -132,6 +132,8 @@ class Promises(NamedTuple):
     pre_stop: tuple[tuple[str, ...], ...] = ()
     """Commands that are run one after the other before the first tier is stopped."""
     log_format: LogFormat = LogFormat.TEXT
+    listen: tuple[str, ...] = ()
+    """Where nginx listens, such as 0.0.0.0:80 and [::]:80."""
 
     def of(self, name: str) -> Promise:
         """Return the promise for the process `name`."""
@@ -249,6 +251,7 @@ def load(file: Path) -> Promises:
         drain_seconds=top.number("drain_seconds", 0),
         pre_stop=top.commands("pre_stop"),
         log_format=top.word("log_format", LogFormat.TEXT),
+        listen=top.texts("listen"),
     )
     top.end()
     return promises

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 
+from entrypoint.supervision.arrivals import CLOSING, SETTLING, Arrivals
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.promises import Promises
@@ -37,6 +38,7 @@ class Stop:
         self._supervisord = supervisord
         self._promises = promises
         self._hooks = hooks
+        self._arrivals = Arrivals(promises.listen, supervisord.warn)
         self._begins = begins
         self._clock = clock
         self._asked = False
@@ -44,6 +46,8 @@ class Stop:
         self._deadline = NEVER
         self._serve_until = 0.0
         self._hooks_until = 0.0
+        self._settled = 0.0
+        self._closed = NEVER
 
     @property
     def begun(self) -> bool:
@@ -81,15 +85,22 @@ class Stop:
             return
         if now >= self._deadline:
             self._kill("its time is over")
-        elif not self._supervisord.stopping and now >= self._prepared():
-            self._go_on()
+        elif self._supervisord.stopping:
+            if now >= self._closed:
+                self._closed = NEVER
+                self._arrivals.release()
+        elif now >= self._prepared():
+            if self._arrivals.hold():
+                self._settled = now + SETTLING
+            else:
+                self._go_on()
 
     def due(self) -> float:
         """Return the seconds until something is due."""
         if not self.begun or self._hurried:
             return NEVER
-        until = self._deadline if self._supervisord.stopping else min(self._deadline, self._prepared())
-        return until - self._clock()
+        until = self._closed if self._supervisord.stopping else self._prepared()
+        return min(self._deadline, until) - self._clock()
 
     def stop_tier(self) -> None:
         """Stop the programs of the highest tier that has not ended yet, all together."""
@@ -110,10 +121,11 @@ class Stop:
 
     def _prepared(self) -> float:
         """Return when the first tier may be stopped, as far as it is known."""
-        return max(self._serve_until, self._hooks_until if self._hooks.running else 0)
+        return max(self._serve_until, self._hooks_until if self._hooks.running else 0, self._settled)
 
     def _go_on(self) -> None:
         self._hooks.kill()
+        self._closed = self._clock() + CLOSING
         self._supervisord.stop()
 
     def _kill(self, why: str) -> None:

@@ -60,6 +60,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "drain_seconds": 5,
         "pre_stop": [["/hooks/10-tell", "now"]],
         "log_format": "json",
+        "listen": ["0.0.0.0:80"],
     }
     file.write_text(json.dumps(whole))
     assert load(file) == Promises(
@@ -83,6 +84,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         drain_seconds=5,
         pre_stop=(("/hooks/10-tell", "now"),),
         log_format=LogFormat.JSON,
+        listen=("0.0.0.0:80",),
     )
 
 

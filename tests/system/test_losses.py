@@ -1,0 +1,120 @@
+"""No request is lost: by a stop, nor by the death of a worker."""
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+
+import pytest
+import requests
+from deadline import until
+from load import Load
+from site_under_test import NewSite, Site
+
+
+def loads(site: Site) -> list[Load]:
+    """Return visitors of all kinds: of Django, of a file, on one connection, and who wait for their answer."""
+    file = "/static/admin/css/base.css"
+    return [
+        Load(site.port, "/request/"),
+        Load(site.port, file, 2),
+        Load(site.port, "/request/", 2, keep=True),
+        Load(site.port, file, 2, keep=True),
+        Load(site.port, "/sleep/?s=0.1", 6),
+    ]
+
+
+def answered(load: Load, times: int) -> None:
+    until(lambda: load.counts["answered"] >= times, f"{times} answers", instead=lambda: f"{load.counts} {load.lost}")
+
+
+def test_a_stop_loses_no_request(new_site: NewSite) -> None:
+    site = new_site(WEB_CONCURRENCY="3").start().ready()
+    with ExitStack() as visitors:
+        running = [visitors.enter_context(load) for load in loads(site)]
+        for load in running:
+            answered(load, 10)
+        assert site.stop()[0] == 0
+        for load in running:
+            load.join()
+            assert load.lost == []
+            assert load.counts["refused"]
+
+
+def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(new_site: NewSite) -> None:
+    site = new_site(WEB_CONCURRENCY="3", ENTRYPOINT_DRAIN_DELAY="2s").start().ready()
+    with ExitStack() as visitors:
+        running = [visitors.enter_context(load) for load in loads(site)]
+        for load in running:
+            answered(load, 10)
+        os.kill(site.pid, signal.SIGTERM)
+        until(lambda: site.status("/-/ready") == 503, "the drain")
+        for load in running:
+            load.end()
+            assert load.lost == []
+            assert load.counts.keys() == {"answered"}
+    assert site.wait() == 0
+
+
+def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    (master,) = site.programs("nginx")
+    workers = master.children()
+    for worker in workers:
+        worker.suspend()
+    with ExitStack() as sockets:
+
+        def waits() -> bool:
+            """Begin a connection and send a request; tell whether it waits to be accepted."""
+            made = sockets.enter_context(socket.socket())
+            made.settimeout(0)
+            made.connect_ex(("127.0.0.1", site.port))
+            try:
+                made.sendall(b"GET /request/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            except BlockingIOError:
+                return False
+            made.settimeout(20)
+            waiting.append(made)
+            return True
+
+        def listens() -> bool:
+            return any(each.status == "LISTEN" for each in master.net_connections("tcp"))
+
+        waiting: list[socket.socket] = []
+        assert all(waits() for _ in range(20))
+        os.kill(site.pid, signal.SIGTERM)
+        until(lambda: not waits(), "an end of new connections")
+        assert len(waiting) < 400  # the kernel's queue has room for 512
+        until(lambda: not listens(), "the stop of nginx")  # its master alone is not held up
+        for worker in workers:
+            worker.resume()
+        for each in waiting:
+            assert each.makefile("rb").readline().split()[1] == b"200"
+    assert site.wait() == 0
+
+
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+def test_a_killed_worker_loses_no_get(new_site: NewSite, server: str) -> None:
+    site = new_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
+    (master,) = site.programs(server)
+    with Load(site.port, "/sleep/?s=0.05", 6) as load:
+        for _ in range(6):
+            # After so many each request that was asked again has its answer.
+            answered(load, load.counts["answered"] + 20)
+            until(lambda: len(master.children()) == 3, "all workers")
+            master.children()[0].kill()
+    assert load.lost == []
+    assert load.counts.keys() == {"answered"}
+    assert site.stop()[0] == 0
+
+
+def test_a_post_is_not_sent_to_a_second_worker(new_site: NewSite) -> None:
+    site = new_site().start().ready()
+    deaths = "killed by signal 9"
+    assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 503
+    until(lambda: deaths in site.output, "the death of a worker")
+    assert requests.get(f"{site.url}/crash/", timeout=10).status_code == 503
+    until(lambda: site.output.count(deaths) >= 3, "the deaths of two more")
+    until(lambda: site.status("/request/") == 200, "another worker")
+    assert site.output.count(deaths) == 3
+    assert site.stop()[0] == 0
