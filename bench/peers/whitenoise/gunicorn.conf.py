@@ -1,0 +1,8 @@
+"""How gunicorn serves. How many workers there are it reads from WEB_CONCURRENCY by itself."""
+
+bind = "0.0.0.0:80"
+accesslog = "-"
+# Loaded once, shared by the workers.
+preload_app = True
+# The heartbeat of the workers is a file; on a disk it could block them.
+worker_tmp_dir = "/dev/shm"
