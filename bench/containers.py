@@ -9,7 +9,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,9 +143,14 @@ def volume() -> Iterator[str]:
         docker("volume", "rm", "--force", name, purpose=f"remove the volume {name}")
 
 
+def environment() -> list[str]:
+    """Return the options of `docker run` for the environment that all have."""
+    return [f"--env={name}={value}" for name, value in ENVIRONMENT.items()]
+
+
 def options(data: str) -> list[str]:
-    """Return what every `docker run` here has: the volume and the environment."""
-    return [f"--volume={data}:{DATA}", *(f"--env={name}={value}" for name, value in ENVIRONMENT.items())]
+    """Return what every `docker run` of a comparison has: the volume and the environment."""
+    return [f"--volume={data}:{DATA}", *environment()]
 
 
 @dataclass(frozen=True)
@@ -157,43 +162,44 @@ class Booted:
 
 
 @contextmanager
-def running(image: Image, arguments: Sequence[str], port: int) -> Iterator[Booted]:
-    """Run a container until the first 200 from this port of ours, remove it at the end."""
+def running(image: Image, arguments: Sequence[str]) -> Iterator[str]:
+    """Run a container, give its name, remove it at the end."""
     name = new_name(image.name)
     try:
-        began = time.perf_counter()
         docker("run", "--detach", f"--name={name}", *arguments, image.tag, purpose=f"run {image.tag}")
-        # Not one request before `docker run` is back, though the clock runs from before it: Docker's proxy takes
-        # connections before the container's interface is up, and the first unanswered ARP request blocks the address
-        # for the kernel's retry time, one second (arp(7), retrans_time), which every image would seem to take longer.
-        yield Booted(name, first_200(name, port, began))
+        yield name
     finally:
         docker("rm", "--force", "--volumes", name, purpose=f"remove the container {name}")
 
 
 @contextmanager
 def booted(image: Image, data: str) -> Iterator[Booted]:
-    """Run a container with a published port until its first 200, remove it at the end."""
-    port = free_port()
-    with running(image, [f"--publish=127.0.0.1:{port}:80", *options(data)], port) as container:
-        yield container
+    """Run a container until its first 200, remove it at the end."""
+    [port] = free_ports()
+    began = time.perf_counter()
+    with running(image, [f"--publish=127.0.0.1:{port}:80", *options(data)]) as name:
+        # Not one request before `docker run` is back, though the clock runs from before it: Docker's proxy takes
+        # connections before the container's interface is up, and the first unanswered ARP request blocks the address
+        # for the kernel's retry time, one second (arp(7), retrans_time), which every image would seem to take longer.
+        yield Booted(name, first_200(name, port, began))
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int = 1) -> list[int]:
+    """Return ports that nobody listens on."""
+    with ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
-def first_200(name: str, port: int, began: float) -> float:
+def first_200(name: str, port: int, began: float, patience: float = PATIENCE) -> float:
     """Ask again and again until the answer is 200; return the seconds since `began`."""
     look = began + LOOK
-    while not answers_200(port):
+    while status(port) != b"200":
         now = time.perf_counter()
-        if now > began + PATIENCE:
-            raise Failed(f"cannot measure {name}: no 200 within {PATIENCE:g} s\n{last_words(name)}")
+        if now > began + patience:
+            raise Failed(f"cannot measure {name}: no 200 within {patience:g} s\n{last_words(name)}")
         if now > look:
             look = now + LOOK
             if inspect(name, "{{.State.Running}}") != "true":
@@ -202,12 +208,12 @@ def first_200(name: str, port: int, began: float) -> float:
     return time.perf_counter() - began
 
 
-def answers_200(port: int) -> bool:
-    """Send one request; return whether the status of its answer is 200. Refused, reset and empty are a no."""
+def status(port: int) -> bytes | None:
+    """Send one request; return the status of its answer. Refused, reset and empty are none."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(REQUEST)
-        return connection.recv(64).split()[1:2] == [b"200"]
-    return False
+        return next(iter(connection.recv(64).split()[1:2]), None)
+    return None
 
 
 def inspect(name: str, template: str) -> str:
