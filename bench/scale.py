@@ -115,14 +115,18 @@ def first_answer(image: Image) -> Values:
 
 def in_a_container(image: Image) -> Values:
     """Run inside.py in a container."""
-    command = ["docker", "run", "--rm", "--interactive", "--init", "--entrypoint=python3", image.tag, "-"]
-    with (BENCH / "inside.py").open("rb") as script:
-        done = subprocess.run(command, stdin=script, capture_output=True, text=True, check=False)
+    name = new_name(image.name)
+    command = ["docker", "run", f"--name={name}", "--interactive", "--init", "--entrypoint=python3", image.tag, "-"]
+    try:
+        with (BENCH / "inside.py").open("rb") as script:
+            done = subprocess.run(command, stdin=script, capture_output=True, text=True, check=False)
+    finally:
+        docker("rm", "--force", "--volumes", name, purpose=f"remove the container {name}")
     if done.returncode:
         raise Failed(f"cannot measure inside of {image.tag}: {done.stderr.strip()}")
     seconds: dict[str, list[float]] = json.loads(done.stdout)
-    for name, row in COMMANDS.items():
-        yield from ((row, 1e3 * value) for value in seconds[name])
+    for what, row in COMMANDS.items():
+        yield from ((row, 1e3 * value) for value in seconds[what])
     ready = {count: seconds[f"{count} programs"][0] for count in READY}
     yield from ((READY[count], value) for count, value in ready.items())
     for count, row in GROWTH.items():
