@@ -24,7 +24,7 @@ help:
 	@echo "make demo    boot the example site on http://127.0.0.1:8080/"
 	@echo "make test    run every test (those in containers need a Docker Engine)"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   supervision beside s6 and runit, boot and stop beside hand-written images (needs a Docker Engine)"
+	@echo "make bench   supervision beside s6 and runit, boot, stop and load beside hand-written images (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -62,7 +62,12 @@ lint: $(BIN)/.installed
 bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)
 	$(call need,command -v runsvdir,runit)
-	@$(BIN)/python bench/supervision.py
-	@$(BIN)/python bench/boot.py
 	$(call need,command -v wrk,wrk)
-	@$(BIN)/python bench/throughput.py
+	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
+	$(call need,command -v mariadbd,mariadb-server-core)
+	$(call need,command -v pgbouncer,pgbouncer)
+	@$(BIN)/python bench/supervision.py
+	@$(BIN)/python bench/prepare.py
+	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
+	@$(BIN)/python bench/scale.py
+	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg

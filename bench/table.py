@@ -59,6 +59,12 @@ def parser(description: str, runs: int) -> argparse.ArgumentParser:
     return made
 
 
+def with_picture(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the option of a benchmark that draws one."""
+    made.add_argument("--picture", type=Path, metavar="FILE", help="draw it as SVG into FILE, too")
+    return made
+
+
 def carry_out(bench: Callable[[argparse.Namespace], None], arguments: argparse.Namespace) -> int:
     """Run a benchmark; return the exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -14,12 +14,13 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import boot
-from boot import Image
-from table import Failed, carry_out, draw, machine, parser, positive, spread, write
+import containers
+import picture
+from containers import Image
+from table import Failed, carry_out, draw, machine, parser, positive, spread, with_picture, write
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
-IMAGES = (*(image for image in boot.IMAGES if image.name in ("ours", "usual")), BEST)
+IMAGES = (*(image for image in containers.IMAGES if image.name in ("ours", "usual")), BEST)
 PAGES = {
     "static": "/static/admin/css/base.css",  # 22 KB
     "dynamic": "/request/",  # JSON by a Django view, through all of the middleware, without the database
@@ -38,12 +39,12 @@ class Measure:
 
 
 RATE = "answers a second"
-P99 = "99 % within"
+P50, P99 = "50 % within", "99 % within"
 COST = "CPU for an answer"
 FRESH, USED = Measure("memory before the load", " MB", 1, 1e-6), Measure("memory after the load", " MB", 1, 1e-6)
 MEASURES = (
     *(Measure(f"{page}: {RATE}") for page in PAGES),
-    *(Measure(f"{page}: {P99}", " ms", 1, 1e3) for page in PAGES),
+    *(Measure(f"{page}: {part}", " ms", 1, 1e3) for page in PAGES for part in (P50, P99)),
     *(Measure(f"{page}: {COST}", " µs", 0, 1e6) for page in PAGES),
     FRESH,
     USED,
@@ -82,13 +83,23 @@ class Target:
 
 def target(image: Image, name: str) -> Target:
     """Return a container, at its own address: a published port may go through a process of Docker's."""
-    address, identity = boot.inspect(name, "{{.NetworkSettings.IPAddress}} {{.Id}}").split()
+    address, identity = containers.inspect(name, "{{.NetworkSettings.IPAddress}} {{.Id}}").split()
     v1 = Path("/sys/fs/cgroup/cpuacct/docker", identity, "cpuacct.usage")
     v2 = Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat")
     return Target(image.name, name, address, v1 if v1.exists() else v2)
 
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+TOLD = re.compile(
+    r"50%\s+(?P<half>\S+).*99%\s+(?P<most>\S+)\s+(?P<answers>\d+) requests in.*Requests/sec:\s+(?P<rate>[\d.]+)",
+    re.DOTALL,
+)
+
+
+def seconds_of(text: str) -> float:
+    """Return a time as wrk prints it, such as 3.81ms."""
+    number = text.rstrip("mus")
+    return float(number) * UNITS[text[len(number) :]]
 
 
 def load(to: Target, page: str, run: int, seconds: int) -> Iterator[Sample]:
@@ -99,19 +110,20 @@ def load(to: Target, page: str, run: int, seconds: int) -> Iterator[Sample]:
     before = to.cpu()
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     after = to.cpu()
-    told = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\s+(\d+) requests in.*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
+    told = TOLD.search(done.stdout)
     if done.returncode or not told or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise Failed(f"cannot measure {to.image}: wrk says\n{done.stdout}{done.stderr}")
-    yield Sample(to.image, run, f"{page}: {RATE}", float(told[4]))
-    yield Sample(to.image, run, f"{page}: {P99}", float(told[1]) * UNITS[told[2]])
+    yield Sample(to.image, run, f"{page}: {RATE}", float(told["rate"]))
+    yield Sample(to.image, run, f"{page}: {P50}", seconds_of(told["half"]))
+    yield Sample(to.image, run, f"{page}: {P99}", seconds_of(told["most"]))
     if before is not None and after is not None:
-        yield Sample(to.image, run, f"{page}: {COST}", (after - before) / int(told[3]))
+        yield Sample(to.image, run, f"{page}: {COST}", (after - before) / int(told["answers"]))
 
 
 def memory(of: Target, measure: Measure) -> Iterator[Sample]:
     """Yield the memory of a container at rest, nothing where it is not shown to us."""
-    time.sleep(boot.REST)
-    pss = boot.memory(of.name)
+    time.sleep(containers.REST)
+    pss = containers.memory(of.name)
     if pss is not None:
         yield Sample(of.image, 1, measure.name, pss)
 
@@ -122,9 +134,9 @@ def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Samp
     with ExitStack() as stack:
         targets = []
         for image in images:
-            data = stack.enter_context(boot.volume())
-            boot.fresh_boot(image, data)
-            targets.append(target(image, stack.enter_context(boot.booted(image, data)).name))
+            data = stack.enter_context(containers.volume())
+            containers.fresh_boot(image, data)
+            targets.append(target(image, stack.enter_context(containers.booted(image, data)).name))
         for each in targets:
             samples += memory(each, FRESH)
         for run in range(rounds + 1):
@@ -162,12 +174,25 @@ def rows(samples: Sequence[Sample]) -> list[list[str]]:
     return table
 
 
+def drawn(samples: Sequence[Sample]) -> str:
+    """Return the latencies as a picture."""
+    images = dict.fromkeys(sample.image for sample in samples)
+    measures = {measure.name: measure for measure in MEASURES}
+    bars = {
+        f"{page}: {image}": [[*values(samples, image, measures[f"{page}: {part}"]).values()] for part in (P50, P99)]
+        for page in PAGES
+        for image in images
+    }
+    title = f"Milliseconds to an answer, with {CONNECTIONS} connections that ask without a pause"
+    return picture.svg(title, (P50, P99), bars, " ms", 1)
+
+
 def bench(options: argparse.Namespace) -> None:
     """Build, measure, print."""
-    where = f"{machine()}, Docker {boot.engine()}"
+    where = f"{machine()}, Docker {containers.engine()}"
     for image in IMAGES:
-        boot.build(image, options.python_image)
-    python = boot.python_of(IMAGES[0])
+        containers.build(image, options.python_image)
+    python = containers.python_of(IMAGES[0])
     samples = measure_all(IMAGES, options.runs, options.seconds)
     print(draw(rows(samples)))
     print(f"\nMedian (min to max), rounds: {options.runs}, {options.seconds} s each. {where}; {python} in the images;")
@@ -175,13 +200,15 @@ def bench(options: argparse.Namespace) -> None:
     if options.json:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
+    if options.picture:
+        picture.write(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    made = parser("Throughput of the example image beside images written by hand.", runs=9)
+    made = with_picture(parser("Throughput of the example image beside images written by hand.", runs=9))
     made.add_argument("--seconds", type=positive, default=2, help="each page in a round (default: %(default)s)")
-    made.add_argument("--python-image", default=boot.PYTHON_IMAGE, help="of all images (default: %(default)s)")
+    made.add_argument("--python-image", default=containers.PYTHON_IMAGE, help="of all images (default: %(default)s)")
     return made
 
 

@@ -1,7 +1,16 @@
+import os
 import runpy
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from xml.etree import ElementTree as ET
+
+import boot
+import picture
+import pytest
+import scale
+import throughput
 
 # By its path: a folder of tests has the same name.
 bench = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "bench" / "supervision.py")))
@@ -32,3 +41,63 @@ def test_ours_is_what_boot_renders(tmp_path: Path) -> None:
     bench.ours(tmp_path, [tmp_path / "sleeper"])
     text = (tmp_path / "supervisord.conf").read_text(encoding="utf-8")
     assert f"[program:sleeper]\ncommand = {tmp_path}/sleeper\n" in text
+
+
+BOOTS = (("ours", 1, 1.0), ("usual", 1, 2.0), ("ours", 2, 2.0), ("usual", 2, 8.0), ("ours", 3, 9.0))
+
+
+def test_a_ratio_is_taken_within_a_run() -> None:
+    taken = [boot.Sample(image, run, None, warm, 1, 0, None) for image, run, warm in BOOTS]
+    assert boot.ratios(taken, "ours", "usual", boot.WARM) == [0.5, 0.25]
+    assert boot.ratios(taken, "ours", "usual", boot.FRESH) == []
+
+
+def test_a_boot_that_was_not_measured_has_no_bar() -> None:
+    taken = [boot.Sample(image, run, None, warm, 1, 0, None) for image, run, warm in BOOTS]
+    assert len(bars(boot.drawn(taken), "first")) == 0
+    assert len(bars(boot.drawn(taken), "second")) == 2
+
+
+def bars(text: str, series: str) -> list[float]:
+    """Return the widths of a series' bars."""
+    rectangles = ET.fromstring(text).iter("{http://www.w3.org/2000/svg}rect")
+    found = [float(each.attrib["width"]) for each in rectangles if each.attrib["class"] == series]
+    return found[1:]  # the first belongs to the legend
+
+
+def test_a_bar_is_as_long_as_its_median() -> None:
+    text = picture.svg("a <b> & c", ("x", "y"), {"p": [[1, 2, 6], [4]], "q": [[1], [2]]}, " s")
+    first, second = bars(text, "first"), bars(text, "second")
+    assert first[0] == pytest.approx(2 * first[1], abs=0.1)
+    assert second == pytest.approx([2 * first[0], first[0]], abs=0.1)
+    assert "2.00 s" in text
+
+
+def test_a_picture_of_nothing_is_a_picture() -> None:
+    assert bars(picture.svg("nothing", ("x", "y"), {}, " s"), "first") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("812.00us", 812e-6), ("3.81ms", 3.81e-3), ("1.20s", 1.2), ("2.00m", 120)]
+)
+def test_a_time_of_wrk_is_read(text: str, seconds: float) -> None:
+    assert throughput.seconds_of(text) == pytest.approx(seconds)
+
+
+def test_a_goal_of_scale_is_missed_by_the_median_alone() -> None:
+    assert not scale.missed(scale.FIRST, {scale.FIRST.heading: [140, 150, 900]})
+    assert scale.missed(scale.FIRST, {scale.FIRST.heading: [140, 151, 151]})
+    assert not scale.missed(scale.ONE, {scale.ONE.heading: [99]})
+    assert not scale.missed(scale.FIRST, {})
+
+
+def test_each_row_of_scale_shows_its_goal_and_what_was_measured() -> None:
+    table = {row[0]: row[1:] for row in scale.rows({scale.SHARE.heading: [0.7, 0.8]})}
+    assert table[scale.SHARE.heading] == ["0.75", "0.75 (0.70 to 0.80)"]
+    assert table[scale.ONE.heading] == ["-", "-"]
+
+
+def test_the_start_of_a_process_is_known_to_a_hundredth() -> None:
+    before = scale.began(os.getpid())
+    assert before < time.time()
+    assert scale.began(os.getpid()) == pytest.approx(before, abs=0.011)
