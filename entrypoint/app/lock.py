@@ -1,4 +1,4 @@
-"""The lock under which migrations run: held in the database itself, so that all replicas meet at it.
+"""The lock under which a database is changed: held in the database itself, so that all replicas meet at it.
 
 It ends with the process that holds it, however that ends. Nobody blocks on it: a session that waits inside the database
 may be what a migration there waits for (`CREATE INDEX CONCURRENTLY`).
@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from entrypoint.app.answer import Progress
 from entrypoint.app.database import reach
@@ -25,21 +25,40 @@ _SOMEONE: Final = "another replica"
 _TRANSACTION_TIMEOUT: Final = 170000  # the version of PostgreSQL that brought it
 
 
+_Holder = tuple[str, float]
+"""The name of a replica, empty where the database does not know it, and the seconds since it holds the lock."""
+
+
 class Lock(Protocol):
-    """A lock on the migrations of one database."""
+    """A lock on one database."""
 
     def take(self) -> bool:
         """Take it if it is free; return whether it is ours."""
 
-    def holder(self) -> str | None:
-        """Say who holds it and since when, None if nobody does."""
+    def holder(self) -> _Holder | None:
+        """Return who holds it and since when, None if nobody does."""
 
     def release(self) -> None:
         """Let it go, whether held or not."""
 
 
+class Purpose(NamedTuple):
+    """What somebody holds it for, in the words of who waits."""
+
+    to: str
+    doing: str
+
+
+MIGRATE: Final = Purpose("migrate", "migrating")
+
+
 @contextmanager
-def held(connection: Any, seconds: float, progress: Progress) -> Iterator[None]:  # noqa: ANN401 -- Django ships no types
+def held(
+    connection: Any,  # noqa: ANN401 -- Django ships no types
+    seconds: float,
+    progress: Progress,
+    purpose: Purpose = MIGRATE,
+) -> Iterator[None]:
     """Hold the lock of the database that `connection` leads to; wait for it as long as somebody else does.
 
     Its own connection is to be had within `seconds`. Raises Failure.
@@ -49,8 +68,8 @@ def held(connection: Any, seconds: float, progress: Progress) -> Iterator[None]:
     try:
         while not lock.take():
             if time.monotonic() >= tick:
-                who = lock.holder() or _sentence("", 0)
-                progress(f"{'still ' if waited else ''}waiting to migrate database {connection.alias}: {who}")
+                who = _sentence(lock.holder() or ("", 0.0), purpose)
+                progress(f"{'still ' if waited else ''}waiting to {purpose.to} database {connection.alias}: {who}")
                 waited, tick = True, time.monotonic() + _TOLD_EVERY
             time.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
@@ -65,7 +84,8 @@ def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  
     """Say who migrates that database now, None if nobody does. Raises Failure."""
     lock = _lock_of(connection, seconds, progress)
     try:
-        return lock.holder()
+        found = lock.holder()
+        return found and _sentence(found, MIGRATE)
     finally:
         lock.release()
 
@@ -108,7 +128,7 @@ class _PostgreSQL:
                 cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         return True
 
-    def holder(self) -> str | None:
+    def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
                 "SELECT application_name, extract(epoch FROM clock_timestamp() - xact_start)"  # noqa: S608 -- our own words
@@ -119,7 +139,7 @@ class _PostgreSQL:
             found = cursor.fetchone()
         if not self._connection.get_autocommit():
             self._connection.rollback()
-        return _sentence((found[0] or "").removeprefix("entrypoint "), found[1]) if found else None
+        return ((found[0] or "").removeprefix("entrypoint "), float(found[1])) if found else None
 
     def release(self) -> None:
         self._connection.close()
@@ -142,13 +162,13 @@ class _MySQL:
             cursor.execute(f"SELECT get_lock({self._NAME}, 0)")
             return bool(cursor.fetchone()[0] == 1)
 
-    def holder(self) -> str | None:
+    def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT host, time FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- our own words
             )
             found = cursor.fetchone()
-        return _sentence(str(found[0]), found[1]) if found else None
+        return (str(found[0]), float(found[1])) if found else None
 
     def release(self) -> None:
         self._connection.close()
@@ -175,12 +195,12 @@ class _SQLite:
         self._file.flush()
         return True
 
-    def holder(self) -> str | None:
+    def holder(self) -> _Holder | None:
         try:
             fcntl.flock(self._file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             since = time.time() - self._path.stat().st_mtime
-            return _sentence(self._path.read_text(encoding="utf-8"), since)
+            return self._path.read_text(encoding="utf-8"), since
         fcntl.flock(self._file, fcntl.LOCK_UN)
         return None
 
@@ -194,7 +214,7 @@ class _Nothing:
     def take(self) -> bool:
         return True
 
-    def holder(self) -> str | None:
+    def holder(self) -> _Holder | None:
         return None
 
     def release(self) -> None:
@@ -208,6 +228,7 @@ def _ourselves() -> str:
     return f"{socket.gethostname()[:40]} (PID {os.getpid()})"
 
 
-def _sentence(name: str, seconds: float) -> str:
+def _sentence(holder: _Holder, purpose: Purpose) -> str:
+    name, seconds = holder
     who = f"replica {name}" if name else _SOMEONE
-    return f"{who} is migrating since {max(0.0, float(seconds)):.0f} s"
+    return f"{who} is {purpose.doing} since {max(0.0, seconds):.0f} s"

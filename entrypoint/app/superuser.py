@@ -8,8 +8,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, router, transaction
+from django.db import DataError, IntegrityError, connections, router, transaction
 
+from entrypoint.app import lock
 from entrypoint.app.answer import Progress
 from entrypoint.app.failure import Failure
 
@@ -23,6 +24,8 @@ _NOTORIOUS: Final = frozenset(
 )
 _FLAGS: Final = ("is_staff", "is_superuser", "is_active")
 _MASK: Final = "***"
+_PATIENCE: Final = 30.0  # seconds until the lock's own connection is there
+_CREATE: Final = lock.Purpose("create the superuser in", "at work there")
 _REFUSED: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
 
 
@@ -40,25 +43,34 @@ def keep(  # noqa: PLR0913 -- one argument a part of the message from boot
     A password that everybody would try is refused, in `development` only told. Raises Failure with one line, in which
     no value stands but the name.
     """
-    hidden = {"password": password, **fields}
     user = _find(name)
     if user is not None and not update:
         return f"user {name} exists"
     _judge(name, password, development=development, progress=progress)
     if user is None:
-        try:
-            cleaned = {field: _clean(field, text) for field, text in fields.items()}
-            _clean(get_user_model().USERNAME_FIELD, name)
-            _warn(name, password, cleaned, progress)
-            _create(name, password, cleaned)
-        except _REFUSED as error:
-            # Another container may have been faster, and a manager may write a name otherwise than it is given.
-            user = _find(name) or _find(name, in_any_case=True)
+        # To hash a password takes a quarter of a second of a CPU: so of many replicas one does, and not each in vain.
+        with lock.held(connections[router.db_for_write(get_user_model())], _PATIENCE, progress, _CREATE):
+            user = _find(name) or _new(name, password, fields, progress)
             if user is None:
-                raise Failure(f"cannot create the superuser {name}: {_why(error, hidden)}", "unusable") from error
-        else:
-            return f"user {name} created"
+                return f"user {name} created"
     return _update(user, name, password) if update else f"user {name} exists"
+
+
+def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress) -> Any:  # noqa: ANN401 -- as below
+    """Create the user; return None, or the one who was there all the same. Raises Failure."""
+    try:
+        cleaned = {field: _clean(field, text) for field, text in fields.items()}
+        _clean(get_user_model().USERNAME_FIELD, name)
+        _warn(name, password, cleaned, progress)
+        _create(name, password, cleaned)
+    except _REFUSED as error:
+        # Somebody who knows nothing of our lock may have been faster, or a manager writes a name otherwise than given.
+        user = _find(name) or _find(name, in_any_case=True)
+        if user is None:
+            why = _why(error, {"password": password, **fields})
+            raise Failure(f"cannot create the superuser {name}: {why}", "unusable") from error
+        return user
+    return None
 
 
 def fields_of(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
