@@ -4,13 +4,15 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from entrypoint import cli, log
 from entrypoint.boot import signals
-from entrypoint.boot.settings import Settings
+
+if TYPE_CHECKING:
+    from entrypoint.boot.settings import Settings
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
@@ -44,6 +46,12 @@ def obey(words: list[str], environ: Environ) -> int:
     return code or 0
 
 
+def _read(environ: Environ) -> "Settings":
+    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
+
+    return Settings.read(environ)
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["--help"]})
 @click.version_option(package_name="entrypoint-toolkit", prog_name="entrypoint")
 def commands() -> None:
@@ -71,7 +79,7 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     from entrypoint.boot import printout  # noqa: PLC0415 -- what only a boot needs
     from entrypoint.boot.boot import preview  # noqa: PLC0415 -- as above
 
-    settings = Settings.read(environ)
+    settings = _read(environ)
     plan = preview(settings, log.tell)
     if diff:
         text = printout.as_difference(plan)
@@ -134,7 +142,7 @@ def env(environ: Environ, *, form: str) -> None:
     elif form == "schema":
         text = reference.schema()
     else:
-        settings = Settings.read(environ)
+        settings = _read(environ)
         boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
@@ -154,7 +162,7 @@ def health(environ: Environ, *, what: str) -> int:
     from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
     from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
 
-    settings = Settings.read(environ)
+    settings = _read(environ)
     if file := _ready_file(settings):
         listen = settings.listen_on(root=is_root())
         supervisord = str(file.parent.parent / "supervisor.sock")
@@ -168,7 +176,7 @@ def health(environ: Environ, *, what: str) -> int:
     return 0 if healthy else 1
 
 
-def _ready_file(settings: Settings) -> Path | None:
+def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that is there while the site is ready, where nginx does not serve it; None where it does."""
     if settings.behind_nginx and not settings.conf_dir:
         return None
@@ -191,7 +199,7 @@ def boot(environ: Environ, *, form: str) -> None:
     from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
-    settings = Settings.read(environ)
+    settings = _read(environ)
     folder = run_dir(settings, read_machine(settings))
     recorded = timeline.read(Path(folder / TIMELINE_FILE), Path(folder / FIRST_READY_FILE))
     if form == "table":
@@ -209,7 +217,7 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     signals.release()
     from entrypoint.boot.boot import run_command  # noqa: PLC0415 -- as above
 
-    run_command(Settings.read(environ), command)
+    run_command(_read(environ), command)
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -220,4 +228,4 @@ def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     signals.release()
     from entrypoint.boot.boot import control  # noqa: PLC0415 -- as above
 
-    control(Settings.read(environ), words)
+    control(_read(environ), words)

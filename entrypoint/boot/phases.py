@@ -1,7 +1,6 @@
 """What stands around the agent's steps: waiting for what is not Django's, and the hooks of each phase."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from entrypoint.boot import environment
 from entrypoint.boot.decisions import Decisions
@@ -69,7 +68,7 @@ def _hooks(d: Decisions, phase: str, hooks: Iterable[Hook]) -> Iterator[RunHooks
     module = d.application.settings_module if d.application else d.settings.settings_module
     if found := tuple(hooks):
         step = _step(d.settings, d.machine, module, phase, found)
-        yield replace(step, phase=d.phase(f"running {phase} hooks"))
+        yield step._replace(phase=d.phase(f"running {phase} hooks"))
 
 
 def _step(

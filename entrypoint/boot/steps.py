@@ -1,12 +1,15 @@
-"""What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print."""
+"""What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print.
+
+They are named tuples: a dataclass takes Python half a millisecond to make, and each boot makes all of these.
+"""
 
 import json
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from entrypoint.boot.facts import Account
 from entrypoint.boot.hooks import Hook
@@ -22,10 +25,14 @@ READY: Final = "ready.json"
 """The file that is there while the site is ready, in the folder of what nginx serves of our own."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Read:
+def _without_secrets(step: object) -> str:
+    return f"<{type(step).__name__}: {step}>"
+
+
+class Read(NamedTuple):
     """Something that the plan was made from; there is nothing left to do."""
 
     name: str
@@ -35,8 +42,7 @@ class Read:
         return self.line
 
 
-@dataclass(frozen=True)
-class FindPrograms:
+class FindPrograms(NamedTuple):
     """All programs that the plan runs must be there: a missing one is told before anything is written."""
 
     programs: Mapping[str, PurePosixPath | None]
@@ -46,8 +52,7 @@ class FindPrograms:
         return "find " + ", ".join(self.programs)
 
 
-@dataclass(frozen=True)
-class CheckPort:
+class CheckPort(NamedTuple):
     """The port must be free and allowed, before the database is touched."""
 
     addresses: tuple[Listen, ...]
@@ -57,8 +62,7 @@ class CheckPort:
         return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
 
 
-@dataclass(frozen=True)
-class CheckReadable:
+class CheckReadable(NamedTuple):
     """Files of the user's that nginx reads, by the setting that names each."""
 
     files: Mapping[str, PurePosixPath]
@@ -68,8 +72,7 @@ class CheckReadable:
         return f"check that {' and '.join(map(str, self.files.values()))} can be read"
 
 
-@dataclass(frozen=True)
-class CheckWritable:
+class CheckWritable(NamedTuple):
     """Files that supervisord writes and rotates, each with what names it."""
 
     files: Mapping[PurePosixPath, str]
@@ -79,8 +82,7 @@ class CheckWritable:
         return f"check that {' and '.join(map(str, self.files))} can be written"
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(NamedTuple):
     """A folder of this owner and mode."""
 
     path: PurePosixPath
@@ -91,8 +93,7 @@ class Directory:
         return f"{self.path}{f' for {self.owner}' if self.owner else ''}"
 
 
-@dataclass(frozen=True)
-class MakeDirectories:
+class MakeDirectories(NamedTuple):
     """The folders that files and sockets are put into."""
 
     directories: tuple[Directory, ...]
@@ -103,17 +104,18 @@ class MakeDirectories:
         return "make " + ", ".join(map(str, self.directories))
 
 
-@dataclass(frozen=True)
-class File:
+class File(NamedTuple):
     """A file with this text."""
 
     path: PurePosixPath
-    text: str = field(repr=False)
+    text: str
     source: str  # the template, or what else decided the text
 
+    def __repr__(self) -> str:
+        return f"<File {self.path}>"
 
-@dataclass(frozen=True)
-class WriteFiles:
+
+class WriteFiles(NamedTuple):
     """The files of the configuration, each replaced as a whole."""
 
     files: tuple[File, ...]
@@ -123,8 +125,7 @@ class WriteFiles:
         return "write " + ", ".join(str(file.path) for file in self.files)
 
 
-@dataclass(frozen=True)
-class ValidateNginx:
+class ValidateNginx(NamedTuple):
     """`nginx -t`."""
 
     command: tuple[str, ...]
@@ -135,8 +136,7 @@ class ValidateNginx:
         return f"validate {self.files[0].path} with nginx -t"
 
 
-@dataclass(frozen=True)
-class ValidateSupervisord:
+class ValidateSupervisord(NamedTuple):
     """Supervisord's own parser."""
 
     file: File
@@ -146,8 +146,7 @@ class ValidateSupervisord:
         return f"validate {self.file.path} with supervisord's parser"
 
 
-@dataclass(frozen=True)
-class Phase:
+class Phase(NamedTuple):
     """What the starting page and `/-/ready` say meanwhile."""
 
     folder: PurePosixPath
@@ -167,24 +166,25 @@ class Phase:
         return self.folder / "phase.json", self.folder / "phase.txt"
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(NamedTuple):
     """A program that is started now; supervisord adopts it."""
 
     program: "Program"
     directory: PurePosixPath
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     why: str
     loads: bool  # whether it loads the application, and so is outdated by what a later step changes
     phase: Phase | None = None
     name: str = SERVE
 
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
     def __str__(self) -> str:
         return f"start {self.program.name}, {self.why}"
 
 
-@dataclass(frozen=True)
-class Serve:
+class Serve(NamedTuple):
     """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
 
     program: "Program"
@@ -195,8 +195,7 @@ class Serve:
         return f"let {self.program.name} pass requests to the application"
 
 
-@dataclass(frozen=True)
-class Reload:
+class Reload(NamedTuple):
     """A program that runs reads its configuration again."""
 
     program: "Program"
@@ -206,21 +205,22 @@ class Reload:
         return f"let {self.program.name} read its configuration again"
 
 
-@dataclass(frozen=True)
-class Ask:
+class Ask(NamedTuple):
     """Something that the application's agent does; `name` is the command that it obeys."""
 
     name: str
     line: str
-    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    arguments: Mapping[str, Any] = _NOTHING
     phase: Phase | None = None
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
 
     def __str__(self) -> str:
         return self.line
 
 
-@dataclass(frozen=True)
-class WaitFor:
+class WaitFor(NamedTuple):
     """What has to be there beside Django's own databases."""
 
     targets: tuple[Target, ...]
@@ -232,33 +232,37 @@ class WaitFor:
         return f"wait for {', '.join(map(str, self.targets))}, at most {self.seconds:g} s"
 
 
-@dataclass(frozen=True)
-class RunHooks:
+class RunHooks(NamedTuple):
     """The hooks of one phase, one after the other."""
 
     when: str  # the name of the folder that they are from
     hooks: tuple[Hook, ...]
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     directory: PurePosixPath
     seconds: float  # for each
     phase: Phase | None = None
     name: str = "hooks"
 
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
     def __str__(self) -> str:
         return f"run {self.when} hooks {', '.join(map(str, self.hooks))}"
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """A command that has to succeed before the programs start."""
 
     name: str
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     directory: PurePosixPath
     seconds: float
     account: Account | None  # None: whoever runs us
     phase: Phase | None = None
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
 
     def __str__(self) -> str:
         return f"run {self.name}: {shlex.join(self.command)}"
@@ -287,20 +291,22 @@ Step = (
 def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:
     """Return the steps that write the same files into another folder."""
     root = PurePosixPath(os.path.commonpath([file.path for file in files]))
-    copied = tuple(replace(file, path=folder / file.path.relative_to(root)) for file in files)
+    copied = tuple(file._replace(path=folder / file.path.relative_to(root)) for file in files)
     folders = sorted({file.path.parent for file in copied})
     return [MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)]
 
 
-@dataclass(frozen=True)
-class Exec:
+class Exec(NamedTuple):
     """The last act: this process becomes that one."""
 
     argv: tuple[str, ...]
     directory: PurePosixPath
-    environment: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str]
     handover: PurePosixPath  # where it finds who runs already
     timeline: PurePosixPath  # where the time of the boot went
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
 
     def __str__(self) -> str:
         return "exec " + " ".join(self.argv)
