@@ -3,6 +3,7 @@
 The messages are described at its other half, `entrypoint/boot/agent.py`.
 """
 
+import gc
 import json
 import os
 import socket
@@ -49,6 +50,8 @@ def main(descriptor: int, *, ahead: bool) -> NoReturn:
         if ahead:
             _wait_for_orders(stream)
         if attempt(project.load_settings) and attempt(project.load_apps):
+            gc.freeze()
+            gc.enable()
             commands = _commands()
             for line in stream:
                 request = json.loads(line)

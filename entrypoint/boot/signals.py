@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from types import FrameType
 from typing import Final
 
@@ -27,6 +26,8 @@ class StopRequests:
     """Notes that a stop was asked for, and wakes whoever waits on `fileno()`."""
 
     def __init__(self) -> None:
+        import socket  # noqa: PLC0415 -- a command that only holds or releases the signals needs none
+
         self._asked: signal.Signals | None = None
         self._wakeup, self._alarm = socket.socketpair()
         self._wakeup.settimeout(0)
