@@ -130,11 +130,11 @@ def check(settings: Settings, tell: Tell) -> None:
                 WaitFor,
                 RunHooks,
                 Run,
+                ValidateSupervisord,
                 *(() if "nginx" in machine.programs else (ValidateNginx,)),
-                *(() if folders else (ValidateSupervisord,)),
             )
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
-            if not any(isinstance(step, ValidateSupervisord) for step in steps):
+            if folders:  # of this file a boot does not always ask: see `make_start`
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
