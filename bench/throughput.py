@@ -91,7 +91,8 @@ def target(image: Image, name: str) -> Target:
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 TOLD = re.compile(
-    r"50%\s+(?P<half>\S+).*99%\s+(?P<most>\S+)\s+(?P<answers>\d+) requests in.*Requests/sec:\s+(?P<rate>[\d.]+)",
+    r"Latency Distribution\s+50%\s+(?P<half>\S+).*99%\s+(?P<most>\S+)\s+(?P<answers>\d+) requests in"
+    r".*Requests/sec:\s+(?P<rate>[\d.]+)",
     re.DOTALL,
 )
 

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -66,8 +67,9 @@ class HeadStart:
         if any(environ.get(name) for name in _NAMED) or os.path.lexists(f"{place}/.venv"):
             return
         if os.path.isfile(f"{place}/manage.py"):  # noqa: PTH113 -- Path.is_file raises where the name is too long
-            # Without the packages in its user's home: it is not known yet whose.
-            self._begun = start((sys.executable, "-P", "-s"), (AHEAD,), env=self._environ, cwd="/")
+            with suppress(OSError):  # why none can be started is told when it is needed
+                # Without the packages in its user's home: it is not known yet whose.
+                self._begun = start((sys.executable, "-P", "-s"), (AHEAD,), env=self._environ, cwd="/")
 
     def __enter__(self) -> Self:
         return self
@@ -91,9 +93,12 @@ class HeadStart:
         same = python == sys.executable and _of_its_start(environment) == _of_its_start(self._environ)
         if self._begun is None or not same or os.path.lexists(f"{home}/.local/lib"):
             return None
-        begun, self._begun = self._begun, None
         orders = {"directory": directory, "environment": dict(environment), "ids": ids}
-        begun.socket.sendall(json.dumps(orders).encode() + b"\n")
+        try:
+            self._begun.socket.sendall(json.dumps(orders).encode() + b"\n")
+        except OSError:  # it was killed
+            return None
+        begun, self._begun = self._begun, None
         return begun
 
 

@@ -7,7 +7,11 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
+from deadline import until
+
+from entrypoint.boot.interpreter import HeadStart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,3 +84,14 @@ def test_what_the_interpreter_itself_reads_is_not_changed_behind_its_back(
 def test_nothing_is_left_of_it_where_the_settings_are_refused(entrypoint: Command, project: Project) -> None:
     assert entrypoint.run(project.root, PORT="no port").code == 78
     assert entrypoint.left_running() == []
+
+
+def test_one_that_was_killed_is_not_taken(project: Project) -> None:
+    environ = {"ENTRYPOINT_APP_DIR": str(project.root), "PATH": "/usr/bin:/bin"}
+    with HeadStart(environ) as head_start:
+        (begun,) = psutil.Process().children()
+        begun.kill()
+        until(lambda: begun.status() == psutil.STATUS_ZOMBIE)
+        started_so = {**environ, "PYTHONUNBUFFERED": "1", "HOME": "/nonexistent"}
+        assert head_start.take(sys.executable, str(project.root), started_so, None) is None
+    assert psutil.Process().children() == []

@@ -84,6 +84,24 @@ def test_a_time_of_wrk_is_read(text: str, seconds: float) -> None:
     assert throughput.seconds_of(text) == pytest.approx(seconds)
 
 
+def test_the_latency_is_not_taken_from_the_deviation_above_it() -> None:
+    said = """
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     3.00ms    1.00ms  11.00ms   97.50%
+    Req/Sec     5.00k   200.00     5.20k    50.00%
+  Latency Distribution
+     50%    2.88ms
+     75%    3.50ms
+     90%    4.20ms
+     99%   11.07ms
+  10212 requests in 2.00s, 3.21MB read
+Requests/sec:   5106.11
+"""
+    told = throughput.TOLD.search(said)
+    assert told
+    assert told.groupdict() == {"half": "2.88ms", "most": "11.07ms", "answers": "10212", "rate": "5106.11"}
+
+
 def test_a_goal_of_scale_is_missed_by_the_median_alone() -> None:
     assert not scale.missed(scale.FIRST, {scale.FIRST.heading: [140, 150, 900]})
     assert scale.missed(scale.FIRST, {scale.FIRST.heading: [140, 151, 151]})
