@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +53,9 @@ def seen(entrypoint: Command, project: Project) -> Any:
 
 
 @pytest.fixture
-def other() -> dict[str, str]:
+def other(ordinary_user: int | None) -> dict[str, str]:
     """An environment in which the application runs as another user, where we may choose one."""
-    return {"ENTRYPOINT_USER": "nobody"} if os.geteuid() == 0 else {}
+    return {} if ordinary_user is None else {"ENTRYPOINT_USER": str(ordinary_user)}
 
 
 def test_the_application_sees_no_difference(seen: Any, other: dict[str, str]) -> None:
