@@ -5,7 +5,6 @@ It needs s6 and runit on this machine; README.md says what is measured.
 
 import argparse
 import compileall
-import ctypes
 import math
 import os
 import platform
@@ -87,6 +86,8 @@ os.wait()
 print(group, file=open("WORDS", "w"), flush=True)
 signal.pause()
 """
+# It inherits the orphans among all its descendants, as PID 1 does: PR_SET_CHILD_SUBREAPER, <linux/prctl.h>.
+REAPER = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); os.execvp(sys.argv[1], sys.argv[1:])"
 PIECES = LOGGED // (LINE * 600)
 TEXT = b"GET /orders/1234/ 200 in 12 ms".ljust(LINE - 1, b".") + b"\n"
 OBJECT = b'{"level": "info", "status": 200, "message": "GET /orders/1234/ '.ljust(LINE - 3, b".") + b'"}\n'
@@ -275,7 +276,6 @@ class Running:
             stderr=end,  # whoever is left holds it open
             cwd=home,
             start_new_session=True,
-            preexec_fn=become_subreaper,  # noqa: PLW1509 - the benchmark has no threads
         )
         os.close(end)
         _, self.started = self.hear()
@@ -364,14 +364,13 @@ def slow(supervisor: Supervisor) -> Values:
         yield SLOW_STOP, container.stop()
 
 
-def become_subreaper() -> None:
-    """Inherit the orphans among all descendants, as PID 1 does."""
-    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER, <linux/prctl.h>
-
-
 def orphans(supervisor: Supervisor) -> Values:
     """Kill many orphans together."""
-    with running(supervisor, PARENT.replace("ORPHANS", str(ORPHANS))) as container:
+
+    def lay_out(home: Path, scripts: Sequence[Path]) -> list[str]:
+        return [sys.executable, "-c", REAPER, *supervisor.lay_out(home, scripts)]
+
+    with running(replace(supervisor, lay_out=lay_out), PARENT.replace("ORPHANS", str(ORPHANS))) as container:
         (group,) = container.pids
         began = time.perf_counter()
         os.killpg(group, signal.SIGKILL)
