@@ -63,8 +63,9 @@ class Site:
 
     def __exit__(self, *_: object) -> None:
         if self._process and self._process.poll() is None:
-            family = [*psutil.Process(self._process.pid).children(recursive=True), psutil.Process(self._process.pid)]
-            for member in family:
+            first = psutil.Process(self._process.pid)
+            first.suspend()  # or it would start again who is killed
+            for member in [*first.children(recursive=True), first]:
                 if alive(member):
                     member.kill()
             self._process.wait()
