@@ -36,6 +36,11 @@ def resumable(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN40
         operation.database_forwards = journal.kept(index, operation, operation.database_forwards)
     try:
         yield
+    except Exception:
+        # It was not killed, it failed: what it says must be heard again, and not be taken for what a resumed one meets.
+        with suppress(DatabaseError):
+            journal.close()
+        raise
     finally:
         for operation in migration.operations:
             del operation.database_forwards
@@ -55,7 +60,7 @@ class _Journal:
         self._at, self._statements = (int(said[2]), int(said[4])) if said and self._resumed else (0, 0)
 
     def close(self) -> None:
-        """Forget it: the migration is recorded by a row of its own."""
+        """Forget it: the migration is recorded by a row of its own, or has failed."""
         self._rows.delete()
 
     def kept(self, index: int, operation: Any, forwards: Callable[..., None]) -> Callable[..., None]:  # noqa: ANN401 -- as above

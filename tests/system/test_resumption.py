@@ -96,6 +96,20 @@ def tables(database: Database) -> dict[str, list[str]]:
     return {name: sorted(re.sub(r" AUTO_INCREMENT=\d+", "", line) for line in lines[name]) for name in names}
 
 
+def test_one_that_fails_fails_again(entrypoint: Command, project: Path, mariadb_server: MariaDB, place: Path) -> None:
+    (project / "pages" / "migrations" / "0002_first.py").write_text(FIRST)
+    database = on_mariadb(mariadb_server)
+    database.ask("CREATE TABLE pages_note (somebody_elses integer)")
+    for _ in range(2):
+        environ = {"SECRET_KEY": "of-the-tests-alone", "DATA_DIR": str(place), **database.environ}
+        done = entrypoint.run(project, *ONLY, **environ)
+        assert done.code == 1
+        assert "Table 'pages_note' already exists" in done.err
+    assert ("pages", "0002_first") not in [
+        tuple(row) for row in database.ask("SELECT app, name FROM django_migrations")
+    ]
+
+
 def test_it_ends_as_one_that_nobody_killed(
     entrypoint: Command, project: Path, mariadb_server: MariaDB, place: Path
 ) -> None:
