@@ -159,7 +159,7 @@ def health(environ: Environ, *, what: str) -> int:
     Where no site is served: whether supervisord answers.
     """
     signals.release()
-    from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.boot.accounts import is_root  # noqa: PLC0415 -- as above
     from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
 
     settings = _read(environ)

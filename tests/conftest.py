@@ -17,6 +17,7 @@ from textwrap import dedent
 import pytest
 from deadline import PATIENCE, until
 
+MARK = "LC_TEST_MARK"  # by a name that supervisord keeps in its own environment
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
 
 
@@ -69,7 +70,7 @@ class Command:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "ENTRYPOINT_RUN_DIR": str(self.place / "run"),
             "TMPDIR": str(self.place),
-            "TEST_MARK": self.mark,
+            MARK: self.mark,
             **({"ENTRYPOINT_USER": "root"} if os.geteuid() == 0 else {}),
             **environ,
         }
@@ -112,7 +113,7 @@ class Command:
 
     def left_running(self) -> list[int]:
         """Return the processes that carry this test's mark in their environment."""
-        wanted = f"TEST_MARK={self.mark}".encode()
+        wanted = f"{MARK}={self.mark}".encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import NoReturn
 
-from entrypoint.boot.facts import Account
+from entrypoint.boot.accounts import Account
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable
 
 

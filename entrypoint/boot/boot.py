@@ -5,7 +5,6 @@ supervisor's parser) is imported while it loads: the imports inside the function
 """
 
 import os
-import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +19,7 @@ from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.interpreter import HeadStart
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
+from entrypoint.boot.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
 
@@ -34,12 +34,12 @@ def serve(settings: Settings, tell: Tell, head_start: HeadStart | None = None) -
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine)
-    with _agent(settings, machine, tell, stops, head_start) as agent, _children() as children:
+    with _agent(settings, machine, tell, stops, head_start) as agent, _children(machine.trust) as children:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_opening, make_start  # noqa: PLC0415
 
-        reality = Reality(tell, stops, agent, hooks, children)
+        reality = Reality(tell, stops, agent, hooks, children, machine.trust)
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
         reality.timeline.mark("load the application's settings")
@@ -52,8 +52,9 @@ def serve(settings: Settings, tell: Tell, head_start: HeadStart | None = None) -
             agent.close()
         reality.timeline.write(plan.exec.timeline)
         stops.hand_over()
-        children.hand_over(plan.exec.handover)
-        exec_program(plan.exec.argv, hooks.changed(plan.exec.environment), plan.exec.directory)
+        programs = plan.exec.programs
+        children.hand_over(plan.exec.handover, hooks.changed(programs), hooks.changed_for_root(programs))
+        exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
@@ -75,7 +76,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute_steps(steps, Reality(tell, stops, agent, hooks))
+        execute_steps(steps, Reality(tell, stops, agent, hooks, trust=machine.trust))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -92,7 +93,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        execute_steps(steps, Reality(tell, stops, agent))
+        execute_steps(steps, Reality(tell, stops, agent, trust=machine.trust))
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -138,7 +139,7 @@ def check(settings: Settings, tell: Tell) -> None:
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_each(steps, Reality(tell, stops, agent))
+            execute_each(steps, Reality(tell, stops, agent, trust=machine.trust))
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":
@@ -168,7 +169,7 @@ def _source(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
 ) -> tuple[Settings, HookRunner]:
     """Source the hooks whose variables the application is to be loaded with; return the settings with them."""
-    hooks = HookRunner(tell, stops)
+    hooks = HookRunner(tell, stops, machine.trust)
     if wanted and machine.hooks.before_loading:
         from entrypoint.boot.phases import before_loading  # noqa: PLC0415 -- what only such hooks have to pay
 
@@ -185,8 +186,9 @@ def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
     conf = str(run_dir(settings, machine) / "supervisord.conf")
     if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
-    command = (sys.executable, "-m", "supervisor.supervisorctl", "-c", conf, *words)
-    exec_program(command, settings.environment, machine.app_dir)
+    isolated = "-I" if machine.root else "-P"
+    command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
+    exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))
 
 
 @contextmanager
@@ -208,10 +210,10 @@ def _agent(  # noqa: PLR0913 -- what an agent is for, and what it may do
         yield agent
 
 
-def _children() -> "Children":
+def _children(trust: Trust) -> "Children":
     from entrypoint.boot.children import Children  # noqa: PLC0415 -- see above
 
-    return Children()
+    return Children(trust)
 
 
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, Self
 
 from entrypoint.boot.programs import Program
 from entrypoint.boot.steps import Start
+from entrypoint.boot.trust import Trust
 
 _STARTS_WITHIN: Final = 2.0  # seconds that nginx has to start its workers; milliseconds are usual
 _DIES_WITHIN: Final = 2.0  # seconds from SIGKILL
@@ -34,7 +35,9 @@ class _Child(NamedTuple):
 class Children:
     """Those that run now, as a context: an error ends them, the exec hands them over."""
 
-    def __init__(self) -> None:
+    def __init__(self, trust: Trust) -> None:
+        """`trust` is what a program that starts as root may load."""
+        self._trust = trust
         self._running: dict[str, _Child] = {}
         self._outdated: list[Start] = []
         self._notify: socket.socket | None = None
@@ -59,7 +62,7 @@ class Children:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
-                env={**step.environment, **program.environment, **self._notification(program)},
+                env={**self._environment(step), **program.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
                 stdout=theirs,
                 stderr=theirs,
@@ -102,18 +105,28 @@ class Children:
         if child:
             self._end(name)  # supervisord starts it, and it has the new configuration
 
-    def hand_over(self, file: PurePosixPath) -> None:
-        """Write down for supervisord's plugin who runs, and let the descriptors through the exec."""
+    def hand_over(self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str]) -> None:
+        """Write down for supervisord's plugin who runs, and let the descriptors through the exec.
+
+        So are the environments of the programs, and of those that run as `root`: in memory, for they hold secrets.
+        """
+        environments = os.memfd_create("environments", 0)
+        with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
+            json.dump({"programs": dict(programs), "root": dict(root)}, opened)
         running = {name: child for name, child in self._running.items() if child.process.poll() is None}
         for child in running.values():
             os.set_inheritable(child.output, True)  # noqa: FBT003 -- its signature
         if self._notify:
             self._notify.set_inheritable(True)
         handover = {
+            "environments": environments,
             "notify": self._notify.fileno() if self._notify else None,
             "programs": {name: {"pid": child.process.pid, "output": child.output} for name, child in running.items()},
         }
         Path(file).write_text(json.dumps(handover), encoding="ascii")
+
+    def _environment(self, step: Start) -> Mapping[str, str]:
+        return self._trust.environment(step.environment) if step.program.as_root else step.environment
 
     def _notification(self, program: Program) -> Mapping[str, str]:
         """Return what a program needs to tell that it is ready: sd_notify(3)."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from entrypoint.boot import sizing, supervisor_files, templates, web
 from entrypoint.boot.decisions import Decisions
-from entrypoint.boot.hooks import PRE_STOP
+from entrypoint.boot.hooks import PRE_STOP, Hook
 from entrypoint.boot.own_programs import WEB
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render, render_own
@@ -21,9 +21,10 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
     """Return the folders."""
     return (
         Directory(d.run_dir, 0o755),
-        Directory(d.www, 0o755),
-        Directory(d.run_dir / "app", 0o750, d.dropped),
-        *([Directory(d.run_dir / "nginx", 0o750, d.dropped)] if d.nginx else []),
+        Directory(d.www, 0o755, inner=True),
+        Directory(d.run_dir / "app", 0o750, d.dropped, inner=True),
+        # Where nginx's master is root, it follows links in its folder: nobody else may write there.
+        *([Directory(d.run_dir / "nginx", 0o755, None if d.nginx_drops else d.dropped, inner=True)] if d.nginx else []),
     )
 
 
@@ -120,8 +121,13 @@ def _promises(d: Decisions, supervised: tuple[Program, ...]) -> str:
     if d.nginx:
         whole["listen"] = [str(each) for each in (*d.addresses, *d.redirecting)]
     if before_stop := d.machine.hooks.of(PRE_STOP):
-        whole["pre_stop"] = [hook.command for hook in before_stop]
+        whole["pre_stop"] = [_pre_stop(hook) for hook in before_stop]
     return json.dumps(whole, indent=2) + "\n"
+
+
+def _pre_stop(hook: Hook) -> dict[str, Any]:
+    command = hook.account.switching(hook.command) if hook.account else hook.command
+    return {"name": hook.path.name, "command": command, "as_root": hook.account is None}
 
 
 def _promise(program: Program, processes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
@@ -138,4 +144,5 @@ def _promise(program: Program, processes: Mapping[str, tuple[str, ...]]) -> dict
         "raw": program.raw,
         "reload": {"files": [str(path) for path in program.reload_on], "signal": "HUP"} if program.reload_on else None,
     }
-    return {key: value for key, value in promise.items() if value}  # what is not promised is not said
+    said = {key: value for key, value in promise.items() if value}  # what is not promised is not said
+    return {**said, "as_root": False} if program.switches else said  # supervisord cannot know that

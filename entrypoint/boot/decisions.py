@@ -8,7 +8,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot import servers, sizing, stop, templates
-from entrypoint.boot.facts import Account, Application, Facts, Machine
+from entrypoint.boot.accounts import Account
+from entrypoint.boot.facts import Application, Facts, Machine
 from entrypoint.boot.hooks import PRE_STOP
 from entrypoint.boot.own_programs import NGINX, RELEASE, WEB, OwnProgram
 from entrypoint.boot.program_keys import LONGEST_SOCKET

@@ -46,6 +46,7 @@ from entrypoint.boot.steps import (
     WriteFiles,
 )
 from entrypoint.boot.timeline import Timeline
+from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import Listen
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, Unusable
 from entrypoint.log import Tell
@@ -74,23 +75,25 @@ class Preview:
 class Reality:
     """Carries the steps out."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what steps are carried out by
         self,
         tell: Tell,
         stops: StopRequests,
         agent: Agent | None,
         hooks: HookRunner | None = None,
         children: Children | None = None,
+        trust: Trust = NO_SUSPECTS,
     ) -> None:
         """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `hooks` runs hooks.
 
-        Without `children` nothing is served meanwhile.
+        Without `children` nothing is served meanwhile. `trust` is where root may write.
         """
         self._tell = tell
         self._stops = stops
         self._agent = agent
         self._hooks = hooks
         self._children = children
+        self._trust = trust
         self._waiting_since: float | None = None
         self.timeline = Timeline()
 
@@ -132,7 +135,7 @@ class Reality:
 
     @apply.register
     def _(self, step: CheckWritable) -> None:
-        Several.check(list(log_files.faults(step.files)))
+        Several.check(list(log_files.faults(step.files, self._trust)))
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:
@@ -282,8 +285,13 @@ def _make(directory: Directory) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if directory.mode is None:
             return
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), owner.uid if owner else -1):
+        found, owners = path.lstat(), (os.geteuid(), owner.uid if owner else -1)
+        if directory.inner and stat.S_ISDIR(found.st_mode) and found.st_uid not in owners:
+            # An older release gave it to another user, who may have put links into it that root would follow.
+            shutil.rmtree(path)
+            path.mkdir()
+            found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners:
             raise NotAllowed(f"cannot use {path}: it is not a folder of ours; ENTRYPOINT_RUN_DIR names another")
         if owner:
             os.chown(path, owner.uid, owner.gid)

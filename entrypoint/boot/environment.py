@@ -1,12 +1,16 @@
 """The environment that the application's processes get."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from entrypoint.boot.facts import Account, Machine, search_path
+from entrypoint.boot.facts import Machine, search_path
 from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.templates import SUPERVISORD
+from entrypoint.boot.trust import LOADED
 
-_OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
+_OF_THE_SYSTEM: Final = ("LANG", "LANGUAGE", "TERM", "TZ")
+_READ_BY_SUPERVISORD: Final = re.compile(r"%\(ENV_([^)]+)\)")
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
@@ -19,16 +23,9 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right
-        environment |= of_user(machine.account)
+        environment |= machine.account.variables
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
-
-
-def for_hooks(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
-    """Return what hooks see: the application's environment, but the home of who we are, as whom they run."""
-    given = for_application(settings, machine, settings_module)
-    own = {name: settings.environment[name] for name in _OF_THE_USER if name in settings.environment}
-    return {**{name: value for name, value in given.items() if name not in _OF_THE_USER}, **own}
 
 
 def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
@@ -44,6 +41,16 @@ def for_programs(settings: Settings, machine: Machine, settings_module: str | No
     return environment
 
 
-def of_user(account: Account) -> Mapping[str, str]:
-    """Return what the environment says of who a process runs as."""
-    return {"HOME": account.home, "USER": str(account), "LOGNAME": str(account)}
+def of_process_1(settings: Settings, machine: Machine) -> Mapping[str, str]:
+    """Return the environment of supervisord itself: nothing of the application's, and no secret.
+
+    Names that supervisord's files of the user's own read, as %(ENV_NAME)s, are kept.
+    """
+    texts = (*machine.supervisor_files.values(), machine.templates.get(SUPERVISORD, ""))
+    read = {name for text in texts for name in _READ_BY_SUPERVISORD.findall(text)}
+    kept = {
+        name: value
+        for name, value in settings.environment.items()
+        if name in _OF_THE_SYSTEM or name.startswith("LC_") or name in read - LOADED
+    }
+    return {**kept, "PATH": machine.own_path, "HOME": machine.own_home}

@@ -1,6 +1,5 @@
 """What is true of this machine and this application: read, never written."""
 
-import grp
 import os
 import pwd
 import re
@@ -8,18 +7,21 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final, Self
 
 from entrypoint.boot import textfile
+from entrypoint.boot.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.cgroup import Limits, read_limits
 from entrypoint.boot.hooks import Finder, Hooks
+from entrypoint.boot.project import OWN, PYPROJECT
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.templates import NGINX_CONF, read_templates
+from entrypoint.boot.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.boot.values import shown
-from entrypoint.errors import Unusable
+from entrypoint.errors import NotAllowed, Several, Unusable
 
 # Who brings a program that is missing, in the words of the line that mends it.
 BROUGHT_BY: Final = {
@@ -38,30 +40,19 @@ _BROTLI_MODULES: Final = tuple(
 )
 # They load the application into the interpreter that they are installed for: one beside another would not find it.
 _OF_THE_APPLICATION: Final = ("gunicorn", "uvicorn", "granian")
+_OURS: Final = PurePosixPath(sys.executable)
+_RUN_BY_ROOT: Final = ("nginx", "supervisord")
+_DROP_INS: Final = ("/etc/nginx/conf.d", "/etc/nginx/server.d")
+_SUPERVISOR_FILES: Final = "/etc/supervisor/conf.d"
+# The settings that decide what root runs or where it writes.
+_STEERS_ROOT: Final = (
+    *("ENTRYPOINT_USER", "ENTRYPOINT_RUN_DIR", "ENTRYPOINT_CONF_DIR", "ENTRYPOINT_HOOKS_DIR", "ENTRYPOINT_DATA_DIR"),
+    *("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"),
+)
 
 _WELCOME: Final = re.compile(
     r"^\s*server_name\s+localhost;.*^\s*root\s+/usr/share/nginx/html;", re.DOTALL | re.MULTILINE
 )
-
-
-@dataclass(frozen=True)
-class Account:
-    """A user that a process can run as."""
-
-    uid: int
-    gid: int
-    groups: tuple[int, ...]
-    name: str | None  # None where the uid has no passwd entry
-    group: str | None  # None where the gid has no group entry
-    home: str
-
-    @property
-    def by_name(self) -> bool:
-        """Whether `user=NAME` alone, in any program, means this very user and group."""
-        return self.name is not None and pwd.getpwnam(self.name).pw_gid == self.gid
-
-    def __str__(self) -> str:
-        return self.name or f"{self.uid}:{self.gid}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +72,10 @@ class Machine:
     own_run_dir: bool  # whether /run/entrypoint is ours to write
     temporary: PurePosixPath
     mime_types: bool
+    trust: Trust = NO_SUSPECTS  # whose files root must not run or follow
+    own_python: PurePosixPath = _OURS  # the interpreter that entrypoint is installed for
+    own_path: str = SYSTEM_PATH  # the PATH of process 1: as root, of folders that root alone can write
+    own_home: str = "/"  # the home of who we are
     most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
     http_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's http
     server_files: tuple[PurePosixPath, ...] = ()  # the user's own, for nginx's server
@@ -177,15 +172,21 @@ def read_machine(settings: Settings) -> Machine:
     account = _account(settings)
     if not os.path.isdir(app_dir):  # noqa: PTH112 -- Path.is_dir raises where the name is too long
         raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder")
+    # A project's file that says who the application runs as is not believed in that until it is known to be root's.
+    usual = [None] if settings.origins.get("ENTRYPOINT_USER") in (PYPROJECT, OWN) else []
+    trust = Trust.of([settings.user, *usual, *(own.user for own in settings.chosen if own.user)])
+    Several.check(list(_distrusted(settings, app_dir, account, trust)))
     python = _python(settings, app_dir)
-    places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
+    beside = [str(Path(python).parent)]
+    anywhere = [*beside, str(Path(sys.executable).parent), *search_path(settings.environment, python).split(":")]
+    anywhere += SYSTEM_PATH.split(":")
     found = {
         name: _program(
-            name, places[:1] if name in _OF_THE_APPLICATION else places, path=name not in _OF_THE_APPLICATION
+            name, beside if name in _OF_THE_APPLICATION else anywhere, trust if name in _RUN_BY_ROOT else NO_SUSPECTS
         )
         for name in BROUGHT_BY
     }
-    nginx_version, gzip_static = _nginx_build(found["nginx"])
+    nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
     return Machine(
         root=is_root(),
         account=account,
@@ -198,70 +199,88 @@ def read_machine(settings: Settings) -> Machine:
         backlog=_number(Path("/proc/sys/net/core/somaxconn"), 128),  # what Linux had for the longest time
         ipv6=_has_ipv6(),
         own_run_dir=_writable(Path("/run/entrypoint")),
-        temporary=_temporary(settings.environment),
+        temporary=_temporary(settings.environment, trust),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
+        trust=trust,
+        own_path=trust.environment({"PATH": search_path(settings.environment, python)})["PATH"],
+        own_home=pwd.getpwuid(0).pw_dir if is_root() else settings.environment.get("HOME", "/"),
         most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-        http_files=drop_ins(Path("/etc/nginx/conf.d")),
-        server_files=drop_ins(Path("/etc/nginx/server.d")),
+        http_files=drop_ins(Path(_DROP_INS[0])),
+        server_files=drop_ins(Path(_DROP_INS[1])),
         nginx_version=nginx_version,
         gzip_static=gzip_static,
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
-        hooks=_hooks(settings, app_dir, python),
+        hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(_server_confs(settings.environment, app_dir)),
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
-        supervisor_files=_supervisor_files(Path("/etc/supervisor/conf.d")),
+        supervisor_files=_supervisor_files(Path(_SUPERVISOR_FILES)),
     )
 
 
-def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath) -> Hooks:
+def _distrusted(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[NotAllowed | Unusable]:
+    """Yield what root must not use, since one of the container's users can write it."""
+    if not trust.suspects:
+        return
+    for place in dict.fromkeys((sys.executable, *sys.path)):
+        if fault := trust.fault(place):
+            why = "install entrypoint-toolkit where root alone can write, or let the container run as that user"
+            yield NotAllowed(f"cannot run as root from {place}: {fault}; {why}")
+    read_by_root = {
+        "ENTRYPOINT_RUN_DIR": settings.run_dir,
+        "ENTRYPOINT_CONF_DIR": settings.conf_dir,
+        "NGINX_TLS_CERTIFICATE": settings.tls_certificate,
+        "NGINX_TLS_KEY": settings.tls_key,
+    }
+    own: dict[str, PurePath] = {f"{name}={path}": path for name, path in read_by_root.items() if path}
+    if settings.conf_dir:
+        own |= {str(path): path for path in Path(settings.conf_dir).glob("*")}
+    for folder in (*_DROP_INS, _SUPERVISOR_FILES):
+        own |= {str(path): path for path in sorted(Path(folder).glob("*.conf"))}
+    for what, path in own.items():
+        if fault := trust.fault(path):
+            yield NotAllowed(f"cannot use {what} as root: {fault}; give it to root: chown and chmod mend that")
+    yield from _raised(settings, app_dir, account, trust)
+
+
+def _raised(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[Unusable]:
+    """Yield what a project's file must not set if the application's user can write that file: what steers root."""
+    for file in (PYPROJECT, OWN):
+        fault = trust.fault(app_dir / file)
+        if fault is None:
+            continue
+        for name in _STEERS_ROOT:
+            if settings.origins.get(name) == file:
+                key = name.lower().removeprefix("entrypoint_")
+                yield Unusable(f"cannot use {key} in {file}: it steers what root does, and {fault}; set {name}")
+        for own in settings.chosen:
+            if own.file == file and own.user and not _is(account, own.user):
+                mend = f"chown the file to root, or run {own.name} as {account}"
+                yield Unusable(f"cannot use {own.told('user')}: {fault}; {mend}")
+
+
+def _is(account: Account, user: str) -> bool:
+    try:
+        return look_up(user).uid == account.uid
+    except ValueError:
+        return True  # that there is no such user is reported elsewhere
+
+
+def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath, account: Account, trust: Trust) -> Hooks:
     modules = settings.environment.get("PYTHONPATH", "")
-    finder = Finder(Path(settings.hooks_dir), app_dir, python, modules, is_root())
+    other = account if is_root() and account.uid != 0 else None
+    finder = Finder(Path(settings.hooks_dir), app_dir, python, modules, is_root(), other, trust)
     return finder.find(required="ENTRYPOINT_HOOKS_DIR" in settings.origins)
 
 
-def is_root() -> bool:
-    """Return whether we may change the user and listen on any port."""
-    return os.geteuid() == 0
-
-
 def _account(settings: Settings) -> Account:
-    wanted = settings.user or ("www-data" if is_root() else str(os.geteuid()))
+    wanted = settings.user or (USUAL if is_root() else str(os.geteuid()))
     try:
-        return _look_up(wanted)
+        return look_up(wanted)
     except ValueError as error:
         raise Unusable(f"cannot run the application as {wanted}: {error}") from None
-
-
-def _look_up(wanted: str) -> Account:
-    """Return the account of a user's name, uid or uid:gid. Raises ValueError with why there is none for us."""
-    current = os.geteuid()
-    name, _, group = wanted.partition(":")
-    try:
-        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
-    except KeyError:
-        if not name.isdigit():
-            raise ValueError("there is no such user") from None
-        entry = None
-    uid = entry.pw_uid if entry else int(name)
-    if group:
-        gid = int(group)
-    elif entry:
-        gid = entry.pw_gid
-    else:
-        gid = os.getegid() if uid == current else uid
-    if current not in (0, uid):
-        raise ValueError("only root can change the user")
-    return Account(
-        uid=uid,
-        gid=gid,
-        groups=tuple(os.getgrouplist(entry.pw_name, gid)) if entry else (gid,),
-        name=entry.pw_name if entry else None,
-        group=_group_name(gid),
-        home=entry.pw_dir if entry else "/",
-    )
 
 
 def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
@@ -273,7 +292,7 @@ def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
             problems.append(f"cannot use {own.told('directory')}: there is no such folder")
         if own.user:
             try:
-                found[own.name] = _look_up(own.user)
+                found[own.name] = look_up(own.user)
             except ValueError as error:
                 problems.append(f"cannot use {own.told('user')}: {error}")
     Unusable.check(problems)
@@ -310,13 +329,6 @@ def _supervisor_files(folder: Path) -> Mapping[PurePosixPath, str]:
     return found
 
 
-def _group_name(gid: int) -> str | None:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return None
-
-
 def _python(settings: Settings, app_dir: Path) -> PurePosixPath:
     if settings.python:
         if not os.access(settings.python, os.X_OK):
@@ -339,19 +351,21 @@ def _server_confs(environ: Mapping[str, str], app_dir: Path) -> Iterator[tuple[s
             yield server, PurePosixPath(conf)
 
 
-def _program(name: str, places: tuple[Path, ...], *, path: bool) -> PurePosixPath | None:
-    """Find a program: what pip installed beside an interpreter first, then PATH and where Debian keeps daemons."""
-    beside = (place / name for place in places)
-    found = next((str(p) for p in beside if os.access(p, os.X_OK)), None)
-    if path and not found:
-        found = shutil.which(name) or shutil.which(name, path="/usr/local/sbin:/usr/sbin:/sbin")
-    return PurePosixPath(found) if found else None
+def _program(name: str, folders: Iterable[str], trust: Trust) -> PurePosixPath | None:
+    """Return where a program is: in the first of the folders that has one which `trust` finds no fault with."""
+    for folder in dict.fromkeys(folders):
+        place = shutil.which(name, path=folder) if folder.startswith("/") else None
+        if place and not trust.fault(place):
+            return PurePosixPath(place)
+    return None
 
 
-def _nginx_build(nginx: PurePosixPath | None) -> tuple[tuple[int, ...], bool]:
+def _nginx_build(nginx: PurePosixPath | None, environment: Mapping[str, str]) -> tuple[tuple[int, ...], bool]:
     """Return the numbers of nginx's version, and whether it has gzip_static; neither where it cannot say."""
     try:
-        said = subprocess.run([str(nginx), "-V"], capture_output=True, text=True, check=False).stderr  # noqa: S603 -- found by ourselves, no shell
+        said = subprocess.run(  # noqa: S603 -- found by ourselves, no shell
+            [str(nginx), "-V"], capture_output=True, text=True, check=False, env=environment
+        ).stderr
     except OSError:
         return (), False
     found = re.search(r"/(\d+)\.(\d+)\.(\d+)", said)
@@ -392,9 +406,9 @@ def _writable(path: Path) -> bool:
     return os.access(path if path.exists() else path.parent, os.W_OK | os.X_OK)
 
 
-def _temporary(environ: Mapping[str, str]) -> PurePosixPath:
+def _temporary(environ: Mapping[str, str], trust: Trust) -> PurePosixPath:
     """Return the first folder for temporary files that can be written; a read-only container still has /dev/shm."""
     for folder in (environ.get("TMPDIR", ""), "/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108 -- where tempfile would look, and one more
-        if folder.startswith("/") and os.access(folder, os.W_OK | os.X_OK):
+        if folder.startswith("/") and os.access(folder, os.W_OK | os.X_OK) and not trust.fault(folder):
             return PurePosixPath(folder)
     return PurePosixPath("/tmp")  # noqa: S108 -- what cannot be written is told by the step that writes

@@ -10,10 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
-from entrypoint.boot.facts import Account
+from entrypoint.boot.accounts import Account
 from entrypoint.boot.hooks import Hook
 from entrypoint.boot.settings import declarations
 from entrypoint.boot.signals import StopRequests
+from entrypoint.boot.trust import Trust
 from entrypoint.boot.values import shown
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
 from entrypoint.log import Tell
@@ -30,16 +31,21 @@ _HANDED_ON: Final = frozenset({"DJANGO_SETTINGS_MODULE"})  # a setting that the 
 class HookRunner:
     """Runs hooks, and holds what those that are sourced changed in the environment."""
 
-    def __init__(self, tell: Tell, stops: StopRequests) -> None:
-        """`tell(name, line)` gets what they print; `stops` ends them."""
+    def __init__(self, tell: Tell, stops: StopRequests, trust: Trust) -> None:
+        """`tell(name, line)` gets what they print; `stops` ends them; `trust` is what root may load."""
         self._tell = tell
         self._stops = stops
+        self._trust = trust
         self._changes: dict[str, str | None] = {}  # None: removed
+        self._changes_by_root: dict[str, str | None] = {}
 
     def changed(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return an environment with what the hooks so far exported, and without what they removed."""
-        merged = {**environment, **self._changes}
-        return {name: value for name, value in merged.items() if value is not None}
+        return _merged(environment, self._changes)
+
+    def changed_for_root(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return the same for what runs as root: only hooks that ran as root had a part in it."""
+        return self._trust.environment(_merged(environment, self._changes_by_root))
 
     def run(self, step: "RunHooks") -> None:
         """Run the hooks of a step, one after the other.
@@ -50,24 +56,39 @@ class HookRunner:
             self._stops.check()
             title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
             process = _Process(title, name, step, self._tell, self._stops)
-            before = self.changed(step.environment)
+            before = self._environment(step.environment, hook.account)
             if hook.sourced:
-                self._keep(hook, before, _source(process, hook, before))
+                self._keep(hook, before, _source(process, hook, before), self.changed(step.environment).get("PATH", ""))
             else:
-                process.run(hook.command, before)
+                process.run(hook.command, before, account=hook.account)
 
     def run_alone(self, step: "Run") -> None:
         """Run the one command of a step, as hooks are run. Raises what `run` raises."""
         process = _Process(step.name, step.name, step, self._tell, self._stops)
-        process.run(step.command, self.changed(step.environment), account=step.account)
+        process.run(step.command, self._environment(step.environment, step.account), account=step.account)
 
-    def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
+        by_root = account is None or account.uid == 0
+        return self.changed_for_root(environment) if by_root else self.changed(environment)
+
+    def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str], path: str) -> None:
+        """Keep what a sourced hook has changed; `path` is the PATH that the programs had before."""
         names = {name for name in {*before, *after} - _SHELLS_OWN if before.get(name) != after.get(name)}
-        self._changes.update({name: after.get(name) for name in names})
+        changes = {name: after.get(name) for name in names}
+        self._changes.update(changes)
+        if hook.account is None:
+            self._changes_by_root.update(changes)
+            if "PATH" in changes:  # the folders that root was not given are still the programs' first ones
+                left_out = [folder for folder in path.split(":") if folder not in before["PATH"].split(":")]
+                self._changes["PATH"] = ":".join([*left_out, after.get("PATH", "")])
         settings = {name for declaration in declarations() for name in declaration.names}
         for name in sorted(names & settings - _HANDED_ON):
             why = f"hook {hook} changes {name}: settings are read before any hook, so it steers nothing here"
             self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")
+
+
+def _merged(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in {**environment, **changes}.items() if value is not None}
 
 
 def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> Mapping[str, str]:
@@ -75,7 +96,8 @@ def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> 
     with os.fdopen(os.memfd_create("environment"), "rb") as left:
         # On EXIT, for a hook may leave by itself. Whatever it did to PATH, this env is found.
         script = f"trap '/usr/bin/env -0 >/proc/self/fd/{left.fileno()}' EXIT; . \"$0\""
-        process.run(("/bin/sh", "-c", script, str(hook.path)), environment, pass_fds=(left.fileno(),))
+        command = ("/bin/sh", "-c", script, str(hook.path))
+        process.run(command, environment, pass_fds=(left.fileno(),), account=hook.account)
         pairs = left.read().split(b"\0")[:-1]
     if not pairs:
         raise StepFailed(f"cannot run {process}: it replaced the shell, or its EXIT trap, which tells its variables", 1)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from entrypoint.boot.accounts import Account
+from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import shown
 
 PRE_MIGRATE: Final = "pre-migrate"
@@ -26,6 +28,7 @@ class Hook:
 
     path: PurePosixPath
     command: tuple[str, ...] = ()  # none: it is sourced, so that what it exports lasts
+    account: Account | None = None  # who it runs as; None: whoever runs us
 
     @property
     def sourced(self) -> bool:
@@ -69,6 +72,8 @@ class Finder:
     python: PurePosixPath
     python_path: str  # PYTHONPATH as the environment has it
     root: bool
+    account: Account | None = None  # who the application runs as; None: as we do
+    trust: Trust = NO_SUSPECTS
 
     def find(self, *, required: bool) -> Hooks:
         """Return the hooks; where the folder is `required`, it is a problem that it is not there."""
@@ -108,14 +113,17 @@ class Finder:
                 yield PRE_START, folder / _PRESTART
 
     def _hook(self, path: Path) -> Hook | None:
+        # What the application's user can write runs as that user.
+        account = self.account if self.trust.fault(path) else None
         if path.suffix == _SOURCED or path.name == _PRESTART:
-            return Hook(PurePosixPath(path))
+            return Hook(PurePosixPath(path), account=account)
         if path.suffix == ".py":
-            # As `python manage.py` would have it: the application can be imported.
+            # As `python manage.py` would have it: the application can be imported. Root imports no application.
             modules = ":".join(filter(None, (str(self.app_dir), self.python_path)))
-            return Hook(PurePosixPath(path), ("/usr/bin/env", f"PYTHONPATH={modules}", str(self.python), str(path)))
+            command = ("/usr/bin/env", f"PYTHONPATH={modules}", str(self.python), str(path))
+            return Hook(PurePosixPath(path), command, self.account)
         if path.suffix == ".sh":
-            return Hook(PurePosixPath(path), (str(path),) if _runs_by_itself(path) else (_SHELL, str(path)))
+            return Hook(PurePosixPath(path), (str(path),) if _runs_by_itself(path) else (_SHELL, str(path)), account)
         return None
 
 

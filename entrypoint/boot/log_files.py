@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from entrypoint.boot.own_programs import OwnProgram
 from entrypoint.boot.programs import Program
+from entrypoint.boot.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable
 
 
@@ -23,7 +24,7 @@ def named(programs: Iterable[Program], declared: Mapping[str, OwnProgram]) -> Ma
     return found
 
 
-def faults(files: Mapping[PurePosixPath, str]) -> Iterator[EntrypointError]:
+def faults(files: Mapping[PurePosixPath, str], trust: Trust) -> Iterator[EntrypointError]:
     """Yield why files cannot be written or rotated by whoever we are; supervisord will be the same."""
     for file, told in files.items():
         # Not by Path's methods, which raise where a name is too long.
@@ -33,5 +34,8 @@ def faults(files: Mapping[PurePosixPath, str]) -> Iterator[EntrypointError]:
             yield Unusable(f"cannot use {told}: it is no ordinary file")
         elif not os.access(file.parent, os.W_OK | os.X_OK):
             yield NotAllowed(f"cannot use {told}: the folder {file.parent} cannot be written")
+        elif fault := trust.fault_of_new(file):
+            why = "supervisord writes as root, and would follow a link there; name a folder that root alone can write"
+            yield NotAllowed(f"cannot use {told}: {fault}; {why}")
         elif os.path.exists(file) and not os.access(file, os.W_OK):  # noqa: PTH110 -- see above
             yield NotAllowed(f"cannot use {told}: the file cannot be written")

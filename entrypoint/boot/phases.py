@@ -74,5 +74,5 @@ def _hooks(d: Decisions, phase: str, hooks: Iterable[Hook]) -> Iterator[RunHooks
 def _step(
     settings: Settings, machine: Machine, settings_module: str | None, phase: str, hooks: tuple[Hook, ...]
 ) -> RunHooks:
-    surroundings = environment.for_hooks(settings, machine, settings_module)
+    surroundings = environment.for_application(settings, machine, settings_module)
     return RunHooks(phase, hooks, surroundings, machine.app_dir, settings.hooks_timeout)

@@ -1,6 +1,5 @@
 """Settings and Facts to a Plan: a pure function. What is decided stands in `decisions`, the order of the steps here."""
 
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -159,7 +158,7 @@ def _release(d: Decisions) -> Iterator[Run]:
         yield Run(
             RELEASE,
             programs.own_command(d, release),
-            {**_application_environment(d), **(environment.of_user(account) if account else {}), **release.environment},
+            {**_application_environment(d), **(account.variables if account else {}), **release.environment},
             d.machine.app_dir / (release.directory or ""),
             d.settings.hooks_timeout,
             account,
@@ -203,12 +202,13 @@ def _validations(d: Decisions, supervised: tuple[Program, ...], files: tuple[Fil
 
 
 def _exec(d: Decisions) -> Exec:
-    supervisord = d.machine.programs.get("supervisord")
-    command = (str(supervisord),) if supervisord else (sys.executable, "-m", "supervisor.supervisord")
+    # By our own interpreter: for root it must load nothing that the environment or a home names.
+    command = (str(d.machine.own_python), "-I" if d.machine.root else "-P", str(d.path("supervisord")))
     return Exec(
         argv=(*command, "-n", "-c", str(d.run_dir / "supervisord.conf")),
         directory=d.machine.app_dir,
-        environment=_environment(d),
+        environment=environment.of_process_1(d.settings, d.machine),
+        programs=_environment(d),
         handover=d.run_dir / "handover.json",
         timeline=d.run_dir / TIMELINE_FILE,
     )

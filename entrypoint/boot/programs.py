@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot.accounts import Account
 from entrypoint.boot.decisions import Decisions
-from entrypoint.boot.facts import Account
 from entrypoint.boot.own_programs import OwnProgram
 from entrypoint.boot.servers import Server
 from entrypoint.boot.stop import NGINX_TIER, OWN_TIER, SERVER_TIER
@@ -50,10 +50,17 @@ class Program:
     @property
     def argv(self) -> tuple[str, ...]:
         """The command, changing the user by itself where `user=` cannot say it."""
-        if self.account is None or self.account.by_name:
-            return self.command
-        ids = (f"--reuid={self.account.uid}", f"--regid={self.account.gid}", "--clear-groups")
-        return ("setpriv", *ids, "--", *self.command)
+        return self.account.switching(self.command) if self.account and self.switches else self.command
+
+    @property
+    def switches(self) -> bool:
+        """Whether its command changes the user, since supervisord cannot."""
+        return self.account is not None and not self.account.by_name
+
+    @property
+    def as_root(self) -> bool:
+        """Whether it runs as root, where supervisord does."""
+        return self.account is None or self.account.uid == 0
 
     @property
     def processes(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from entrypoint.boot import textfile
 from entrypoint.boot.declaration import Declaration
+from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import Type, nearest, shown
 
 PYPROJECT: Final = "pyproject.toml"
@@ -27,7 +28,12 @@ class Project:
     programs: Table = field(default_factory=dict)  # the tables of programs of the user's own, as they are
 
 
-def read(folder: Path, declarations: Mapping[str, Declaration], refuse: Callable[[str], None]) -> Project:
+def read(
+    folder: Path,
+    declarations: Mapping[str, Declaration],
+    refuse: Callable[[str], None],
+    trust: Trust = NO_SUSPECTS,
+) -> Project:
     """Return what the file in `folder` that says anything does say.
 
     `declarations` are all settings by key; `refuse` gets each problem.
@@ -35,7 +41,7 @@ def read(folder: Path, declarations: Mapping[str, Declaration], refuse: Callable
     tables = {}
     for name, keys in ((PYPROJECT, ("tool", "entrypoint")), (OWN, ())):
         try:
-            tables[name] = _table(folder / name, keys)
+            tables[name] = _table(folder / name, keys, trust)
         except ValueError as error:
             where = f" in {shown(str(folder))}" if folder.is_absolute() else ""
             refuse(f"cannot read {name}{where}: {error}")
@@ -51,11 +57,11 @@ def read(folder: Path, declarations: Mapping[str, Declaration], refuse: Callable
     return Project()
 
 
-def _table(path: Path, keys: tuple[str, ...]) -> Table:
+def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
     """Return the table under `keys`. Raises ValueError with why there is none."""
     if not os.path.exists(path):  # noqa: PTH110 -- Path.exists raises where the name is too long
         return {}
-    text = textfile.read(path)
+    text = textfile.read(path, trust)
     if not all(key in text for key in keys):
         return {}  # most projects' pyproject.toml says nothing of us: it need not be parsed, nor be without fault
     import tomllib  # noqa: PLC0415 -- 12 ms that only a project with such a file has to pay

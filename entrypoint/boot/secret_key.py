@@ -8,12 +8,16 @@ import fcntl
 import os
 import re
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.facts import Account, Machine
+from entrypoint.boot.accounts import Account
+from entrypoint.boot.facts import Machine
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.trust import acting_as
 from entrypoint.errors import NotAllowed, Unusable
 
 NAMES: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
@@ -32,7 +36,8 @@ def kept(settings: Settings, machine: Machine) -> Settings:
         return settings
     file = _file(settings)
     if file:
-        return _with(settings, _keep(Path(file), machine.account if machine.root else None), str(file))
+        with _acting(machine, file) as owner:
+            return _with(settings, _keep(Path(file), owner), str(file))
     return passing(settings, machine) if settings.development else settings
 
 
@@ -41,12 +46,25 @@ def previewed(settings: Settings, machine: Machine) -> Settings:
     file = _file(settings)
     if file is None or _is_set(settings, machine):
         return kept(settings, machine)
-    try:
-        key = _read(Path(file))
-    except NotAllowed:
-        key = ""  # it is the application's user's, whom only the boot itself becomes
-    _check_folder(Path(file))
+    with _acting(machine, file):
+        try:
+            key = _read(Path(file))
+        except NotAllowed:
+            key = ""  # it is the application's user's, whom only the boot itself becomes
+        _check_folder(Path(file))
     return _with(settings, key or _make(), str(file))
+
+
+@contextmanager
+def _acting(machine: Machine, file: PurePosixPath) -> Iterator[Account | None]:
+    """Access the folder as the application's user where that user can write it; give who is to own a new file."""
+    if not machine.root:
+        yield None
+    elif machine.trust.fault(file.parent):
+        with acting_as(machine.account):
+            yield None
+    else:
+        yield machine.account
 
 
 def passing(settings: Settings, machine: Machine) -> Settings:

@@ -10,6 +10,7 @@ from entrypoint.boot import project, textfile
 from entrypoint.boot.declaration import Declaration
 from entrypoint.boot.own_programs import PROCFILE, VARIABLE, OwnProgram, OwnPrograms
 from entrypoint.boot.project import Project
+from entrypoint.boot.trust import Trust
 from entrypoint.boot.values import nearest, shown
 from entrypoint.secret import Secret
 
@@ -34,6 +35,7 @@ class Sources:
         self._project = Project()
         self._procfile = ""
         self._refused: set[str] = set()
+        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
 
     def refused(self, name: str) -> bool:
         """Return whether there already is a problem with this variable."""
@@ -44,13 +46,13 @@ class Sources:
         folder = self.text_of(variable)
         if not self.refused(variable) and (not folder or folder.startswith("/")):
             by_key = {declaration.key: declaration for declaration in self._declarations}
-            self._project = project.read(Path(folder or "."), by_key, self.problems.append)
+            self._project = project.read(Path(folder or "."), by_key, self.problems.append, self._trust)
             self._read_procfile(Path(folder or ".", PROCFILE))
 
     def _read_procfile(self, path: Path) -> None:
         if os.path.lexists(path):
             try:
-                self._procfile = textfile.read(path)
+                self._procfile = textfile.read(path, self._trust)
             except ValueError as error:
                 self.problems.append(f"cannot read {shown(str(path))}: {error}")
 
@@ -98,7 +100,7 @@ class Sources:
 
     def _read_file(self, name: str, path: str) -> None:
         try:
-            text = textfile.read(Path(path)).rstrip("\r\n")
+            text = textfile.read(Path(path), self._trust).rstrip("\r\n")
         except ValueError as error:
             self._refuse(name, f"cannot read {name}_FILE={shown(path)}: {error}")
             return

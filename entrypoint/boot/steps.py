@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from entrypoint.boot.facts import Account
+from entrypoint.boot.accounts import Account
 from entrypoint.boot.hooks import Hook
 from entrypoint.boot.targets import Target
 from entrypoint.boot.values import Listen
@@ -88,6 +88,7 @@ class Directory(NamedTuple):
     path: PurePosixPath
     mode: int | None  # None: somebody else's folder, to be left as it is where it is there
     owner: Account | None = None  # None: whoever runs us
+    inner: bool = False  # whether it lies in another of ours, so that nobody else can replace it
 
     def __str__(self) -> str:
         return f"{self.path}{f' for {self.owner}' if self.owner else ''}"
@@ -247,7 +248,8 @@ class RunHooks(NamedTuple):
         return _without_secrets(self)
 
     def __str__(self) -> str:
-        return f"run {self.when} hooks {', '.join(map(str, self.hooks))}"
+        hooks = (f"{hook}{f' as {hook.account}' if hook.account else ''}" for hook in self.hooks)
+        return f"run {self.when} hooks {', '.join(hooks)}"
 
 
 class Run(NamedTuple):
@@ -301,7 +303,8 @@ class Exec(NamedTuple):
 
     argv: tuple[str, ...]
     directory: PurePosixPath
-    environment: Mapping[str, str]
+    environment: Mapping[str, str]  # its own
+    programs: Mapping[str, str]  # the environment of the programs that it runs
     handover: PurePosixPath  # where it finds who runs already
     timeline: PurePosixPath  # where the time of the boot went
 

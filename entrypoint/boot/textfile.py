@@ -3,13 +3,17 @@
 import os
 from pathlib import Path
 
+from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import shown
 
 
-def read(path: Path) -> str:
-    """Return the text of a file, as it is. Raises ValueError with why it cannot be read."""
+def read(path: Path, trust: Trust = NO_SUSPECTS) -> str:
+    """Return the text of a file, as it is; one that root does not trust is read as the user who can write it.
+
+    Raises ValueError with why it cannot be read.
+    """
     try:
-        return path.read_bytes().decode()
+        return trust.read(path, path.read_bytes).decode()
     except PermissionError as error:
         raise ValueError(f"{error.strerror} ({_who_may(path)})") from error
     except OSError as error:

@@ -63,12 +63,12 @@ class Plugin:
         self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
         essential = [name for name, promise in promises.programs.items() if promise.essential]
         self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
-        self._notify = NotifySocket(handover.notify)
         self._handover = handover
+        self._notify = NotifySocket(handover.notify)
         self._wakeup = WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
-        self._hooks = Hooks(promises.pre_stop, supervisord, self._stdout.write)
+        self._hooks = Hooks(promises.pre_stop, handover.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, promises, self._hooks, self._readiness.end)
         for name, promise in promises.programs.items():
             verify(name, promise)
@@ -143,6 +143,8 @@ class Plugin:
         if not promise.restarts_success:
             program.take_success_at_once()
         program.extend_environment(variables(promise, self._notify.variables))
+        as_root = program.as_root if promise.as_root is None else promise.as_root
+        program.run_in(self._handover.environments.root if as_root else self._handover.environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:

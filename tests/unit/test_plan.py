@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from entrypoint.boot.accounts import Account
 from entrypoint.boot.cgroup import Limits
 from entrypoint.boot.configuration import variables
 from entrypoint.boot.decisions import decide
-from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
+from entrypoint.boot.facts import Application, Database, Facts, Machine, User
 from entrypoint.boot.hooks import Hook, Hooks
 from entrypoint.boot.plan import Plan, make_opening, make_plan, make_start
 from entrypoint.boot.settings import Settings
@@ -64,6 +65,7 @@ def machine(**different: Any) -> Machine:
         "app_dir": PurePosixPath("/srv/app"),
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
+        "own_python": PurePosixPath("/venv/bin/python"),
         "programs": PROGRAMS,
         "limits": Limits(4),
         "descriptors": 1 << 20,
@@ -244,7 +246,7 @@ def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: st
 def test_a_file_that_uwsgi_would_read_twice_is_not_named_to_it() -> None:
     own = machine(server_confs={"uwsgi": "/srv/app/my.ini"})
     settings = Settings.read({"UWSGI_INI": "my.ini", "UWSGI_HARAKIRI": "7"})
-    given = make_plan(settings, Facts(own, application())).exec.environment
+    given = make_plan(settings, Facts(own, application())).exec.programs
     assert "UWSGI_INI" not in given
     assert given["UWSGI_HARAKIRI"] == "7"
 
@@ -695,14 +697,14 @@ def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None
     account = {"uid": NOBODY.pw_uid, "gid": 4242, "groups": [4242], "name": "nobody", "group": None, "home": "/"}
     made = make_plan(Settings(), Facts(machine(root=True, account=account), application()))
     command = re.findall(r"command = (.*uwsgi.*)", text_of(made, "supervisord.conf"))[0]
-    assert command.startswith(f"setpriv --reuid={NOBODY.pw_uid} --regid=4242 --clear-groups -- /venv/bin/uwsgi")
+    assert command.startswith(f"/usr/bin/setpriv --reuid={NOBODY.pw_uid} --regid=4242 --groups=4242 -- /venv/bin/uwsgi")
 
 
 def test_the_programs_get_their_environment_through_the_exec() -> None:
     environ = {"PATH": "/usr/bin", "SECRET_KEY": "s", "PYTHONUNBUFFERED": ""}
     made = make_plan(Settings.read(environ), Facts(machine(root=True), application()))
     assert made.exec.directory == PurePosixPath("/srv/app")
-    assert made.exec.environment == {
+    assert made.exec.programs == {
         "PATH": "/venv/bin:/usr/bin",
         "SECRET_KEY": "s",
         "DJANGO_ENV": "production",
@@ -716,7 +718,21 @@ def test_the_programs_get_their_environment_through_the_exec() -> None:
 
 def test_an_ordinary_user_keeps_the_home_that_it_has() -> None:
     made = plan({"HOME": "/home/me", "PATH": "/venv/bin:/usr/bin"})
-    assert (made.exec.environment["HOME"], made.exec.environment["PATH"]) == ("/home/me", "/venv/bin:/usr/bin")
+    assert (made.exec.programs["HOME"], made.exec.programs["PATH"]) == ("/home/me", "/venv/bin:/usr/bin")
+
+
+def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
+    environ = {"PATH": "/srv/bin", "TZ": "Europe/Zurich", "LC_ALL": "C", "SECRET_KEY": "s", "PYTHONPATH": "/srv"}
+    files = {"/etc/supervisor/conf.d/a.conf": "[program:a]\ncommand=a %(ENV_QUEUE)s %(ENV_PYTHONPATH)s"}
+    own = machine(root=True, own_path="/usr/bin", own_home="/root", supervisor_files=files)
+    made = make_plan(Settings.read({**environ, "QUEUE": "mail"}), Facts(own, application()))
+    assert made.exec.environment == {
+        "PATH": "/usr/bin",
+        "HOME": "/root",
+        "TZ": "Europe/Zurich",
+        "LC_ALL": "C",
+        "QUEUE": "mail",
+    }
 
 
 def test_the_promises_are_what_supervision_reads() -> None:

@@ -204,6 +204,24 @@ class Program:
         """
         self._in_child(lambda: os.environ.update(variables))
 
+    @property
+    def as_root(self) -> bool:
+        """Whether it runs as root, since supervisord does and changes no user for it."""
+        return os.geteuid() == 0 and not self._process.config.uid
+
+    def run_in(self, environment: Mapping[str, str]) -> None:
+        """Give it `environment` in place of supervisord's own. To be called last: what comes first overrides it."""
+        config = self._process.config
+        path = environment.get("PATH")
+        if path and "PATH" not in (config.environment or {}):
+            config.get_path = lambda: path.split(os.pathsep)
+
+        def replace() -> None:
+            os.environ.clear()
+            os.environ.update(environment)
+
+        self._in_child(replace)
+
     def know_its_user(self) -> None:
         """Let HOME, USER and LOGNAME be those of its `user=`, which supervisord changes alone."""
         uid = self._process.config.uid
