@@ -12,8 +12,12 @@ def read(path: Path, trust: Trust = NO_SUSPECTS) -> str:
 
     Raises ValueError with why it cannot be read.
     """
+    return trust.read(path, lambda: _read(path))
+
+
+def _read(path: Path) -> str:
     try:
-        return trust.read(path, path.read_bytes).decode()
+        return path.read_bytes().decode()
     except PermissionError as error:
         raise ValueError(f"{error.strerror} ({_who_may(path)})") from error
     except OSError as error:
