@@ -9,15 +9,15 @@ import os
 import socket
 import traceback
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from entrypoint.app import project
 from entrypoint.app.answer import Changed
 from entrypoint.app.failure import Failure
 
 
-def main(descriptor: int, *, ahead: bool) -> NoReturn:
-    """Serve one boot over the socket `descriptor`, then leave; `ahead` of knowing which, it waits for its orders."""
+def main(descriptor: int) -> NoReturn:
+    """Serve one boot over the socket `descriptor`, then leave."""
     with (
         socket.socket(fileno=descriptor) as connection,
         connection.makefile("rw", encoding="utf-8") as stream,
@@ -47,8 +47,6 @@ def main(descriptor: int, *, ahead: bool) -> NoReturn:
         def progress(text: str, count: int | None = None, of: int | None = None) -> None:
             send(progress=text, **({} if count is None else {"count": count, "of": of}))
 
-        if ahead:
-            _wait_for_orders(stream)
         if attempt(project.load_settings) and attempt(project.load_apps):
             gc.freeze()
             gc.enable()
@@ -59,16 +57,6 @@ def main(descriptor: int, *, ahead: bool) -> NoReturn:
                 attempt(lambda: command(progress=progress, **request))  # noqa: B023 -- called at once
     # Nothing is left to clean up, and an interpreter that takes leave in full costs the boot 30 ms.
     os._exit(0)
-
-
-def _wait_for_orders(stream: TextIO) -> None:
-    from entrypoint.app.ahead import become, make_ready  # noqa: PLC0415 -- what only such an agent needs
-
-    make_ready()
-    orders = stream.readline()
-    if not orders:
-        os._exit(0)
-    become(json.loads(orders))
 
 
 def _commands() -> Mapping[str, Callable[..., str]]:

@@ -10,18 +10,20 @@ import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from entrypoint.boot.facts import Application, Machine
-from entrypoint.boot.interpreter import HeadStart, Interpreter, start
 from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.secret import Secret
 
+_MAIN: Final = str(Path(__file__).resolve().parent.parent / "app" / "__main__.py")
 _GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
 _KINDS: Final[Mapping[str, type[EntrypointError]]] = {
     "unusable": Unusable,
@@ -39,31 +41,42 @@ class Answer(NamedTuple):
     changed: bool  # whether it changed what an application that was loaded before it has read
 
 
-def interpreter(
-    machine: Machine,
-    environment: Mapping[str, str],
-    head_start: HeadStart | None = None,
-    *,
-    write_bytecode: bool = True,
-) -> Interpreter:
-    """Start the agent as the application's user, or take the one that has a head start where that is the same.
+class Interpreter(NamedTuple):
+    """The application's interpreter, which runs the agent."""
 
-    Raises NotRunnable where the application's interpreter cannot be run.
-    """
+    process: "subprocess.Popen[bytes]"
+    socket: socket.socket
+    output: int  # the descriptor from which we read what it prints
+
+
+def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: bool = True) -> Interpreter:
+    """Start the agent as the application's user. Raises NotRunnable where its interpreter cannot be run."""
     account = machine.account
-    ids = (account.uid, account.gid, account.groups) if machine.root else None
-    ahead = head_start and head_start.take(str(machine.python), str(machine.app_dir), environment, ids)
+    ours, theirs = socket.socketpair()
+    output, written = os.pipe()
+    os.fchmod(written, 0o666)  # a project may open /dev/stdout, as another user than we are
     try:
-        return ahead or start(
-            (str(machine.python), "-P", *([] if write_bytecode else ["-B"])),
+        process = subprocess.Popen(  # noqa: S603 -- the interpreter is the application's, the script ours
+            [str(machine.python), "-P", *([] if write_bytecode else ["-B"]), _MAIN, str(theirs.fileno())],
             cwd=machine.app_dir,
             env=dict(environment),
             user=account.uid if machine.root else None,
             group=account.gid if machine.root else None,
             extra_groups=account.groups if machine.root else None,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=written,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
         )
     except OSError as error:
+        ours.close()
+        os.close(output)
         raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
+    finally:
+        theirs.close()
+        os.close(written)
+    return Interpreter(process, ours, output)
 
 
 class Agent:
