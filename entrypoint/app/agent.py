@@ -36,11 +36,11 @@ def main(descriptor: int) -> NoReturn:
                 done = action()
                 send(done=done, changed=isinstance(done, Changed))
             except Failure as failure:
-                send(failed=str(failure), kind=failure.kind)
+                send(failed=str(failure), kind=failure.kind, mend=failure.mend)
                 return False
             except Exception as error:  # noqa: BLE001 -- the application's own code may raise anything, and boot tells it
                 traceback.print_exc()
-                send(failed=last_line(error), kind="failed")
+                send(failed=last_line(error), kind="failed", mend="")
                 return False
             return True
 
@@ -60,7 +60,7 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _commands() -> Mapping[str, Callable[..., str]]:
-    from entrypoint.app import checks, database, migrations, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
+    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
 
     return {
         "wait": database.wait,
@@ -68,6 +68,7 @@ def _commands() -> Mapping[str, Callable[..., str]]:
         "superuser": superuser.keep,
         "collectstatic": static.collect,
         "check": checks.check,
+        "repair": repair.repair,
     }
 
 

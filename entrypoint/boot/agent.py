@@ -3,7 +3,7 @@
 Each message is one line of JSON. It begins with two answers that nobody asked for: what the settings say, and what the
 apps say once they are loaded. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
 have `count` and `of` where it counts, and then one `{"done": TEXT, "changed": BOOL}` or one
-`{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
+`{"failed": TEXT, "kind": KIND, "mend": TEXT}`. Its other half is `entrypoint/app/agent.py`.
 """
 
 import json
@@ -26,7 +26,6 @@ from entrypoint.secret import Secret
 _MAIN: Final = str(Path(__file__).resolve().parent.parent / "app" / "__main__.py")
 _GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
 _KINDS: Final[Mapping[str, type[EntrypointError]]] = {
-    "unusable": Unusable,
     "not allowed": NotAllowed,
     "timed out": TimedOut,
 }
@@ -159,8 +158,7 @@ class Agent:
                 if "of" in message:
                     count(message["count"], message["of"])
             elif "failed" in message:
-                kind = _KINDS.get(message["kind"])
-                raise kind(message["failed"]) if kind else StepFailed(message["failed"], 1)
+                raise _failure(**message)
             else:
                 return message
 
@@ -199,6 +197,12 @@ class Agent:
         for line in lines:
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
+
+
+def _failure(*, failed: str, kind: str, mend: str) -> EntrypointError:
+    if kind == "unusable":
+        return Unusable(failed, *filter(None, [mend]))
+    return _KINDS[kind](failed) if kind in _KINDS else StepFailed(failed, 1)
 
 
 def _reveal(value: object) -> str:

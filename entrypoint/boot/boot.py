@@ -140,6 +140,26 @@ def check(settings: Settings, tell: Tell) -> None:
             execute_each(steps, Reality(tell, stops, agent))
 
 
+def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
+    """Let the agent record what became of a mended migration; return its answer. Raises an EntrypointError."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings, _hooks = _source(settings, machine, tell, stops)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, stops) as agent:
+        if agent is None:
+            raise Unusable(f"cannot repair {migration}: there is no Django project in {machine.app_dir}")
+        agent.application()
+        orders = {
+            "migration": migration,
+            "applied": applied,
+            "database": database,
+            "url": settings.migrate_database_url,
+            "seconds": settings.wait_timeout,
+        }
+        return agent.ask("repair", orders).done
+
+
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
     machine = read_machine(settings)
