@@ -143,7 +143,10 @@ class Agent:
 
         Raises Unusable, NotAllowed, TimedOut or StepFailed as it says, Stopped when a stop was asked for meanwhile.
         """
-        self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+        except ConnectionError:
+            raise self._ended(do) from None
         answer = self._answer(do, seconds, count)
         return Answer(answer["done"], answer.get("changed", False))
 
@@ -179,12 +182,22 @@ class Agent:
         return message
 
     def _receive(self, doing: str) -> None:
-        data = self._socket.recv(65536)
+        try:
+            data = self._socket.recv(65536)
+        except ConnectionError:  # it ended before it had read what we sent
+            data = b""
         self._messages += data
         if not data:
+            raise self._ended(doing)
+
+    def _ended(self, doing: str) -> StepFailed:
+        """Return how the process ended, which nobody has asked to."""
+        try:
             code = self._process.wait(_GRACE)
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-            raise StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
+        except subprocess.TimeoutExpired:  # the application has closed the socket: nobody can ask it any more
+            return StepFailed(f"cannot {doing}: its process closed the connection", 1)
+        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
+        return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
 
     def _relay_output(self) -> bool:
         """Pass on what it printed, whole lines; return whether there may be more."""
@@ -197,6 +210,13 @@ class Agent:
         for line in lines:
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, of which the first and the last alone have names
+        return f"signal {number}"
 
 
 def _failure(*, failed: str, kind: str, mend: str) -> EntrypointError:

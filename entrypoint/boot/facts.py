@@ -19,7 +19,7 @@ from entrypoint.boot.hooks import Finder, Hooks
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.templates import NGINX_CONF, read_templates
 from entrypoint.boot.values import shown
-from entrypoint.errors import Unusable
+from entrypoint.errors import NotAllowed, Unusable
 
 # Who brings a program that is missing, in the words of the line that mends it.
 BROUGHT_BY: Final = {
@@ -175,8 +175,7 @@ def read_machine(settings: Settings) -> Machine:
     """Look at the machine. Raises Unusable when the settings name a user, folder or interpreter that is not there."""
     app_dir = Path(settings.app_dir or Path.cwd())
     account = _account(settings)
-    if not os.path.isdir(app_dir):  # noqa: PTH112 -- Path.is_dir raises where the name is too long
-        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder")
+    _enter(app_dir)
     python = _python(settings, app_dir)
     places = (Path(python).parent, Path(sys.argv[0]).absolute().parent, Path(sys.executable).parent)
     found = {
@@ -214,6 +213,15 @@ def read_machine(settings: Settings) -> Machine:
         accounts=_accounts(settings, app_dir),
         supervisor_files=_supervisor_files(Path("/etc/supervisor/conf.d")),
     )
+
+
+def _enter(app_dir: Path) -> None:
+    try:
+        os.stat(f"{app_dir}/.")  # noqa: PTH116 -- a Path drops the dot, for which the folder has to be entered
+    except PermissionError as error:
+        raise NotAllowed(f"cannot enter {shown(str(app_dir))} as uid {os.geteuid()}: {error.strerror}") from error
+    except OSError as error:
+        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder") from error
 
 
 def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath) -> Hooks:
