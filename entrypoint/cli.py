@@ -28,7 +28,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 
 def read(environ: Mapping[str, str]) -> "Settings":
     """Read the settings, and write from now on as they say. Raises Unusable."""
-    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- meanwhile the agent has its head start
+    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
 
     settings = Settings.read(environ)
     log.use(settings.log_format, settings.log_level)
@@ -37,13 +37,10 @@ def read(environ: Mapping[str, str]) -> "Settings":
 
 def serve(environ: Mapping[str, str]) -> int:
     """Boot, and become supervisord. Returns 0 if a stop was asked for before that; raises an EntrypointError."""
-    from entrypoint.boot.interpreter import HeadStart  # noqa: PLC0415 -- what only a boot needs, and first of all
+    from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- only a boot needs it
 
     try:
-        with HeadStart(environ) as head_start:
-            from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- as long as the agent takes, too
-
-            boot(read(environ), log.tell, head_start)
+        boot(read(environ), log.tell)
     except Stopped as stop:
         log.tell(log.ENTRYPOINT, str(stop))
         return 0

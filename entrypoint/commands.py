@@ -209,6 +209,23 @@ def boot(environ: Environ, *, form: str) -> None:
     click.echo(text, nl=False)
 
 
+@commands.command()
+@click.argument("migration", metavar="APP.MIGRATION")
+@click.option("--applied/--unapplied", default=None, help="Whether the database has now all of it, or nothing of it.")
+@click.option("--database", default="default", metavar="ALIAS", help="The database, as DATABASES names it.")
+@click.pass_obj
+def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
+    """Say of an unfinished migration that you have mended the database by hand. Nothing else is changed.
+
+    MySQL and MariaDB cannot undo a migration that was killed or has failed half-way, and the boot refuses to start.
+    """
+    if applied is None:
+        raise click.UsageError("Say --applied or --unapplied.")
+    from entrypoint.boot.boot import repair as boot  # noqa: PLC0415 -- as above
+
+    log.tell(log.ENTRYPOINT, boot(cli.read(environ), log.tell, migration, database, applied=applied))
+
+
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj

@@ -35,6 +35,7 @@ def load_settings() -> dict[str, Any]:
             f"cannot load the application: {sys.executable} has no Django ({error}); ENTRYPOINT_PYTHON names another",
             "unusable",
         ) from error
+    _check_access()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
     with _told():
         _run_manage()
@@ -58,7 +59,17 @@ def _told() -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:
         line = _own_line(error)
-        raise Failure(f"cannot load the application: {line}{_hint(line)}", "unusable") from error
+        kind = "not allowed" if isinstance(error, PermissionError) else "unusable"
+        raise Failure(f"cannot load the application: {line}{_hint(line)}", kind) from error
+
+
+def _check_access() -> None:
+    """Refuse a project whose folder or manage.py the user that we run as may not use. Raises Failure."""
+    folder = os.getcwd()  # noqa: PTH109 -- a Path drops the dot, for which the folder has to be entered
+    for verb, path in (("enter", f"{folder}/."), ("read", f"{folder}/{MANAGE}")):
+        if not os.access(path, os.R_OK) and (verb == "enter" or os.path.lexists(path)):
+            what = folder if verb == "enter" else path
+            raise Failure(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
 
 
 def _run_manage() -> None:

@@ -3,28 +3,29 @@
 Each message is one line of JSON. It begins with two answers that nobody asked for: what the settings say, and what the
 apps say once they are loaded. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
 have `count` and `of` where it counts, and then one `{"done": TEXT, "changed": BOOL}` or one
-`{"failed": TEXT, "kind": KIND}`. Its other half is `entrypoint/app/agent.py`.
+`{"failed": TEXT, "kind": KIND, "mend": TEXT}`. Its other half is `entrypoint/app/agent.py`.
 """
 
 import json
 import os
 import selectors
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from entrypoint.boot.facts import Application, Machine
-from entrypoint.boot.interpreter import HeadStart, Interpreter, start
 from entrypoint.boot.signals import StopRequests
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.secret import Secret
 
+_MAIN: Final = str(Path(__file__).resolve().parent.parent / "app" / "__main__.py")
 _GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
 _KINDS: Final[Mapping[str, type[EntrypointError]]] = {
-    "unusable": Unusable,
     "not allowed": NotAllowed,
     "timed out": TimedOut,
 }
@@ -39,31 +40,42 @@ class Answer(NamedTuple):
     changed: bool  # whether it changed what an application that was loaded before it has read
 
 
-def interpreter(
-    machine: Machine,
-    environment: Mapping[str, str],
-    head_start: HeadStart | None = None,
-    *,
-    write_bytecode: bool = True,
-) -> Interpreter:
-    """Start the agent as the application's user, or take the one that has a head start where that is the same.
+class Interpreter(NamedTuple):
+    """The application's interpreter, which runs the agent."""
 
-    Raises NotRunnable where the application's interpreter cannot be run.
-    """
+    process: "subprocess.Popen[bytes]"
+    socket: socket.socket
+    output: int  # the descriptor from which we read what it prints
+
+
+def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: bool = True) -> Interpreter:
+    """Start the agent as the application's user. Raises NotRunnable where its interpreter cannot be run."""
     account = machine.account
-    ids = (account.uid, account.gid, account.groups) if machine.root else None
-    ahead = head_start and head_start.take(str(machine.python), str(machine.app_dir), environment, ids)
+    ours, theirs = socket.socketpair()
+    output, written = os.pipe()
+    os.fchmod(written, 0o666)  # a project may open /dev/stdout, as another user than we are
     try:
-        return ahead or start(
-            (str(machine.python), "-P", *([] if write_bytecode else ["-B"])),
+        process = subprocess.Popen(  # noqa: S603 -- the interpreter is the application's, the script ours
+            [str(machine.python), "-P", *([] if write_bytecode else ["-B"]), _MAIN, str(theirs.fileno())],
             cwd=machine.app_dir,
             env=dict(environment),
             user=account.uid if machine.root else None,
             group=account.gid if machine.root else None,
             extra_groups=account.groups if machine.root else None,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=written,
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
         )
     except OSError as error:
+        ours.close()
+        os.close(output)
         raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
+    finally:
+        theirs.close()
+        os.close(written)
+    return Interpreter(process, ours, output)
 
 
 class Agent:
@@ -131,7 +143,10 @@ class Agent:
 
         Raises Unusable, NotAllowed, TimedOut or StepFailed as it says, Stopped when a stop was asked for meanwhile.
         """
-        self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+        except ConnectionError:
+            raise self._ended(do) from None
         answer = self._answer(do, seconds, count)
         return Answer(answer["done"], answer.get("changed", False))
 
@@ -146,8 +161,7 @@ class Agent:
                 if "of" in message:
                     count(message["count"], message["of"])
             elif "failed" in message:
-                kind = _KINDS.get(message["kind"])
-                raise kind(message["failed"]) if kind else StepFailed(message["failed"], 1)
+                raise _failure(**message)
             else:
                 return message
 
@@ -168,12 +182,22 @@ class Agent:
         return message
 
     def _receive(self, doing: str) -> None:
-        data = self._socket.recv(65536)
+        try:
+            data = self._socket.recv(65536)
+        except ConnectionError:  # it ended before it had read what we sent
+            data = b""
         self._messages += data
         if not data:
+            raise self._ended(doing)
+
+    def _ended(self, doing: str) -> StepFailed:
+        """Return how the process ended, which nobody has asked to."""
+        try:
             code = self._process.wait(_GRACE)
-            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
-            raise StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
+        except subprocess.TimeoutExpired:  # the application has closed the socket: nobody can ask it any more
+            return StepFailed(f"cannot {doing}: its process closed the connection", 1)
+        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
+        return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
 
     def _relay_output(self) -> bool:
         """Pass on what it printed, whole lines; return whether there may be more."""
@@ -186,6 +210,19 @@ class Agent:
         for line in lines:
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, of which the first and the last alone have names
+        return f"signal {number}"
+
+
+def _failure(*, failed: str, kind: str, mend: str) -> EntrypointError:
+    if kind == "unusable":
+        return Unusable(failed, *filter(None, [mend]))
+    return _KINDS[kind](failed) if kind in _KINDS else StepFailed(failed, 1)
 
 
 def _reveal(value: object) -> str:

@@ -12,11 +12,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot import environment, secret_key
-from entrypoint.boot.agent import Agent, interpreter
+from entrypoint.boot.agent import Agent, start
 from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.hook_runner import HookRunner
-from entrypoint.boot.interpreter import HeadStart
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.trust import Trust
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
     from entrypoint.boot.plan import Plan
 
 
-def serve(settings: Settings, tell: Tell, head_start: HeadStart | None = None) -> NoReturn:
+def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
     stops = StopRequests()
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine)
-    with _agent(settings, machine, tell, stops, head_start) as agent, _children(machine.trust) as children:
+    with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
         from entrypoint.boot.plan import make_opening, make_start  # noqa: PLC0415
@@ -142,6 +141,26 @@ def check(settings: Settings, tell: Tell) -> None:
             execute_each(steps, Reality(tell, stops, agent, trust=machine.trust))
 
 
+def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
+    """Let the agent record what became of a mended migration; return its answer. Raises an EntrypointError."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings, _hooks = _source(settings, machine, tell, stops)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, stops) as agent:
+        if agent is None:
+            raise Unusable(f"cannot repair {migration}: there is no Django project in {machine.app_dir}")
+        agent.application()
+        orders = {
+            "migration": migration,
+            "applied": applied,
+            "database": database,
+            "url": settings.migrate_database_url,
+            "seconds": settings.wait_timeout,
+        }
+        return agent.ask("repair", orders).done
+
+
 def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
     machine = read_machine(settings)
@@ -192,21 +211,15 @@ def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
 
 
 @contextmanager
-def _agent(  # noqa: PLR0913 -- what an agent is for, and what it may do
-    settings: Settings,
-    machine: Machine,
-    tell: Tell,
-    stops: StopRequests | None,
-    head_start: HeadStart | None = None,
-    *,
-    write_bytecode: bool = True,
+def _agent(
+    settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None, *, write_bytecode: bool = True
 ) -> Iterator[Agent | None]:
     """Run the agent where there is a Django project; what is not Django has none."""
     if not machine.django:
         yield None
         return
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    with Agent(interpreter(machine, surroundings, head_start, write_bytecode=write_bytecode), tell, stops) as agent:
+    with Agent(start(machine, surroundings, write_bytecode=write_bytecode), tell, stops) as agent:
         yield agent
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from entrypoint.boot.facts import Machine, search_path
 from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.sources import SUPERUSER_FIELD
 from entrypoint.boot.templates import SUPERVISORD
 from entrypoint.boot.trust import LOADED
 
@@ -29,13 +30,16 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
 
 
 def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
-    """Return what the served programs get: the same, but for the settings that are secret.
+    """Return what the served programs get: the same, but without the secret settings and the superuser's fields.
 
     They are the boot's alone, and what lists its environment in an error report, as much does, would give them away.
     """
-    environment = dict(for_application(settings, machine, settings_module))
-    for name in (name for declaration in declarations() if declaration.secret for name in declaration.names):
-        environment.pop(name, None)
+    known = {name: declaration.secret for declaration in declarations() for name in declaration.names}
+    environment = {
+        name: text
+        for name, text in for_application(settings, machine, settings_module).items()
+        if not known.get(name, SUPERUSER_FIELD.fullmatch(name))
+    }
     if settings.superuser_password:
         environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
     return environment

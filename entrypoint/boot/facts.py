@@ -170,8 +170,7 @@ def read_machine(settings: Settings) -> Machine:
     """Look at the machine. Raises Unusable when the settings name a user, folder or interpreter that is not there."""
     app_dir = Path(settings.app_dir or Path.cwd())
     account = _account(settings)
-    if not os.path.isdir(app_dir):  # noqa: PTH112 -- Path.is_dir raises where the name is too long
-        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder")
+    _enter(app_dir)
     # A project's file that says who the application runs as is not believed in that until it is known to be root's.
     usual = [None] if settings.origins.get("ENTRYPOINT_USER") in (PYPROJECT, OWN) else []
     trust = Trust.of([settings.user, *usual, *(own.user for own in settings.chosen if own.user)])
@@ -266,6 +265,15 @@ def _is(account: Account, user: str) -> bool:
         return look_up(user).uid == account.uid
     except ValueError:
         return True  # that there is no such user is reported elsewhere
+
+
+def _enter(app_dir: Path) -> None:
+    try:
+        os.stat(f"{app_dir}/.")  # noqa: PTH116 -- a Path drops the dot, for which the folder has to be entered
+    except PermissionError as error:
+        raise NotAllowed(f"cannot enter {shown(str(app_dir))} as uid {os.geteuid()}: {error.strerror}") from error
+    except OSError as error:
+        raise Unusable(f"cannot use ENTRYPOINT_APP_DIR={shown(str(app_dir))}: there is no such folder") from error
 
 
 def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath, account: Account, trust: Trust) -> Hooks:

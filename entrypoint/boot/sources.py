@@ -19,7 +19,7 @@ RUN_SECRETS: Final = "/run/secrets/"
 # What Kubernetes puts into each container beside a service of that name (its page "Service", discovery).
 KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
 OTHERS: Final = re.compile(rf"{KUBERNETES.pattern}|{VARIABLE}.+")
-_SUPERUSER: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
+SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
 class Sources:
@@ -124,7 +124,7 @@ class Sources:
         known = {name for declaration in self._declarations for name in declaration.names}
         found = {}
         for variable in list(self.environment):
-            match = _SUPERUSER.fullmatch(variable.removesuffix("_FILE"))
+            match = SUPERUSER_FIELD.fullmatch(variable.removesuffix("_FILE"))
             if match and match[0] not in known and (value := self.text_of(match[0])):
                 found[match[1].lower()] = Secret(value)
         return found

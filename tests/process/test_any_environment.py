@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
 from entrypoint.boot import environment, printout, reference
-from entrypoint.boot.agent import Agent, interpreter
+from entrypoint.boot.agent import Agent, start
 from entrypoint.boot.effects import Preview
 from entrypoint.boot.execute import execute
 from entrypoint.boot.facts import Application, Facts, read_machine
@@ -118,7 +118,7 @@ def application(project: Project) -> Application:
     given = Settings.read({"ENTRYPOINT_APP_DIR": str(project.root), "ENTRYPOINT_USER": str(os.geteuid())})
     machine = read_machine(given)
     surroundings = environment.for_application(given, machine, given.settings_module)
-    with Agent(interpreter(machine, surroundings, write_bytecode=False), lambda *_: None) as agent:
+    with Agent(start(machine, surroundings, write_bytecode=False), lambda *_: None) as agent:
         return agent.application()
 
 

@@ -700,6 +700,18 @@ def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None
     assert command.startswith(f"/usr/bin/setpriv --reuid={NOBODY.pw_uid} --regid=4242 --groups=4242 -- /venv/bin/uwsgi")
 
 
+@pytest.mark.parametrize("prefix", ["SUPERUSER_", "DJANGO_SUPERUSER_"])
+@pytest.mark.parametrize("field", ["FIRST_NAME", "LAST_NAME_FILE", "PASSWORD"])
+def test_the_programs_get_nothing_that_makes_the_superuser(tmp_path: Path, prefix: str, field: str) -> None:
+    (tmp_path / "name").write_text("open sesame\n")
+    text = str(tmp_path / "name") if field.endswith("_FILE") else "open sesame"
+    user = User("auth.User", "username", ["email", "first_name", "last_name", "password", "username"], [])
+    given = plan({**ADMIN, prefix + field: text}, user=user).exec.environment
+    assert given["SUPERUSER_USERNAME"] == "admin"
+    assert not {name for name in given if name.startswith(prefix)} - {"SUPERUSER_USERNAME"}
+    assert not [text for text in given.values() if "sesame" in text]
+
+
 def test_the_programs_get_their_environment_through_the_exec() -> None:
     environ = {"PATH": "/usr/bin", "SECRET_KEY": "s", "PYTHONUNBUFFERED": ""}
     made = make_plan(Settings.read(environ), Facts(machine(root=True), application()))
