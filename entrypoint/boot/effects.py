@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
-from entrypoint.boot import log_files
+from entrypoint.boot import log_files, textfile
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.children import Children
 from entrypoint.boot.facts import BROUGHT_BY
@@ -124,10 +124,12 @@ class Reality:
         errors: list[EntrypointError] = []
         for name, path in step.files.items():
             try:
-                Path(path).read_bytes()
+                textfile.read_bytes(Path(path))
             except OSError as error:
                 kind = NotAllowed if isinstance(error, PermissionError) else Unusable
                 errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
+            except ValueError as error:
+                errors.append(Unusable(f"cannot read {name}={path}: {error}"))
         Several.check(errors)
 
     @apply.register
