@@ -6,6 +6,7 @@ from typing import Final
 from entrypoint.boot.facts import Account, Machine, search_path
 from entrypoint.boot.settings import Settings, declarations
 
+_WHERE_PYTHON_LOOKS: Final = ("/tmp", "/var/tmp")  # noqa: S108 -- tempfile's own list, beside TMPDIR
 _OF_THE_USER: Final = ("HOME", "USER", "LOGNAME")
 
 
@@ -20,6 +21,9 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right
         environment |= of_user(machine.account)
+    # Where no usual folder can be written, Python finds none by itself: supervisord and uWSGI's workers would fail.
+    if str(machine.temporary) not in _WHERE_PYTHON_LOOKS:
+        environment["TMPDIR"] = str(machine.temporary)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
 
