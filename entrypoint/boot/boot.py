@@ -17,7 +17,7 @@ from entrypoint.boot.become import change_user, exec_program
 from entrypoint.boot.facts import Facts, Machine, read_machine
 from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.settings import Settings
-from entrypoint.boot.signals import StopRequests
+from entrypoint.boot.signals import StopRequests, release
 from entrypoint.boot.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
@@ -32,7 +32,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     stops = StopRequests()
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
-    settings = secret_key.kept(settings, machine)
+    settings = secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute, execute_steps  # noqa: PLC0415
@@ -63,7 +63,8 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     wanted = (not only or "hooks" in only) and "hooks" not in skip
     settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     # An image's build has no key, and a volume of keys no place in it.
-    settings = (secret_key.passing if set(only) == {"collectstatic"} else secret_key.kept)(settings, machine)
+    building = set(only) == {"collectstatic"}
+    settings = secret_key.passing(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects import Reality  # noqa: PLC0415 -- see above
         from entrypoint.boot.execute import execute_steps  # noqa: PLC0415
@@ -177,7 +178,10 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
     """Become COMMAND, in the application's environment and as its user."""
     machine = read_machine(settings)
-    settings = secret_key.kept(settings, machine)
+    stops = StopRequests()
+    settings = secret_key.kept(settings, machine, stops)
+    stops.hand_over()
+    release()
     if machine.root:
         change_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)

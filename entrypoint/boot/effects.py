@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import re
+import selectors
 import shutil
 import socket
 import stat
@@ -17,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
-from entrypoint.boot import log_files
+from entrypoint.boot import log_files, textfile
 from entrypoint.boot.agent import Agent
 from entrypoint.boot.children import Children
 from entrypoint.boot.facts import BROUGHT_BY
@@ -48,12 +49,13 @@ from entrypoint.boot.steps import (
 from entrypoint.boot.timeline import Timeline
 from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import Listen
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, TimedOut, Unusable
 from entrypoint.log import Tell
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
 _FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
+_LONGEST_VALIDATION: Final = 60.0  # seconds
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
@@ -127,10 +129,12 @@ class Reality:
         errors: list[EntrypointError] = []
         for name, path in step.files.items():
             try:
-                Path(path).read_bytes()
+                textfile.read_bytes(Path(path))
             except OSError as error:
                 kind = NotAllowed if isinstance(error, PermissionError) else Unusable
                 errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
+            except ValueError as error:
+                errors.append(Unusable(f"cannot read {name}={path}: {error}"))
         Several.check(errors)
 
     @apply.register
@@ -152,7 +156,7 @@ class Reality:
 
     @apply.register
     def _(self, step: ValidateNginx) -> None:
-        status, said = _run(step.command)
+        status, said = _run(step.command, self._stops)
         if status == 0:
             return
         message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
@@ -172,6 +176,8 @@ class Reality:
     def _(self, step: ValidateSupervisord) -> None:
         from supervisor.options import ServerOptions  # noqa: PLC0415 -- 50 ms in which nginx could serve already
 
+        # It looks for a folder for temporary files, which a read-only container may lack, and writes nothing there.
+        tempfile.tempdir = str(step.file.path.parent)
         options = ServerOptions()
         said = io.StringIO()
         options.stderr = options.stdout = said
@@ -331,22 +337,46 @@ def temporary_folder(place: PurePosixPath) -> Iterator[PurePosixPath]:
         shutil.rmtree(folder)
 
 
-def _run(command: tuple[str, ...]) -> tuple[int, str]:
-    """Run a command; return its exit status and all that it said."""
-    with tempfile.TemporaryFile() as output:
-        # The command may run as another user, who has to be able to open its /dev/stdout.
-        os.fchmod(output.fileno(), 0o666)
+def _run(command: tuple[str, ...], stops: StopRequests) -> tuple[int, str]:
+    """Run a command to its end; return its exit status and all that it said.
+
+    Raises NotRunnable, TimedOut, Stopped when a stop was asked for meanwhile.
+    """
+    output, written = os.pipe()
+    # The command may run as another user, who has to be able to open its /dev/stdout.
+    os.fchmod(written, 0o666)
+    with os.fdopen(output, "rb", buffering=0) as stream:
         try:
             # Without a terminal, on which OpenSSL would ask for the pass phrase of an encrypted key.
-            done = subprocess.run(  # noqa: S603 -- the plan's own command, no shell
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                check=False,
-                start_new_session=True,
+            process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
+                command, stdin=subprocess.DEVNULL, stdout=written, stderr=written, start_new_session=True
             )
         except OSError as error:
             raise NotRunnable(f"cannot run {command[0]}: {error.strerror}") from error
-        output.seek(0)
-        return done.returncode, output.read().decode(errors="backslashreplace")
+        finally:
+            os.close(written)
+        try:
+            said = b"".join(_read_to_the_end(stream, stops, f"run {' '.join(command)}"))
+        except EntrypointError:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+    return process.returncode, said.decode(errors="backslashreplace")
+
+
+def _read_to_the_end(stream: io.RawIOBase, stops: StopRequests, doing: str) -> Iterator[bytes]:
+    """Yield what a command says until it ends. Raises TimedOut, Stopped."""
+    deadline = time.monotonic() + _LONGEST_VALIDATION
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        selector.register(stops, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                if key.fileobj is stops:
+                    stops.check()
+                elif data := stream.read(65536):
+                    yield data
+                else:
+                    return
+    raise TimedOut(f"cannot {doing}: it did not end within {_LONGEST_VALIDATION:g} s")

@@ -12,6 +12,7 @@ from entrypoint.boot.trust import LOADED
 
 _OF_THE_SYSTEM: Final = ("LANG", "LANGUAGE", "TERM", "TZ")
 _READ_BY_SUPERVISORD: Final = re.compile(r"%\(ENV_([^)]+)\)")
+_WHERE_PYTHON_LOOKS: Final = ("/tmp", "/var/tmp")  # noqa: S108 -- tempfile's own list, beside TMPDIR
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
@@ -25,6 +26,7 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
     if machine.root:  # else HOME and USER are the caller's own and already right
         environment |= machine.account.variables
+    environment |= _temporary(machine)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
     return environment
 
@@ -57,4 +59,10 @@ def of_process_1(settings: Settings, machine: Machine) -> Mapping[str, str]:
         for name, value in settings.environment.items()
         if name in _OF_THE_SYSTEM or name.startswith("LC_") or name in read - LOADED
     }
-    return {**kept, "PATH": machine.own_path, "HOME": machine.own_home}
+    return {**kept, **_temporary(machine), "PATH": machine.own_path, "HOME": machine.own_home}
+
+
+def _temporary(machine: Machine) -> Mapping[str, str]:
+    """Return TMPDIR where no usual folder can be written: Python finds none by itself, and supervisord needs one."""
+    place = str(machine.temporary)
+    return {} if place in _WHERE_PYTHON_LOOKS else {"TMPDIR": place}

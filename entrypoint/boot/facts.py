@@ -384,15 +384,18 @@ def drop_ins(folder: Path) -> tuple[PurePosixPath, ...]:
     """Return the files of nginx's configuration in a folder, in nginx's order, but not the one that nginx.org brings.
 
     That one, default.conf, is a site of its own: it shows a page of welcome to whoever asks for localhost.
+    Raises Unusable for each that is not a regular file: nginx would wait for whoever writes to a FIFO.
     """
     found = sorted(folder.glob("*.conf"))
+    special = (path for path in found if os.path.exists(path) and not os.path.isfile(path))  # noqa: PTH110, PTH113 -- Path's may raise
+    Unusable.check(f"cannot use {path}: it is not a regular file" for path in special)
     return tuple(PurePosixPath(path) for path in found if path.name != "default.conf" or not _welcomes(path))
 
 
 def _welcomes(path: Path) -> bool:
     try:
-        return bool(_WELCOME.search(path.read_text(encoding="utf-8", errors="replace")))
-    except OSError:
+        return bool(_WELCOME.search(textfile.read_bytes(path).decode(errors="replace")))
+    except (OSError, ValueError):
         return False  # whatever it is, nginx will say that it cannot read it
 
 

@@ -1,5 +1,6 @@
 """Hooks: the user's own commands at fixed points of a boot, found in folders and told apart by their names."""
 
+import codecs
 import os
 import re
 import stat
@@ -19,6 +20,7 @@ PRE_STOP: Final = "pre-stop"
 _PHASES: Final = (PRE_MIGRATE, POST_MIGRATE, PRE_START, PRE_STOP)
 _SHELL: Final = "/bin/sh"
 _SOURCED: Final = ".envsh"
+_LONGEST_LINE: Final = 4096
 _PRESTART: Final = "prestart.sh"  # known from images that begin with tiangolo/, which source it too
 
 
@@ -91,6 +93,8 @@ class Finder:
                 problems.append(
                     f"cannot use hook {shown(str(path))} as root: anyone may write {what}; chmod o-w mends it"
                 )
+            elif why := _of_windows(path):
+                problems.append(f"cannot run hook {hook}: {why}")
             else:
                 found[phase].append(hook)
         for hooks in found.values():  # those of pre-start come from three places
@@ -153,6 +157,25 @@ def _runs_by_itself(path: Path) -> bool:
             return os.access(path, os.X_OK) and opened.read(2) == b"#!"
     except OSError:
         return False  # the shell will say why it cannot be read
+
+
+def _of_windows(path: Path) -> str | None:
+    """Return why neither the kernel nor a shell can read a script as an editor of Windows saves it, and what mends it.
+
+    Python can read both.
+    """
+    if path.suffix == ".py":
+        return None
+    try:
+        with path.open("rb") as opened:
+            first = opened.readline(_LONGEST_LINE)
+    except OSError:
+        return None  # the shell will say why it cannot be read
+    if first.startswith(codecs.BOM_UTF8):
+        return f"it begins with a byte order mark (BOM); sed -i '1s/^\\xef\\xbb\\xbf//' {shown(path.name)} removes it"
+    if first.endswith(b"\r\n"):
+        return f"it has Windows line endings (CRLF); sed -i 's/\\r$//' {shown(path.name)} removes them"
+    return None
 
 
 def _writable_by_all(path: Path) -> Path | None:

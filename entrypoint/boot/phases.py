@@ -12,11 +12,7 @@ from entrypoint.errors import Unusable
 
 
 def around(d: Decisions, asked: Iterable[Ask]) -> list[Step]:
-    """Return the steps that the agent is asked for, and in their places those that need no Django.
-
-    Raises Unusable where a hook cannot be used.
-    """
-    Unusable.check(d.machine.hooks.problems)
+    """Return the steps that the agent is asked for, and in their places those that need no Django."""
     steps = list(asked)
     migrate = _behind(steps, "wait")
     rest = max(migrate, _behind(steps, "migrate"))

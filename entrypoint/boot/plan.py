@@ -62,7 +62,8 @@ class Plan:
 def make_opening(settings: Settings, machine: Machine) -> tuple[Step, ...]:
     """Return the steps that every plan of these begins with: they need not know the application. Raises Unusable."""
     d = decide(settings, Facts(machine, None))
-    Unusable.check(supervisor_files.problems(machine.supervisor_files, {program.name for program in _programs(d)}))
+    names = {program.name for program in _programs(d)}
+    Unusable.check((*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names)))
     return tuple(_opening(d))
 
 

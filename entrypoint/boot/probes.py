@@ -14,6 +14,7 @@ _START: Final = b"\x00\x0a\x00\x0a"  # class connection, method start
 _LEAVE: Final = b"X\x00\x00\x00\x04"  # PostgreSQL: Terminate
 _GOOD_STATUS: Final = range(200, 400)
 _LONGEST_LINE: Final = 512
+_POSTGRES_ERROR: Final = range(8, 30000)  # bytes: the lengths that PostgreSQL's own client believes
 
 
 class NotYet(OSError):
@@ -84,7 +85,7 @@ def _postgres(target: Target, seconds: float) -> None:
     with _connect(target, seconds) as connection, connection.makefile("rb") as stream:
         connection.sendall((len(parameters) + 4).to_bytes(4) + parameters)
         kind, length = _exactly(stream, 1), int.from_bytes(_exactly(stream, 4))
-        if kind == b"E":
+        if kind == b"E" and length in _POSTGRES_ERROR:
             fields = stream.read(length - 4).split(b"\0")
             if b"C" + _STARTING in fields:
                 raise NotYet(_of(fields, b"M"))
@@ -102,8 +103,8 @@ def _mysql(target: Target, seconds: float) -> None:
         length = int.from_bytes(_exactly(stream, 4)[:3], "little")
         first = _exactly(stream, 1)
         if first == b"\xff":  # an error: its number, then its text
-            why = stream.read(min(length, _LONGEST_LINE) - 1)[2:]
-            raise NotYet(why.decode(errors="replace"))
+            why = stream.read(max(0, min(length, _LONGEST_LINE) - 1))[2:]
+            raise NotYet(why.decode(errors="replace") or "it is not ready")
         if first != b"\x0a":
             raise NotYet("it speaks another protocol than MySQL's")
 

@@ -8,36 +8,43 @@ import fcntl
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
+from entrypoint.boot import textfile
 from entrypoint.boot.accounts import Account
 from entrypoint.boot.facts import Machine
 from entrypoint.boot.settings import Settings
+from entrypoint.boot.signals import StopRequests
 from entrypoint.boot.trust import acting_as
-from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.errors import NotAllowed, TimedOut, Unusable
 
 NAMES: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
 FILE: Final = "secret_key"
 _BYTES: Final = 32  # of chance: 64 characters, where Django's check asks for 50
 _LONGEST: Final = 4096
+_PAUSE: Final = 0.05  # seconds between two looks at a lock
 _IN_DOTENV: Final = re.compile(rf"^\s*(export\s+)?({'|'.join(NAMES)})\s*=\s*\S", re.MULTILINE)
 
 
-def kept(settings: Settings, machine: Machine) -> Settings:
+def kept(settings: Settings, machine: Machine, stops: StopRequests) -> Settings:
     """Return the settings with the key of ENTRYPOINT_DATA_DIR, made if it is not there, unless a key is set.
 
-    Without that folder development gets a key that nobody keeps. Raises Unusable or NotAllowed where it cannot be kept.
+    Without that folder development gets a key that nobody keeps. Raises Unusable or NotAllowed where it cannot be kept,
+    TimedOut where another process keeps the file locked, Stopped when a stop was asked for meanwhile.
     """
-    if _is_set(settings, machine):
-        return settings
     file = _file(settings)
-    if file:
+    if file and not _is_set(settings, machine):
         with _acting(machine, file) as owner:
-            return _with(settings, _keep(Path(file), owner), str(file))
+            return _with(settings, _keep(Path(file), owner, Turn(settings.wait_timeout, stops)), str(file))
+    return _unkept(settings, machine)
+
+
+def _unkept(settings: Settings, machine: Machine) -> Settings:
     return passing(settings, machine) if settings.development else settings
 
 
@@ -45,7 +52,7 @@ def previewed(settings: Settings, machine: Machine) -> Settings:
     """Return the settings as `kept` would, and write nothing: a key that is not there yet is one for now."""
     file = _file(settings)
     if file is None or _is_set(settings, machine):
-        return kept(settings, machine)
+        return _unkept(settings, machine)
     with _acting(machine, file):
         try:
             key = _read(Path(file))
@@ -77,8 +84,8 @@ def _is_set(settings: Settings, machine: Machine) -> bool:
     if any(settings.environment.get(f"{name}{suffix}") for name in NAMES for suffix in ("", "_FILE")):
         return True
     try:
-        return bool(_IN_DOTENV.search(Path(machine.app_dir, ".env").read_text(encoding="utf-8", errors="replace")))
-    except OSError:
+        return bool(_IN_DOTENV.search(textfile.read_bytes(Path(machine.app_dir, ".env")).decode(errors="replace")))
+    except (OSError, ValueError):
         return False
 
 
@@ -99,7 +106,27 @@ def _make() -> str:
     return os.urandom(_BYTES).hex()
 
 
-def _keep(file: Path, owner: Account | None) -> str:
+class Turn(NamedTuple):
+    """How long to wait until no other process holds the lock, and what ends the wait."""
+
+    seconds: float
+    stops: StopRequests
+
+    def take(self, file: Path, descriptor: int) -> None:
+        """Wait for the lock, which ends with the descriptor. Raises OSError, TimedOut, Stopped."""
+        deadline = time.monotonic() + self.seconds
+        while True:
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    why = f"another process has kept it locked for {self.seconds:g} s"
+                    raise TimedOut(f"cannot use {file}: {why}; ENTRYPOINT_WAIT_TIMEOUT is how long to wait") from None
+            self.stops.check()
+            time.sleep(_PAUSE)
+
+
+def _keep(file: Path, owner: Account | None, turn: Turn) -> str:
     """Return the key in the file, made if it is not there."""
     if key := _read(file):
         return key
@@ -107,7 +134,7 @@ def _keep(file: Path, owner: Account | None) -> str:
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as opened:
-            fcntl.flock(opened, fcntl.LOCK_EX)
+            turn.take(file, descriptor)
             _check(file, descriptor)
             if key := _whole(opened.read(_LONGEST)):
                 return key  # another container was faster

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from entrypoint.boot import textfile
 from entrypoint.boot.values import shown
 from entrypoint.errors import Unusable
 
@@ -33,11 +34,9 @@ def read_templates(folder: Path) -> Mapping[str, str]:
             problems.append(f"cannot use {folder}/{shown(path.name)}: it replaces no template{_hint(path.name)}")
             continue
         try:
-            texts[path.name] = path.read_text(encoding="utf-8")
-        except OSError as error:
-            problems.append(f"cannot read {path}: {error.strerror}")
-        except UnicodeDecodeError:
-            problems.append(f"cannot read {path}: it is not UTF-8 text")
+            texts[path.name] = textfile.read(path)
+        except ValueError as error:
+            problems.append(f"cannot read {path}: {error}")
     Unusable.check(problems)
     return texts
 

@@ -1,10 +1,19 @@
-"""Reading a text file that somebody else wrote."""
+"""Reading a file that somebody else wrote.
+
+Only a regular file of a sane size is read: a FIFO would block the boot until somebody writes to it, and a device such
+as /dev/zero would fill the memory.
+"""
 
 import os
+import stat
 from pathlib import Path
+from typing import Final
 
 from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import shown
+
+LARGEST: Final = 1 << 20
+"""Bytes."""
 
 
 def read(path: Path, trust: Trust = NO_SUSPECTS) -> str:
@@ -17,13 +26,28 @@ def read(path: Path, trust: Trust = NO_SUSPECTS) -> str:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        return read_bytes(path).decode()
     except PermissionError as error:
         raise ValueError(f"{error.strerror} ({_who_may(path)})") from error
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8 text") from error
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what is in a file. Raises OSError, or ValueError where it is not a regular file or too large."""
+    with open(path, "rb", opener=_open_at_once) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise ValueError("it is not a regular file")
+        data = opened.read(LARGEST + 1)
+    if len(data) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST >> 20} MiB")
+    return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
 
 
 def _who_may(path: Path) -> str:

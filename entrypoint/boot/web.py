@@ -8,6 +8,7 @@ from entrypoint.errors import Unusable
 
 _HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told to be deprecated
 _EVERY_HOST: Final = "_"
+_WORDS_OF_MAP: Final = ("default", "hostnames", "include", "volatile")
 _OWN_CONNECTIONS: Final = 3  # of a worker, beside its listening sockets: its master, one client, the application
 _OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it has open for others
 _OPEN_FILES: Final = 256  # static files that a worker keeps open, few enough to leave descriptors for its connections
@@ -15,12 +16,14 @@ _OPEN_FILES: Final = 256  # static files that a worker keeps open, few enough to
 
 def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
     """Return the variables of nginx.conf and nginx-app.conf that no other file needs. Raises Unusable."""
+    names = () if _EVERY_HOST in d.settings.server_names else d.settings.server_names
     return {
         "listen": d.addresses,
         "upstream": d.upstream,
         "protocol": d.protocol,
         "repeated_within": d.request_seconds,
-        "server_names": () if _EVERY_HOST in d.settings.server_names else d.settings.server_names,
+        "server_names": names,
+        "forwarded_names": tuple(_as_map(names)),
         "http_files": d.machine.http_files,
         "server_files": d.machine.server_files,
         "gzip_static": d.machine.gzip_static,
@@ -39,6 +42,14 @@ def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
         # Where anyone may be a proxy, each address of X-Forwarded-For is one: only the last was written by the peer.
         "anyone": any(network.prefixlen == 0 for network in d.settings.proxies),
     }
+
+
+def _as_map(names: tuple[str, ...]) -> Iterator[str]:
+    """Yield host names as nginx's `map` takes them: none twice, and no word of the map's own language."""
+    for name in names:
+        bare = name.removeprefix("*").removeprefix(".")
+        if name.startswith(".") or f".{bare}" not in names:
+            yield f"\\{name}" if name in _WORDS_OF_MAP else name
 
 
 def _connections(d: Decisions) -> int:

@@ -706,7 +706,7 @@ def test_the_programs_get_nothing_that_makes_the_superuser(tmp_path: Path, prefi
     (tmp_path / "name").write_text("open sesame\n")
     text = str(tmp_path / "name") if field.endswith("_FILE") else "open sesame"
     user = User("auth.User", "username", ["email", "first_name", "last_name", "password", "username"], [])
-    given = plan({**ADMIN, prefix + field: text}, user=user).exec.environment
+    given = plan({**ADMIN, prefix + field: text}, user=user).exec.programs
     assert given["SUPERUSER_USERNAME"] == "admin"
     assert not {name for name in given if name.startswith(prefix)} - {"SUPERUSER_USERNAME"}
     assert not [text for text in given.values() if "sesame" in text]
