@@ -1,7 +1,8 @@
 """The programs that boot starts itself. They stay our children across the exec, and supervisord adopts them.
 
 So the site answers from its first moment, and the application server loads while boot and supervisord still work. What
-they print waits in their pipes, which supervisord reads. The other half is `entrypoint/supervision/handover.py`.
+they print is relayed until the exec, and read by supervisord from then on. The other half is
+`entrypoint/supervision/handover.py`.
 """
 
 import fcntl
@@ -17,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
 from entrypoint.boot.programs import Program
+from entrypoint.boot.relay import Relay
 from entrypoint.boot.steps import Start
 
 _STARTS_WITHIN: Final = 2.0  # seconds that nginx has to start its workers; milliseconds are usual
@@ -38,6 +40,7 @@ class Children:
         self._running: dict[str, _Child] = {}
         self._outdated: list[Start] = []
         self._notify: socket.socket | None = None
+        self._relay = Relay()
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +75,7 @@ class Children:
             os.close(output)
         else:
             self._running[program.name] = _Child(step, process, output)
+            self._relay.add(program.name, output, hold=step.loads)
         finally:
             os.close(theirs)
 
@@ -104,6 +108,7 @@ class Children:
 
     def hand_over(self, file: PurePosixPath) -> None:
         """Write down for supervisord's plugin who runs, and let the descriptors through the exec."""
+        self._relay.stop()
         running = {name: child for name, child in self._running.items() if child.process.poll() is None}
         for child in running.values():
             os.set_inheritable(child.output, True)  # noqa: FBT003 -- its signature
@@ -111,9 +116,13 @@ class Children:
             self._notify.set_inheritable(True)
         handover = {
             "notify": self._notify.fileno() if self._notify else None,
-            "programs": {name: {"pid": child.process.pid, "output": child.output} for name, child in running.items()},
+            "programs": {name: self._handed_over(child) for name, child in running.items()},
         }
         Path(file).write_text(json.dumps(handover), encoding="ascii")
+
+    def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
+        begun = self._relay.begun(child.output).decode("latin-1")  # a character a byte, whatever it is
+        return {"pid": child.process.pid, "output": child.output, "begun": begun}
 
     def _notification(self, program: Program) -> Mapping[str, str]:
         """Return what a program needs to tell that it is ready: sd_notify(3)."""
@@ -131,6 +140,7 @@ class Children:
             os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
         _wait_for_group(child.process.pid)
+        self._relay.remove(child.output)
         os.close(child.output)
 
 

@@ -110,7 +110,7 @@ class Plugin:
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
             if running := self._handover.programs.get(program.name):
-                program.adopt(running.pid, running.output)
+                program.adopt(running.pid, running.output, running.begun.encode("latin-1"))
 
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
