@@ -62,7 +62,9 @@ class Plugin:
         # be written to.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
         essential = [name for name, promise in promises.programs.items() if promise.essential]
-        self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
+        self._readiness = Readiness(
+            essential, promises.ready_file, self._became_ready, self._timers, supervisord.critical
+        )
         self._notify = NotifySocket(handover.notify)
         self._handover = handover
         self._wakeup = WakeUp()
