@@ -6,11 +6,11 @@ stands in its own module, and all knowledge of supervisord in `internals`.
 
 import os
 import sched
+import signal
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from signal import Signals
 from typing import Any
 
 from entrypoint.supervision import files, loss, signals
@@ -36,6 +36,11 @@ IDLE = 60.0
 
 LATE = 0.001
 """Seconds to be later than what is due: supervisord acts on what has passed, not on what is just now."""
+
+INSTEAD_OF_HUP = (
+    "`entrypoint ctl signal HUP nginx` reloads nginx, the same with uwsgi or gunicorn their workers, "
+    "`entrypoint ctl restart NAME` restarts a program"
+)
 
 LAST_WORDS = 0.5
 """Seconds that the end of the container waits for the reader of its standard output."""
@@ -88,7 +93,7 @@ class Plugin:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._timeout, self._awake)
-        supervisord.take_signals(self._stop.take)
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
         supervisord.stop_by(self._stop.stop_tier)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
@@ -169,12 +174,19 @@ class Plugin:
         self._files.look()
 
     def _tell_of_files(self, program: Program, promise: Promise) -> bool:
-        if promise.reload is None or not program.tell(Signals[f"SIG{promise.reload.signal}"]):
+        if promise.reload is None or not program.tell(signal.Signals[f"SIG{promise.reload.signal}"]):
             return False
         self._supervisord.info(f"files of {program.name} have changed: told it by {promise.reload.signal}")
         return True
 
     def _is_stopping(self, pid: int) -> bool:
+    def _ignore(self, number: int) -> bool:
+        """Ignore HUP: supervisord would stop all programs and start them again."""
+        if number != signal.SIGHUP:
+            return False
+        self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
+        return True
+
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
