@@ -130,6 +130,7 @@ class Plugin:
             self._prober,
             self._timers,
             became_ready=self._ready,
+            silent=self._silent,
             failed=self._replace,
             complain=self._supervisord.critical,
         )
@@ -179,7 +180,6 @@ class Plugin:
         self._supervisord.info(f"files of {program.name} have changed: told it by {promise.reload.signal}")
         return True
 
-    def _is_stopping(self, pid: int) -> bool:
     def _ignore(self, number: int) -> bool:
         """Ignore HUP: supervisord would stop all programs and start them again."""
         if number != signal.SIGHUP:
@@ -187,6 +187,7 @@ class Plugin:
         self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         return True
 
+    def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
@@ -228,6 +229,14 @@ class Plugin:
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._ready(program)
+
+    def _silent(self, program: Program, why: str | None) -> None:
+        if why:
+            self._supervisord.critical(f"{program.name} is not ready: {why}")
+            self._readiness.remove(program.name)
+        else:
+            self._supervisord.critical(f"{program.name} answers again")
+            self._readiness.add(program.name)
 
     def _replace(self, program: Program, why: str) -> None:
         if not self._supervisord.stopping and not self._stop.begun:

@@ -722,8 +722,8 @@ def test_an_ordinary_user_keeps_the_home_that_it_has() -> None:
 def test_the_promises_are_what_supervision_reads() -> None:
     promises = json.loads(text_of(plan(), "promises.json"))
     assert promises["programs"] == {
-        "uwsgi": {"essential": True, "ready": "notify", "restart": "always", "tier": 20},
-        "nginx": {"essential": True, "ready": "running", "restart": "always", "tier": 30},
+        "uwsgi": {"essential": True, "ready": "notify", "live": "process", "restart": "always", "tier": 20},
+        "nginx": {"essential": True, "ready": "running", "live": "process", "restart": "always", "tier": 30},
     }
 
 

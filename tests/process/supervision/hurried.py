@@ -8,6 +8,7 @@ from entrypoint.supervision.plugin import make
 __all__ = ["make"]
 
 health.INTERVAL = 0.1
+health.FROZEN = int(os.environ.get("HURRIED_FROZEN", health.FROZEN))
 health.Watchdog.SECONDS = 0.3
 memory.INTERVAL = 0.1
 readiness.AGAIN = 0.1
