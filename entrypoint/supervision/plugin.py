@@ -37,10 +37,7 @@ IDLE = 60.0
 LATE = 0.001
 """Seconds to be later than what is due: supervisord acts on what has passed, not on what is just now."""
 
-INSTEAD_OF_HUP = (
-    "`entrypoint ctl signal HUP nginx` reloads nginx, the same with uwsgi or gunicorn their workers, "
-    "`entrypoint ctl restart NAME` restarts a program"
-)
+INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
 
 LAST_WORDS = 0.5
 """Seconds that the end of the container waits for the reader of its standard output."""
