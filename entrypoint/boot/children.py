@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
+from entrypoint.boot import textfile
 from entrypoint.boot.programs import Program
 from entrypoint.boot.relay import Relay
 from entrypoint.boot.steps import Start
@@ -118,7 +119,7 @@ class Children:
             "notify": self._notify.fileno() if self._notify else None,
             "programs": {name: self._handed_over(child) for name, child in running.items()},
         }
-        Path(file).write_text(json.dumps(handover), encoding="ascii")
+        textfile.write(file, json.dumps(handover), mode=0o600)  # what a program printed is nobody else's
 
     def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
         begun = self._relay.begun(child.output).decode("latin-1")  # a character a byte, whatever it is

@@ -1,9 +1,11 @@
-"""Reading a text file that somebody else wrote."""
+"""Text files: reading those that somebody else wrote, writing and removing our own."""
 
 import os
-from pathlib import Path
+import tempfile
+from pathlib import Path, PurePosixPath
 
 from entrypoint.boot.values import shown
+from entrypoint.errors import NotAllowed
 
 
 def read(path: Path) -> str:
@@ -16,6 +18,32 @@ def read(path: Path) -> str:
         raise ValueError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise ValueError("it is not UTF-8 text") from error
+
+
+def write(file: PurePosixPath, text: str, mode: int = 0o644) -> None:
+    """Replace a file of ours as a whole; a link is not followed. Raises NotAllowed."""
+    path = Path(file)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+                os.fchmod(opened.fileno(), mode)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
+    except OSError as error:
+        raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove(file: PurePosixPath) -> None:
+    """Remove a file of ours if it is there. Raises NotAllowed."""
+    try:
+        Path(file).unlink(missing_ok=True)
+    except OSError as error:
+        raise NotAllowed(f"cannot remove {file}: {error.strerror}") from error
 
 
 def _who_may(path: Path) -> str:
