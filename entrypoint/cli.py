@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from entrypoint import log
+from entrypoint import log, stderr
 from entrypoint.errors import EntrypointError, Stopped
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ _INTERRUPTED: Final = 130
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of README's table."""
+    stderr.open_missing()
     log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""))  # what is wrong with a setting is told in that form too
     words = list(sys.argv[1:] if argv is None else argv)
     sys.exit(_exit_code(lambda: _obey(words, os.environ)))
@@ -66,5 +67,5 @@ def _exit_code(action: Callable[[], int]) -> int:
     except Exception:  # noqa: BLE001 -- a bug of ours: the traceback is what its report needs
         import traceback  # noqa: PLC0415 -- 8 ms that only a bug has to pay
 
-        traceback.print_exc()
+        log.write(traceback.format_exc())
         return _BUG

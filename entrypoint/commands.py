@@ -1,5 +1,8 @@
 """The commands and their options: one short function each."""
 
+import errno
+import io
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,6 +13,7 @@ import click
 
 from entrypoint import cli, log
 from entrypoint.boot import signals
+from entrypoint.errors import StepFailed
 
 if TYPE_CHECKING:
     from entrypoint.boot.settings import Settings
@@ -39,11 +43,28 @@ def obey(words: list[str], environ: Environ) -> int:
     try:
         code: int | None = commands.main(words, prog_name="entrypoint", standalone_mode=False, obj=environ)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        log.write(said.getvalue())
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED
     return code or 0
+
+
+def _print(text: str) -> None:
+    """Print to stdout. A reader that is gone has read what it wants, as `head` does; raises StepFailed otherwise."""
+    try:
+        click.echo(text, nl=False)
+    except OSError as error:
+        # Python writes what is left once more at its exit: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno != errno.EPIPE:
+            raise StepFailed(f"cannot write to stdout: {error.strerror}", 1) from error
+
+
+def _say(why: str, *, healthy: bool) -> None:
+    (_print if healthy else log.write)(f"{why}\n")
 
 
 def _read(environ: Environ) -> "Settings":
@@ -85,7 +106,7 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
         text = printout.as_difference(plan)
     else:
         text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
-    click.echo(text, nl=False)
+    _print(text)
     return 0
 
 
@@ -146,7 +167,7 @@ def env(environ: Environ, *, form: str) -> None:
         boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
-    click.echo(text, nl=False)
+    _print(text)
 
 
 @commands.command()
@@ -167,12 +188,12 @@ def health(environ: Environ, *, what: str) -> int:
         listen = settings.listen_on(root=is_root())
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
-        click.echo(why, err=not healthy)
+        _say(why, healthy=healthy)
         return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
     listen = plain or settings.listen_on(root=is_root())
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
-    click.echo(why, err=not healthy)
+    _say(why, healthy=healthy)
     return 0 if healthy else 1
 
 
@@ -206,7 +227,7 @@ def boot(environ: Environ, *, form: str) -> None:
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:
         text = timeline.as_json(recorded) if form == "json" else picture.svg(recorded)
-    click.echo(text, nl=False)
+    _print(text)
 
 
 @commands.command()

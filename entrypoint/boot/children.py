@@ -1,7 +1,8 @@
 """The programs that boot starts itself. They stay our children across the exec, and supervisord adopts them.
 
 So the site answers from its first moment, and the application server loads while boot and supervisord still work. What
-they print waits in their pipes, which supervisord reads. The other half is `entrypoint/supervision/handover.py`.
+they print is relayed until the exec, and read by supervisord from then on. The other half is
+`entrypoint/supervision/handover.py`.
 """
 
 import fcntl
@@ -16,7 +17,9 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
+from entrypoint.boot import textfile
 from entrypoint.boot.programs import Program
+from entrypoint.boot.relay import Relay
 from entrypoint.boot.steps import Start
 from entrypoint.boot.trust import Trust
 
@@ -41,6 +44,7 @@ class Children:
         self._running: dict[str, _Child] = {}
         self._outdated: list[Start] = []
         self._notify: socket.socket | None = None
+        self._relay = Relay()
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +79,7 @@ class Children:
             os.close(output)
         else:
             self._running[program.name] = _Child(step, process, output)
+            self._relay.add(program.name, output, hold=step.loads)
         finally:
             os.close(theirs)
 
@@ -110,6 +115,7 @@ class Children:
 
         So are the environments of the programs, and of those that run as `root`: in memory, for they hold secrets.
         """
+        self._relay.stop()
         environments = os.memfd_create("environments", 0)
         with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
             json.dump({"programs": dict(programs), "root": dict(root)}, opened)
@@ -121,9 +127,13 @@ class Children:
         handover = {
             "environments": environments,
             "notify": self._notify.fileno() if self._notify else None,
-            "programs": {name: {"pid": child.process.pid, "output": child.output} for name, child in running.items()},
+            "programs": {name: self._handed_over(child) for name, child in running.items()},
         }
-        Path(file).write_text(json.dumps(handover), encoding="ascii")
+        textfile.write(file, json.dumps(handover), mode=0o600)  # what a program printed is nobody else's
+
+    def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
+        begun = self._relay.begun(child.output).decode("latin-1")  # a character a byte, whatever it is
+        return {"pid": child.process.pid, "output": child.output, "begun": begun}
 
     def _environment(self, step: Start) -> Mapping[str, str]:
         return self._trust.environment(step.environment) if step.program.as_root else step.environment
@@ -144,6 +154,7 @@ class Children:
             os.killpg(child.process.pid, signal.SIGKILL)
         child.process.wait()
         _wait_for_group(child.process.pid)
+        self._relay.remove(child.output)
         os.close(child.output)
 
 

@@ -3,15 +3,16 @@
 import json
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from entrypoint.boot import sizing, supervisor_files, templates, web
-from entrypoint.boot.decisions import Decisions
+from entrypoint.boot.decisions import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, Decisions
 from entrypoint.boot.hooks import PRE_STOP, Hook
 from entrypoint.boot.own_programs import WEB
 from entrypoint.boot.programs import Program
 from entrypoint.boot.render import render, render_own
-from entrypoint.boot.steps import Directory, File
+from entrypoint.boot.steps import Directory, File, Phase
 
 _MOST_DESCRIPTORS: Final = 65536
 _LONGEST_BACKLOG: Final = 1024
@@ -26,6 +27,17 @@ def directories(d: Decisions) -> tuple[Directory, ...]:
         # Where nginx's master is root, it follows links in its folder: nobody else may write there.
         *([Directory(d.run_dir / "nginx", 0o755, None if d.nginx_drops else d.dropped, inner=True)] if d.nginx else []),
     )
+
+
+def run_files(d: Decisions) -> tuple[PurePosixPath, ...]:
+    """Return what a boot, supervisord and the servers write into those folders."""
+    names = [name.removesuffix(".j2") for name in used(d) if name != templates.STARTING_PAGE]
+    if d.nginx:
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
+    names += ["promises.json", "supervisor.sock", "supervisord.pid"]
+    ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
+    paths = [d.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
+    return tuple(dict.fromkeys((*paths, *Phase(d.www, "").paths, d.socket)))
 
 
 def files(d: Decisions, supervised: tuple[Program, ...]) -> Iterator[File]:

@@ -23,6 +23,8 @@ from entrypoint.errors import NotAllowed, Unusable
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
+HANDOVER_FILE: Final = PurePosixPath("handover.json")
+LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
 _FIRST_PORT_BEHIND: Final = 8000
 
@@ -213,6 +215,9 @@ class Decisions:
 
 def decide(settings: Settings, facts: Facts) -> Decisions:
     """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room, NotAllowed for a port."""
+    if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
+        why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
+        raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")
     server = servers.choose(settings, facts)
     module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
     listen = settings.listen_on(root=facts.machine.root)

@@ -30,7 +30,6 @@ from entrypoint.boot.steps import (
     CheckReadable,
     CheckWritable,
     Directory,
-    File,
     FindPrograms,
     MakeDirectories,
     Phase,
@@ -145,14 +144,15 @@ class Reality:
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
             _make(directory)
+        Several.check([error for path in step.files if (error := _in_the_way(path))])
         if self._children:
             for path in step.stale:
-                Path(path).unlink(missing_ok=True)
+                textfile.remove(path)
 
     @apply.register
     def _(self, step: WriteFiles) -> None:
         for file in step.files:
-            _write(file)
+            textfile.write(file.path, file.text)
 
     @apply.register
     def _(self, step: ValidateNginx) -> None:
@@ -221,7 +221,7 @@ class Reality:
         if self._children:
             self._children.start_outdated()
             for path in step.phase.paths:
-                Path(path).unlink(missing_ok=True)
+                textfile.remove(path)
 
     @apply.register
     def _(self, step: Reload) -> None:
@@ -231,7 +231,7 @@ class Reality:
     def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
         if phase and self._children:
             for file in phase.files(done, of):
-                _write(file)
+                textfile.write(file.path, file.text)
 
     @apply.register
     def _(self, step: WaitFor) -> None:
@@ -307,21 +307,16 @@ def _make(directory: Directory) -> None:
         raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error
 
 
-def _write(file: File) -> None:
-    path = Path(file.path)
+def _in_the_way(path: PurePosixPath) -> NotAllowed | None:
+    """Return why a file or a socket cannot be put there: something else is."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-                opened.write(file.text)
-                os.fchmod(opened.fileno(), 0o644)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink()
-            raise
-    except OSError as error:
-        raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+        mode = os.stat(path).st_mode  # noqa: PTH116 -- the name of stat(2), which follows links
+    except OSError:  # usually nothing is there
+        return None
+    if stat.S_ISREG(mode) or stat.S_ISSOCK(mode):
+        return None
+    what = "a folder" if stat.S_ISDIR(mode) else "no ordinary file"
+    return NotAllowed(f"cannot write {path}: it is {what}; remove it, or set ENTRYPOINT_RUN_DIR to another folder")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from entrypoint.boot import (
     templates,
 )
 from entrypoint.boot.contradictions import warnings
-from entrypoint.boot.decisions import TIMELINE_FILE, Decisions, decide
+from entrypoint.boot.decisions import HANDOVER_FILE, TIMELINE_FILE, Decisions, decide
 from entrypoint.boot.facts import BROUGHT_BY, Facts, Machine
 from entrypoint.boot.own_programs import RELEASE, OwnProgram
 from entrypoint.boot.phases import around
@@ -112,7 +112,7 @@ def _opening(d: Decisions) -> Iterator[Step]:
     yield from _keys(d)
     if files := log_files.named(_programs(d), d.settings.programs):
         yield CheckWritable(files)
-    yield MakeDirectories(configuration.directories(d), stale=(d.ready_file,))
+    yield MakeDirectories(configuration.directories(d), configuration.run_files(d), stale=(d.ready_file,))
     if d.opens_early:
         yield WriteFiles(configuration.starting_files(d, _programs(d)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
@@ -210,7 +210,7 @@ def _exec(d: Decisions) -> Exec:
         directory=d.machine.app_dir,
         environment=environment.of_process_1(d.settings, d.machine),
         programs=_environment(d),
-        handover=d.run_dir / "handover.json",
+        handover=d.run_dir / HANDOVER_FILE,
         timeline=d.run_dir / TIMELINE_FILE,
     )
 

@@ -15,6 +15,8 @@ from entrypoint.boot.values import Listen
 from entrypoint.errors import Unusable
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
+# A server that is stopped by SIGSTOP still accepts connections. It is not asked anything: a busy one would not answer.
+_NOT_FROZEN: Final = "process"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Program:
     essential: bool = True
     after: tuple[str, ...] = ()  # the programs that are ready before it starts
     restart: str = "always"  # or on-failure, never
-    live: str | None = None  # the probe by which it is known to be alive: unix:…, tcp:…, http://…
+    live: str | None = None  # the probe by which it is known to be alive: unix:…, tcp:…, http://…, notify, process
     memory_limit: int | None = None  # bytes
     directory: PurePosixPath | None = None  # None: the application's
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside what all programs get
@@ -101,6 +103,7 @@ def nginx(d: Decisions) -> Program:
         stop_seconds=d.nginx_stop,
         tier=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
+        live=_NOT_FROZEN,
         reload_on=tuple(path for path in keys if path),
     )
 
@@ -115,6 +118,7 @@ def application_server(d: Decisions, server: Server) -> Program:
         stop_signal="TERM",
         stop_seconds=d.server_stop,
         tier=SERVER_TIER,
+        live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
         environment={"FORWARDED_ALLOW_IPS": "*"} if d.nginx and server.protocol == "http" else {},
     )

@@ -98,6 +98,7 @@ class MakeDirectories(NamedTuple):
     """The folders that files and sockets are put into."""
 
     directories: tuple[Directory, ...]
+    files: tuple[PurePosixPath, ...] = ()  # what is written into them later, by whomever: none of it may be a folder
     stale: tuple[PurePosixPath, ...] = ()  # what a killed container may have left in them: it holds no more
     name: str = "render"
 

@@ -1,4 +1,4 @@
-"""Reading a file that somebody else wrote.
+"""Text files: reading those that somebody else wrote, writing and removing our own.
 
 Only a regular file of a sane size is read: a FIFO would block the boot until somebody writes to it, and a device such
 as /dev/zero would fill the memory.
@@ -6,11 +6,13 @@ as /dev/zero would fill the memory.
 
 import os
 import stat
-from pathlib import Path
+import tempfile
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.trust import NO_SUSPECTS, Trust
 from entrypoint.boot.values import shown
+from entrypoint.errors import NotAllowed
 
 LARGEST: Final = 1 << 20
 """Bytes."""
@@ -48,6 +50,32 @@ def read_bytes(path: Path) -> bytes:
 
 def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+
+
+def write(file: PurePosixPath, text: str, mode: int = 0o644) -> None:
+    """Replace a file of ours as a whole; a link is not followed. Raises NotAllowed."""
+    path = Path(file)
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        beside = Path(name)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+                opened.write(text)
+                os.fchmod(opened.fileno(), mode)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink()
+            raise
+    except OSError as error:
+        raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+
+
+def remove(file: PurePosixPath) -> None:
+    """Remove a file of ours if it is there. Raises NotAllowed."""
+    try:
+        Path(file).unlink(missing_ok=True)
+    except OSError as error:
+        raise NotAllowed(f"cannot remove {file}: {error.strerror}") from error
 
 
 def _who_may(path: Path) -> str:

@@ -5,6 +5,8 @@ import os
 import time
 from pathlib import Path, PurePosixPath
 
+from entrypoint.boot import textfile
+
 
 class Timeline:
     """The steps of one boot; all times are seconds since this process started."""
@@ -23,7 +25,7 @@ class Timeline:
             "began": time.time() - self._now(),
             "steps": [{"at": round(at, 4), "line": line} for at, line in self._steps],
         }
-        Path(file).write_text(json.dumps(document), encoding="utf-8")
+        textfile.write(file, json.dumps(document))
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began

@@ -14,6 +14,8 @@ class Running(NamedTuple):
     pid: int
     output: int
     """The descriptor that what it prints is read from."""
+    begun: str = ""
+    """What was read of it already and not written, a character a byte."""
 
 
 class Environments(NamedTuple):

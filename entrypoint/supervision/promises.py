@@ -59,6 +59,8 @@ class Kind(StrEnum):
     """`http://HOST[:PORT]/PATH` answers with a status below 400."""
     LOG = "log"
     """`log:REGEX` is found in a line that it writes."""
+    PROCESS = "process"
+    """Neither its first process nor all children of that one are stopped by SIGSTOP; of `live` alone."""
 
 
 class Probe(NamedTuple):
@@ -73,7 +75,7 @@ class Probe(NamedTuple):
         """Read the text of a probe. Raises ValueError."""
         word, colon, target = text.partition(":")
         kind = Kind(word)
-        if (kind in {Kind.RUNNING, Kind.NOTIFY, Kind.EXIT}) == bool(colon):
+        if (kind in {Kind.RUNNING, Kind.NOTIFY, Kind.EXIT, Kind.PROCESS}) == bool(colon):
             raise ValueError(text)
         return cls(kind, text if kind is Kind.HTTP else target)
 
@@ -98,7 +100,7 @@ class Promise(NamedTuple):
     """It is started once these are ready."""
     ready: Probe = RUNNING
     live: Probe | None = None
-    """It is restarted when this fails several times in a row: unix, tcp, http, or notify for WATCHDOG=1."""
+    """It is restarted when this fails several times in a row: unix, tcp, http, process, or notify for WATCHDOG=1."""
     restart: Restart | None = None
     """None: as supervisord's configuration says by `autorestart` and `startretries`."""
     memory_limit: int | None = None

@@ -340,7 +340,7 @@ def hold_exactly(twins: Twins, plan: Plan) -> None:
     for name, text in twins.hostile.items():
         variable = name.removesuffix("_FILE")
         if variable != name:
-            assert name not in plan.exec.environment
+            assert name not in plan.exec.programs
         expected = text if variable == name else Path(text).read_bytes().decode().rstrip("\r\n")
         if variable not in BOOT_ALONE:
-            assert plan.exec.environment[variable] == expected
+            assert plan.exec.programs[variable] == expected

@@ -750,8 +750,8 @@ def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
 def test_the_promises_are_what_supervision_reads() -> None:
     promises = json.loads(text_of(plan(), "promises.json"))
     assert promises["programs"] == {
-        "uwsgi": {"essential": True, "ready": "notify", "restart": "always", "tier": 20},
-        "nginx": {"essential": True, "ready": "running", "restart": "always", "tier": 30},
+        "uwsgi": {"essential": True, "ready": "notify", "live": "process", "restart": "always", "tier": 20},
+        "nginx": {"essential": True, "ready": "running", "live": "process", "restart": "always", "tier": 30},
     }
 
 

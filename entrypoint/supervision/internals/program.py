@@ -279,10 +279,10 @@ class Program:
 
         config.make_dispatchers = make
 
-    def adopt(self, pid: int, output: int) -> None:
+    def adopt(self, pid: int, output: int, begun: bytes) -> None:
         """Start it by taking for its process the child `pid` that runs already, whose output is read from `output`.
 
-        supervisord starts it as it does, but its fork only gives back that PID.
+        `begun` was read of that before. supervisord starts it as it does, but its fork only gives back that PID.
         """
         options, config = self._process.config.options, self._process.config
         fork, make_dispatchers = options.fork, config.make_dispatchers
@@ -298,6 +298,8 @@ class Program:
             self._process.spawn()
         finally:
             options.fork, config.make_dispatchers = fork, make_dispatchers
+        for each in self._outputs():
+            each.feed(begun)
 
     def died(self, wait_status: int) -> None:
         """Note its end: its last words are read even if its sink is crowded."""

@@ -123,7 +123,7 @@ def test_a_drain_serves_on_and_restarts(container: Container) -> None:
     until(lambda: not container.ready_file.exists(), "red")
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert alive(container.spawned("site", 2))
-    container.signal(signal.SIGHUP)  # a reload would forget the stop
+    container.signal(signal.SIGHUP)  # which is ignored here, too
     assert container.code() == 0
     assert 2 <= time.monotonic() - began < 3
     assert not container.ready_file.exists()

@@ -105,13 +105,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ),
         (
             {"ready_file": "/x", "programs": {"a": {"ready": "soon"}}},
-            "programs.a.ready: 'soon' is no probe: it begins with one of running, notify, exit, unix, tcp, http, log",
+            (
+                "programs.a.ready: 'soon' is no probe: it begins with one of "
+                "running, notify, exit, unix, tcp, http, log, process"
+            ),
         ),
         (
             {"ready_file": "/x", "programs": {"a": {"ready": "notify:x"}}},
             (
                 "programs.a.ready: 'notify:x' is no probe: "
-                "it begins with one of running, notify, exit, unix, tcp, http, log"
+                "it begins with one of running, notify, exit, unix, tcp, http, log, "
+                "process"
             ),
         ),
         (
