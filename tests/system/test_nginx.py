@@ -6,6 +6,7 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 import requests
+from ports import free_port
 from site_under_test import EXAMPLE, NewSite, Site
 
 
@@ -32,11 +33,10 @@ def test_only_the_hosts_that_are_named_are_served(new_site: NewSite) -> None:
 
 def test_a_site_is_served_on_ipv6(new_site: NewSite) -> None:
     try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-            port = probe.getsockname()[1]
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("there is no IPv6 here")
+    port = free_port("::1")
     site = new_site(PORT=f"[::1]:{port}")
     site.url = f"http://[::1]:{port}"
     site.start().ready()

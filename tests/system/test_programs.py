@@ -12,7 +12,8 @@ import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, free_port
+from ports import free_port
+from site_under_test import NewSite
 
 DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
 WORKER = """\

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from site_under_test import EXAMPLE, free_port
+from ports import free_port
+from site_under_test import EXAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

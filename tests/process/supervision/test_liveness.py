@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from deadline import until
+from ports import free_port
 
-from .rig import NOTIFY, Container, alive, free_port
+from .rig import NOTIFY, Container, alive
 
 SLEEP = "sleep 1000"
 
