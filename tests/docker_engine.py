@@ -109,7 +109,7 @@ class Container:
         return int(docker("wait", self.name, timeout=BOOT).stdout)
 
     def stop(self) -> tuple[int, float]:
-        """`docker stop`; return the exit code and the seconds that it took."""
+        """`docker stop`; return the exit code, 137 if it had to kill after its 10 s, and the seconds that it took."""
         began = time.monotonic()
         docker("stop", self.name)
         return self.state["ExitCode"], time.monotonic() - began

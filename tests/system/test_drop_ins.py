@@ -10,7 +10,10 @@ import pytest
 import requests
 from site_under_test import NewSite
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/nginx")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/nginx"),
+]
 Put = Callable[[str, str], Path]
 
 

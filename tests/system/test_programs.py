@@ -186,11 +186,12 @@ def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) 
     assert site.stop()[0] == 0
 
 
+@pytest.mark.alone
 def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
-    until(lambda: site.status("/-/ready") == 503, "the drain", 1.5)
+    until(lambda: site.status("/-/ready") == 503, "the drain")
     assert site.status("/") == 200
     assert site.wait() == 0
     assert time.monotonic() - began >= 2
@@ -234,6 +235,7 @@ def drop_in() -> Iterator[Path]:
         folder.rmdir()
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/supervisor")
 def test_a_program_of_supervisords_own_files_runs(new_site: NewSite, drop_in: Path) -> None:
     drop_in.write_text(
