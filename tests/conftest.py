@@ -23,6 +23,12 @@ from reachable import NOBODY, anybody_runs, copy_environment
 from shared import made_once
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
+SERVERS = (
+    ("docker", {"engine", "image", "base"}, ("docker",)),
+    ("postgres", {"postgres_server", "pgbouncer"}, ("postgres", "pgbouncer")),
+    ("mariadb", {"mariadb_server"}, ("mariadb",)),
+)
+"""Servers that are started once a worker: the fixtures of each, and the values of a parameter `kind` that want it."""
 SHARED = pytest.StashKey[Path]()
 FIRST = ["container", "system", "process", "unit"]
 """The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
@@ -76,13 +82,10 @@ def _group(item: pytest.Item) -> str:
     """Return what a test shares with others: a server by its name, or the fixtures of its module."""
     if not isinstance(item, pytest.Function):
         return ""
-    kind = item.callspec.params.get("kind", "") if hasattr(item, "callspec") else ""
-    if "image" in item.fixturenames or "engine" in item.fixturenames:
-        return "docker"
-    if "pgbouncer" in item.fixturenames or str(kind).startswith(("postgres", "pgbouncer")):
-        return "postgres"
-    if kind == "mariadb":
-        return "mariadb"
+    kind = str(item.callspec.params.get("kind", "")) if hasattr(item, "callspec") else ""
+    for server, fixtures, kinds in SERVERS:
+        if fixtures.intersection(item.fixturenames) or kind.startswith(kinds):
+            return server
     definitions = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 -- pytest tells scopes nowhere else
     return str(item.path) if any(each[-1].scope == "module" for each in definitions) else ""
 

@@ -6,6 +6,7 @@ import re
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+import pytest
 from databases import on_mariadb
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def test_one_that_fails_fails_again(entrypoint: Command, project: Path, mariadb_
     ]
 
 
+@pytest.mark.timeout(600)  # about twenty boots, one after the other
 def test_it_ends_as_one_that_nobody_killed(
     entrypoint: Command, project: Path, mariadb_server: MariaDB, place: Path
 ) -> None:
