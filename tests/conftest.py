@@ -46,6 +46,10 @@ for name, examples in (("quick", QUICK), ("full", FULL)):
 hypothesis.settings.load_profile("quick")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what tests/golden expects of each plan anew")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that the workers of this run share; a worker has it from who started it."""
     given = getattr(config, "workerinput", {}).get("shared")
