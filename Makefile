@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
+# Most tests wait more than they compute, so there are more workers than CPUs.
+WORKERS ?= 5
 
 # While packages are installed, this keeps Debian from starting the services that they bring.
 define policy
@@ -18,13 +20,14 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test test-all lint bench
 
 help:
-	@echo "make demo    boot the example site on http://127.0.0.1:8080/"
-	@echo "make test    run every test (those in containers need a Docker Engine)"
-	@echo "make lint    ruff and mypy"
-	@echo "make bench   supervision beside s6 and runit, boot, stop and load beside hand-written images (needs a Docker Engine)"
+	@echo "make demo      boot the example site on http://127.0.0.1:8080/"
+	@echo "make test      run every test (those in containers need a Docker Engine)"
+	@echo "make test-all  the same, with as many random examples as continuous integration tries"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     supervision beside s6 and runit, boot, stop and load beside hand-written images (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -44,7 +47,10 @@ demo: $(BIN)/.installed
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
 		'$(abspath $(BIN))/entrypoint'
 
-test: $(BIN)/.installed
+# Tests side by side first, then those that stand no other beside them.
+test: PROFILE := quick
+test-all: PROFILE := full
+test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call need,command -v mariadbd,mariadb-server-core)
@@ -52,7 +58,8 @@ test: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
-	@$(PYTEST)
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone'
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m alone
 
 lint: $(BIN)/.installed
 	@$(BIN)/ruff check

@@ -13,12 +13,86 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
+import hypothesis
 import pytest
 from deadline import PATIENCE, until
+from ports import free_port
+from reachable import NOBODY, anybody_runs, copy_environment
+from shared import made_once
 
 MARK = "LC_TEST_MARK"  # by a name that supervisord keeps in its own environment
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
+SERVERS = (
+    ("docker", {"engine", "image", "base"}, ("docker",)),
+    ("postgres", {"postgres_server", "pgbouncer"}, ("postgres", "pgbouncer")),
+    ("mariadb", {"mariadb_server"}, ("mariadb",)),
+)
+"""Servers that are started once a worker: the fixtures of each, and the values of a parameter `kind` that want it."""
+SHARED = pytest.StashKey[Path]()
+FIRST = ["container", "system", "process", "unit"]
+"""The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
+
+QUICK, FULL = 40, 200
+for name, examples in (("quick", QUICK), ("full", FULL)):
+    hypothesis.settings.register_profile(
+        name,
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+hypothesis.settings.load_profile("quick")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what tests/golden expects of each plan anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the folder that the workers of this run share; a worker has it from who started it."""
+    given = getattr(config, "workerinput", {}).get("shared")
+    config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="entrypoint-tests-"))
+    config.stash[SHARED].chmod(0o755)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["shared"] = str(node.config.stash[SHARED])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[SHARED])
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow tests first, and those that share a server or a site to one worker of pytest-xdist."""
+    items.sort(key=_rank)
+    for item in items:
+        group = _group(item)
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _rank(item: pytest.Item) -> int:
+    """Return the place of a test's folder among all."""
+    return next((rank for rank, name in enumerate(FIRST) if name in item.path.parts), len(FIRST))
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what a test shares with others: a server by its name, or the fixtures of its module."""
+    if not isinstance(item, pytest.Function):
+        return ""
+    kind = str(item.callspec.params.get("kind", "")) if hasattr(item, "callspec") else ""
+    for server, fixtures, kinds in SERVERS:
+        if fixtures.intersection(item.fixturenames) or kind.startswith(kinds):
+            return server
+    definitions = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 -- pytest tells scopes nowhere else
+    return str(item.path) if any(each[-1].scope == "module" for each in definitions) else ""
 
 
 @dataclass(frozen=True)
@@ -63,6 +137,8 @@ class Command:
 
     place: Path
     user: int | None = None
+    python: str = sys.executable
+    """The interpreter that runs it: `sys.executable`, or a copy that each user can reach."""
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
@@ -75,13 +151,16 @@ class Command:
             **environ,
         }
 
+    @property
+    def script(self) -> str:
+        return str(Path(self.python).parent / "entrypoint")
+
     def as_user(self, uid: int | None) -> "Command":
         """Return the same command, run by another user; None: by whoever runs the tests."""
         return replace(self, user=uid)
 
     def run(self, cwd: Path, *words: str, **environ: str) -> Done:
-        script = str(Path(sys.executable).parent / "entrypoint")
-        return self.run_argv(cwd, [script, *words], **environ)
+        return self.run_argv(cwd, [self.script, *words], **environ)
 
     def run_argv(self, cwd: Path, argv: list[str], **environ: str) -> Done:
         done = subprocess.run(
@@ -102,7 +181,7 @@ class Command:
         log = self.place / f"log-{uuid.uuid4().hex}"
         with log.open("wb") as opened:
             process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "entrypoint"), *words],
+                [self.script, *words],
                 cwd=cwd,
                 env=self.environment(environ),
                 stdin=subprocess.DEVNULL,
@@ -213,6 +292,12 @@ class Project:
         return done.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def shared(pytestconfig: pytest.Config) -> Path:
+    """Give the folder of what is made once a run."""
+    return pytestconfig.stash[SHARED]
+
+
 @pytest.fixture(name="until")
 def until_() -> Callable[..., None]:
     return until
@@ -232,10 +317,18 @@ def place() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+@pytest.fixture(scope="session")
+def reachable_python(shared: Path) -> str:
+    """Give an interpreter that each user can run with the toolkit and the packages of the tests."""
+    if os.geteuid() != 0 or anybody_runs(sys.executable):
+        return sys.executable
+    return str(made_once(shared / "environment", copy_environment) / "bin" / "python")
+
+
 @pytest.fixture
-def entrypoint(place: Path) -> Iterator[Command]:
+def entrypoint(place: Path, reachable_python: str) -> Iterator[Command]:
     """Give the command, and see that nothing that it started outlives the test."""
-    command = Command(place)
+    command = Command(place, python=reachable_python)
     yield command
     left = command.left_running()
     for pid in left:
@@ -258,11 +351,10 @@ def example(place: Path) -> Path:
     return copy
 
 
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@pytest.fixture(name="free_port")
+def free_port_() -> int:
+    """Give a port that nobody listens on."""
+    return free_port()
 
 
 @pytest.fixture
@@ -276,12 +368,4 @@ def busy_port() -> Iterator[int]:
 @pytest.fixture
 def ordinary_user() -> int | None:
     """Give the uid of someone without rights: None where the tests run as such a user already."""
-    if os.geteuid() != 0:
-        return None
-    try:
-        subprocess.run(
-            [sys.executable, "-c", ""], user=65534, group=65534, extra_groups=[], check=True, stderr=subprocess.DEVNULL
-        )
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip(f"{sys.executable} lies where an ordinary user cannot reach it")
-    return 65534
+    return NOBODY if os.geteuid() == 0 else None

@@ -1,6 +1,8 @@
 """Containers of a real Docker Engine, by its own command line."""
 
+import fcntl
 import functools
+import hashlib
 import http.client
 import json
 import os
@@ -47,12 +49,18 @@ def _environment() -> dict[str, str]:
 
 @functools.cache
 def example_image(python: str, target: str = "example") -> str:
-    """Build the example's image, or its base, on a Python; return its tag. Layers that did not change are reused."""
-    tag = f"entrypoint-tests-{target}:{python}"
-    docker(
-        "build", "--network=host", "-f", str(ROOT / "Dockerfile.example"), "--target", target,
-        "--build-arg", f"PYTHON_IMAGE=python:{python}-slim-bookworm", "-t", tag, str(ROOT),
-    )  # fmt: skip
+    """Build the example's image, or its base, on a Python; return its tag. Layers that did not change are reused.
+
+    A working copy has tags of its own, and one build at a time: the second one finds all layers of the first.
+    """
+    file = ROOT / "Dockerfile.example"
+    tag = f"entrypoint-tests-{target}:{python}-{hashlib.sha256(bytes(ROOT)).hexdigest()[:12]}"
+    with file.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        docker(
+            "build", "--network=host", "-f", str(file), "--target", target,
+            "--build-arg", f"PYTHON_IMAGE=python:{python}-slim-bookworm", "-t", tag, str(ROOT),
+        )  # fmt: skip
     return tag
 
 
@@ -109,7 +117,7 @@ class Container:
         return int(docker("wait", self.name, timeout=BOOT).stdout)
 
     def stop(self) -> tuple[int, float]:
-        """`docker stop`; return the exit code and the seconds that it took."""
+        """`docker stop`; return the exit code, 137 if it had to kill after its 10 s, and the seconds that it took."""
         began = time.monotonic()
         docker("stop", self.name)
         return self.state["ExitCode"], time.monotonic() - began

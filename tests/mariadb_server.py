@@ -11,7 +11,7 @@ from typing import Self
 
 import pymysql
 from deadline import until
-from site_under_test import free_port
+from ports import free_port
 
 _PATIENCE = 30.0
 _TABLES = Path("/usr/share/mysql")

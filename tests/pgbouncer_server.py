@@ -12,7 +12,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from deadline import until
-from site_under_test import free_port
+from ports import free_port
 
 _PATIENCE = 30.0
 

@@ -12,7 +12,7 @@ from typing import Self
 
 import psycopg
 from deadline import until
-from site_under_test import free_port
+from ports import free_port
 
 _PATIENCE = 30.0
 
@@ -25,7 +25,7 @@ class Postgres:
         assert binaries, "PostgreSQL is not installed: apt-get install postgresql"
         self._bin = binaries[-1].parent
         self._address = address
-        self._port = free_port()
+        self._port = free_port(address)
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
         self._server: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root.

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from site_under_test import free_port
+from ports import free_port
 
 _PATIENCE = 30.0
 

@@ -3,7 +3,6 @@
 import getpass
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,22 +14,10 @@ from typing import Self
 import psutil
 import requests
 from deadline import until
+from ports import free_port
 
 COMMAND = str(Path(sys.executable).parent / "entrypoint")
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on, nor on the next one, which a server behind nginx may want."""
-    while True:
-        with socket.socket() as probe, socket.socket() as following:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            try:
-                following.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 class Site:

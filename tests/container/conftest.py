@@ -2,9 +2,19 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from docker_engine import Engine, example_image, missing_engine
+
+BUILD = 900
+"""Seconds in which an image is certainly built, by the first test that wants it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.timeout(BUILD))
 
 
 @pytest.fixture(scope="session", autouse=True)

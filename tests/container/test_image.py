@@ -45,10 +45,10 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     client = threading.Thread(target=lambda: answers.append(container.status("/sleep/?s=3")))
     client.start()
     until(lambda: ESTABLISHED in container.exec("cat", "/proc/net/tcp").stdout, "the request to arrive")
-    code, seconds = container.stop()
+    code, _ = container.stop()
     client.join()
     assert (code, answers) == (0, [200])
-    assert seconds < 4.5
+    assert "killing" not in container.logs
 
 
 def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
@@ -115,9 +115,8 @@ def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
     container = engine.run(image, ADMIN)
     until(lambda: mark in container.logs, f"{mark!r} in the log")
-    code, seconds = container.stop()
-    assert code == 0, container.logs
-    assert seconds < 5
+    assert container.stop()[0] == 0, container.logs
+    assert "killing" not in container.logs
 
 
 def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:

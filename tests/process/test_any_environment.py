@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
@@ -84,9 +84,6 @@ def text(value):
 print(json.dumps({name: text(value) for name, value in uwsgi.opt.items()}), flush=True)
 os._exit(0)
 """
-ENVIRONMENTS = settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
 
 
 @dataclass
@@ -306,7 +303,7 @@ def as_it_is_written(path: Path) -> dict[str, str]:
     return dict(line.split(" = ", 1) for line in lines if line and line[0] not in ";[")
 
 
-@ENVIRONMENTS
+@pytest.mark.timeout(600)
 @given(data=st.data())
 def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
     place: Path, application: Application, pem: tuple[Path, Path], data: st.DataObject

@@ -98,9 +98,8 @@ def test_a_check_that_is_stopped_leaves_nothing_behind(entrypoint: Command, proj
     )
     running = entrypoint.start(project.root, "check")
     running.wait_until_it_says("[application] checking")
-    code, seconds = running.stop(signal.SIGTERM)
+    code, _ = running.stop(signal.SIGTERM)
     assert code == 143
-    assert seconds < 3
     assert not list(place.glob("entrypoint-*"))
     assert entrypoint.left_running() == []
 

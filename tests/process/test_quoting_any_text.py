@@ -12,8 +12,9 @@ from urllib.request import urlopen
 
 import pytest
 from deadline import until
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from ports import free_port
 from supervisor.options import ServerOptions
 
 from entrypoint.boot import quote
@@ -27,10 +28,8 @@ HOSTILE = [
 ]
 TEXT = st.lists(st.sampled_from(HOSTILE) | st.characters(), max_size=6).map("".join)
 TEXTS = st.lists(TEXT, min_size=100, max_size=100)
-# Twenty batches of a hundred: each start of a reader takes on a whole batch.
-BATCHES = settings(
-    max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+# Each start of a reader takes on a batch of a hundred texts; the full profile has twenty batches.
+BATCHES = settings(max_examples=settings().max_examples // 10)
 
 
 def sayable(texts: list[str], say: Callable[[str], str]) -> dict[str, str]:
@@ -69,9 +68,7 @@ def test_supervisord_reads_any_word_as_it_was(folder: Path, texts: list[str]) ->
 @given(texts=TEXTS)
 def test_nginx_reads_any_string_as_it_was(folder: Path, texts: list[str]) -> None:
     written = sayable(texts, quote.nginx)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     answers = "\n".join(
         f"location = /{number} {{ return 200 {said}; }}" for number, said in enumerate(written.values())
     )

@@ -119,9 +119,8 @@ def test_redis_is_waited_for_and_its_password_is_tried(
         server.start("correct-horse")
         assert f"redis://127.0.0.1:{server.port} is there after" in ends_well(running)
         assert prepare(f"redis://127.0.0.1:{server.port}").code == 0
-        began = time.monotonic()
         done = prepare(f"redis://:wrong-horse@127.0.0.1:{server.port}")
-        assert (done.code, time.monotonic() - began < 5) == (78, True)
+        assert done.code == 78  # and not 75, as at the end of a wait
         assert done.err.splitlines()[-1].startswith(
             f"[entrypoint] cannot reach redis://127.0.0.1:{server.port}: WRONGPASS"
         )
@@ -161,10 +160,10 @@ def test_a_site_is_there_when_it_answers_with_success(prepare: Callable[..., Don
     with web_server(place) as port:
         url = f"http://127.0.0.1:{port}"
         assert prepare(f"{url}/there?token=correct-horse").code == 0  # a redirect to /there/
-        done = prepare(f"{url}/missing?token=correct-horse", "300ms")
+        done = prepare(f"{url}/missing?token=correct-horse", "2s")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot reach {url}/missing within 0.3 s: it answers with status 404"
+        f"[entrypoint] cannot reach {url}/missing within 2 s: it answers with status 404"
     )
     assert "horse" not in done.err
 
@@ -238,7 +237,7 @@ def test_an_open_port_alone_is_no_server(
     prepare: Callable[..., Done], scheme: str, not_yet: bytes, there: bytes, why: str
 ) -> None:
     with answering(not_yet) as port:
-        done = prepare(f"{scheme}://127.0.0.1:{port}", "200ms")
+        done = prepare(f"{scheme}://127.0.0.1:{port}", "2s")
     assert done.code == 75
     assert why in done.err.splitlines()[-1]
     with answering(not_yet, not_yet, there) as port:
@@ -258,11 +257,11 @@ def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done])
 
 
 def test_all_that_is_missing_at_the_deadline_is_told(prepare: Callable[..., Done], free_port: int, place: Path) -> None:
-    done = prepare(f"tcp://127.0.0.1:{free_port} file:{place}/none", "300ms")
+    done = prepare(f"tcp://127.0.0.1:{free_port} file:{place}/none", "2s")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot reach tcp://127.0.0.1:{free_port} within 0.3 s: Connection refused; "
-        f"file:{place}/none within 0.3 s: No such file or directory"
+        f"[entrypoint] cannot reach tcp://127.0.0.1:{free_port} within 2 s: Connection refused; "
+        f"file:{place}/none within 2 s: No such file or directory"
     )
 
 
@@ -273,6 +272,7 @@ def test_a_server_that_takes_connections_and_never_answers_ends_at_the_deadline(
     assert done.code == 75
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("scheme", ["tcp", "redis"])
 def test_a_signal_ends_the_wait_at_once(
     started: Callable[..., Running], busy_port: int, free_port: int, scheme: str
@@ -280,7 +280,7 @@ def test_a_signal_ends_the_wait_at_once(
     running = started(f"{scheme}://127.0.0.1:{free_port if scheme == 'tcp' else busy_port}")
     code, seconds = running.stop(signal.SIGTERM)
     assert code == 143
-    assert seconds < 2
+    assert seconds < 2  # sooner than an attempt that gets no answer
     assert running.err.endswith("[entrypoint] stopped by SIGTERM\n")
 
 
@@ -299,7 +299,7 @@ def test_a_host_that_stays_unknown_is_not_waited_for_to_the_end(entrypoint: Comm
     began = time.monotonic()
     done = entrypoint.run_argv(place, [sys.executable, "-c", IMPATIENT, "tcp://no-such-host.invalid:1"])
     assert done.err.endswith("cannot reach tcp://no-such-host.invalid:1: there is no host of that name\n")
-    assert 0.5 <= time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.5
 
 
 def test_a_dry_run_waits_for_nothing(entrypoint: Command, place: Path, free_port: int) -> None:

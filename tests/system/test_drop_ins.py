@@ -10,7 +10,10 @@ import pytest
 import requests
 from site_under_test import NewSite
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/nginx")
+pytestmark = [
+    pytest.mark.alone,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/nginx"),
+]
 Put = Callable[[str, str], Path]
 
 
@@ -40,7 +43,6 @@ def test_files_of_ones_own_are_part_of_the_site(new_site: NewSite, put: Put) -> 
     assert f"{server} (server)" in line
     assert requests.get(f"{site.url}/greeting?name=Ada", timeout=10).text == "hello Ada"
     assert site.status("/request/") == 200
-    assert site.stop()[0] == 0
 
 
 def test_a_file_that_nginx_does_not_take_is_named(new_site: NewSite, put: Put) -> None:

@@ -59,9 +59,9 @@ def ended(running: Running) -> int:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_twenty_at_once_one_migrates(entrypoint: Command, place: Path, new_database: NewDatabase, kind: str) -> None:
+def test_of_many_at_once_one_migrates(entrypoint: Command, place: Path, new_database: NewDatabase, kind: str) -> None:
     database = new_database(kind)
-    number = 8 if kind == "pgbouncer" else 20
+    number = 20 if kind == "postgres" else 6
     replicas = [entrypoint.start(EXAMPLE, *ONLY, **environ(database, place)) for _ in range(number)]
     codes = [ended(replica) for replica in replicas]
     assert codes == [0] * number, "\n".join(replica.err for replica in replicas)

@@ -12,7 +12,8 @@ import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, free_port
+from ports import free_port
+from site_under_test import NewSite
 
 DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
 WORKER = """\
@@ -86,14 +87,12 @@ def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -
     until(lambda: all(file.exists() for file in files), "files that are opened again", instead=lambda: site.output)
     assert '"message": "out"' not in site.output
     assert site.command("ctl", "tail", "worker:worker_00").stdout == "\n"
-    assert site.stop()[0] == 0
 
 
 def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
     until(lambda: site.output.count("worker is started again in") > 1, "its crashes", instead=lambda: site.output)
     assert site.status("/-/ready") == 200
-    assert site.stop()[0] == 0
 
 
 def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_path: Path) -> None:
@@ -120,7 +119,6 @@ def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_p
     assert "forwarded" not in given
     assert len(site.programs("sleep")) == 1
     assert site.programs("uwsgi") == []
-    assert site.stop()[0] == 0
 
 
 def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
@@ -161,7 +159,6 @@ def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
     assert site.output.index("uwsgi says: uWSGI is ready") < site.output.index("spawned: 'worker'")
-    assert site.stop()[0] == 0
 
 
 def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx(
@@ -175,21 +172,20 @@ def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx
     until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
     assert requests.get(f"{site.url}/a", timeout=10).json()["path"] == "/a"
     assert "warning: ENTRYPOINT_SERVER=gunicorn changes nothing: web of Procfile serves the site\n" in site.output
-    assert site.stop()[0] == 0
 
 
 def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     names = sorted(child.name() for child in psutil.Process(site.pid).children())
     assert names == ["nginx", "sleep"]
-    assert site.stop()[0] == 0
 
 
+@pytest.mark.alone
 def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
-    until(lambda: site.status("/-/ready") == 503, "the drain", 1.5)
+    until(lambda: site.status("/-/ready") == 503, "the drain")
     assert site.status("/") == 200
     assert site.wait() == 0
     assert time.monotonic() - began >= 2
@@ -233,6 +229,7 @@ def drop_in() -> Iterator[Path]:
         folder.rmdir()
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/supervisor")
 def test_a_program_of_supervisords_own_files_runs(new_site: NewSite, drop_in: Path) -> None:
     drop_in.write_text(
@@ -241,4 +238,3 @@ def test_a_program_of_supervisords_own_files_runs(new_site: NewSite, drop_in: Pa
     site = new_site().start().ready()
     until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
     assert f"include in supervisord's configuration {DROP_IN}" in site.output
-    assert site.stop()[0] == 0

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 from deadline import until
-from site_under_test import Site, free_port
+from ports import free_port
+from site_under_test import Site
 
 CLAIMS = {
     "X-Forwarded-For": "203.0.113.9",
@@ -214,11 +215,10 @@ def test_where_everyone_is_a_proxy_only_the_last_address_counts(open_site: Site)
 
 def test_a_proxy_may_have_an_ipv6_address(tmp_path: Path) -> None:
     try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(("::1", 0))
-            port = probe.getsockname()[1]
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("there is no IPv6 here")
+    port = free_port("::1")
     with site_that(tmp_path, PORT=f"[::1]:{port}", FORWARDED_ALLOW_IPS="fd00::/8 ::1") as site:
         url = f"http://[::1]:{port}/"
         headers = {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
-from site_under_test import EXAMPLE, free_port
+from ports import free_port
+from site_under_test import EXAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 ONLY = ("prepare", "--only", "wait")
 
 
-def wait(entrypoint: Command, project: Path, url: str, **more: str) -> tuple[Done, float]:
-    began = time.monotonic()
+def wait(entrypoint: Command, project: Path, url: str, **more: str) -> Done:
     known = {"SECRET_KEY": "of-the-tests-alone", "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": url, **more}
-    return entrypoint.run(project, *ONLY, **known), time.monotonic() - began
+    return entrypoint.run(project, *ONLY, **known)
 
 
 @pytest.mark.parametrize(
@@ -39,9 +38,8 @@ def test_what_waiting_cannot_mend_ends_the_boot_at_once(  # noqa: PLR0913, PLR09
     entrypoint: Command, new_database: Callable[[str], Database], kind: str, right: str, wrong: str, why: str
 ) -> None:
     url = f"{new_database(kind).environ['DATABASE_URL']}?"
-    done, seconds = wait(entrypoint, EXAMPLE, url.replace(right, wrong).rstrip("?"))
-    assert done.code == 78, done.err
-    assert seconds < 5
+    done = wait(entrypoint, EXAMPLE, url.replace(right, wrong).rstrip("?"))
+    assert done.code == 78, done.err  # and not 75, as at the end of a wait
     assert done.err.splitlines()[-1].startswith("[entrypoint] cannot use database default: ")
     assert why in done.err.splitlines()[-1]
     assert "horse" not in done.err
@@ -52,11 +50,10 @@ def test_what_waiting_cannot_mend_ends_the_boot_at_once(  # noqa: PLR0913, PLR09
 def test_all_databases_are_waited_for_under_one_deadline(entrypoint: Command, project: Path) -> None:
     with (project / "config/settings/production.py").open("a") as settings:
         settings.write(f"DATABASES['other'] = {{**DATABASES['default'], 'PORT': {free_port()}}}\n")
-    done, seconds = wait(
+    done = wait(
         entrypoint, project, f"postgres://tester:secret@127.0.0.1:{free_port()}/site", ENTRYPOINT_WAIT_TIMEOUT="1500ms"
     )
     assert done.code == 75
-    assert seconds < 5
     last = done.err.splitlines()[-1]
     assert last.startswith("[entrypoint] cannot reach within 1.5 s database default: ")
     assert "; database other: " in last

@@ -239,7 +239,7 @@ def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) ->
         if isinstance(kind, Type)
         for example in kind.schema.get("examples", [])
     ],
-    ids=str,
+    ids=lambda value: value.name if isinstance(value, Type) else str(value),
 )
 def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
     kind(example)

@@ -76,11 +76,6 @@ def alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
-
-
 class _UnixTransport(Transport):
     def __init__(self, path: Path) -> None:
         super().__init__()

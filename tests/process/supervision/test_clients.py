@@ -38,6 +38,7 @@ def crash(container: Container, name: str) -> None:
     assert state(container, name) == "EXITED"
 
 
+@pytest.mark.alone
 def test_a_program_that_waits_for_its_restart_is_stopped_and_started_by_hand(container: Container) -> None:
     container.program("a", SLEEP, restart="always")
     container.program("later", "sh -c 'sleep 2.5; echo now; exec sleep 1000'", "autostart=false")

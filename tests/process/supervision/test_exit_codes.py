@@ -111,6 +111,7 @@ def test_an_essential_program_that_always_ends_well_is_given_up_too(container: C
     assert container.said("gave up: site crashed 5 times within 60 s")
 
 
+@pytest.mark.alone
 def test_after_the_first_restart_the_others_wait(container: Container) -> None:
     stamps = container.home / "stamps"
     stamp = container.script(

@@ -1,10 +1,10 @@
-import socket
 import ssl
 import subprocess
 from pathlib import Path
 
 import pytest
 from deadline import until
+from ports import free_port
 
 from .rig import Container
 
@@ -61,8 +61,7 @@ def test_nginx_serves_a_renewed_certificate(watching: Container) -> None:
     old, new = ((home / name / "site.pem").read_text() for name in ("old", "new"))
     # As Kubernetes mounts a secret: a link to a folder, which is swapped.
     (home / "tls").symlink_to("old")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (home / "nginx.conf").write_text(NGINX.format(home=home, port=port))
     files = [str(home / "tls" / name) for name in ("site.pem", "site.key")]
     watching.program(

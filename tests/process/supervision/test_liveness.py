@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from deadline import until
+from ports import free_port
 
-from .rig import NOTIFY, Container, alive, free_port
+from .rig import NOTIFY, Container, alive
 
 SLEEP = "sleep 1000"
 
@@ -65,6 +66,7 @@ def test_a_program_that_is_never_restarted_is_lost(hurried: Container) -> None:
     assert hurried.said("CRIT site is lost for good")
 
 
+@pytest.mark.alone
 def test_a_watchdog_that_is_not_fed_barks(hurried: Container) -> None:
     script = NOTIFY + (
         "import signal, threading, time\ntell()\nprint(os.environ['WATCHDOG_USEC'])\n"

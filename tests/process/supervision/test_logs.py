@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from deadline import until
+from ports import free_port
 
 from .rig import Container
 
@@ -66,8 +67,7 @@ def test_the_silent_log_has_only_whole_lines_with_names(container: Container) ->
 
 
 def test_a_server_that_is_open_to_all_is_told(container: Container) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     container.sections = f"[inet_http_server]\nport=127.0.0.1:{port}\n"
     container.start().said("WARN [inet_http_server] has no password")
     container.said("ready after")

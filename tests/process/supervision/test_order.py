@@ -6,8 +6,9 @@ import signal
 
 import pytest
 from deadline import until
+from ports import free_port
 
-from .rig import NOTIFY, Container, free_port
+from .rig import NOTIFY, Container
 
 SLEEP = "sleep 1000"
 

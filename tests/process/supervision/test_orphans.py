@@ -1,12 +1,12 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 from deadline import until
+from ports import free_port
 
 from .rig import Container, alive
 
@@ -25,8 +25,7 @@ time.sleep(1000)
 
 
 def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     container.program("site", container.script("site", MASTER.format(port=port)), "autorestart=true", essential=True)
     container.start().said("[site] serves")
     master = container.spawned("site")

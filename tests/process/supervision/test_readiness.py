@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 from deadline import until
+from ports import free_port
 
 from .rig import NOTIFY, Container
 
@@ -93,8 +94,7 @@ def test_uwsgi_tells_by_itself(container: Container) -> None:
     uwsgi = Path(sys.executable).with_name("uwsgi")
     if not uwsgi.exists():
         pytest.skip("uWSGI is not installed beside this Python")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     (container.home / "application.py").write_text(
         "import os, time\nopen('loading', 'w').close()\n"
         "while not os.path.exists('go'): time.sleep(0.01)\n"

@@ -1,0 +1,95 @@
+"""A plan as text, with all that it holds, and as the difference to another plan."""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from entrypoint.boot.plan import Plan
+from entrypoint.boot.steps import File, WriteFiles
+
+Sections = dict[str, list[str]]
+
+
+def sections(plan: Plan) -> Sections:
+    """Return the lines of each part of the plan: the steps, the exec, and each file that is written by its name.
+
+    The run directory, which differs from plan to plan, is a part of its own and stands as RUN in all the others. Of a
+    file that is written twice the first text is there as what differs from the last one.
+    """
+    run = str(plan.exec.handover.parent)
+    found = {
+        "steps": [line for step in plan.steps for line in _step(step)],
+        "exec": [line for name, value in plan.exec._asdict().items() for line in _field(name, value)],
+        **{f"file {file.path.name}": _file(file) for file in plan.files},
+    }
+    for step in plan.steps:
+        if isinstance(step, WriteFiles) and step.name != "render":
+            for file in step.files:
+                changes = list(_changes(found.get(f"file {file.path.name}", []), _file(file)))
+                found[f"file {file.path.name}, as written before the application is loaded"] = changes
+    return {"run directory": [run], **{name: [line.replace(run, "RUN") for line in found[name]] for name in found}}
+
+
+def as_text(plan: Sections) -> str:
+    return "".join(f"==== {name}\n{_joined(lines)}" for name, lines in plan.items())
+
+
+def as_difference(base: Sections, plan: Sections) -> str:
+    """Return what differs from `base`: the lines that are added and removed, and nothing where two parts are equal."""
+    parts = []
+    for name in (*plan, *(name for name in base if name not in plan)):
+        if name not in plan:
+            parts.append(f"==== {name} is not there\n")
+        elif base.get(name) != plan[name]:
+            parts.append(f"==== {name}\n{_joined(_changes(base.get(name, []), plan[name]))}")
+    return "".join(parts)
+
+
+def _changes(old: list[str], new: list[str]) -> Iterator[str]:
+    lines = difflib.unified_diff(old, new, n=0, lineterm="")
+    for line in list(lines)[2:]:
+        yield "@@" if line.startswith("@@") else line  # without the numbers, which change with lines far above
+
+
+def _file(file: File) -> list[str]:
+    return [f"source: {file.source}", *file.text.splitlines()]
+
+
+def _step(step: Any) -> Iterator[str]:
+    yield f"{step.name}: {step}"
+    for name, value in step._asdict().items():
+        if name not in ("name", "line") and not (name == "files" and isinstance(step, WriteFiles)):
+            yield from (f"    {line}" for line in _field(name, value))
+
+
+def _field(name: str, value: object) -> Iterator[str]:
+    """Yield a line, or one for each variable of an environment."""
+    if name == "environment" and isinstance(value, Mapping):
+        yield from (f"environment {variable}: {_line(value[variable])}" for variable in sorted(value))
+    else:
+        yield f"{name}: {_line(value)}"
+
+
+def _line(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a plan as JSON has it; a secret is as its own class shows it."""
+    if isinstance(value, File):
+        return str(value.path)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if dataclasses.is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value) if each.repr}
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _joined(lines: Any) -> str:
+    return "".join(f"{line}\n" for line in lines)
