@@ -15,6 +15,7 @@ from typing import Any, Final
 from entrypoint.app.failure import Failure
 
 MANAGE: Final = "manage.py"
+_SQLITE: Final = re.compile("sqlite|spatialite")
 _KEY: Final = re.compile(r"\b(DJANGO_)?SECRET_KEY\b")
 
 
@@ -137,6 +138,11 @@ def _settings(version: str) -> dict[str, Any]:
         "media_url": _url(settings, "MEDIA_URL"),
         "media_root": _absolute(settings.MEDIA_ROOT),
         "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+        "sqlite": {
+            alias: str(database.get("NAME") or "")
+            for alias, database in settings.DATABASES.items()
+            if _SQLITE.search(database.get("ENGINE", ""))
+        },
     }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 from entrypoint.boot import environment, secret_key
 from entrypoint.boot.agent import Agent, start
 from entrypoint.boot.become import change_user, exec_program
-from entrypoint.boot.facts import Facts, Machine, read_machine
+from entrypoint.boot.facts import Application, Facts, Machine, read_machine
 from entrypoint.boot.hook_runner import HookRunner
 from entrypoint.boot.settings import Settings
 from entrypoint.boot.signals import StopRequests, release
@@ -42,7 +42,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
         reality.timeline.mark("load the application's settings")
-        start = make_start(settings, Facts(machine, agent.settings() if agent else None))
+        start = make_start(settings, _facts(settings, machine, agent.settings() if agent else None))
         execute_steps(start, reality, done=len(opening))
         reality.timeline.mark("load the application's apps")
         plan = _plan(settings, machine, agent)
@@ -118,7 +118,7 @@ def check(settings: Settings, tell: Tell) -> None:
             WaitFor,
         )
 
-        facts = Facts(machine, agent.application() if agent else None)
+        facts = _facts(settings, machine, agent.application() if agent else None)
         make_plan(settings, facts)  # its own run directory may be what is wrong
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
@@ -236,4 +236,13 @@ def _children(trust: Trust) -> "Children":
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
     from entrypoint.boot.plan import make_plan  # noqa: PLC0415 -- see above
 
-    return make_plan(settings, Facts(machine, agent.application() if agent else None), ahead=ahead)
+    return make_plan(settings, _facts(settings, machine, agent.application() if agent else None), ahead=ahead)
+
+
+def _facts(settings: Settings, machine: Machine, application: Application | None) -> Facts:
+    """Return the facts that a plan can be made from. Raises Unusable where something private would be served."""
+    from entrypoint.boot import overlaps  # noqa: PLC0415 -- see above
+
+    facts = Facts(machine, application)
+    overlaps.check(settings, facts)
+    return facts

@@ -138,6 +138,7 @@ class Application:
     media_url: str
     media_root: str
     allowed_hosts: tuple[str, ...]
+    sqlite: Mapping[str, str] = field(default_factory=dict)  # the names of the databases that are SQLite's, by alias
     # Until the apps are loaded nobody knows of these:
     databases: tuple[Database, ...] = ()
     staticfiles: bool = False  # whether django.contrib.staticfiles is installed

@@ -45,7 +45,7 @@ def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
         yield Ask(
             "collectstatic",
             f"collect static files into {d.application.static_root}{when}",
-            {"always": settings.collectstatic == "on", "siblings": ahead},
+            {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
             d.phase("collecting static"),
         )
 

@@ -1,4 +1,6 @@
-"""A root file system that is read-only: the fewest folders that can be written, and the site is ready."""
+"""What only a container has: a root file system that is read-only, and one volume in two places."""
+
+from pathlib import Path
 
 import pytest
 from docker_engine import Engine
@@ -18,3 +20,12 @@ def test_a_site_boots_without_a_folder_for_temporary_files(
     assert container.exec("entrypoint", "python", "-c", "import tempfile; tempfile.TemporaryFile()").returncode == 0
     assert "CRIT" not in container.logs
     assert container.stop()[0] == 0
+
+
+def test_a_volume_of_keys_that_is_mounted_as_uploads_too_is_refused(engine: Engine, image: str, tmp_path: Path) -> None:
+    settings = {"ENTRYPOINT_DATA_DIR": "/keys", "NGINX_MEDIA_ROOT": "/uploads", "NGINX_MEDIA_URL": "/media/"}
+    options = ("-v", f"{tmp_path}:/keys", "-v", f"{tmp_path}:/uploads")
+    container = engine.run(image, settings, options=options)
+    assert container.wait() == 78
+    said = "cannot serve NGINX_MEDIA_ROOT=/uploads: it contains ENTRYPOINT_DATA_DIR=/keys; "
+    assert said in container.logs

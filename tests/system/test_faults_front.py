@@ -8,11 +8,14 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from deadline import until
 from site_under_test import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from site_under_test import NewSite
 
 SERVERS = ("uwsgi", "gunicorn", "uvicorn", "granian")
 NAMES = "good.example *.wild.example .both.example www.tail.* default 192.0.2.7"
@@ -195,3 +198,16 @@ def test_a_path_as_long_as_nginx_takes_is_taken(plain: Site) -> None:
     for length in (8200, 40000):
         path = "/" + "a" * length
         assert ask(plain, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())[0] == 414
+
+
+# ---- what marks the static files as collected
+
+
+def test_a_server_without_nginx_serves_nothing_of_ours_beside_the_static_files(new_site: NewSite) -> None:
+    site = new_site(ENTRYPOINT_NGINX="off").start()
+    until(lambda: site.command("health").returncode == 0, "the site to be ready")
+    hidden = [path.name for path in (site.folder / "static").iterdir() if path.name.startswith(".")]
+    assert hidden
+    found = {name: site.status(f"/static/{name}") for name in (*hidden, *(f"{name}/" for name in hidden))}
+    assert set(found.values()) == {404}, found
+    assert site.stop()[0] == 0
