@@ -48,7 +48,6 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     code, _ = container.stop()
     client.join()
     assert (code, answers) == (0, [200])
-    assert "killing" not in container.logs
 
 
 def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
@@ -115,8 +114,8 @@ def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
     container = engine.run(image, ADMIN)
     until(lambda: mark in container.logs, f"{mark!r} in the log")
-    assert container.stop()[0] == 0, container.logs
-    assert "killing" not in container.logs
+    code, _ = container.stop()
+    assert code == 0, container.logs  # 137 if Docker had had to kill
 
 
 def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:
