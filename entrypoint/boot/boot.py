@@ -52,7 +52,10 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         reality.timeline.write(plan.exec.timeline)
         stops.hand_over()
         programs = plan.exec.programs
-        children.hand_over(plan.exec.handover, hooks.changed(programs), hooks.changed_for_root(programs))
+        environments = [
+            environment.without_secrets(changed(programs)) for changed in (hooks.changed, hooks.changed_for_root)
+        ]
+        children.hand_over(plan.exec.handover, *environments)
         exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
 
 

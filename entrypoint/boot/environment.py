@@ -36,15 +36,16 @@ def for_programs(settings: Settings, machine: Machine, settings_module: str | No
 
     They are the boot's alone, and what lists its environment in an error report, as much does, would give them away.
     """
-    known = {name: declaration.secret for declaration in declarations() for name in declaration.names}
-    environment = {
-        name: text
-        for name, text in for_application(settings, machine, settings_module).items()
-        if not known.get(name, SUPERUSER_FIELD.fullmatch(name))
-    }
+    environment = without_secrets(for_application(settings, machine, settings_module))
     if settings.superuser_password:
         environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
     return environment
+
+
+def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that are the boot's alone."""
+    known = {name: declaration.secret for declaration in declarations() for name in declaration.names}
+    return {name: text for name, text in environment.items() if not known.get(name, SUPERUSER_FIELD.fullmatch(name))}
 
 
 def of_process_1(settings: Settings, machine: Machine) -> Mapping[str, str]:
