@@ -145,7 +145,6 @@ REFUSED: Final = (
     Refusal("a-run-directory", f'[tool.entrypoint]\nrun_dir = "{HOME}/run"\n', 78, "run_dir"),
     Refusal("a-conf-directory", f'[tool.entrypoint]\nconf_dir = "{HOME}/empty"\n', 78, "conf_dir"),
     Refusal("a-hooks-directory", f'[tool.entrypoint]\nhooks_dir = "{HOME}/empty"\n', 78, "hooks_dir"),
-    Refusal("a-data-directory", f'[tool.entrypoint]\ndata_dir = "{HOME}/keys"\n', 78, "data_dir"),
     Refusal("a-programs-user", f'[tool.entrypoint.programs.worker]\nuser = "root"\n{_RUN_AS_ROOT}\n', 78, "user"),
     Refusal("a-file-of-its-own", f'[programs.worker]\nuser = "root"\n{_RUN_AS_ROOT}\n', 78, "user", "entrypoint.toml"),
     Refusal(

@@ -228,6 +228,7 @@ def _distrusted(settings: Settings, app_dir: Path, account: Account, trust: Trus
         if fault := trust.fault(place):
             why = "install entrypoint-toolkit where root alone can write, or let the container run as that user"
             yield NotAllowed(f"cannot run as root from {place}: {fault}; {why}")
+    yield from _raised(settings, app_dir, account, trust)
     read_by_root = {
         "ENTRYPOINT_RUN_DIR": settings.run_dir,
         "ENTRYPOINT_CONF_DIR": settings.conf_dir,
@@ -241,8 +242,7 @@ def _distrusted(settings: Settings, app_dir: Path, account: Account, trust: Trus
         own |= {str(path): path for path in sorted(Path(folder).glob("*.conf"))}
     for what, path in own.items():
         if fault := trust.fault(path):
-            yield NotAllowed(f"cannot use {what} as root: {fault}; give it to root: chown and chmod mend that")
-    yield from _raised(settings, app_dir, account, trust)
+            yield NotAllowed(f"cannot use {what} as root: {fault}; `chown root` and `chmod go-w` mend that")
 
 
 def _raised(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[Unusable]:

@@ -121,6 +121,9 @@ FAULTS = {
     "folder of hooks": Fault(
         project_file('hooks_dir = "/tmp"\n'), 78, "cannot use hooks_dir in entrypoint.toml: it steers what root does"
     ),
+    "data folder": Fault(
+        project_file('data_dir = "/tmp"\n'), 78, "cannot use data_dir in entrypoint.toml: it steers what root does"
+    ),
     "user of a program": Fault(
         project_file('[programs.a]\ncommand = "true"\nuser = "root"\n'),
         78,
