@@ -93,7 +93,7 @@ def data_dir(place: Path, _: Project) -> dict[str, str]:
 
 FAULTS = {
     "templates": Fault(
-        templates, 77, "cannot use ENTRYPOINT_CONF_DIR={place}/conf as root: www-data can write {place}/conf; give it"
+        templates, 77, "cannot use ENTRYPOINT_CONF_DIR={place}/conf as root: www-data can write {place}/conf; "
     ),
     "a template": Fault(
         a_template, 77, "cannot use {place}/conf/uwsgi.ini.j2 as root: www-data can write {place}/conf/"
