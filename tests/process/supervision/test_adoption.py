@@ -26,12 +26,13 @@ from pathlib import Path, PurePosixPath
 from entrypoint.boot.children import Children
 from entrypoint.boot.programs import Program
 from entrypoint.boot.steps import Start
+from entrypoint.boot.trust import Trust
 site = Program("site", tuple(sys.argv[2].split()), None, "running", "TERM", 1, 0)
-children = Children()
+children = Children(Trust())
 children.start(Start(site, PurePosixPath("."), dict(os.environ), "", loads=sys.argv[1] == "loads"))
 while sys.argv[1] != "loads" and "[site] one" not in Path("stderr").read_text():
     time.sleep(0.01)
-children.hand_over(PurePosixPath("handover.json"))
+children.hand_over(PurePosixPath("handover.json"), os.environ, os.environ)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 
