@@ -13,7 +13,7 @@ from entrypoint import log, stderr
 from entrypoint.errors import EntrypointError, Stopped
 
 if TYPE_CHECKING:
-    from entrypoint.boot.settings import Settings
+    from entrypoint.boot.settings.settings import Settings
 
 _BUG: Final = 70  # EX_SOFTWARE
 _INTERRUPTED: Final = 130
@@ -29,7 +29,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 
 def read(environ: Mapping[str, str]) -> "Settings":
     """Read the settings, and write from now on as they say. Raises Unusable."""
-    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
 
     settings = Settings.read(environ)
     log.use(settings.log_format, settings.log_level)
@@ -38,7 +38,7 @@ def read(environ: Mapping[str, str]) -> "Settings":
 
 def serve(environ: Mapping[str, str]) -> int:
     """Boot, and become supervisord. Returns 0 if a stop was asked for before that; raises an EntrypointError."""
-    from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- only a boot needs it
+    from entrypoint.boot.run import serve as boot  # noqa: PLC0415 -- only a boot needs it
 
     try:
         boot(read(environ), log.tell)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import cli, log
-from entrypoint.boot import signals
+from entrypoint.boot.effects import signals
 from entrypoint.errors import StepFailed
 
 if TYPE_CHECKING:
-    from entrypoint.boot.settings import Settings
+    from entrypoint.boot.settings.settings import Settings
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
@@ -68,7 +68,7 @@ def _say(why: str, *, healthy: bool) -> None:
 
 
 def _read(environ: Environ) -> "Settings":
-    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
 
     return Settings.read(environ)
 
@@ -97,8 +97,8 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     if not dry_run:
         return cli.serve(environ)
     signals.release()
-    from entrypoint.boot import printout  # noqa: PLC0415 -- what only a boot needs
-    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- as above
+    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.run import preview  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
     plan = preview(settings, log.tell)
@@ -120,7 +120,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     Steps that --only and --skip know: programs, port, tls, logs, render, validate, wait, migrate, superuser,
     collectstatic, release, hooks.
     """
-    from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell, only=only, skip=skip)
 
@@ -130,7 +130,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
     """Write the configuration files, and do nothing else."""
-    from entrypoint.boot.boot import render as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import render as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell, PurePosixPath(out) if out else None)
 
@@ -142,7 +142,7 @@ def check(environ: Environ) -> None:
 
     That is: the environment, the templates, nginx -t, supervisord's parser, manage.py check --deploy.
     """
-    from entrypoint.boot.boot import check as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell)
 
@@ -156,7 +156,7 @@ def env(environ: Environ, *, form: str) -> None:
     markdown and schema describe the settings themselves, the others what holds in this environment.
     """
     signals.release()
-    from entrypoint.boot import reference  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
 
     if form == "markdown":
         text = reference.markdown()
@@ -180,7 +180,7 @@ def health(environ: Environ, *, what: str) -> int:
     Where no site is served: whether supervisord answers.
     """
     signals.release()
-    from entrypoint.boot.accounts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
     from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
@@ -201,8 +201,8 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that is there while the site is ready, where nginx does not serve it; None where it does."""
     if settings.behind_nginx and not settings.conf_dir:
         return None
-    from entrypoint.boot.decisions import READY_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
     machine = read_machine(settings)
     if settings.behind_nginx and machine.nginx_conf is None:
@@ -216,8 +216,8 @@ def _ready_file(settings: "Settings") -> Path | None:
 def boot(environ: Environ, *, form: str) -> None:
     """Show where the time of the last boot went, step by step, as a table or a picture."""
     signals.release()
-    from entrypoint.boot.decisions import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
@@ -242,7 +242,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     """
     if applied is None:
         raise click.UsageError("Say --applied or --unapplied.")
-    from entrypoint.boot.boot import repair as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import repair as boot  # noqa: PLC0415 -- as above
 
     log.tell(log.ENTRYPOINT, boot(cli.read(environ), log.tell, migration, database, applied=applied))
 
@@ -253,7 +253,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
     """Run COMMAND as the application would run: its user, its environment, its folder. No boot steps."""
     signals.release()
-    from entrypoint.boot.boot import run_command  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
 
     run_command(_read(environ), command)
 
@@ -264,6 +264,6 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """Run supervisorctl, connected to this container's supervisord: entrypoint ctl status."""
     signals.release()
-    from entrypoint.boot.boot import control  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
 
     control(_read(environ), words)

@@ -1,6 +1,6 @@
 """The agent: loads the application once and reports its facts, then does what boot asks until the socket closes.
 
-The messages are described at its other half, `entrypoint/boot/agent.py`.
+The messages are described at its other half, `entrypoint/boot/effects/agent.py`.
 """
 
 import gc

@@ -26,7 +26,7 @@ class _Reached(BaseException):
 def load_settings() -> dict[str, Any]:
     """Load the settings of the project in the working directory; return what they say.
 
-    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts.py, Application.
+    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts, Application.
     Raises Failure, with the application's own last line, where they cannot be loaded.
     """
     try:

@@ -1,4 +1,4 @@
-"""What boot hands over to this supervisord: programs that run already (its other half: entrypoint/boot/children.py)."""
+"""What boot hands over to this supervisord. The other half is entrypoint/boot/effects/children.py."""
 
 import json
 import os

@@ -25,14 +25,16 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
-from entrypoint.boot import environment, printout, reference
-from entrypoint.boot.agent import Agent, start
-from entrypoint.boot.effects import Preview
-from entrypoint.boot.execute import execute
-from entrypoint.boot.facts import Application, Facts, read_machine
-from entrypoint.boot.plan import Plan, make_plan
-from entrypoint.boot.settings import Settings, declarations
-from entrypoint.boot.steps import CheckReadable, MakeDirectories
+from entrypoint.boot.decisions import environment
+from entrypoint.boot.effects import printout
+from entrypoint.boot.effects.agent import Agent, start
+from entrypoint.boot.effects.execute import execute
+from entrypoint.boot.effects.performers import Preview
+from entrypoint.boot.facts.machine import Application, Facts, read_machine
+from entrypoint.boot.plan.plan import Plan, make_plan
+from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import Settings, declarations
 from entrypoint.errors import EntrypointError
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from conftest import Project
 
-    from entrypoint.boot.declaration import Declaration
+    from entrypoint.boot.settings.spec import Declaration
 
 SECRET: Final = "open-sesame-7f3a"
 HOSTILE: Final = [

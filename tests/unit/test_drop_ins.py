@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.facts import drop_ins
+from entrypoint.boot.facts.machine import drop_ins
 from entrypoint.errors import Unusable
 
 # As the image nginx:1.27 has it.

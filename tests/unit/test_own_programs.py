@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from entrypoint.boot import program_keys
-from entrypoint.boot.own_programs import OwnProgram
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import program_keys
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.user_programs import OwnProgram
 from entrypoint.errors import Unusable
 from entrypoint.supervision import checks
 from entrypoint.supervision.promises import Probe, Promise

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from whole_plan import as_difference, as_text, sections
 
-from entrypoint.boot.accounts import Account
-from entrypoint.boot.cgroup import Limits
-from entrypoint.boot.configuration import variables
-from entrypoint.boot.decisions import decide
-from entrypoint.boot.facts import Application, Database, Facts, Machine, User
-from entrypoint.boot.hooks import Hook, Hooks
-from entrypoint.boot.plan import Plan, make_opening, make_plan, make_start
-from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask, FindPrograms
+from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.facts.cgroup import Limits
+from entrypoint.boot.facts.hooks import Hook, Hooks
+from entrypoint.boot.facts.machine import Application, Database, Facts, Machine, User
+from entrypoint.boot.files.configuration import variables
+from entrypoint.boot.plan.plan import Plan, make_opening, make_plan, make_start
+from entrypoint.boot.plan.steps import Ask, FindPrograms
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.secret import Secret
 
@@ -44,7 +44,9 @@ def hook(path: str) -> Hook:
 
 def machine(**different: Any) -> Machine:
     if "account" in different:
-        different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
+        given = different["account"]
+        by_name = given["name"] == "nobody" and given["gid"] == NOBODY.pw_gid
+        different["account"] = Account(**{**given, "groups": tuple(given["groups"])}, by_name=by_name)
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
     if "brotli_module" in different:
@@ -64,7 +66,9 @@ def machine(**different: Any) -> Machine:
         different["limits"] = Limits(**different["limits"])
     usual: dict[str, Any] = {
         "root": False,
-        "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
+        "account": Account(
+            NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent", by_name=True
+        ),
         "app_dir": PurePosixPath("/srv/app"),
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),

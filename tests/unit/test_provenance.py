@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.provenance import annotate
-from entrypoint.boot.settings import declarations
+from entrypoint.boot.settings.provenance import annotate
+from entrypoint.boot.settings.settings import declarations
 
 CONF = Path(__file__).parents[2] / "conf"
 ORIGINS = {"PORT": "environment", "NGINX_CLIENT_MAX_BODY_SIZE": "/run/secrets/size"}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot import reference
-from entrypoint.boot.settings import declarations
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import declarations
 from entrypoint.commands import commands
 
 ROOT = Path(__file__).parents[2]

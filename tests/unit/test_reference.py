@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from entrypoint.boot import reference
-from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import Settings, declarations
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:

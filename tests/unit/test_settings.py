@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot import values
-from entrypoint.boot.declaration import Declaration
-from entrypoint.boot.settings import Settings, declarations
-from entrypoint.boot.values import Listen, shown
+from entrypoint.boot.settings import values
+from entrypoint.boot.settings.settings import Settings, declarations
+from entrypoint.boot.settings.spec import Declaration
+from entrypoint.boot.settings.values import Listen, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entrypoint.boot.targets import Target, targets
+from entrypoint.boot.settings.endpoints import Target, targets
 from entrypoint.secret import Secret
 
 

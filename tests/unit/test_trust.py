@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.accounts import Account
-from entrypoint.boot.trust import Trust, acting_as
+from entrypoint.boot.trust.accounts import Account
+from entrypoint.boot.trust.trust import Trust, acting_as
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has someone to distrust")
 

@@ -23,10 +23,10 @@ time.sleep(1000)
 BOOT = """\
 import os, sys, time
 from pathlib import Path, PurePosixPath
-from entrypoint.boot.children import Children
-from entrypoint.boot.programs import Program
-from entrypoint.boot.steps import Start
-from entrypoint.boot.trust import Trust
+from entrypoint.boot.effects.children import Children
+from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.plan.steps import Start
+from entrypoint.boot.trust.trust import Trust
 site = Program("site", tuple(sys.argv[2].split()), None, "running", "TERM", 1, 0)
 children = Children(Trust())
 children.start(Start(site, PurePosixPath("."), dict(os.environ), "", loads=sys.argv[1] == "loads"))
