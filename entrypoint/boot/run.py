@@ -16,7 +16,7 @@ from entrypoint.boot.effects import secret_key
 from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests, release
-from entrypoint.boot.effects.switch import change_user, exec_program
+from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Application, Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.trust import Trust
@@ -36,10 +36,10 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings = secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.effects.execute import execute, execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import Reality  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.plan import make_opening, make_start  # noqa: PLC0415
 
-        reality = Reality(tell, stops, agent, hooks, children, machine.trust)
+        reality = RealPerformer(tell, stops, agent, hooks, children, machine.trust)
         opening = make_opening(settings, machine)
         execute_steps(opening, reality)
         reality.timeline.mark("load the application's settings")
@@ -71,7 +71,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     settings = secret_key.passing(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import Reality  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.steps import SERVE, WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent, ahead=True)
@@ -80,7 +80,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute_steps(steps, Reality(tell, stops, agent, hooks, trust=machine.trust))
+        execute_steps(steps, RealPerformer(tell, stops, agent, hooks, trust=machine.trust))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -90,14 +90,14 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import Reality  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        execute_steps(steps, Reality(tell, stops, agent, trust=machine.trust))
+        execute_steps(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -107,7 +107,7 @@ def check(settings: Settings, tell: Tell) -> None:
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import Reality, temporary_folder  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer, temporary_folder  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
         from entrypoint.boot.plan.steps import (  # noqa: PLC0415
             SERVE,
@@ -143,7 +143,7 @@ def check(settings: Settings, tell: Tell) -> None:
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_each(steps, Reality(tell, stops, agent, trust=machine.trust))
+            execute_each(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
 
 
 def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
@@ -172,10 +172,10 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import Preview  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415 -- see above
 
         plan = _plan(settings, machine, agent)
-    execute(plan, Preview(tell))
+    execute(plan, DryRunPerformer(tell))
     return plan
 
 
@@ -187,7 +187,7 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
     stops.hand_over()
     release()
     if machine.root:
-        change_user(machine.account)
+        switch_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
     exec_program(command, surroundings, machine.app_dir)
 

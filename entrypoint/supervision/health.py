@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from entrypoint.supervision import frozen
 from entrypoint.supervision.polling import Polling
-from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.probes import Endpoint, Prober
 
 SOONEST = 0.005
 LATEST = 1.0
@@ -27,11 +27,11 @@ FROZEN = 6
 """The same for a program that is stopped by SIGSTOP: somebody may have stopped it to look at it."""
 
 
-class ReadyProbe:
+class ReadinessProbe:
     """Asks a program that starts until it is ready."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, target: Target, became_ready: Callable[[], None]
+        self, prober: Prober, timers: sched.scheduler, target: Endpoint, became_ready: Callable[[], None]
     ) -> None:
         self._polling = Polling(prober, timers, target, self._told)
         self._became_ready = became_ready
@@ -83,14 +83,14 @@ class Failures:
         return self._count < self._most
 
 
-class LiveProbe:
+class LivenessProbe:
     """Asks a program that is ready whether it is still alive."""
 
     def __init__(
         self,
         prober: Prober,
         timers: sched.scheduler,
-        target: Target,
+        target: Endpoint,
         silent: Callable[[str | None], None],
         failed: Callable[[str], None],
     ) -> None:

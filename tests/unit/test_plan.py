@@ -255,10 +255,10 @@ def test_runserver_wants_a_project_of_django() -> None:
 def test_server_and_application_speak_the_same(
     server: str, app: str, different: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    d = decide(
+    config = decide(
         Settings.read({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_APP": app}), Facts(machine(), application(**different))
     )
-    assert (d.module, d.interface) == expected
+    assert (config.module, config.interface) == expected
 
 
 @pytest.mark.parametrize(("port", "lowest", "allowed"), [("80", 1024, False), ("80", 0, True), ("8080", 1024, True)])

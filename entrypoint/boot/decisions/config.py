@@ -15,7 +15,7 @@ from entrypoint.boot.facts.hooks import PRE_STOP
 from entrypoint.boot.facts.machine import Application, Facts, Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, OwnProgram
+from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
@@ -30,7 +30,7 @@ _FIRST_PORT_BEHIND: Final = 8000
 
 
 @dataclass(frozen=True)
-class Decisions:
+class ResolvedConfig:
     """The settings and facts of one boot, and what follows from them."""
 
     settings: Settings
@@ -55,12 +55,12 @@ class Decisions:
         return self.stop_seconds.get(self.server_name or "", 0)
 
     @property
-    def own(self) -> tuple[OwnProgram, ...]:
+    def own(self) -> tuple[UserProgram, ...]:
         """The programs of the user's own that run here, beside the application server."""
         return tuple(own for own in self.settings.chosen if own.name not in (WEB, RELEASE))
 
     @property
-    def own_server(self) -> OwnProgram | None:
+    def own_server(self) -> UserProgram | None:
         """The application server of the user's own."""
         return self.settings.own_server
 
@@ -213,7 +213,7 @@ class Decisions:
         return self.machine.programs.get(program, PurePosixPath(program))
 
 
-def decide(settings: Settings, facts: Facts) -> Decisions:
+def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
     """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room, NotAllowed for a port."""
     if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
         why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
@@ -223,7 +223,7 @@ def decide(settings: Settings, facts: Facts) -> Decisions:
     listen = settings.listen_on(root=facts.machine.root)
     if settings.serves and not settings.behind_nginx:
         _check_port(listen, facts.machine)
-    decisions = Decisions(
+    decisions = ResolvedConfig(
         settings=settings,
         machine=facts.machine,
         application=facts.application,
@@ -260,7 +260,7 @@ def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
             yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
 
 
-def _member(own: OwnProgram, *, waits_for_clients: bool) -> Member:
+def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     usual = stop_budget.SERVER_TIER if own.name == WEB else stop_budget.OWN_TIER
     given = own.stop_timeout
     return Member(

@@ -6,7 +6,7 @@ from typing import Final
 
 from entrypoint.boot.facts.machine import Machine, search_path
 from entrypoint.boot.facts.templates import SUPERVISORD
-from entrypoint.boot.settings.settings import Settings, declarations
+from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.sources import SUPERUSER_FIELD
 from entrypoint.boot.trust.trust import LOADED
 
@@ -44,7 +44,7 @@ def for_programs(settings: Settings, machine: Machine, settings_module: str | No
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the variables that are the boot's alone."""
-    known = {name: declaration.secret for declaration in declarations() for name in declaration.names}
+    known = {name: spec.secret for spec in setting_specs() for name in spec.names}
     return {name: text for name, text in environment.items() if not known.get(name, SUPERUSER_FIELD.fullmatch(name))}
 
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.config import Decisions
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_TIER, OWN_TIER, SERVER_TIER
-from entrypoint.boot.settings.user_programs import OwnProgram
+from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
@@ -84,24 +84,24 @@ class Program:
         return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
 
 
-def nginx(d: Decisions) -> Program:
+def nginx(config: ResolvedConfig) -> Program:
     """Return nginx, in the foreground. Raises Unusable where a file of the user's own sends it to the background."""
-    conf = str(d.run_dir / "nginx.conf")
-    whole = d.machine.nginx_conf
+    conf = str(config.run_dir / "nginx.conf")
+    whole = config.machine.nginx_conf
     said = _DAEMON.search(whole) if whole is not None else None
     if said and said[1] == "on":
         raise Unusable(
-            f"cannot use {d.settings.conf_dir}/nginx.conf: with `daemon on` supervisord would lose sight of nginx"
+            f"cannot use {config.settings.conf_dir}/nginx.conf: with `daemon on` supervisord would lose sight of nginx"
         )
     foreground = () if whole is None or said else ("-g", "daemon off;")  # what is told twice nginx refuses
-    keys = (d.settings.tls_certificate, d.settings.tls_key)
+    keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(
         name="nginx",
-        command=(str(d.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
-        account=None if d.nginx_drops else d.dropped,
+        command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
+        account=None if config.nginx_drops else config.dropped,
         ready="running",
         stop_signal="QUIT",
-        stop_seconds=d.nginx_stop,
+        stop_seconds=config.nginx_stop,
         tier=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
         live=_NOT_FROZEN,
@@ -109,35 +109,35 @@ def nginx(d: Decisions) -> Program:
     )
 
 
-def application_server(d: Decisions, server: Server) -> Program:
+def application_server(config: ResolvedConfig, server: Server) -> Program:
     """Return the application server."""
     return Program(
         name=server.name,
-        command=command_of(server.name, d),
-        account=d.dropped,
-        ready=d.ready,
+        command=command_of(server.name, config),
+        account=config.dropped,
+        ready=config.ready,
         stop_signal="TERM",
-        stop_seconds=d.server_stop,
+        stop_seconds=config.server_stop,
         tier=SERVER_TIER,
         live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
-        environment={"FORWARDED_ALLOW_IPS": "*"} if d.nginx and server.protocol == "http" else {},
+        environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
     )
 
 
-def own(d: Decisions, declared: OwnProgram) -> Program:
+def own(config: ResolvedConfig, declared: UserProgram) -> Program:
     """Return a program of the user's own; where no site is served, the container is there for it."""
-    machine, once = d.machine, declared.ready == "exit"
+    machine, once = config.machine, declared.ready == "exit"
     return Program(
         name=declared.name,
-        command=own_command(d, declared),
-        account=own_account(d, declared),
+        command=own_command(config, declared),
+        account=own_account(config, declared),
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
-        stop_seconds=d.stop_seconds[declared.name],
+        stop_seconds=config.stop_seconds[declared.name],
         tier=declared.tier or OWN_TIER,
         start_seconds=0 if once else 1,
-        essential=not d.settings.serves and not once if declared.essential is None else declared.essential,
+        essential=not config.settings.serves and not once if declared.essential is None else declared.essential,
         after=declared.after,
         restart=declared.restart or ("on-failure" if once else "always"),
         live=declared.live,
@@ -150,22 +150,22 @@ def own(d: Decisions, declared: OwnProgram) -> Program:
     )
 
 
-def own_command(d: Decisions, declared: OwnProgram) -> tuple[str, ...]:
+def own_command(config: ResolvedConfig, declared: UserProgram) -> tuple[str, ...]:
     """Return the command of a program of the user's own, found on the application's PATH."""
-    return (str(d.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
+    return (str(config.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
 
 
-def own_account(d: Decisions, declared: OwnProgram) -> Account | None:
+def own_account(config: ResolvedConfig, declared: UserProgram) -> Account | None:
     """Return who it runs as; None: whoever runs us."""
-    return d.machine.accounts.get(declared.name, d.machine.account) if d.machine.root else None
+    return config.machine.accounts.get(declared.name, config.machine.account) if config.machine.root else None
 
 
-def own_server(d: Decisions, declared: OwnProgram, bind: Listen) -> Program:
+def own_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
     """Return the application server of the user's own, which listens on $PORT, where nginx or the world expects it."""
     # gunicorn and uvicorn read that: what nginx tells of a client is settled, and comes from here.
-    settled = {"FORWARDED_ALLOW_IPS": bind.host} if d.nginx else {}
+    settled = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
     return replace(
-        own(d, declared),
+        own(config, declared),
         ready=declared.ready or f"tcp:{bind.host}:{bind.port}",
         tier=declared.tier or SERVER_TIER,
         essential=declared.essential is not False,

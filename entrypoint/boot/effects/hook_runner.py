@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.settings.settings import declarations
+from entrypoint.boot.settings.settings import setting_specs
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
@@ -81,7 +81,7 @@ class HookRunner:
             if "PATH" in changes:  # the folders that root was not given are still the programs' first ones
                 left_out = [folder for folder in path.split(":") if folder not in before["PATH"].split(":")]
                 self._changes["PATH"] = ":".join([*left_out, after.get("PATH", "")])
-        settings = {name for declaration in declarations() for name in declaration.names}
+        settings = {name for spec in setting_specs() for name in spec.names}
         for name in sorted(names & settings - _HANDED_ON):
             why = f"hook {hook} changes {name}: settings are read before any hook, so it steers nothing here"
             self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")

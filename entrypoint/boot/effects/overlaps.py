@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from entrypoint.boot.decisions.config import Decisions, decide
+from entrypoint.boot.decisions.config import ResolvedConfig, decide
 from entrypoint.boot.facts.machine import Facts
 from entrypoint.boot.files import nginx
 from entrypoint.boot.settings.settings import Settings
@@ -35,11 +35,11 @@ class Place(NamedTuple):
 
 def check(settings: Settings, facts: Facts) -> None:
     """Raise Unusable where a folder that is served contains something private."""
-    d = decide(settings, facts)
+    config = decide(settings, facts)
     if not settings.serves:
         return
-    private = tuple(_private(d))
-    served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(d)]
+    private = tuple(_private(config))
+    served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]
     Unusable.check(
         f"cannot serve {folder}: it contains {place}; keep what is served in a folder of its own"
         for folder in served
@@ -48,28 +48,28 @@ def check(settings: Settings, facts: Facts) -> None:
     )
 
 
-def _private(d: Decisions) -> Iterator[Place]:
-    yield Place("ENTRYPOINT_APP_DIR", d.machine.app_dir)
-    yield Place("ENTRYPOINT_RUN_DIR", d.run_dir)
-    if d.settings.data_dir:
-        yield Place("ENTRYPOINT_DATA_DIR", d.settings.data_dir)
-    if d.settings.tls_key:
-        yield Place("NGINX_TLS_KEY", d.settings.tls_key)
-    kept = d.settings.secret_key_file and str(d.settings.secret_key_file)
-    for name, origin in d.settings.origins.items():
+def _private(config: ResolvedConfig) -> Iterator[Place]:
+    yield Place("ENTRYPOINT_APP_DIR", config.machine.app_dir)
+    yield Place("ENTRYPOINT_RUN_DIR", config.run_dir)
+    if config.settings.data_dir:
+        yield Place("ENTRYPOINT_DATA_DIR", config.settings.data_dir)
+    if config.settings.tls_key:
+        yield Place("NGINX_TLS_KEY", config.settings.tls_key)
+    kept = config.settings.secret_key_file and str(config.settings.secret_key_file)
+    for name, origin in config.settings.origins.items():
         if origin.startswith("/") and origin != kept:
             yield Place(f"{name}_FILE", PurePosixPath(origin))
-    for alias, name in _of_sqlite(d).items():
+    for alias, name in _of_sqlite(config).items():
         if path := _file(name):
-            yield Place(f'DATABASES["{alias}"]["NAME"]', d.machine.app_dir / path)
+            yield Place(f'DATABASES["{alias}"]["NAME"]', config.machine.app_dir / path)
 
 
-def _of_sqlite(d: Decisions) -> dict[str, str]:
+def _of_sqlite(config: ResolvedConfig) -> dict[str, str]:
     """Return the names of SQLite's databases, by alias: by the name of the engine, then by what it says when loaded."""
-    if d.application is None:
+    if config.application is None:
         return {}
-    loaded = {database.alias: database.name for database in d.application.databases if database.vendor == "sqlite"}
-    return {**d.application.sqlite, **loaded}
+    loaded = {database.alias: database.name for database in config.application.databases if database.vendor == "sqlite"}
+    return {**config.application.sqlite, **loaded}
 
 
 def _file(name: str) -> str:

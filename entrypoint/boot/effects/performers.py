@@ -57,7 +57,7 @@ _LONGEST_VALIDATION: Final = 60.0  # seconds
 _ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
 
 
-class Preview:
+class DryRunPerformer:
     """Shows the steps, and carries out none."""
 
     def __init__(self, tell: Tell) -> None:
@@ -72,7 +72,7 @@ class Preview:
         """Do nothing."""
 
 
-class Reality:
+class RealPerformer:
     """Carries the steps out."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what steps are carried out by

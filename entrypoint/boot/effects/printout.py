@@ -60,4 +60,4 @@ def _lines(text: str) -> list[str]:
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
     """Yield every setting as `entrypoint env` has it."""
     for row in rows(settings):
-        yield {"name": row.declaration.name, "value": row.value, "origin": row.source}
+        yield {"name": row.spec.name, "value": row.value, "origin": row.source}

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from entrypoint.boot.settings.endpoints import Target
+from entrypoint.boot.settings.endpoints import Endpoint
 
 _STARTING: Final = b"57P03"  # PostgreSQL: cannot_connect_now
 _AMQP: Final = b"AMQP\x00\x00\x09\x01"  # of AMQP 0-9-1, section 4.2.2
@@ -25,7 +25,7 @@ class Refused(Exception):
     """It will not be there, however long one waits."""
 
 
-def probe(target: Target, seconds: float) -> None:
+def probe(target: Endpoint, seconds: float) -> None:
     """Try once; no step of the try takes longer than `seconds`.
 
     Raises OSError where it is not there yet, Refused where it never will be.
@@ -33,25 +33,25 @@ def probe(target: Target, seconds: float) -> None:
     _PROBES[target.scheme](target, seconds)
 
 
-def _connect(target: Target, seconds: float) -> socket.socket:
+def _connect(target: Endpoint, seconds: float) -> socket.socket:
     return socket.create_connection((target.host, target.port), seconds)
 
 
-def _tcp(target: Target, seconds: float) -> None:
+def _tcp(target: Endpoint, seconds: float) -> None:
     _connect(target, seconds).close()
 
 
-def _unix(target: Target, seconds: float) -> None:
+def _unix(target: Endpoint, seconds: float) -> None:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(seconds)
         connection.connect(target.path)
 
 
-def _file(target: Target, _seconds: float) -> None:
+def _file(target: Endpoint, _seconds: float) -> None:
     Path(target.path).stat()
 
 
-def _http(target: Target, seconds: float) -> None:
+def _http(target: Endpoint, seconds: float) -> None:
     import ssl  # noqa: PLC0415 -- 20 ms for this scheme alone
     from http.client import HTTPConnection, HTTPException, HTTPSConnection  # noqa: PLC0415 -- as above
 
@@ -68,7 +68,7 @@ def _http(target: Target, seconds: float) -> None:
         raise NotYet(f"it answers with status {status}")
 
 
-def _credentials(target: Target) -> dict[str, str]:
+def _credentials(target: Endpoint) -> dict[str, str]:
     import base64  # noqa: PLC0415 -- as above
 
     if target.password is None:
@@ -77,7 +77,7 @@ def _credentials(target: Target) -> dict[str, str]:
     return {"Authorization": f"Basic {base64.b64encode(both).decode()}"}
 
 
-def _postgres(target: Target, seconds: float) -> None:
+def _postgres(target: Endpoint, seconds: float) -> None:
     """Begin a session: whoever asks for a password, or says anything but that it is starting, is there."""
     user = target.user or "postgres"
     words = (b"user", user.encode(), b"database", (target.path or user).encode(), b"", b"")
@@ -98,7 +98,7 @@ def _of(fields: list[bytes], kind: bytes) -> str:
     return next((field[1:].decode(errors="replace") for field in fields if field[:1] == kind), "it is not ready")
 
 
-def _mysql(target: Target, seconds: float) -> None:
+def _mysql(target: Endpoint, seconds: float) -> None:
     with _connect(target, seconds) as connection, connection.makefile("rb") as stream:
         length = int.from_bytes(_exactly(stream, 4)[:3], "little")
         first = _exactly(stream, 1)
@@ -109,7 +109,7 @@ def _mysql(target: Target, seconds: float) -> None:
             raise NotYet("it speaks another protocol than MySQL's")
 
 
-def _redis(target: Target, seconds: float) -> None:
+def _redis(target: Endpoint, seconds: float) -> None:
     with _connect(target, seconds) as connection, connection.makefile("rb") as stream:
         if target.password:
             words = ["AUTH", *([target.user] if target.user else []), target.password.reveal()]
@@ -132,7 +132,7 @@ def _ask_redis(connection: socket.socket, stream: BinaryIO, words: list[str]) ->
     return answer.decode(errors="replace").strip()
 
 
-def _amqp(target: Target, seconds: float) -> None:
+def _amqp(target: Endpoint, seconds: float) -> None:
     with _connect(target, seconds) as connection, connection.makefile("rb") as stream:
         connection.sendall(_AMQP)
         header = _exactly(stream, 7)
@@ -149,7 +149,7 @@ def _exactly(stream: BinaryIO, size: int) -> bytes:
     return data
 
 
-_PROBES: Final[Mapping[str, Callable[[Target, float], None]]] = {
+_PROBES: Final[Mapping[str, Callable[[Endpoint, float], None]]] = {
     "tcp": _tcp,
     "unix": _unix,
     "file": _file,

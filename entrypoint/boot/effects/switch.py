@@ -8,7 +8,7 @@ from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable
 
 
-def change_user(account: Account) -> None:
+def switch_user(account: Account) -> None:
     """Give up being root for good."""
     os.setgroups(account.groups)
     os.setgid(account.gid)

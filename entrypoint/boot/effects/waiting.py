@@ -10,7 +10,7 @@ from typing import Final
 
 from entrypoint.boot.effects.probes import Refused, probe
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.settings.endpoints import Target
+from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import TimedOut, Unusable
 
@@ -25,7 +25,7 @@ _UNKNOWN: Final = (socket.EAI_NONAME, socket.EAI_NODATA)
 class _Watch(threading.Thread):
     """Tries one thing again and again; a daemon, for a look-up of a name cannot be interrupted."""
 
-    def __init__(self, target: Target, deadline: float, grace: float, bell: socket.socket) -> None:
+    def __init__(self, target: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
         super().__init__(daemon=True)
         self.target = target
         self.why = "it gives no answer"
@@ -65,7 +65,7 @@ class _Watch(threading.Thread):
 
 
 def wait_for(
-    targets: Sequence[Target],
+    targets: Sequence[Endpoint],
     seconds: float,
     tell: Callable[[str], None],
     stops: StopRequests,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from entrypoint.boot.decisions.config import Decisions
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.errors import Unusable
 
 _HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told to be deprecated
@@ -14,33 +14,33 @@ _OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it h
 _OPEN_FILES: Final = 256  # static files that a worker keeps open, few enough to leave descriptors for its connections
 
 
-def variables(d: Decisions, *, starting: bool) -> dict[str, Any]:
+def variables(config: ResolvedConfig, *, starting: bool) -> dict[str, Any]:
     """Return the variables of nginx.conf and nginx-app.conf that no other file needs. Raises Unusable."""
-    names = () if _EVERY_HOST in d.settings.server_names else d.settings.server_names
+    names = () if _EVERY_HOST in config.settings.server_names else config.settings.server_names
     return {
-        "listen": d.addresses,
-        "upstream": d.upstream,
-        "protocol": d.protocol,
-        "repeated_within": d.request_seconds,
+        "listen": config.addresses,
+        "upstream": config.upstream,
+        "protocol": config.protocol,
+        "repeated_within": config.request_seconds,
         "server_names": names,
         "forwarded_names": tuple(_as_map(names)),
-        "http_files": d.machine.http_files,
-        "server_files": d.machine.server_files,
-        "gzip_static": d.machine.gzip_static,
-        "brotli_module": d.machine.brotli_module,
-        "files": () if starting else tuple(served(d)),
-        "worker_connections": _connections(d),
-        "descriptors_of_nginx": _descriptors(d),
+        "http_files": config.machine.http_files,
+        "server_files": config.machine.server_files,
+        "gzip_static": config.machine.gzip_static,
+        "brotli_module": config.machine.brotli_module,
+        "files": () if starting else tuple(served(config)),
+        "worker_connections": _connections(config),
+        "descriptors_of_nginx": _descriptors(config),
         "open_files": _OPEN_FILES,
-        "access_log": d.settings.access_log,
-        "certificate": d.settings.tls_certificate,
-        "key": d.settings.tls_key,
-        "redirecting": d.redirecting,
-        "tls_port": d.listen.port,
-        "http2": "listen" if () < d.machine.nginx_version < _HTTP2_OF_ITS_OWN else "directive",
-        "proxies": d.settings.proxies,
+        "access_log": config.settings.access_log,
+        "certificate": config.settings.tls_certificate,
+        "key": config.settings.tls_key,
+        "redirecting": config.redirecting,
+        "tls_port": config.listen.port,
+        "http2": "listen" if () < config.machine.nginx_version < _HTTP2_OF_ITS_OWN else "directive",
+        "proxies": config.settings.proxies,
         # Where anyone may be a proxy, each address of X-Forwarded-For is one: only the last was written by the peer.
-        "anyone": any(network.prefixlen == 0 for network in d.settings.proxies),
+        "anyone": any(network.prefixlen == 0 for network in config.settings.proxies),
     }
 
 
@@ -52,29 +52,29 @@ def _as_map(names: tuple[str, ...]) -> Iterator[str]:
             yield f"\\{name}" if name in _WORDS_OF_MAP else name
 
 
-def _connections(d: Decisions) -> int:
-    least = len(d.addresses) + len(d.redirecting) + _OWN_CONNECTIONS
-    if d.settings.worker_connections < least:
+def _connections(config: ResolvedConfig) -> int:
+    least = len(config.addresses) + len(config.redirecting) + _OWN_CONNECTIONS
+    if config.settings.worker_connections < least:
         raise Unusable(
-            f"cannot use NGINX_WORKER_CONNECTIONS={d.settings.worker_connections}: a worker needs {least} to listen, "
-            "hear and ask the application"
+            f"cannot use NGINX_WORKER_CONNECTIONS={config.settings.worker_connections}: a worker needs {least} "
+            "to listen, hear and ask the application"
         )
-    return d.settings.worker_connections
+    return config.settings.worker_connections
 
 
-def _descriptors(d: Decisions) -> int | None:
+def _descriptors(config: ResolvedConfig) -> int | None:
     """Return the limit that a worker of nginx has to raise to hold its connections, None where it need not.
 
     A connection of a client has one descriptor, and one more for the file that is sent.
     """
-    wanted = 2 * d.settings.worker_connections + _OPEN_FILES + _OWN_DESCRIPTORS
-    possible = min(wanted, d.machine.most_descriptors)
-    return possible if possible > d.machine.descriptors else None
+    wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OWN_DESCRIPTORS
+    possible = min(wanted, config.machine.most_descriptors)
+    return possible if possible > config.machine.descriptors else None
 
 
-def served(d: Decisions) -> Iterator[tuple[str, str, str, str]]:
+def served(config: ResolvedConfig) -> Iterator[tuple[str, str, str, str]]:
     """Yield the kind, the URL prefix, folder and setting of the files that are served without the application."""
-    django, settings = d.application, d.settings
+    django, settings = config.application, config.settings
     for kind, url, root, django_url, django_root in (
         (
             "STATIC",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from entrypoint.boot.decisions import environment
-from entrypoint.boot.decisions.config import Decisions
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, Hook
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.plan.steps import Ask, Read, RunHooks, Step, WaitFor
@@ -11,37 +11,41 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
 
 
-def around(d: Decisions, asked: Iterable[Ask]) -> list[Step]:
+def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
     """Return the steps that the agent is asked for, and in their places those that need no Django."""
     steps = list(asked)
     migrate = _behind(steps, "wait")
     rest = max(migrate, _behind(steps, "migrate"))
-    phase = d.phase("waiting for services")
-    waits = [WaitFor(d.settings.wait_for, d.settings.wait_timeout, phase)] if d.settings.wait_for else []
-    ours = _migrates(d.settings)
+    phase = config.phase("waiting for services")
+    waits = [WaitFor(config.settings.wait_for, config.settings.wait_timeout, phase)] if config.settings.wait_for else []
+    ours = _migrates(config.settings)
     return [
         *waits,
         *steps[:migrate],
-        *(_hooks(d, PRE_MIGRATE, [h for h in d.machine.hooks.of(PRE_MIGRATE) if not h.sourced]) if ours else ()),
+        *(
+            _hooks(config, PRE_MIGRATE, [h for h in config.machine.hooks.of(PRE_MIGRATE) if not h.sourced])
+            if ours
+            else ()
+        ),
         *steps[migrate:rest],
-        *(_hooks(d, POST_MIGRATE, d.machine.hooks.of(POST_MIGRATE)) if ours else ()),
+        *(_hooks(config, POST_MIGRATE, config.machine.hooks.of(POST_MIGRATE)) if ours else ()),
         *steps[rest:],
-        *_hooks(d, PRE_START, d.machine.hooks.of(PRE_START)),
+        *_hooks(config, PRE_START, config.machine.hooks.of(PRE_START)),
     ]
 
 
-def found_hooks(d: Decisions) -> Iterator[Read]:
+def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
     """Yield what was done before there was a plan, and what is not done."""
-    hooks = d.machine.hooks
+    hooks = config.machine.hooks
     if hooks.before_loading:
         names = ", ".join(map(str, hooks.before_loading))
         yield Read("hooks", f"source {PRE_MIGRATE} hooks {names}, before the application is loaded")
     left_out = [*hooks.of(POST_MIGRATE), *(hook for hook in hooks.of(PRE_MIGRATE) if not hook.sourced)]
-    if left_out and not _migrates(d.settings):
-        why = f"ENTRYPOINT_MIGRATE={d.settings.migrate}"
+    if left_out and not _migrates(config.settings):
+        why = f"ENTRYPOINT_MIGRATE={config.settings.migrate}"
         yield Read("hooks", f"leave out the hooks {', '.join(map(str, left_out))}: {why}")
     if hooks.passed_over:
-        yield Read("hooks", f"pass over {', '.join(hooks.passed_over)} in {d.settings.hooks_dir}: no hooks")
+        yield Read("hooks", f"pass over {', '.join(hooks.passed_over)} in {config.settings.hooks_dir}: no hooks")
 
 
 def before_loading(settings: Settings, machine: Machine) -> RunHooks:
@@ -60,11 +64,11 @@ def _behind(steps: list[Ask], name: str) -> int:
     return 1 + max((at for at, step in enumerate(steps) if step.name == name), default=-1)
 
 
-def _hooks(d: Decisions, phase: str, hooks: Iterable[Hook]) -> Iterator[RunHooks]:
-    module = d.application.settings_module if d.application else d.settings.settings_module
+def _hooks(config: ResolvedConfig, phase: str, hooks: Iterable[Hook]) -> Iterator[RunHooks]:
+    module = config.application.settings_module if config.application else config.settings.settings_module
     if found := tuple(hooks):
-        step = _step(d.settings, d.machine, module, phase, found)
-        yield step._replace(phase=d.phase(f"running {phase} hooks"))
+        step = _step(config.settings, config.machine, module, phase, found)
+        yield step._replace(phase=config.phase(f"running {phase} hooks"))
 
 
 def _step(

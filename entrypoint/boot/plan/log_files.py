@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.settings.user_programs import OwnProgram
+from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
 
 
-def named(programs: Iterable[Program], declared: Mapping[str, OwnProgram]) -> Mapping[PurePosixPath, str]:
+def named(programs: Iterable[Program], declared: Mapping[str, UserProgram]) -> Mapping[PurePosixPath, str]:
     """Return each file with what names it. Raises Unusable where two programs name one: both would rotate it."""
     found: dict[PurePosixPath, str] = {}
     problems = []

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from entrypoint.boot.decisions.config import Decisions
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.machine import Application
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
@@ -17,36 +17,36 @@ _MIGRATE: Final = {
 }
 
 
-def preparation(d: Decisions, *, ahead: bool) -> Iterator[Ask]:
+def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
     """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
 
     What is prepared `ahead` of the boot may take its time.
     """
-    if d.application is None:
+    if config.application is None:
         return
-    settings = d.settings
-    databases = d.application.databases
+    settings = config.settings
+    databases = config.application.databases
     if databases:
         yield Ask(
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
-            d.phase("waiting for database"),
+            config.phase("waiting for database"),
         )
     if databases and settings.migrate != "off":
-        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), d.phase("migrating"))
-    if settings.superuser != "off" and (superuser := _superuser(d.application, settings)):
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.phase("migrating"))
+    if settings.superuser != "off" and (superuser := _superuser(config.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
-        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, d.phase("creating superuser"))
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.phase("creating superuser"))
     # Of a container that serves no site nobody asks for them, and runserver finds them where they are.
-    served = settings.serves and (d.nginx or not d.development or settings.collectstatic == "on")
-    if d.application.staticfiles and d.application.static_root and settings.collectstatic != "off" and served:
+    served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
+    if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",
-            f"collect static files into {d.application.static_root}{when}",
+            f"collect static files into {config.application.static_root}{when}",
             {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
-            d.phase("collecting static"),
+            config.phase("collecting static"),
         )
 
 

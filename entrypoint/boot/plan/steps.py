@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Phase
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.settings.endpoints import Target
+from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 
@@ -179,7 +179,7 @@ class Ask(NamedTuple):
 class WaitFor(NamedTuple):
     """What has to be there beside Django's own databases."""
 
-    targets: tuple[Target, ...]
+    targets: tuple[Endpoint, ...]
     seconds: float  # the one deadline of all waiting
     phase: Phase | None = None
     name: str = "wait"

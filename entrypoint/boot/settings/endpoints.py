@@ -29,7 +29,7 @@ _LONGEST_SOCKET: Final = 107  # unix(7)
 
 
 @dataclass(frozen=True)
-class Target:
+class Endpoint:
     """One thing to wait for; it prints without user, password and query."""
 
     scheme: str
@@ -53,7 +53,7 @@ class Target:
     examples=["redis://cache:6379 tcp://mail:25"],
     writeOnly=True,  # they may hold passwords
 )
-def targets(value: str) -> tuple[Target, ...]:
+def targets(value: str) -> tuple[Endpoint, ...]:
     """Read a list of URLs, with commas or spaces between them."""
     found = []
     items = (item for item in text(value).replace(",", " ").split(" ") if item)
@@ -66,7 +66,7 @@ def targets(value: str) -> tuple[Target, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _target(item: str) -> Target:
+def _target(item: str) -> Endpoint:
     from urllib.parse import unquote, urlsplit  # noqa: PLC0415 -- 3 ms that only who waits has to pay
 
     try:
@@ -75,13 +75,13 @@ def _target(item: str) -> Target:
         raise ValueError("is none") from None
     scheme = _SAME.get(url.scheme, url.scheme)
     if scheme in _PATHS:
-        return Target(scheme, path=_path(scheme, url, unquote(url.path)))
+        return Endpoint(scheme, path=_path(scheme, url, unquote(url.path)))
     if scheme not in _PORTS:
         raise ValueError(f"begins with none of {', '.join((*_PORTS, *_PATHS))}")
     host = url.hostname or ""
     if not _is_host(host):
         raise ValueError(f"({scheme}) names no host; in a password @, /, ?, # and a comma are written as %40 and so on")
-    return Target(
+    return Endpoint(
         scheme,
         host,
         _port(scheme, url),

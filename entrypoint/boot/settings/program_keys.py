@@ -20,7 +20,7 @@ _HIGHEST_PORT: Final = 65535
 _IPV6: Final = 6
 LONGEST_SOCKET: Final = 107
 """Bytes of a path: unix(7)."""
-# As in own_programs, not compiled here.
+# As in user_programs, not compiled here.
 _ADDRESS: Final = r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):([0-9]{1,5})"
 _URL: Final = r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::([0-9]{1,5}))?(/[!-~]*)"
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.spec import Declaration
+from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.values import Type, nearest, shown
 from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 
@@ -30,13 +30,13 @@ class Project:
 
 def read(
     folder: Path,
-    declarations: Mapping[str, Declaration],
+    setting_specs: Mapping[str, SettingSpec],
     refuse: Callable[[str], None],
     trust: Trust = NO_SUSPECTS,
 ) -> Project:
     """Return what the file in `folder` that says anything does say.
 
-    `declarations` are all settings by key; `refuse` gets each problem.
+    `setting_specs` are all settings by key; `refuse` gets each problem.
     """
     tables = {}
     for name, keys in ((PYPROJECT, ("tool", "entrypoint")), (OWN, ())):
@@ -53,7 +53,7 @@ def read(
         # A text is the setting of that name, which chooses among them.
         programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
         settings = {key: value for key, value in table.items() if value is not programs}
-        return Project(name, dict(_texts(name, settings, declarations, refuse)), programs)
+        return Project(name, dict(_texts(name, settings, setting_specs, refuse)), programs)
     return Project()
 
 
@@ -78,22 +78,22 @@ def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
 
 
 def _texts(
-    file: str, table: Table, declarations: Mapping[str, Declaration], refuse: Callable[[str], None]
+    file: str, table: Table, setting_specs: Mapping[str, SettingSpec], refuse: Callable[[str], None]
 ) -> list[tuple[str, str]]:
     found = []
     for key, value in table.items():
-        declaration = declarations.get(key)
-        if declaration is None:
-            near = nearest(key.lower().removeprefix("entrypoint_"), declarations)
+        spec = setting_specs.get(key)
+        if spec is None:
+            near = nearest(key.lower().removeprefix("entrypoint_"), setting_specs)
             refuse(f"cannot use {shown(key)} in {file}: there is no such setting{near}")
-        elif declaration.secret:
-            refuse(f"cannot use {key} in {file}: a secret has no place there; {declaration.name}_FILE names one")
+        elif spec.secret:
+            refuse(f"cannot use {key} in {file}: a secret has no place there; {spec.name}_FILE names one")
         elif not isinstance(value, str | int):
             refuse(f"cannot use {key} in {file}: it is neither a string nor an integer nor a boolean")
         elif isinstance(value, int) and value.bit_length() >= _BITS:
             refuse(f"cannot use {key} in {file}: it is larger than an integer of TOML may be")
         else:
-            found.append((key, _text(value, declaration.kind)))
+            found.append((key, _text(value, spec.kind)))
     return found
 
 

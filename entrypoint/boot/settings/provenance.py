@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from entrypoint.boot.settings.settings import declarations
+from entrypoint.boot.settings.settings import setting_specs
 
 DEFAULT: Final = "default"
 # The name ends the line. Before it is the sign of a comment: alone, with words and a colon, or after a directive's end.
@@ -19,7 +19,7 @@ _OF_DJANGO: Final = ("STATIC_ROOT", "MEDIA_ROOT")
 def annotate(text: str, origins: Mapping[str, str]) -> str:
     """Return `text` with the origin after each setting that a comment names; `origins` has those that are set."""
     known = dict.fromkeys(_OF_DJANGO, "Django's settings")
-    known |= {d.name: origin_of((d.name, *d.aliases), origins) for d in declarations()}
+    known |= {d.name: origin_of((d.name, *d.aliases), origins) for d in setting_specs()}
 
     def named(match: re.Match[str]) -> str:
         names = (f"{name} ({known[name]})" if name in known else name for name in match[2].split(", "))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from entrypoint.boot.settings import values
-from entrypoint.boot.settings.settings import Settings, declarations
+from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.sources import ENVIRONMENT, OTHERS
-from entrypoint.boot.settings.spec import Declaration
+from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.values import shown
 from entrypoint.secret import MASK
 
@@ -47,7 +47,7 @@ of such a name. `entrypoint env` shows what holds here and where it came from.
 class Row:
     """One setting as it is here."""
 
-    declaration: Declaration
+    spec: SettingSpec
     value: str | None  # fit to be shown; None where it is not set and has no fixed default
     origin: str | None  # None where it is not set
 
@@ -60,24 +60,24 @@ class Row:
 def rows(settings: Settings) -> Iterator[Row]:
     """Yield every setting there is, then the superuser's further fields."""
     known: set[str] = set()
-    for declaration in declarations():
-        known.update(declaration.names)
-        name = next((name for name in declaration.names if name in settings.origins), None)
+    for spec in setting_specs():
+        known.update(spec.names)
+        name = next((name for name in spec.names if name in settings.origins), None)
         if name is None:
-            yield Row(declaration, declaration.default, None)
+            yield Row(spec, spec.default, None)
         else:
-            yield Row(declaration, MASK if declaration.secret else settings.texts[name], settings.origins[name])
+            yield Row(spec, MASK if spec.secret else settings.texts[name], settings.origins[name])
     for name, origin in sorted(settings.origins.items()):
         field = name.rpartition("SUPERUSER_")[2].lower()
         if name not in known and field in settings.superuser_fields:
-            yield Row(Declaration(name, values.secret, f"the superuser's {field}", None, "none"), MASK, origin)
+            yield Row(SettingSpec(name, values.secret, f"the superuser's {field}", None, "none"), MASK, origin)
 
 
 def table(settings: Settings, width: int | None) -> str:
     """Return a line a setting; for a terminal of `width` columns as many as it needs."""
     found = list(rows(settings))
-    cells = [(row.declaration.name, shown(row.value or ""), shown(row.source)) for row in found]
-    about = [(row.declaration.otherwise, row.declaration.kind.name, row.declaration.meaning) for row in found]
+    cells = [(row.spec.name, shown(row.value or ""), shown(row.source)) for row in found]
+    about = [(row.spec.otherwise, row.spec.kind.name, row.spec.meaning) for row in found]
     if width is None:
         head = ("NAME", "VALUE", "FROM", "DEFAULT", "TYPE", "MEANING")
         return _aligned([head, *((*cell, *more) for cell, more in zip(cells, about, strict=True))])
@@ -100,15 +100,15 @@ def _wrapped(text: str, width: int, indent: str) -> str:
 
 def markdown() -> str:
     """Return the reference of all settings: what holds for everyone, nothing of this environment."""
-    return _HEAD + "".join(f"| {' | '.join(map(_cell, _described(d)))} |\n" for d in declarations())
+    return _HEAD + "".join(f"| {' | '.join(map(_cell, _described(d)))} |\n" for d in setting_specs())
 
 
-def _described(declaration: Declaration) -> tuple[str, str, str, str]:
-    kind = declaration.kind
+def _described(spec: SettingSpec) -> tuple[str, str, str, str]:
+    kind = spec.kind
     example = f", such as `{kind.schema['examples'][0]}`" if "examples" in kind.schema else ""
-    names = ", ".join(f"`{name}`" for name in declaration.names)
-    default = f"`{declaration.default}`" if declaration.default else declaration.otherwise or "none"
-    return names, kind.name + example, default, declaration.meaning
+    names = ", ".join(f"`{name}`" for name in spec.names)
+    default = f"`{spec.default}`" if spec.default else spec.otherwise or "none"
+    return names, kind.name + example, default, spec.meaning
 
 
 def _cell(text: str) -> str:
@@ -119,13 +119,13 @@ def as_json(settings: Settings) -> str:
     """Return all settings as a list of objects."""
     found = [
         {
-            "name": row.declaration.name,
-            "type": row.declaration.kind.name,
-            "default": row.declaration.default,
-            "otherwise": row.declaration.otherwise,
+            "name": row.spec.name,
+            "type": row.spec.kind.name,
+            "default": row.spec.default,
+            "otherwise": row.spec.otherwise,
             "value": row.value,
             "origin": row.source,
-            "meaning": row.declaration.meaning,
+            "meaning": row.spec.meaning,
         }
         for row in rows(settings)
     ]
@@ -138,11 +138,11 @@ def dotenv(settings: Settings) -> str:
 
 
 def _dotenv_lines(row: Row) -> Iterator[str]:
-    name = row.declaration.name
-    yield f"# {row.declaration.meaning} (default: {row.declaration.otherwise})"
+    name = row.spec.name
+    yield f"# {row.spec.meaning} (default: {row.spec.otherwise})"
     if row.origin is None:
         yield f"# {name}={row.value or ''}"
-    elif not row.declaration.secret:
+    elif not row.spec.secret:
         yield f"{name}={_quoted(row.value or '')}"
     elif row.origin == ENVIRONMENT:
         yield f"# {name}={MASK} is a secret: it is set, and left out here"
@@ -160,13 +160,13 @@ def _quoted(text: str) -> str:
 def schema() -> str:
     """Return the JSON Schema of an environment."""
     properties: dict[str, Any] = {}
-    for declaration in declarations():
-        default = {"default": declaration.default} if declaration.default else {}
-        for name in declaration.names:
+    for spec in setting_specs():
+        default = {"default": spec.default} if spec.default else {}
+        for name in spec.names:
             properties[name] = {
-                "description": f"{declaration.meaning} (default: {declaration.otherwise})",
+                "description": f"{spec.meaning} (default: {spec.otherwise})",
                 "type": "string",
-                "anyOf": [{"const": ""}, dict(declaration.kind.schema)],
+                "anyOf": [{"const": ""}, dict(spec.kind.schema)],
                 **default,
             }
             properties[f"{name}_FILE"] = {"description": f"the path of a file that holds {name}", "type": "string"}

@@ -1,4 +1,4 @@
-"""What a user may set: one declaration a variable, read once, every problem reported at once.
+"""What a user may set: one spec a variable, read once, every problem reported at once.
 
 Add a setting by adding a field to `Settings`; nothing else lists them.
 """
@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 from entrypoint.boot.settings import endpoints, server_names, user_programs, values
-from entrypoint.boot.settings.endpoints import Target
+from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
-from entrypoint.boot.settings.spec import Declaration
-from entrypoint.boot.settings.user_programs import VARIABLE, WEB, OwnProgram
+from entrypoint.boot.settings.spec import SettingSpec
+from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.values import Listen, Network, Type, shown
 from entrypoint.errors import Unusable
 from entrypoint.log import LEVELS
@@ -30,8 +30,8 @@ def setting(  # noqa: PLR0913 -- one argument a column of the reference table
 ) -> Any:  # noqa: ANN401 -- a dataclass field takes the type of its annotation
     """Declare one setting; `default` is a text, read like one from the environment."""
     value = None if default is None else kind(default)
-    declaration = Declaration(name, kind, meaning, default, default or otherwise, aliases)
-    return field(default=value, metadata={"declaration": declaration})
+    spec = SettingSpec(name, kind, meaning, default, default or otherwise, aliases)
+    return field(default=value, metadata={"spec": spec})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +156,7 @@ class Settings:
         "auto collects only if the sources changed since the last time",
         default="auto",
     )
-    wait_for: tuple[Target, ...] = setting(
+    wait_for: tuple[Endpoint, ...] = setting(
         "ENTRYPOINT_WAIT_FOR",
         endpoints.targets,
         "what must be there beside Django's databases: tcp, http, https, unix, file, postgres, mysql, redis, amqp",
@@ -289,7 +289,7 @@ class Settings:
         "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"
     )
 
-    programs: Mapping[str, OwnProgram] = field(default_factory=dict)
+    programs: Mapping[str, UserProgram] = field(default_factory=dict)
     """The programs of the user's own, by name."""
     superuser_fields: Mapping[str, Secret] = field(default_factory=dict)
     """`SUPERUSER_<FIELD>` for further fields of the user model, by the field's name."""
@@ -309,9 +309,9 @@ class Settings:
         Raises Unusable with every problem at once: values that their type refuses, NAME beside NAME_FILE,
         files that cannot be read, names that no setting has.
         """
-        sources = Sources(environ, tuple(declarations()))
+        sources = Sources(environ, tuple(setting_specs()))
         sources.read_project("ENTRYPOINT_APP_DIR")
-        given = {f.name: sources.value(f.metadata["declaration"]) for f in fields(cls) if f.metadata}
+        given = {f.name: sources.value(f.metadata["spec"]) for f in fields(cls) if f.metadata}
         sources.read_files(given.get("secrets") or ())
         extra = sources.superuser_fields()
         wanted = given["superuser_username"] and given["superuser"] != "off"
@@ -341,7 +341,7 @@ class Settings:
 
     def given(self) -> tuple[str, ...]:
         """Return what was set, as `NAME=value` fit to be printed: secrets masked, with the file a value came from."""
-        plain = {name for declaration in declarations() if not declaration.secret for name in declaration.names}
+        plain = {name for spec in setting_specs() if not spec.secret for name in spec.names}
         return tuple(
             f"{name}={shown(self.texts[name]) if name in plain or name.startswith(VARIABLE) else MASK}"
             + (f" ({origin})" if origin != ENVIRONMENT else "")
@@ -374,12 +374,12 @@ class Settings:
         return self._here and (self._nginx_wanted or self.server != server_names.NONE or WEB in self.programs)
 
     @property
-    def own_server(self) -> OwnProgram | None:
+    def own_server(self) -> UserProgram | None:
         """The application server of the user's own."""
         return self.programs.get(WEB) if self.serves else None
 
     @property
-    def chosen(self) -> tuple[OwnProgram, ...]:
+    def chosen(self) -> tuple[UserProgram, ...]:
         """The programs of the user's own that run in this container; its release is run where the site is served."""
         return tuple(
             own
@@ -410,8 +410,8 @@ class Settings:
         return Listen(80 if root else 8080) if self.tls and self.listen is None else None
 
 
-def declarations() -> Iterator[Declaration]:
+def setting_specs() -> Iterator[SettingSpec]:
     """Yield every setting there is, in the order of the reference."""
     for f in fields(Settings):
         if f.metadata:
-            yield f.metadata["declaration"]
+            yield f.metadata["spec"]

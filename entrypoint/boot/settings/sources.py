@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from entrypoint.boot.settings import project_file, textfile
 from entrypoint.boot.settings.project_file import Project
-from entrypoint.boot.settings.spec import Declaration
-from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, OwnProgram, OwnPrograms
+from entrypoint.boot.settings.spec import SettingSpec
+from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
 from entrypoint.boot.settings.values import nearest, shown
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
@@ -25,13 +25,13 @@ SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 class Sources:
     """One pass over all sources, gathering problems instead of stopping at the first."""
 
-    def __init__(self, environ: Mapping[str, str], declarations: tuple[Declaration, ...]) -> None:
+    def __init__(self, environ: Mapping[str, str], setting_specs: tuple[SettingSpec, ...]) -> None:
         self.environment = dict(environ)
         self.origins: dict[str, str] = {}
         self.texts: dict[str, str] = {}
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self._declarations = declarations
+        self._declarations = setting_specs
         self._project = Project()
         self._procfile = ""
         self._refused: set[str] = set()
@@ -45,7 +45,7 @@ class Sources:
         """Read the file of the project, in the folder that `variable` names or else the working directory."""
         folder = self.text_of(variable)
         if not self.refused(variable) and (not folder or folder.startswith("/")):
-            by_key = {declaration.key: declaration for declaration in self._declarations}
+            by_key = {spec.key: spec for spec in self._declarations}
             self._project = project_file.read(Path(folder or "."), by_key, self.problems.append, self._trust)
             self._read_procfile(Path(folder or ".", PROCFILE))
 
@@ -56,33 +56,33 @@ class Sources:
             except ValueError as error:
                 self.problems.append(f"cannot read {shown(str(path))}: {error}")
 
-    def value(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- of the declaration's type
+    def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- of the spec's type
         """Return the typed value of a setting, None where it is not set or was refused."""
-        found = {name: text for name in declaration.names if (text := self.text_of(name))}
-        if self._refused.intersection(declaration.names):
-            self._refused.add(declaration.name)
+        found = {name: text for name in spec.names if (text := self.text_of(name))}
+        if self._refused.intersection(spec.names):
+            self._refused.add(spec.name)
             return None
         if not found:
-            return self._value_of_project(declaration)
+            return self._value_of_project(spec)
         name, text = next(iter(found.items()))
         if len(set(found.values())) > 1:
             return self._refuse(name, f"cannot use {' and '.join(found)}: they mean the same and differ")
         try:
-            return declaration.kind(text)
+            return spec.kind(text)
         except ValueError as error:
-            value = "" if declaration.secret else f"={shown(text)}"
+            value = "" if spec.secret else f"={shown(text)}"
             return self._refuse(name, f"cannot use {name}{value}: {error}")
 
-    def _value_of_project(self, declaration: Declaration) -> Any:  # noqa: ANN401 -- as above
-        text = self._project.texts.get(declaration.key)
+    def _value_of_project(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
+        text = self._project.texts.get(spec.key)
         if not text:
             return None
-        self._note(declaration.name, text, self._project.file)
+        self._note(spec.name, text, self._project.file)
         try:
-            return declaration.kind(text)
+            return spec.kind(text)
         except ValueError as error:
-            why = f"cannot use {declaration.key}={shown(text)} in {self._project.file}: {error}"
-            return self._refuse(declaration.name, why)
+            why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
+            return self._refuse(spec.name, why)
 
     def text_of(self, name: str) -> str:
         """Return the text of one variable, from the environment or its NAME_FILE; an empty one is as good as none."""
@@ -121,7 +121,7 @@ class Sources:
 
     def superuser_fields(self) -> dict[str, Secret]:
         """Return the fields of the user model that SUPERUSER_<FIELD> names beside those that are settings."""
-        known = {name for declaration in self._declarations for name in declaration.names}
+        known = {name for spec in self._declarations for name in spec.names}
         found = {}
         for variable in list(self.environment):
             match = SUPERUSER_FIELD.fullmatch(variable.removesuffix("_FILE"))
@@ -129,9 +129,9 @@ class Sources:
                 found[match[1].lower()] = Secret(value)
         return found
 
-    def programs(self) -> dict[str, OwnProgram]:
+    def programs(self) -> dict[str, UserProgram]:
         """Return the programs of the user's own, by name: the environment over the project's file over a Procfile."""
-        found = OwnPrograms(self.problems.append)
+        found = UserPrograms(self.problems.append)
         found.add_procfile(self._procfile)
         found.add_tables(self._project.file, self._project.programs)
         for variable in sorted(name.removesuffix("_FILE") for name in self.environment if name.startswith(VARIABLE)):
@@ -141,7 +141,7 @@ class Sources:
 
     def check_names(self) -> None:
         """Note every variable that looks like a setting and is none, with the nearest that is."""
-        known = {declaration.name: declaration for declaration in self._declarations}
+        known = {spec.name: spec for spec in self._declarations}
         for name in sorted(self.environment):
             if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHERS.fullmatch(name):
                 continue

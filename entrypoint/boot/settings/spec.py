@@ -7,7 +7,7 @@ from entrypoint.boot.settings.values import Type
 
 
 @dataclass(frozen=True)
-class Declaration:
+class SettingSpec:
     """One setting: its name in the environment, how its text is read, what it means."""
 
     name: str

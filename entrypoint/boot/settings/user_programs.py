@@ -28,7 +28,7 @@ Refuse = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnProgram:
+class UserProgram:
     """One program as it was declared; None where the plan decides."""
 
     name: str
@@ -65,7 +65,7 @@ class OwnProgram:
         return f"programs.{self.name}.{key}={shown(given)} in {self.file}"
 
 
-class OwnPrograms:
+class UserPrograms:
     """The sources one after the other, the later over the earlier, key by key."""
 
     def __init__(self, refuse: Refuse) -> None:
@@ -106,14 +106,14 @@ class OwnPrograms:
         if name := self._name(variable.removeprefix(VARIABLE), variable, set()):
             self._command(name, command, f"{variable}={shown(command)}", program_keys.command, variable)
 
-    def programs(self) -> dict[str, OwnProgram]:
+    def programs(self) -> dict[str, UserProgram]:
         """Return the programs by name, those that were refused left out."""
         found = {}
         for name, given in self._found.items():
             if "command" not in given:
                 self._refuse(f"cannot use programs.{name} in {given['file']}: command is missing")
             elif given["command"]:
-                found[name] = OwnProgram(name=name, **given)
+                found[name] = UserProgram(name=name, **given)
         for own in found.values():
             if own.log == "raw" and (own.ready or "").startswith("log:"):
                 self._refuse(f"cannot use {own.told('ready')}: with log=raw nobody reads its lines")
@@ -123,7 +123,7 @@ class OwnPrograms:
             self._check_port(found[WEB])
         return found
 
-    def _check_port(self, web: OwnProgram) -> None:
+    def _check_port(self, web: UserProgram) -> None:
         try:
             if values.listen(web.environment["PORT"]).address:
                 raise ValueError("nginx reaches it on 127.0.0.1, by a port alone")  # noqa: TRY301 -- as its type would
@@ -175,7 +175,7 @@ class OwnPrograms:
             self._refuse(f"cannot use {where}: {error}")
 
 
-def problems(programs: Mapping[str, OwnProgram], chosen: tuple[str, ...]) -> Iterator[str]:
+def problems(programs: Mapping[str, UserProgram], chosen: tuple[str, ...]) -> Iterator[str]:
     """Yield what is wrong with the names in `after` and with those that ENTRYPOINT_PROGRAMS chose."""
     runnable = {name: None for name in (WEB, *programs) if name != RELEASE}
     for name in chosen:
@@ -192,7 +192,7 @@ def problems(programs: Mapping[str, OwnProgram], chosen: tuple[str, ...]) -> Ite
         yield from _cycle(programs)
 
 
-def _cycle(programs: Mapping[str, OwnProgram]) -> Iterator[str]:
+def _cycle(programs: Mapping[str, UserProgram]) -> Iterator[str]:
     import graphlib  # noqa: PLC0415 -- only who has an order has to pay
 
     try:
