@@ -24,12 +24,12 @@ from mariadb_server import MariaDB  # noqa: E402
 from pgbouncer_server import PgBouncer  # noqa: E402
 from postgres_server import Postgres  # noqa: E402
 
-from entrypoint.boot.agent import Agent, interpreter  # noqa: E402
-from entrypoint.boot.environment import for_application  # noqa: E402
-from entrypoint.boot.facts import Facts, read_machine  # noqa: E402
-from entrypoint.boot.plan import make_plan  # noqa: E402
-from entrypoint.boot.settings import Settings  # noqa: E402
-from entrypoint.boot.steps import Ask  # noqa: E402
+from entrypoint.boot.decisions.environment import for_application  # noqa: E402
+from entrypoint.boot.effects.agent import Agent, start  # noqa: E402
+from entrypoint.boot.facts.machine import Facts, read_machine  # noqa: E402
+from entrypoint.boot.plan.plan import make_plan  # noqa: E402
+from entrypoint.boot.plan.steps import Ask  # noqa: E402
+from entrypoint.boot.settings.settings import Settings  # noqa: E402
 
 EXAMPLE = ROOT / "examples" / "django"
 COMMAND = str(Path(sys.executable).with_name("entrypoint"))
@@ -95,7 +95,7 @@ def warm(told: Mapping[str, str]) -> float:
     facts = read_machine(settings)
     began = time.perf_counter()
     surroundings = for_application(settings, facts, settings.settings_module)
-    with Agent(interpreter(facts, surroundings), lambda _name, _line: None) as agent:
+    with Agent(start(facts, surroundings), lambda _name, _line: None) as agent:
         plan = make_plan(settings, Facts(facts, agent.application()))
         for step in plan.steps:
             if isinstance(step, Ask):

@@ -27,8 +27,8 @@ from statistics import median
 import psutil
 from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, write
 
-from entrypoint.boot.programs import Program
-from entrypoint.boot.render import render
+from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.files.render import render
 
 ROOT = Path(__file__).resolve().parents[1]
 SUPERVISORD = Path(sys.executable).with_name("supervisord")

@@ -62,7 +62,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Target:
+class Endpoint:
     """A container that answers, where it does, and the file that counts its CPU time."""
 
     image: str
@@ -81,12 +81,12 @@ class Target:
         return next(int(line.split()[1]) * 1e-6 for line in text.splitlines() if line.startswith("usage_usec "))
 
 
-def target(image: Image, name: str) -> Target:
+def target(image: Image, name: str) -> Endpoint:
     """Return a container, at its own address: a published port may go through a process of Docker's."""
     address, identity = containers.inspect(name, "{{.NetworkSettings.IPAddress}} {{.Id}}").split()
     v1 = Path("/sys/fs/cgroup/cpuacct/docker", identity, "cpuacct.usage")
     v2 = Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat")
-    return Target(image.name, name, address, v1 if v1.exists() else v2)
+    return Endpoint(image.name, name, address, v1 if v1.exists() else v2)
 
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
@@ -103,7 +103,7 @@ def seconds_of(text: str) -> float:
     return float(number) * UNITS[text[len(number) :]]
 
 
-def load(to: Target, page: str, run: int, seconds: int) -> Iterator[Sample]:
+def load(to: Endpoint, page: str, run: int, seconds: int) -> Iterator[Sample]:
     """Ask for one page for so long over connections that are kept; yield what was seen."""
     command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
     # Django's ALLOWED_HOSTS has this name, not the container's address.
@@ -121,7 +121,7 @@ def load(to: Target, page: str, run: int, seconds: int) -> Iterator[Sample]:
         yield Sample(to.image, run, f"{page}: {COST}", (after - before) / int(told["answers"]))
 
 
-def memory(of: Target, measure: Measure) -> Iterator[Sample]:
+def memory(of: Endpoint, measure: Measure) -> Iterator[Sample]:
     """Yield the memory of a container at rest, nothing where it is not shown to us."""
     time.sleep(containers.REST)
     pss = containers.memory(of.name)

@@ -1,4 +1,4 @@
-"""The command `entrypoint`. Its first act is to hold the signals: see entrypoint/boot/signals.py."""
+"""The command `entrypoint`. Its first act is to hold the signals: see entrypoint/boot/effects/signals.py."""
 
 import gc
 import signal

@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from entrypoint import log
+from entrypoint import log, stderr
 from entrypoint.errors import EntrypointError, Stopped
 
 if TYPE_CHECKING:
-    from entrypoint.boot.settings import Settings
+    from entrypoint.boot.settings.settings import Settings
 
 _BUG: Final = 70  # EX_SOFTWARE
 _INTERRUPTED: Final = 130
@@ -21,6 +21,7 @@ _INTERRUPTED: Final = 130
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with the code of README's table."""
+    stderr.open_missing()
     log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""))  # what is wrong with a setting is told in that form too
     words = list(sys.argv[1:] if argv is None else argv)
     sys.exit(_exit_code(lambda: _obey(words, os.environ)))
@@ -28,7 +29,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 
 def read(environ: Mapping[str, str]) -> "Settings":
     """Read the settings, and write from now on as they say. Raises Unusable."""
-    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- meanwhile the agent has its head start
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
 
     settings = Settings.read(environ)
     log.use(settings.log_format, settings.log_level)
@@ -37,13 +38,10 @@ def read(environ: Mapping[str, str]) -> "Settings":
 
 def serve(environ: Mapping[str, str]) -> int:
     """Boot, and become supervisord. Returns 0 if a stop was asked for before that; raises an EntrypointError."""
-    from entrypoint.boot.interpreter import HeadStart  # noqa: PLC0415 -- what only a boot needs, and first of all
+    from entrypoint.boot.run import serve as boot  # noqa: PLC0415 -- only a boot needs it
 
     try:
-        with HeadStart(environ) as head_start:
-            from entrypoint.boot.boot import serve as boot  # noqa: PLC0415 -- as long as the agent takes, too
-
-            boot(read(environ), log.tell, head_start)
+        boot(read(environ), log.tell)
     except Stopped as stop:
         log.tell(log.ENTRYPOINT, str(stop))
         return 0
@@ -69,5 +67,5 @@ def _exit_code(action: Callable[[], int]) -> int:
     except Exception:  # noqa: BLE001 -- a bug of ours: the traceback is what its report needs
         import traceback  # noqa: PLC0415 -- 8 ms that only a bug has to pay
 
-        traceback.print_exc()
+        log.write(traceback.format_exc())
         return _BUG

@@ -1,5 +1,8 @@
 """The commands and their options: one short function each."""
 
+import errno
+import io
+import os
 import shutil
 import sys
 from collections.abc import Mapping
@@ -9,10 +12,11 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import cli, log
-from entrypoint.boot import signals
+from entrypoint.boot.effects import signals
+from entrypoint.errors import StepFailed
 
 if TYPE_CHECKING:
-    from entrypoint.boot.settings import Settings
+    from entrypoint.boot.settings.settings import Settings
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
@@ -39,15 +43,32 @@ def obey(words: list[str], environ: Environ) -> int:
     try:
         code: int | None = commands.main(words, prog_name="entrypoint", standalone_mode=False, obj=environ)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        log.write(said.getvalue())
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED
     return code or 0
 
 
+def _print(text: str) -> None:
+    """Print to stdout. A reader that is gone has read what it wants, as `head` does; raises StepFailed otherwise."""
+    try:
+        click.echo(text, nl=False)
+    except OSError as error:
+        # Python writes what is left once more at its exit: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if error.errno != errno.EPIPE:
+            raise StepFailed(f"cannot write to stdout: {error.strerror}", 1) from error
+
+
+def _say(why: str, *, healthy: bool) -> None:
+    (_print if healthy else log.write)(f"{why}\n")
+
+
 def _read(environ: Environ) -> "Settings":
-    from entrypoint.boot.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
 
     return Settings.read(environ)
 
@@ -76,8 +97,8 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     if not dry_run:
         return cli.serve(environ)
     signals.release()
-    from entrypoint.boot import printout  # noqa: PLC0415 -- what only a boot needs
-    from entrypoint.boot.boot import preview  # noqa: PLC0415 -- as above
+    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.run import preview  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
     plan = preview(settings, log.tell)
@@ -85,7 +106,7 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
         text = printout.as_difference(plan)
     else:
         text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
-    click.echo(text, nl=False)
+    _print(text)
     return 0
 
 
@@ -99,7 +120,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     Steps that --only and --skip know: programs, port, tls, logs, render, validate, wait, migrate, superuser,
     collectstatic, release, hooks.
     """
-    from entrypoint.boot.boot import prepare as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell, only=only, skip=skip)
 
@@ -109,7 +130,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
     """Write the configuration files, and do nothing else."""
-    from entrypoint.boot.boot import render as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import render as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell, PurePosixPath(out) if out else None)
 
@@ -121,7 +142,7 @@ def check(environ: Environ) -> None:
 
     That is: the environment, the templates, nginx -t, supervisord's parser, manage.py check --deploy.
     """
-    from entrypoint.boot.boot import check as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
     boot(cli.read(environ), log.tell)
 
@@ -135,7 +156,7 @@ def env(environ: Environ, *, form: str) -> None:
     markdown and schema describe the settings themselves, the others what holds in this environment.
     """
     signals.release()
-    from entrypoint.boot import reference  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
 
     if form == "markdown":
         text = reference.markdown()
@@ -146,7 +167,7 @@ def env(environ: Environ, *, form: str) -> None:
         boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
-    click.echo(text, nl=False)
+    _print(text)
 
 
 @commands.command()
@@ -159,7 +180,7 @@ def health(environ: Environ, *, what: str) -> int:
     Where no site is served: whether supervisord answers.
     """
     signals.release()
-    from entrypoint.boot.facts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
     from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
@@ -167,12 +188,12 @@ def health(environ: Environ, *, what: str) -> int:
         listen = settings.listen_on(root=is_root())
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
-        click.echo(why, err=not healthy)
+        _say(why, healthy=healthy)
         return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
     listen = plain or settings.listen_on(root=is_root())
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
-    click.echo(why, err=not healthy)
+    _say(why, healthy=healthy)
     return 0 if healthy else 1
 
 
@@ -180,8 +201,8 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that is there while the site is ready, where nginx does not serve it; None where it does."""
     if settings.behind_nginx and not settings.conf_dir:
         return None
-    from entrypoint.boot.decisions import READY_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
     machine = read_machine(settings)
     if settings.behind_nginx and machine.nginx_conf is None:
@@ -195,8 +216,8 @@ def _ready_file(settings: "Settings") -> Path | None:
 def boot(environ: Environ, *, form: str) -> None:
     """Show where the time of the last boot went, step by step, as a table or a picture."""
     signals.release()
-    from entrypoint.boot.decisions import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
@@ -206,7 +227,24 @@ def boot(environ: Environ, *, form: str) -> None:
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:
         text = timeline.as_json(recorded) if form == "json" else picture.svg(recorded)
-    click.echo(text, nl=False)
+    _print(text)
+
+
+@commands.command()
+@click.argument("migration", metavar="APP.MIGRATION")
+@click.option("--applied/--unapplied", default=None, help="Whether the database has now all of it, or nothing of it.")
+@click.option("--database", default="default", metavar="ALIAS", help="The database, as DATABASES names it.")
+@click.pass_obj
+def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
+    """Say of an unfinished migration that you have mended the database by hand. Nothing else is changed.
+
+    MySQL and MariaDB cannot undo a migration that was killed or has failed half-way, and the boot refuses to start.
+    """
+    if applied is None:
+        raise click.UsageError("Say --applied or --unapplied.")
+    from entrypoint.boot.run import repair as boot  # noqa: PLC0415 -- as above
+
+    log.tell(log.ENTRYPOINT, boot(cli.read(environ), log.tell, migration, database, applied=applied))
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -215,7 +253,7 @@ def boot(environ: Environ, *, form: str) -> None:
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
     """Run COMMAND as the application would run: its user, its environment, its folder. No boot steps."""
     signals.release()
-    from entrypoint.boot.boot import run_command  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
 
     run_command(_read(environ), command)
 
@@ -226,6 +264,6 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """Run supervisorctl, connected to this container's supervisord: entrypoint ctl status."""
     signals.release()
-    from entrypoint.boot.boot import control  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
 
     control(_read(environ), words)

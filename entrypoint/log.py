@@ -1,7 +1,8 @@
 """The one line format that everything in the container writes: the program's name, then what it said; or JSON."""
 
-import sys
 from typing import Final, Protocol
+
+from entrypoint.stderr import Stderr
 
 ENTRYPOINT: Final = "entrypoint"
 """The name under which we speak ourselves."""
@@ -16,6 +17,7 @@ class Tell(Protocol):
 
 
 _use = {"form": "text", "level": "info"}
+_stderr = Stderr()
 
 
 def use(form: str, level: str = "info") -> None:
@@ -39,7 +41,21 @@ def tell(name: str, text: str, level: str = "info") -> None:
     """Write that line to stderr, which is where a person reads. Of what we say ourselves the level decides."""
     if name == ENTRYPOINT and LEVELS.index(level) < LEVELS.index(_use["level"]):
         return
-    sys.stderr.write((_json(name, text, level) if _use["form"] == "json" else line(name, text)) + "\n")
+    write(_formatted(name, text, level))
+
+
+def offer(name: str, text: str, patience: float) -> bool:
+    """Write that line if stderr has room for it within `patience` seconds, and return whether it had."""
+    return _stderr.write(_formatted(name, text, "info"), patience)
+
+
+def write(text: str) -> None:
+    """Write text to stderr as it is. It is lost if stderr is closed or its reader is gone."""
+    _stderr.write(text)
+
+
+def _formatted(name: str, text: str, level: str) -> str:
+    return (_json(name, text, level) if _use["form"] == "json" else line(name, text)) + "\n"
 
 
 def _json(name: str, text: str, level: str) -> str:

@@ -22,6 +22,7 @@ from ports import free_port
 from reachable import NOBODY, anybody_runs, copy_environment
 from shared import made_once
 
+MARK = "LC_TEST_MARK"  # by a name that supervisord keeps in its own environment
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
 SERVERS = (
     ("docker", {"engine", "image", "base"}, ("docker",)),
@@ -145,7 +146,7 @@ class Command:
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "ENTRYPOINT_RUN_DIR": str(self.place / "run"),
             "TMPDIR": str(self.place),
-            "TEST_MARK": self.mark,
+            MARK: self.mark,
             **({"ENTRYPOINT_USER": "root"} if os.geteuid() == 0 else {}),
             **environ,
         }
@@ -191,7 +192,7 @@ class Command:
 
     def left_running(self) -> list[int]:
         """Return the processes that carry this test's mark in their environment."""
-        wanted = f"TEST_MARK={self.mark}".encode()
+        wanted = f"{MARK}={self.mark}".encode()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():

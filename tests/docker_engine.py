@@ -150,9 +150,9 @@ class Engine:
         docker("run", "-d", "--name", name, "-p", f"127.0.0.1::{port}", *options, *variables, image)
         return Container(name)
 
-    def build(self, folder: Path) -> str:
+    def build(self, folder: Path, *options: str) -> str:
         tag = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
-        docker("build", "-t", tag, str(folder))
+        docker("build", *options, "-t", tag, str(folder))
         self._stack.callback(docker, "rmi", "-f", tag, check=False)
         return tag
 

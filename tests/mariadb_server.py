@@ -70,7 +70,7 @@ class MariaDB:
 
     def ask(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as root; return the rows of the last."""
-        with pymysql.connect(unix_socket=str(self._folder / "socket"), user="root") as connection:
+        with pymysql.connect(unix_socket=str(self._folder / "socket"), user="root", autocommit=True) as connection:
             cursor = connection.cursor()
             for statement in statements:
                 cursor.execute(statement)

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from entrypoint.boot.plan import Plan
-from entrypoint.boot.steps import File, WriteFiles
+from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.plan.plan import Plan
+from entrypoint.boot.plan.steps import WriteFiles
 
 Sections = dict[str, list[str]]
 

@@ -18,4 +18,4 @@ if __name__ == "__main__":
 
     from entrypoint.app.agent import main
 
-    main(int(sys.argv[1]), ahead=sys.argv[2:] == ["ahead"])
+    main(int(sys.argv[1]))

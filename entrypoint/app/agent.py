@@ -1,6 +1,6 @@
 """The agent: loads the application once and reports its facts, then does what boot asks until the socket closes.
 
-The messages are described at its other half, `entrypoint/boot/agent.py`.
+The messages are described at its other half, `entrypoint/boot/effects/agent.py`.
 """
 
 import gc
@@ -9,15 +9,15 @@ import os
 import socket
 import traceback
 from collections.abc import Callable, Mapping
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from entrypoint.app import project
 from entrypoint.app.answer import Changed
 from entrypoint.app.failure import Failure
 
 
-def main(descriptor: int, *, ahead: bool) -> NoReturn:
-    """Serve one boot over the socket `descriptor`, then leave; `ahead` of knowing which, it waits for its orders."""
+def main(descriptor: int) -> NoReturn:
+    """Serve one boot over the socket `descriptor`, then leave."""
     with (
         socket.socket(fileno=descriptor) as connection,
         connection.makefile("rw", encoding="utf-8") as stream,
@@ -36,19 +36,17 @@ def main(descriptor: int, *, ahead: bool) -> NoReturn:
                 done = action()
                 send(done=done, changed=isinstance(done, Changed))
             except Failure as failure:
-                send(failed=str(failure), kind=failure.kind)
+                send(failed=str(failure), kind=failure.kind, mend=failure.mend)
                 return False
             except Exception as error:  # noqa: BLE001 -- the application's own code may raise anything, and boot tells it
                 traceback.print_exc()
-                send(failed=last_line(error), kind="failed")
+                send(failed=last_line(error), kind="failed", mend="")
                 return False
             return True
 
         def progress(text: str, count: int | None = None, of: int | None = None) -> None:
             send(progress=text, **({} if count is None else {"count": count, "of": of}))
 
-        if ahead:
-            _wait_for_orders(stream)
         if attempt(project.load_settings) and attempt(project.load_apps):
             gc.freeze()
             gc.enable()
@@ -61,18 +59,8 @@ def main(descriptor: int, *, ahead: bool) -> NoReturn:
     os._exit(0)
 
 
-def _wait_for_orders(stream: TextIO) -> None:
-    from entrypoint.app.ahead import become, make_ready  # noqa: PLC0415 -- what only such an agent needs
-
-    make_ready()
-    orders = stream.readline()
-    if not orders:
-        os._exit(0)
-    become(json.loads(orders))
-
-
 def _commands() -> Mapping[str, Callable[..., str]]:
-    from entrypoint.app import checks, database, migrations, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
+    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
 
     return {
         "wait": database.wait,
@@ -80,6 +68,7 @@ def _commands() -> Mapping[str, Callable[..., str]]:
         "superuser": superuser.keep,
         "collectstatic": static.collect,
         "check": checks.check,
+        "repair": repair.repair,
     }
 
 

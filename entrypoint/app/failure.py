@@ -2,8 +2,12 @@
 
 
 class Failure(Exception):
-    """One line for the user, and which kind of ending it is: `unusable`, `not allowed`, `timed out` or `failed`."""
+    """One line for the user, and which kind of ending it is: `unusable`, `not allowed`, `timed out` or `failed`.
 
-    def __init__(self, message: str, kind: str) -> None:
+    One that is `unusable` may have a line more, which says what mends it.
+    """
+
+    def __init__(self, message: str, kind: str, mend: str = "") -> None:
         super().__init__(message)
         self.kind = kind
+        self.mend = mend

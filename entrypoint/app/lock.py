@@ -7,13 +7,16 @@ may be what a migration there waits for (`CREATE INDEX CONCURRENTLY`).
 import fcntl
 import os
 import socket
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol
 
+from entrypoint.app import refusal
 from entrypoint.app.answer import Progress
 from entrypoint.app.database import reach
 from entrypoint.app.failure import Failure
@@ -22,11 +25,23 @@ _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 0.5
 _TOLD_EVERY: Final = 5.0
 _SOMEONE: Final = "another replica"
-_TRANSACTION_TIMEOUT: Final = 170000  # the version of PostgreSQL that brought it
+_SILENCE: Final = 120  # seconds after which MySQL ends a session that says nothing
+_LEAVE: Final = 2.0  # seconds that the end of a session may take
 
+# What PostgreSQL is told for the transaction that holds the lock, each with the version that brought it. It is idle
+# for as long as the migrations take. A node that is lost sends no end of its connection: the server asks after 10 s,
+# and gives it up after 30 s.
+_OF_THE_HOLDER: Final = {
+    "idle_in_transaction_session_timeout": ("0", 0),
+    "transaction_timeout": ("0", 170000),
+    "tcp_keepalives_idle": ("10", 0),
+    "tcp_keepalives_interval": ("5", 0),
+    "tcp_keepalives_count": ("4", 0),
+    "tcp_user_timeout": ("30000", 120000),  # milliseconds
+}
 
-_Holder = tuple[str, float]
-"""The name of a replica, empty where the database does not know it, and the seconds since it holds the lock."""
+_Holder = tuple[str, float | None]
+"""The name of a replica, empty where the database does not know it, and the seconds for which it has held the lock."""
 
 
 class Lock(Protocol):
@@ -68,7 +83,7 @@ def held(
     try:
         while not lock.take():
             if time.monotonic() >= tick:
-                who = _sentence(lock.holder() or ("", 0.0), purpose)
+                who = _sentence(lock.holder() or ("", None), purpose)
                 progress(f"{'still ' if waited else ''}waiting to {purpose.to} database {connection.alias}: {who}")
                 waited, tick = True, time.monotonic() + _TOLD_EVERY
             time.sleep(delay)
@@ -120,10 +135,9 @@ class _PostgreSQL:
             if not cursor.fetchone()[0]:
                 self._connection.rollback()
                 return False
-            # Whoever waits reads the name; and the transaction is idle for as long as the migrations take.
-            wanted = {"application_name": f"entrypoint {_ourselves()}"[:63], "idle_in_transaction_session_timeout": "0"}
-            if self._connection.pg_version >= _TRANSACTION_TIMEOUT:
-                wanted["transaction_timeout"] = "0"
+            version = self._connection.pg_version
+            wanted = {name: value for name, (value, since) in _OF_THE_HOLDER.items() if version >= since}
+            wanted["application_name"] = f"entrypoint {_ourselves()}"[:63]  # which is shown to whoever waits
             for name, value in wanted.items():
                 cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         return True
@@ -146,31 +160,57 @@ class _PostgreSQL:
 
 
 class _MySQL:
-    """A named lock, which the server ends with the session; the name holds the database's, for it is the server's."""
+    """A named lock, which the server ends with the session; the name holds the database's, for it is the server's.
+
+    MySQL cannot be told how soon it shall look for a lost node. So it ends a session that is silent for a while, and
+    the holder says something more often than that.
+    """
 
     _NAME: Final = "concat('entrypoint.migrate.', sha1(coalesce(database(), '')))"
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, silence: int = _SILENCE) -> None:  # noqa: ANN401 -- as above
         self._connection = connection
+        self._silence = silence
         self._fresh = True
+        self._released = Event()
+        self._beating: Thread | None = None
 
     def take(self) -> bool:
         with self._connection.cursor() as cursor:
-            if self._fresh:  # the session is idle for as long as the migrations take
-                cursor.execute("SET SESSION wait_timeout = 604800")
+            if self._fresh:
+                cursor.execute(f"SET SESSION wait_timeout = {self._silence}")
                 self._fresh = False
             cursor.execute(f"SELECT get_lock({self._NAME}, 0)")
-            return bool(cursor.fetchone()[0] == 1)
+            taken = bool(cursor.fetchone()[0] == 1)
+        if taken:
+            self._beating = Thread(target=self._beat, daemon=True)
+            self._beating.start()
+        return taken
+
+    def _beat(self) -> None:
+        while not self._released.wait(self._silence / 6):
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute("SELECT 1")
+            except Exception as error:  # noqa: BLE001 -- a driver raises what it likes
+                why = refusal.why(self._connection, error)
+                sys.stderr.write(f"warning: lost the migration lock on database {self._connection.alias}: {why}\n")
+                return
 
     def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT host, time FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- our own words
+                f"SELECT host FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- our own words
             )
             found = cursor.fetchone()
-        return (str(found[0]), float(found[1])) if found else None
+        return (str(found[0]), None) if found else None
 
     def release(self) -> None:
+        self._released.set()
+        if self._beating:
+            self._beating.join(_LEAVE)
+            if self._beating.is_alive():  # it waits for a server that is lost, and with it the lock
+                return
         self._connection.close()
 
 
@@ -231,4 +271,5 @@ def _ourselves() -> str:
 def _sentence(holder: _Holder, purpose: Purpose) -> str:
     name, seconds = holder
     who = f"replica {name}" if name else _SOMEONE
-    return f"{who} is {purpose.doing} since {max(0.0, seconds):.0f} s"
+    since = "" if seconds is None else f" since {max(0.0, seconds):.0f} s"
+    return f"{who} is {purpose.doing}{since}"

@@ -12,11 +12,10 @@ from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 
-from entrypoint.app import direct, lock, refusal
+from entrypoint.app import direct, journal, lock, refusal
 from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
-from entrypoint.app.resumption import resumable
-from entrypoint.app.schema import BEGUN, State, look, takes_migrations
+from entrypoint.app.schema import State, look, takes_migrations
 
 _LOOK_EVERY: Final = 0.5  # seconds between two looks for what another replica has done
 _TOLD_EVERY: Final = 5.0
@@ -57,6 +56,8 @@ def _auto(alias: str, o: Orders, progress: Progress) -> int | None:
             return None
     with direct.way(alias, o.url, o.patience, progress) as connection, lock.held(connection, o.patience, progress):
         before, state = state, look(alias)
+        if state.unfinished:
+            raise journal.refuse(alias, state.unfinished)
         if before is None or before.unknown != state.unknown:
             _refuse_if_older(alias, state, o, progress)
         if not state.done:
@@ -77,6 +78,7 @@ def _look_unlocked(alias: str) -> State | None:
 
 def _check(alias: str, o: Orders, progress: Progress) -> None:
     state = look(alias)
+    _refuse_if_unfinished(alias, state, o, progress)
     _refuse_if_older(alias, state, o, progress)
     if state.pending:
         raise Failure(
@@ -93,6 +95,7 @@ def _wait(alias: str, o: Orders, progress: Progress) -> int | None:
         state = _look_unlocked(alias)
         now = time.monotonic()
         if state is not None:
+            _refuse_if_unfinished(alias, state, o, progress)
             _refuse_if_older(alias, state, o, progress)
             if not state.pending:
                 if told:
@@ -121,6 +124,15 @@ _MODES: Final[dict[str, Callable[[str, Orders, Progress], int | None]]] = {
     "check": _check,
     "wait": _wait,
 }
+
+
+def _refuse_if_unfinished(alias: str, state: State, o: Orders, progress: Progress) -> None:
+    """Raise Failure where a migration is unfinished and nobody is at work on it."""
+    if state.unfinished is None or lock.holder(connections[alias], o.patience, progress):
+        return
+    now = look(alias).unfinished  # it may have come to its end since the first look
+    if now == state.unfinished:
+        raise journal.refuse(alias, now)
 
 
 def _refuse_if_older(alias: str, state: State, o: Orders, progress: Progress) -> None:
@@ -200,7 +212,7 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
         nonlocal done
         if action == "apply_start":
             around.enter_context(_with_its_row(connections[alias], migration))
-            around.enter_context(resumable(connections[alias], migration))
+            around.enter_context(journal.kept(connections[alias], migration))
         if action == "apply_success":
             around.close()
             done += 1
@@ -209,8 +221,8 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
 
     command.migration_progress_callback = tell
     recorder = MigrationRecorder(connections[alias])
-    if BEGUN not in recorder.applied_migrations():
-        recorder.record_applied(*BEGUN)
+    if journal.BEGUN not in recorder.applied_migrations():
+        recorder.record_applied(*journal.BEGUN)
     with _stops_between(connections[alias]) as end_if_asked, ExitStack() as around:
         call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
-    recorder.record_unapplied(*BEGUN)
+    journal.forget(connections[alias])

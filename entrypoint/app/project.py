@@ -15,6 +15,7 @@ from typing import Any, Final
 from entrypoint.app.failure import Failure
 
 MANAGE: Final = "manage.py"
+_SQLITE: Final = re.compile("sqlite|spatialite")
 _KEY: Final = re.compile(r"\b(DJANGO_)?SECRET_KEY\b")
 
 
@@ -25,7 +26,7 @@ class _Reached(BaseException):
 def load_settings() -> dict[str, Any]:
     """Load the settings of the project in the working directory; return what they say.
 
-    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts.py, Application.
+    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts, Application.
     Raises Failure, with the application's own last line, where they cannot be loaded.
     """
     try:
@@ -35,6 +36,7 @@ def load_settings() -> dict[str, Any]:
             f"cannot load the application: {sys.executable} has no Django ({error}); ENTRYPOINT_PYTHON names another",
             "unusable",
         ) from error
+    _check_access()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
     with _told():
         _run_manage()
@@ -58,7 +60,17 @@ def _told() -> Iterator[None]:
         yield
     except (Exception, SystemExit) as error:
         line = _own_line(error)
-        raise Failure(f"cannot load the application: {line}{_hint(line)}", "unusable") from error
+        kind = "not allowed" if isinstance(error, PermissionError) else "unusable"
+        raise Failure(f"cannot load the application: {line}{_hint(line)}", kind) from error
+
+
+def _check_access() -> None:
+    """Refuse a project whose folder or manage.py the user that we run as may not use. Raises Failure."""
+    folder = os.getcwd()  # noqa: PTH109 -- a Path drops the dot, for which the folder has to be entered
+    for verb, path in (("enter", f"{folder}/."), ("read", f"{folder}/{MANAGE}")):
+        if not os.access(path, os.R_OK) and (verb == "enter" or os.path.lexists(path)):
+            what = folder if verb == "enter" else path
+            raise Failure(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
 
 
 def _run_manage() -> None:
@@ -126,6 +138,11 @@ def _settings(version: str) -> dict[str, Any]:
         "media_url": _url(settings, "MEDIA_URL"),
         "media_root": _absolute(settings.MEDIA_ROOT),
         "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
+        "sqlite": {
+            alias: str(database.get("NAME") or "")
+            for alias, database in settings.DATABASES.items()
+            if _SQLITE.search(database.get("ENGINE", ""))
+        },
     }
 
 

@@ -1,14 +1,12 @@
 """What a database has, compared with the migrations of the project: a look that costs two queries."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 
-BEGUN: Final = ("entrypoint", "migrating")
-"""A row of ours in Django's table from before the first migration until after Django's `post_migrate`, which makes the
-permissions: where it is left, somebody was killed in between, and Django by itself would not see what is missing."""
+from entrypoint.app.journal import BEGUN, Unfinished, unfinished
 
 
 @dataclass(frozen=True)
@@ -18,11 +16,12 @@ class State:
     pending: tuple[str, ...]
     unknown: tuple[str, ...]  # applied by a newer image
     begun: bool  # somebody began, and has not come to the end
+    unfinished: Unfinished | None  # what the database could not undo
 
     @property
     def done(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.pending and not self.begun
+        return not (self.pending or self.begun or self.unfinished)
 
 
 def look(alias: str) -> State:
@@ -35,7 +34,8 @@ def look(alias: str) -> State:
         if any(router.allow_migrate(alias, migration.app_label) for migration, _backwards in plan)
         else ()
     )
-    return State(pending, tuple(_unknown(loader)), BEGUN in loader.applied_migrations)
+    rows = loader.applied_migrations
+    return State(pending, tuple(_unknown(loader)), BEGUN in rows, unfinished(rows))
 
 
 def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types

@@ -3,10 +3,10 @@
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,8 +24,11 @@ from entrypoint.app import publication
 from entrypoint.app.answer import Changed, Progress
 from entrypoint.app.failure import Failure
 
-MARKER: Final = ".collected.json"
+_MARKER: Final = ".collected-"  # and the fingerprint
+_SIBLINGS: Final = "-compressed"
+_OLD_MARKER: Final = ".collected.json"  # of versions up to 0.1, which a server other than nginx would serve
 _LOCK: Final = ".collected.lock"
+_PAUSE: Final = 0.05  # seconds between two looks at it
 _STAGING: Final = ".collecting"
 _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
 _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # of an object in a setting: another in each process
@@ -33,10 +36,11 @@ _ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # of an object in a setting: a
 Sources = dict[str, tuple[Any, str]]
 
 
-def collect(*, always: bool, siblings: bool, progress: Progress) -> str:
+def collect(*, always: bool, siblings: bool, patience: float, progress: Progress) -> str:
     """Collect into STATIC_ROOT unless nothing changed since the last time, with `siblings` (.gz, .br) if asked.
 
-    Raises Failure where it cannot write, unless everything is there already.
+    `patience` is how many seconds to wait for another container that collects. Raises Failure where that takes longer,
+    and where it cannot write, unless everything is there already.
     """
     root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
     sources = _sources()
@@ -45,11 +49,12 @@ def collect(*, always: bool, siblings: bool, progress: Progress) -> str:
     if not always and _is_collected(root, fingerprint, siblings=siblings):
         return done
     try:
-        with _turn(root, progress):
+        with _turn(root, patience, progress):
             if not always and _is_collected(root, fingerprint, siblings=siblings):
                 return done  # another container was faster
+            _unmark(root)
             _collect(root, siblings=siblings)
-            _mark(root, {"sources": fingerprint, "siblings": siblings})
+            (root / f"{_MARKER}{fingerprint}{_SIBLINGS if siblings else ''}").mkdir()
     except OSError as error:
         read_only = error.errno in _READ_ONLY
         if read_only and not always and _is_complete(root, sources):
@@ -118,32 +123,49 @@ def _run(command: Any) -> None:  # noqa: ANN401 -- Django ships no types
 
 
 @contextmanager
-def _turn(root: Path, progress: Progress) -> Iterator[None]:
-    """Wait until nobody else collects into this folder, which containers may share; a process that ends lets go."""
+def _turn(root: Path, patience: float, progress: Progress) -> Iterator[None]:
+    """Wait until nobody else collects into this folder, which containers may share; a process that ends lets go.
+
+    The file of the lock is taken away in the end, so that no server serves it. Raises Failure.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    with (root / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    end, told = time.monotonic() + patience, False
+    while True:
+        with (root / _LOCK).open("a") as lock:
+            if _lock(lock.fileno(), root / _LOCK):
+                try:
+                    yield
+                finally:
+                    (root / _LOCK).unlink(missing_ok=True)
+                return
+        if time.monotonic() > end:
+            why = f"another container has been collecting into it for {patience:g} s"
+            raise Failure(f"cannot collect static files into {root}: {why}", "timed out")
+        if not told:
             progress(f"another container collects into {root}")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+            told = True
+        time.sleep(_PAUSE)
 
 
-def _mark(root: Path, marker: dict[str, object]) -> None:
-    beside = root / f"{MARKER}.{os.getpid()}"
-    beside.write_text(json.dumps(marker) + "\n", encoding="ascii")
-    beside.replace(root / MARKER)
+def _lock(descriptor: int, path: Path) -> bool:
+    """Return whether the lock is ours, on the file that has this path by then."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
+
+
+def _unmark(root: Path) -> None:
+    """Take away the marker: an empty folder, so that it goes wherever STATIC_ROOT goes, and no server can serve it."""
+    (root / _OLD_MARKER).unlink(missing_ok=True)
+    for marker in root.glob(f"{_MARKER}*"):
+        marker.rmdir()
 
 
 def _is_collected(root: Path, fingerprint: str, *, siblings: bool) -> bool:
-    try:
-        marker = json.loads((root / MARKER).read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return False
-    if not isinstance(marker, dict) or marker.get("sources") != fingerprint:
-        return False
-    return bool(marker.get("siblings")) or not siblings
+    marker = f"{_MARKER}{fingerprint}"
+    return (root / f"{marker}{_SIBLINGS}").is_dir() or (not siblings and (root / marker).is_dir())
 
 
 def _is_complete(root: Path, sources: Sources) -> bool:

@@ -4,11 +4,11 @@ import re
 import sched
 from collections.abc import Callable, Mapping
 
-from entrypoint.supervision.health import LiveProbe, ReadyProbe, Watchdog
+from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.internals import Program, Sink
 from entrypoint.supervision.lineprobe import LineProbe
 from entrypoint.supervision.memory import MemoryLimit
-from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.probes import Endpoint, Prober
 from entrypoint.supervision.promises import Kind, Probe, Promise, PromiseError
 
 ASKED = frozenset({Kind.UNIX, Kind.TCP, Kind.HTTP})
@@ -26,25 +26,32 @@ class Checks:
         timers: sched.scheduler,
         *,
         became_ready: Callable[[Program], None],
+        silent: Callable[[Program, str | None], None],
         failed: Callable[[Program, str], None],
         complain: Callable[[str], None],
     ) -> None:
-        """`failed` is told why the program has to be replaced, `complain` what cannot be looked at."""
+        """`failed` is told why the program has to be replaced, `complain` what cannot be looked at.
+
+        `silent` is told why the program is not ready any more, and None when it answers again.
+        """
         self._became_ready = lambda: became_ready(program)
         tell = lambda reason: failed(program, reason)  # noqa: E731 - a name for what three of them get
-        self._while_up: list[ReadyProbe | MemoryLimit] = []
-        self._while_ready: list[LiveProbe | Watchdog] = []
+        hush = lambda reason: silent(program, reason)  # noqa: E731 - as above
+        self._while_up: list[ReadinessProbe | MemoryLimit] = []
+        self._while_ready: list[LivenessProbe | FrozenProbe | Watchdog] = []
         self._watchdog: Watchdog | None = None
         self._line: re.Pattern[str] | None = None
         if promise.ready.kind in ASKED:
-            self._while_up.append(ReadyProbe(prober, timers, Target.of(promise.ready), self._became_ready))
+            self._while_up.append(ReadinessProbe(prober, timers, Endpoint.of(promise.ready), self._became_ready))
         if promise.ready.kind is Kind.LOG:
             self._line = re.compile(promise.ready.target)
         if promise.memory_limit is not None:
             pid, limit = (lambda: program.pid), promise.memory_limit
             self._while_up.append(MemoryLimit(timers, limit, pid, tell, lambda why: complain(f"{program.name}: {why}")))
         if promise.live is not None and promise.live.kind in ASKED:
-            self._while_ready.append(LiveProbe(prober, timers, Target.of(promise.live), tell))
+            self._while_ready.append(LivenessProbe(prober, timers, Endpoint.of(promise.live), hush, tell))
+        elif promise.live is not None and promise.live.kind is Kind.PROCESS:
+            self._while_ready.append(FrozenProbe(timers, lambda: program.pid, hush, tell))
         elif promise.live is not None:
             self._watchdog = Watchdog(timers, tell)
             self._while_ready.append(self._watchdog)
@@ -83,13 +90,15 @@ def verify(name: str, promise: Promise) -> None:
 
 
 def _fault(probe: Probe, *, live: bool, raw: bool) -> str | None:
-    if live and probe.kind not in {*ASKED, Kind.NOTIFY}:
+    if live and probe.kind not in {*ASKED, Kind.NOTIFY, Kind.PROCESS}:
         return "says nothing of a program that is up"
+    if not live and probe.kind is Kind.PROCESS:
+        return "says nothing of a program that starts"
     if raw and probe.kind is Kind.LOG:
         return "nobody reads the lines of a program that writes them to the container's output by itself"
     try:
         if probe.kind in ASKED:
-            Target.of(probe)
+            Endpoint.of(probe)
         if probe.kind is Kind.LOG:
             re.compile(probe.target)
     except (ValueError, re.error) as error:

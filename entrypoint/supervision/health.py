@@ -4,8 +4,9 @@ import sched
 import time
 from collections.abc import Callable
 
+from entrypoint.supervision import frozen
 from entrypoint.supervision.polling import Polling
-from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.probes import Endpoint, Prober
 
 SOONEST = 0.005
 LATEST = 1.0
@@ -16,15 +17,21 @@ seconds: being asked makes a start longer by a fiftieth at most."""
 INTERVAL = 10.0
 """Seconds between two questions to a program that is ready."""
 
+SILENT = 2
+"""After so many failures in a row the program is not ready, until it answers again."""
+
 FAILURES = 3
-"""So many failures in a row, and the program is alive no more."""
+"""After so many failures in a row the program is replaced."""
+
+FROZEN = 6
+"""The same for a program that is stopped by SIGSTOP: somebody may have stopped it to look at it."""
 
 
-class ReadyProbe:
+class ReadinessProbe:
     """Asks a program that starts until it is ready."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, target: Target, became_ready: Callable[[], None]
+        self, prober: Prober, timers: sched.scheduler, target: Endpoint, became_ready: Callable[[], None]
     ) -> None:
         self._polling = Polling(prober, timers, target, self._told)
         self._became_ready = became_ready
@@ -46,18 +53,53 @@ class ReadyProbe:
         return min(max(SOONEST, PART * (time.monotonic() - self._begun)), LATEST)
 
 
-class LiveProbe:
+class Failures:
+    """The failures of one program in a row, and what follows from them."""
+
+    def __init__(self, most: int, silent: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
+        """Call `failed` after `most` of them.
+
+        Before that, `silent` is called with the reason when the program is not ready any more, and with None when it
+        answers again.
+        """
+        self._most = most
+        self._silent = silent
+        self._failed = failed
+        self._count = 0
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._count = 0
+
+    def note(self, fault: str | None) -> bool:
+        """Note an outcome, None for a good one. Return whether the program is to be asked again."""
+        before, self._count = self._count, self._count + 1 if fault else 0
+        if before >= SILENT and not fault:
+            self._silent(None)
+        if self._count == SILENT:
+            self._silent(f"no sign of life {SILENT} times in a row: {fault}")
+        if self._count == self._most:
+            self._failed(f"no sign of life {self._most} times in a row: {fault}")
+        return self._count < self._most
+
+
+class LivenessProbe:
     """Asks a program that is ready whether it is still alive."""
 
-    def __init__(self, prober: Prober, timers: sched.scheduler, target: Target, failed: Callable[[str], None]) -> None:
-        """Call `failed` with the last reason when there were too many failures in a row."""
+    def __init__(
+        self,
+        prober: Prober,
+        timers: sched.scheduler,
+        target: Endpoint,
+        silent: Callable[[str | None], None],
+        failed: Callable[[str], None],
+    ) -> None:
         self._polling = Polling(prober, timers, target, self._told)
-        self._failed = failed
-        self._failures = 0
+        self._failures = Failures(FAILURES, silent, failed)
 
     def begin(self) -> None:
         """Ask from now on."""
-        self._failures = 0
+        self._failures.forget()
         self._polling.begin(INTERVAL)
 
     def end(self) -> None:
@@ -65,11 +107,44 @@ class LiveProbe:
         self._polling.end()
 
     def _told(self, fault: str | None) -> float | None:
-        self._failures = self._failures + 1 if fault else 0
-        if fault and self._failures == FAILURES:
-            self._failed(f"no sign of life {FAILURES} times in a row: {fault}")
-            return None
-        return INTERVAL
+        return INTERVAL if self._failures.note(fault) else None
+
+
+class FrozenProbe:
+    """Looks whether a program that is ready is stopped by SIGSTOP."""
+
+    def __init__(
+        self,
+        timers: sched.scheduler,
+        pid: Callable[[], int],
+        silent: Callable[[str | None], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._timers = timers
+        self._pid = pid
+        self._failures = Failures(FROZEN, silent, failed)
+        self._timer: sched.Event | None = None
+
+    def begin(self) -> None:
+        """Look from now on."""
+        self.end()
+        self._failures.forget()
+        self._enter()
+
+    def end(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timers.cancel(self._timer)
+            self._timer = None
+
+    def _enter(self) -> None:
+        # All programs at the same moments: an idle container wakes up once for all of them.
+        self._timer = self._timers.enterabs((time.monotonic() // INTERVAL + 1) * INTERVAL, 0, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._failures.note(frozen.fault(self._pid())):
+            self._enter()
 
 
 class Watchdog:

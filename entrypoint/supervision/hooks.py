@@ -3,10 +3,11 @@
 import os
 import signal
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
+from entrypoint.supervision.handover import Environments
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lines import Lines
+from entrypoint.supervision.promises import PreStop
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """What Python and we ignore: the only dispositions that outlive an exec."""
@@ -17,9 +18,12 @@ Write = Callable[[str, list[bytes]], None]
 class Hooks:
     """Commands of which at most one runs. A failing one is told, and the next follows."""
 
-    def __init__(self, commands: Iterable[tuple[str, ...]], supervisord: Supervisord, write: Write) -> None:
+    def __init__(
+        self, hooks: Iterable[PreStop], environments: Environments, supervisord: Supervisord, write: Write
+    ) -> None:
         """`write` takes the name under which a hook speaks, and lines of it."""
-        self._left = list(commands)
+        self._left = list(hooks)
+        self._environments = environments
         self._supervisord = supervisord
         self._write = write
         self._name = ""
@@ -35,12 +39,12 @@ class Hooks:
     def start(self) -> None:
         """Start the next one that can be started, if there is one left."""
         while self._left and not self._pid:
-            command = self._left.pop(0)
-            self._name = f"pre-stop {Path(command[0]).name}"
+            hook = self._left.pop(0)
+            self._name = f"pre-stop {hook.name}"
             try:
-                self._spawn(command)
+                self._spawn(hook)
             except OSError as error:
-                self._supervisord.critical(f"cannot run {command[0]}: {error.strerror}")
+                self._supervisord.critical(f"cannot run {self._name}: {error.strerror}")
 
     def ended(self, pid: int, wait_status: int) -> None:
         """Know that a process has ended, which may be the one that runs."""
@@ -66,14 +70,14 @@ class Hooks:
         self.kill()
         self._close()
 
-    def _spawn(self, command: tuple[str, ...]) -> None:
+    def _spawn(self, hook: PreStop) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
         try:
-            self._pid = os.posix_spawnp(
-                command[0],
-                command,
-                os.environ,
+            self._pid = os.posix_spawn(
+                hook.command[0],
+                hook.command,
+                self._environments.root if hook.as_root else self._environments.programs,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, write, 1),

@@ -6,11 +6,11 @@ stands in its own module, and all knowledge of supervisord in `internals`.
 
 import os
 import sched
+import signal
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from signal import Signals
 from typing import Any
 
 from entrypoint.supervision import files, loss, signals
@@ -37,6 +37,8 @@ IDLE = 60.0
 LATE = 0.001
 """Seconds to be later than what is due: supervisord acts on what has passed, not on what is just now."""
 
+INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+
 LAST_WORDS = 0.5
 """Seconds that the end of the container waits for the reader of its standard output."""
 
@@ -62,13 +64,15 @@ class Plugin:
         # be written to.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[promises.log_format])
         essential = [name for name, promise in promises.programs.items() if promise.essential]
-        self._readiness = Readiness(essential, promises.ready_file, self._became_ready)
+        self._readiness = Readiness(
+            essential, promises.ready_file, self._became_ready, self._timers, supervisord.critical
+        )
         self._notify = NotifySocket(handover.notify)
         self._handover = handover
         self._wakeup = WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
-        self._hooks = Hooks(promises.pre_stop, supervisord, self._stdout.write)
+        self._hooks = Hooks(promises.pre_stop, handover.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, promises, self._hooks, self._readiness.end)
         for name, promise in promises.programs.items():
             verify(name, promise)
@@ -86,7 +90,7 @@ class Plugin:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._timeout, self._awake)
-        supervisord.take_signals(self._stop.take)
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
         supervisord.stop_by(self._stop.stop_tier)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
@@ -110,7 +114,7 @@ class Plugin:
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
             if running := self._handover.programs.get(program.name):
-                program.adopt(running.pid, running.output)
+                program.adopt(running.pid, running.output, running.begun.encode("latin-1"))
 
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
@@ -123,6 +127,7 @@ class Plugin:
             self._prober,
             self._timers,
             became_ready=self._ready,
+            silent=self._silent,
             failed=self._replace,
             complain=self._supervisord.critical,
         )
@@ -143,6 +148,8 @@ class Plugin:
         if not promise.restarts_success:
             program.take_success_at_once()
         program.extend_environment(variables(promise, self._notify.variables))
+        as_root = program.as_root if promise.as_root is None else promise.as_root
+        program.run_in(self._handover.environments.root if as_root else self._handover.environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
@@ -167,9 +174,16 @@ class Plugin:
         self._files.look()
 
     def _tell_of_files(self, program: Program, promise: Promise) -> bool:
-        if promise.reload is None or not program.tell(Signals[f"SIG{promise.reload.signal}"]):
+        if promise.reload is None or not program.tell(signal.Signals[f"SIG{promise.reload.signal}"]):
             return False
         self._supervisord.info(f"files of {program.name} have changed: told it by {promise.reload.signal}")
+        return True
+
+    def _ignore(self, number: int) -> bool:
+        """Ignore HUP: supervisord would stop all programs and start them again."""
+        if number != signal.SIGHUP:
+            return False
+        self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         return True
 
     def _is_stopping(self, pid: int) -> bool:
@@ -214,6 +228,14 @@ class Plugin:
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._ready(program)
+
+    def _silent(self, program: Program, why: str | None) -> None:
+        if why:
+            self._supervisord.critical(f"{program.name} is not ready: {why}")
+            self._readiness.remove(program.name)
+        else:
+            self._supervisord.critical(f"{program.name} answers again")
+            self._readiness.add(program.name)
 
     def _replace(self, program: Program, why: str) -> None:
         if not self._supervisord.stopping and not self._stop.begun:

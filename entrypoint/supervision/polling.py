@@ -3,14 +3,14 @@
 import sched
 from collections.abc import Callable
 
-from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.probes import Endpoint, Prober
 
 
 class Polling:
     """One target, from `begin` to `end`."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, target: Target, told: Callable[[str | None], float | None]
+        self, prober: Prober, timers: sched.scheduler, target: Endpoint, told: Callable[[str | None], float | None]
     ) -> None:
         """`told` takes each outcome, as `Prober` tells it, and returns the seconds until the next attempt."""
         self._prober = prober

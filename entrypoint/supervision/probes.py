@@ -33,7 +33,7 @@ Answer = Callable[[str | None], None]
 """Told once how an attempt went: None if well, else why not."""
 
 
-class Target(NamedTuple):
+class Endpoint(NamedTuple):
     """An address to connect to, and what to ask there; with no request it is enough to be let in."""
 
     family: socket.AddressFamily
@@ -41,7 +41,7 @@ class Target(NamedTuple):
     request: bytes = b""
 
     @classmethod
-    def of(cls, probe: Probe) -> "Target":
+    def of(cls, probe: Probe) -> "Endpoint":
         """Return the target of a probe of the kind unix, tcp or http. Raises ValueError, which says why."""
         match probe.kind:
             case Kind.UNIX:
@@ -77,20 +77,20 @@ def _internet(host: str, port: str) -> tuple[socket.AddressFamily, tuple[str, in
     raise ValueError(f"{host!r} is neither an IP address nor localhost")
 
 
-def _http(url: str) -> Target:
+def _http(url: str) -> Endpoint:
     parts = urlsplit(url)
     if not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
         raise ValueError("the URL has characters that it may not have")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = (f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "User-Agent: entrypoint", "Accept: */*")
     request = "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
-    return Target(*_internet(parts.hostname or "", str(parts.port or HTTP_PORT)), request)
+    return Endpoint(*_internet(parts.hostname or "", str(parts.port or HTTP_PORT)), request)
 
 
 class _Attempt:
     """One try of a target."""
 
-    def __init__(self, target: Target, answer: Answer) -> None:
+    def __init__(self, target: Endpoint, answer: Answer) -> None:
         self.connection = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self.steps = _ask(self.connection, target)
         self._answer: Answer | None = answer
@@ -120,7 +120,7 @@ class _Outcome(NamedTuple):
     fault: str | None
 
 
-def _ask(connection: socket.socket, target: Target) -> Iterator[int | _Outcome]:
+def _ask(connection: socket.socket, target: Endpoint) -> Iterator[int | _Outcome]:
     """Yield the events to wait for, and in between, once, the outcome. Raises OSError."""
     error = connection.connect_ex(target.address)
     if error == errno.EINPROGRESS:
@@ -162,7 +162,7 @@ class Prober:
         self._attempts: dict[int, tuple[_Attempt, sched.Event]] = {}
         self.fd = self._epoll.fileno()
 
-    def attempt(self, target: Target, answer: Answer) -> Callable[[], None]:
+    def attempt(self, target: Endpoint, answer: Answer) -> Callable[[], None]:
         """Try `target`, and call `answer` with the outcome, maybe at once. Return how to break it off."""
         attempt = _Attempt(target, answer)
         fd = attempt.connection.fileno()

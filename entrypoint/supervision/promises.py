@@ -59,6 +59,8 @@ class Kind(StrEnum):
     """`http://HOST[:PORT]/PATH` answers with a status below 400."""
     LOG = "log"
     """`log:REGEX` is found in a line that it writes."""
+    PROCESS = "process"
+    """Neither its first process nor all children of that one are stopped by SIGSTOP; of `live` alone."""
 
 
 class Probe(NamedTuple):
@@ -73,7 +75,7 @@ class Probe(NamedTuple):
         """Read the text of a probe. Raises ValueError."""
         word, colon, target = text.partition(":")
         kind = Kind(word)
-        if (kind in {Kind.RUNNING, Kind.NOTIFY, Kind.EXIT}) == bool(colon):
+        if (kind in {Kind.RUNNING, Kind.NOTIFY, Kind.EXIT, Kind.PROCESS}) == bool(colon):
             raise ValueError(text)
         return cls(kind, text if kind is Kind.HTTP else target)
 
@@ -98,7 +100,7 @@ class Promise(NamedTuple):
     """It is started once these are ready."""
     ready: Probe = RUNNING
     live: Probe | None = None
-    """It is restarted when this fails several times in a row: unix, tcp, http, or notify for WATCHDOG=1."""
+    """It is restarted when this fails several times in a row: unix, tcp, http, process, or notify for WATCHDOG=1."""
     restart: Restart | None = None
     """None: as supervisord's configuration says by `autorestart` and `startretries`."""
     memory_limit: int | None = None
@@ -110,11 +112,22 @@ class Promise(NamedTuple):
     raw: bool = False
     """It writes to the container's standard output by itself."""
     reload: Reload | None = None
+    as_root: bool | None = None
+    """It runs as root, and gets the environment that root may have; None: as supervisord's configuration says."""
 
     @property
     def restarts_success(self) -> bool:
         """Whether it is started again after it has ended with exit status 0, as far as we decide."""
         return self.ready.kind is not Kind.EXIT and self.restart in {Restart.ALWAYS, None}
+
+
+class PreStop(NamedTuple):
+    """A command that is run before the first tier is stopped."""
+
+    name: str
+    command: tuple[str, ...]
+    """Its first word is a path."""
+    as_root: bool = False
 
 
 class Promises(NamedTuple):
@@ -129,8 +142,8 @@ class Promises(NamedTuple):
     """The whole stop takes no longer, the drain and the hooks included."""
     drain_seconds: int = 0
     """After a stop was asked for, requests are served for so long while readiness is gone."""
-    pre_stop: tuple[tuple[str, ...], ...] = ()
-    """Commands that are run one after the other before the first tier is stopped."""
+    pre_stop: tuple[PreStop, ...] = ()
+    """They are run one after the other."""
     log_format: LogFormat = LogFormat.TEXT
     listen: tuple[str, ...] = ()
     """Where nginx listens, such as 0.0.0.0:80 and [::]:80."""
@@ -167,6 +180,9 @@ class _Object:
             raise self._error(key, f"{value!r} is neither true nor false")
         return value
 
+    def has(self, key: str) -> bool:
+        return key in self._left
+
     def word(self, key: str, default: _Word) -> _Word:
         """Return one of the words of an enumeration."""
         value = self._left.pop(key, default)
@@ -176,7 +192,7 @@ class _Object:
             raise self._error(key, f"{value!r} is not one of {', '.join(type(default))}") from None
 
     def restart(self) -> Restart | None:
-        return self.word("restart", Restart.ALWAYS) if "restart" in self._left else None
+        return self.word("restart", Restart.ALWAYS) if self.has("restart") else None
 
     def number(self, key: str, default: _Number) -> _Number:
         value = self._left.pop(key, default)
@@ -205,12 +221,11 @@ class _Object:
             raise self._error(key, "not an object of texts")
         return value
 
-    def commands(self, key: str) -> tuple[tuple[str, ...], ...]:
+    def list_of_objects(self, key: str) -> list["_Object"]:
         value = self._left.pop(key, [])
         if not isinstance(value, list):
-            raise self._error(key, "not a list of commands")
-        inner = _Object(self._file, self._path(key), {str(at): each for at, each in enumerate(value)})
-        return tuple(inner.texts(at) for at in list(inner._left))
+            raise self._error(key, "not a list")
+        return [_Object(self._file, f"{self._path(key)}.{at}", each) for at, each in enumerate(value)]
 
     def object(self, key: str) -> "_Object | None":
         value = self._left.pop(key, None)
@@ -249,7 +264,7 @@ def load(file: Path) -> Promises:
         on_failure=top.word("on_failure", OnFailure.EXIT),
         stop_seconds=top.number("stop_seconds", 8),
         drain_seconds=top.number("drain_seconds", 0),
-        pre_stop=top.commands("pre_stop"),
+        pre_stop=tuple(map(_pre_stop, top.list_of_objects("pre_stop"))),
         log_format=top.word("log_format", LogFormat.TEXT),
         listen=top.texts("listen"),
     )
@@ -269,9 +284,16 @@ def _promise(each: _Object) -> Promise:
         environment=each.mapping("environment"),
         raw=each.flag("raw", default=False),
         reload=_reload(each.object("reload")),
+        as_root=each.flag("as_root", default=False) if each.has("as_root") else None,
     )
     each.end()
     return promise
+
+
+def _pre_stop(each: _Object) -> PreStop:
+    hook = PreStop(each.text("name"), each.texts("command"), each.flag("as_root", default=False))
+    each.end()
+    return hook
 
 
 def _reload(each: _Object | None) -> Reload | None:

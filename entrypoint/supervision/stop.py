@@ -60,7 +60,7 @@ class Stop:
             self._supervisord.warn(f"received {signal.Signals(number).name} indicating exit request")
             self._ask()
             return True
-        return number == signal.SIGHUP and self.begun  # a reload would forget the stop
+        return False
 
     def begin(self, drain: float = 0) -> None:
         """Begin, and let the programs serve on for `drain` seconds."""

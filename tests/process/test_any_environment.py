@@ -25,14 +25,16 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
-from entrypoint.boot import environment, printout, reference
-from entrypoint.boot.agent import Agent, interpreter
-from entrypoint.boot.effects import Preview
-from entrypoint.boot.execute import execute
-from entrypoint.boot.facts import Application, Facts, read_machine
-from entrypoint.boot.plan import Plan, make_plan
-from entrypoint.boot.settings import Settings, declarations
-from entrypoint.boot.steps import CheckReadable, MakeDirectories
+from entrypoint.boot.decisions import environment
+from entrypoint.boot.effects import printout
+from entrypoint.boot.effects.agent import Agent, start
+from entrypoint.boot.effects.execute import execute
+from entrypoint.boot.effects.performers import DryRunPerformer
+from entrypoint.boot.facts.machine import Application, Facts, read_machine
+from entrypoint.boot.plan.plan import Plan, make_plan
+from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.errors import EntrypointError
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from conftest import Project
 
-    from entrypoint.boot.declaration import Declaration
+    from entrypoint.boot.settings.spec import SettingSpec
 
 SECRET: Final = "open-sesame-7f3a"
 HOSTILE: Final = [
@@ -57,11 +59,11 @@ TEXT: Final = (
 )
 NAME: Final = st.lists(st.sampled_from(GOOD), min_size=1, max_size=4).map("".join)
 SPOILED: Final = st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=4).map("".join)
-ALL: Final = sorted(declaration.name for declaration in declarations())
+ALL: Final = sorted(spec.name for spec in setting_specs())
 PAIRS: Final = [{"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"}, {"SUPERUSER_USERNAME", "SUPERUSER_PASSWORD"}]
 BOOT_ALONE: Final = {
     "ENTRYPOINT_SUPERUSER",
-    *(name for declaration in declarations() if declaration.secret for name in declaration.names),
+    *(name for spec in setting_specs() if spec.secret for name in spec.names),
 }
 FOREIGN: Final = [
     "UWSGI_PROCESSES",
@@ -115,7 +117,7 @@ def application(project: Project) -> Application:
     given = Settings.read({"ENTRYPOINT_APP_DIR": str(project.root), "ENTRYPOINT_USER": str(os.geteuid())})
     machine = read_machine(given)
     surroundings = environment.for_application(given, machine, given.settings_module)
-    with Agent(interpreter(machine, surroundings, write_bytecode=False), lambda *_: None) as agent:
+    with Agent(start(machine, surroundings, write_bytecode=False), lambda *_: None) as agent:
         return agent.application()
 
 
@@ -131,13 +133,13 @@ def pem(place: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-def fitting(draw: st.DrawFn, declaration: Declaration, twins: Twins, names: st.SearchStrategy[str]) -> tuple[str, str]:
+def fitting(draw: st.DrawFn, spec: SettingSpec, twins: Twins, names: st.SearchStrategy[str]) -> tuple[str, str]:
     """Return a text of the form that the setting wants, with `names` wherever any text may stand, and its tame twin."""
-    kind = declaration.kind
+    kind = spec.kind
     name = f"{len(twins.words)}{draw(names)}".replace("/", "_")[:60]
     if kind.name == "path":
         hostile, tame = twins.folder / name, twins.folder / twins.word(name)
-        if not declaration.name.startswith("NGINX_TLS_"):
+        if not spec.name.startswith("NGINX_TLS_"):
             for place in (hostile, tame):
                 with suppress(ValueError):  # a NUL
                     place.mkdir()
@@ -158,11 +160,11 @@ def fitting(draw: st.DrawFn, declaration: Declaration, twins: Twins, names: st.S
     return text, text
 
 
-def any_text(draw: st.DrawFn, declaration: Declaration) -> str:
-    if declaration.secret:
+def any_text(draw: st.DrawFn, spec: SettingSpec) -> str:
+    if spec.secret:
         return SECRET + draw(TEXT)
     # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
-    pattern = None if declaration.kind.name in ("path", "port") else declaration.kind.schema.get("pattern")
+    pattern = None if spec.kind.name in ("path", "port") else spec.kind.schema.get("pattern")
     return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
 
 
@@ -174,13 +176,13 @@ def environments(draw: st.DrawFn, root: Path) -> Twins:
     chosen = {"PORT", "ENTRYPOINT_RUN_DIR", *draw(st.sets(st.sampled_from(ALL), max_size=12))}
     for pair in PAIRS:
         chosen = chosen | pair if draw(st.booleans()) else chosen - pair
-    for declaration in declarations():
-        if declaration.name in chosen:
+    for spec in setting_specs():
+        if spec.name in chosen:
             if spoiled and draw(st.integers(0, 3)) == 0:
-                hostile = tame = any_text(draw, declaration)
+                hostile = tame = any_text(draw, spec)
             else:
-                hostile, tame = fitting(draw, declaration, twins, SPOILED if spoiled else NAME)
-            put(draw, twins, draw(st.sampled_from(declaration.names)), hostile, tame)
+                hostile, tame = fitting(draw, spec, twins, SPOILED if spoiled else NAME)
+            put(draw, twins, draw(st.sampled_from(spec.names)), hostile, tame)
     for name in draw(st.sets(st.sampled_from(FOREIGN), max_size=3)) if spoiled else ():
         twins.hostile[name] = twins.tame[name] = draw(TEXT).replace("\0", "")
     return twins
@@ -319,7 +321,7 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert all(line.startswith("cannot ") for line in said), said
     else:
         event("planned")
-        execute(plan, Preview(lambda _name, line, _level="info": said.append(line)))
+        execute(plan, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
         shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)
@@ -337,7 +339,7 @@ def hold_exactly(twins: Twins, plan: Plan) -> None:
     for name, text in twins.hostile.items():
         variable = name.removesuffix("_FILE")
         if variable != name:
-            assert name not in plan.exec.environment
+            assert name not in plan.exec.programs
         expected = text if variable == name else Path(text).read_bytes().decode().rstrip("\r\n")
         if variable not in BOOT_ALONE:
-            assert plan.exec.environment[variable] == expected
+            assert plan.exec.programs[variable] == expected

@@ -115,7 +115,7 @@ def test_a_dry_run_as_json_is_one_document_with_all_of_the_plan(
     assert done.code == 0
     document = json.loads(done.out)
     assert sorted(document) == ["exec", "files", "settings", "steps"]
-    assert document["exec"][1:] == ["-n", "-c", f"{place}/run/supervisord.conf"]
+    assert document["exec"][3:] == ["-n", "-c", f"{place}/run/supervisord.conf"]
     assert {"name": "superuser", "line": "create the superuser admin unless there is one"} in document["steps"]
     settings = {each["name"]: (each["value"], each["origin"]) for each in document["settings"]}
     assert settings["SUPERUSER_USERNAME"] == ("admin", str(file))

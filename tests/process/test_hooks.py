@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SAID: Final = re.compile(r"(?m)^\[hook (\S+)\] (.*)$")
 
+ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root lends its rights to a hook")
+
 
 class Folder:
     """The folder of the hooks, and an application that is not Django."""
@@ -133,7 +135,60 @@ def test_a_hook_that_changes_a_setting_is_warned_of(hooks: Folder) -> None:
 def test_hooks_run_as_who_we_are_and_at_home(hooks: Folder) -> None:
     hooks.add("1.sh", 'echo "$(id -u) $HOME $USER"')
     done = hooks.run(HOME="/our/home", USER="me", **({"ENTRYPOINT_USER": "www-data"} if os.geteuid() == 0 else {}))
-    assert SAID.findall(done.err) == [("1", f"{os.geteuid()} /our/home me")]
+    assert SAID.findall(done.err) == [("1", "0 /root root" if os.geteuid() == 0 else f"{os.geteuid()} /our/home me")]
+
+
+@ONLY_ROOT
+def test_a_hook_runs_as_the_user_of_the_application_if_that_user_can_write_it(hooks: Folder) -> None:
+    who = 'echo "$(id -un) $HOME $USER"'
+    hooks.add("1.sh", who)
+    os.chown(hooks.add("2.sh", who), 33, 33)
+    os.chown(hooks.add("3.envsh", f"{who}; export FROM_THEIRS=yes LD_PRELOAD="), 33, 33)
+    hooks.add("4.envsh", f'{who}; echo "theirs: $FROM_THEIRS"; export FROM_OURS=yes')
+    hooks.add("5.py", "import os, pwd; print(pwd.getpwuid(os.getuid()).pw_name, os.environ['HOME'])")
+    os.chown(hooks.add("6.sh", 'echo "theirs: $FROM_THEIRS, ours: $FROM_OURS"'), 33, 33)
+    done = hooks.run(ENTRYPOINT_USER="www-data", HOME="/our/home")
+    assert (
+        "run pre-start hooks 1.sh, 2.sh as www-data, 3.envsh as www-data, 4.envsh, 5.py as www-data, 6.sh" in done.err
+    )
+    assert SAID.findall(done.err) == [
+        ("1", "root /root root"),
+        ("2", "www-data /var/www www-data"),
+        ("3", "www-data /var/www www-data"),
+        ("4", "root /root root"),
+        ("4", "theirs: "),
+        ("5", "www-data /var/www"),
+        ("6", "theirs: yes, ours: yes"),
+    ]
+
+
+@ONLY_ROOT
+def test_a_hook_of_root_finds_no_command_that_the_application_could_have_put_there(hooks: Folder) -> None:
+    bin_ = hooks.app / ".venv/bin"
+    bin_.mkdir(parents=True)
+    for name in ("id", "python"):
+        (bin_ / name).write_text("#!/bin/sh\necho planted\n")
+        (bin_ / name).chmod(0o755)
+    os.chown(bin_, 33, 33)
+    hooks.add("1.envsh", 'id -un; export PATH="/opt/more:$PATH"')
+    os.chown(hooks.add("2.sh", 'id -un; echo "$PATH"'), 33, 33)
+    hooks.add("3.sh", 'id -un; echo "$PATH"')
+    done = hooks.run(ENTRYPOINT_USER="www-data", PATH=f"{bin_}:/usr/bin:/bin")
+    assert SAID.findall(done.err) == [
+        ("1", "root"),
+        ("2", "planted"),
+        ("2", f"{bin_}:/opt/more:/usr/bin:/bin"),
+        ("3", "root"),
+        ("3", "/opt/more:/usr/bin:/bin"),
+    ]
+
+
+@ONLY_ROOT
+def test_prestart_of_the_application_is_sourced_by_the_applications_user(hooks: Folder) -> None:
+    (hooks.app / "prestart.sh").write_text("id -un; export FROM_IT=yes\n")
+    os.chown(hooks.app, 33, 33)
+    done = hooks.run(ENTRYPOINT_USER="www-data")
+    assert SAID.findall(done.err) == [("prestart", "www-data")]
 
 
 def test_prestart_is_sourced_among_the_hooks_of_the_start(hooks: Folder) -> None:
@@ -235,14 +290,13 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
         "run pre-start hooks 1.sh, 2.envsh",
     ]
     (promises,) = [json.loads(file["text"]) for file in plan["files"] if file["path"].endswith("promises.json")]
-    python = promises["pre_stop"][1][2]
-    assert promises["pre_stop"] == [
-        [f"{hooks.root}/pre-stop.d/5.sh"],
-        ["/usr/bin/env", f"PYTHONPATH={hooks.app}", python, f"{hooks.root}/pre-stop.d/6.py"],
-    ]
+    shell, python = promises["pre_stop"]
+    assert shell == {"name": "5.sh", "command": [f"{hooks.root}/pre-stop.d/5.sh"], "as_root": True}
+    assert (python["name"], python["command"][:2]) == ("6.py", ["/usr/bin/env", f"PYTHONPATH={hooks.app}"])
+    assert python["command"][3:] == [f"{hooks.root}/pre-stop.d/6.py"]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends its rights to a hook")
+@ONLY_ROOT
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "real"])
 def test_root_runs_no_hook_that_anyone_may_change(hooks: Folder, *, dry: bool) -> None:
     hooks.add("pre-migrate.d/1.envsh", "echo ran", 0o666)

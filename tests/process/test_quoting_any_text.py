@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ports import free_port
 from supervisor.options import ServerOptions
 
-from entrypoint.boot import quote
+from entrypoint.boot.files import quote
 from entrypoint.errors import Unusable
 
 # What one of the readers takes for something else than text, and whatever Unicode has.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import json
 import os
@@ -24,7 +25,6 @@ ONLY = ("prepare", "--only", "collectstatic")
 BOOT = ("prepare", "--skip", "validate", "--skip", "port")
 MANIFEST = 'STORAGES = {"staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"}}\n'
 TEXT = "p { color: black }\n" * 50
-HIDDEN = {".collected.json", ".collected.lock"}
 
 
 def static(project: Project) -> Path:
@@ -33,7 +33,7 @@ def static(project: Project) -> Path:
 
 def names(project: Project) -> set[str]:
     root = static(project)
-    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()} - HIDDEN
+    return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
 
 def collect(entrypoint: Command, project: Project, **environ: str) -> Done:
@@ -92,11 +92,36 @@ def test_what_prepare_has_compressed_is_up_to_date_for_the_boot_and_not_the_othe
     entrypoint: Command, project: Project
 ) -> None:
     assert collect(entrypoint, project).code == 0
-    marker = static(project) / ".collected.json"
-    assert json.loads(marker.read_text(encoding="ascii"))["siblings"] is True
+    (marker,) = static(project).glob(".collected-*-compressed")
     assert "are up to date" in collect(entrypoint, project).err
-    marker.write_text(marker.read_text(encoding="ascii").replace("true", "false"), encoding="ascii")
+    marker.rename(marker.with_name(marker.name.removesuffix("-compressed")))
     assert "collected, compressed as well" in collect(entrypoint, project).err
+    assert list(static(project).glob(".collected-*")) == [marker]
+
+
+def test_what_marks_a_collected_folder_cannot_be_served_and_the_marker_of_before_is_taken_away(
+    entrypoint: Command, project: Project
+) -> None:
+    static(project).mkdir()
+    (static(project) / ".collected.json").write_text("{}")
+    assert collect(entrypoint, project).code == 0
+    assert names(project) == {"shelf/book.css"}
+
+
+def test_another_container_that_collects_is_waited_for_until_the_deadline(
+    entrypoint: Command, project: Project
+) -> None:
+    static(project).mkdir()
+    with (static(project) / ".collected.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = collect(entrypoint, project, ENTRYPOINT_WAIT_TIMEOUT="300ms")
+    assert (done.code, done.err.splitlines()[-1]) == (
+        75,
+        (
+            f"[entrypoint] cannot collect static files into {static(project)}: "
+            "another container has been collecting into it for 0.3 s"
+        ),
+    )
 
 
 def test_an_unchanged_file_keeps_its_time_and_one_that_is_gone_stays_for_old_pages(

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 WAIT = ("prepare", "--only", "wait")
 IMPATIENT = """
 import sys
-from entrypoint.boot.signals import StopRequests
-from entrypoint.boot.targets import targets
-from entrypoint.boot.waiting import wait_for
+from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.effects.waiting import wait_for
 wait_for(targets(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ def test_of_many_at_once_one_migrates(entrypoint: Command, place: Path, new_data
 
 @pytest.mark.parametrize("after", [0, 1, 7, "all"])
 @pytest.mark.parametrize("kind", ["postgres", "mariadb", "sqlite"])
-def test_after_a_kill_the_next_boot_ends_as_a_clean_one(
+def test_after_a_kill_the_next_boot_ends_as_a_clean_one_or_refuses(
     entrypoint: Command, new_database: NewDatabase, clean: object, kind: str, after: int | str
 ) -> None:
     database = new_database(kind)
@@ -93,6 +94,9 @@ def test_after_a_kill_the_next_boot_ends_as_a_clean_one(
     kill(running)
     until(lambda: not entrypoint.left_running(), "the agent to notice")
     done = entrypoint.run(EXAMPLE, *ONLY, **known)
+    if kind == "mariadb" and done.code == 78:  # it was killed within a migration: see test_repair.py
+        assert re.search(r"migration \w+\.\w+ was begun and not finished", done.err)
+        return
     assert done.code == 0, done.err
     assert database.state() == clean
 

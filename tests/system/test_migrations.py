@@ -97,8 +97,9 @@ def test_who_waits_says_who_migrates_and_then_goes_on(
     second.wait_until_it_says("waiting to migrate database default: ")
     (told,) = [line for line in second.err.splitlines() if "waiting to migrate" in line]
     assert ": replica " in told
-    assert " is migrating since " in told
+    assert " is migrating" in told
     if kind != "mariadb":  # which knows an address only
+        assert " is migrating since " in told
         assert f"{Path('/proc/sys/kernel/hostname').read_text().strip()[:40]} (PID " in told
     (project.parent / "go").touch()
     assert first.process.wait(PATIENCE) == 0, first.err
@@ -119,7 +120,7 @@ def test_a_replica_waits_until_another_has_migrated(
     patient.wait_until_it_says("migrations of database default: nobody is migrating")
     migrating = entrypoint.start(project, *ONLY, **environ(database, entrypoint.place))
     migrating.wait_until_it_says("pages.0001_initial")
-    patient.wait_until_it_says(" is migrating since ")
+    patient.wait_until_it_says(" is migrating")
     (project.parent / "go").touch()
     assert migrating.process.wait(PATIENCE) == 0, migrating.err
     assert patient.process.wait(PATIENCE) == 0, patient.err

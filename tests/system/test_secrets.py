@@ -96,10 +96,11 @@ def test_who_looks_at_the_site_is_shown_none(site: Site, words: tuple[str, ...])
     assert MARK not in done.stdout + done.stderr
 
 
-def test_the_password_is_not_in_the_environment_of_what_serves_the_site(site: Site) -> None:
+def test_what_makes_the_superuser_is_not_in_the_environment_of_what_serves_the_site(site: Site) -> None:
     environments = [process.environ() for process in (psutil.Process(site.pid), *site.family())]
     assert len(environments) > 3
-    assert [found for found in environments if PASSWORD in "".join(found.values())] == []
+    found = ["".join(environment.values()) for environment in environments]
+    assert [text for text in found if PASSWORD in text or FIELD in text] == []
     (uwsgi,) = (process.environ() for process in site.programs("uwsgi"))
     assert (uwsgi["SECRET_KEY"], uwsgi["SUPERUSER_USERNAME"]) == (KEY, "admin")
     assert not {"SECRET_KEY_FILE", "SUPERUSER_PASSWORD"} & set(uwsgi)

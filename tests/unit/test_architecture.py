@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
-ROOMS = ("app", "boot", "contrib", "control", "supervision")
+PACKAGES = ("app", "boot", "contrib", "control", "supervision")
 SHARED = {"contrib": "entrypoint.app"}  # what a project takes into itself runs where the agent does
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands"}
 TOP = {f"entrypoint.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")} - COMMAND_LINE
@@ -32,8 +33,8 @@ def imports(path: Path) -> Iterator[str]:
                 yield f"{node.module}.{alias.name}" if there else node.module
 
 
-def imported_by(room: str) -> dict[str, set[str]]:
-    return {str(path.relative_to(PACKAGE)): set(imports(path)) for path in (PACKAGE / room).rglob("*.py")}
+def imported_by(package: str) -> dict[str, set[str]]:
+    return {str(path.relative_to(PACKAGE)): set(imports(path)) for path in (PACKAGE / package).rglob("*.py")}
 
 
 def within(name: str, *packages: str) -> bool:
@@ -44,20 +45,74 @@ def is_standard(name: str) -> bool:
     return name.partition(".")[0] in sys.stdlib_module_names
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_the_rooms_do_not_import_each_other(room: str) -> None:
-    others = [f"entrypoint.{other}" for other in ROOMS if other != room and f"entrypoint.{other}" != SHARED.get(room)]
-    wrong = {(path, name) for path, names in imported_by(room).items() for name in names if within(name, *others)}
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_packages_do_not_import_each_other(package: str) -> None:
+    others = [
+        f"entrypoint.{other}" for other in PACKAGES if other != package and f"entrypoint.{other}" != SHARED.get(package)
+    ]
+    wrong = {(path, name) for path, names in imported_by(package).items() for name in names if within(name, *others)}
     assert wrong == set()
 
 
+STAGES = ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run")
+"""The packages of boot in the order of the flow: each imports those before it."""
+PURE = ("decisions", "files", "plan")
+
+
+def imported_in_boot() -> dict[str, set[str]]:
+    """Return the modules of boot that each module of boot imports, by their names below entrypoint.boot."""
+    own = f"{PACKAGE.name}.boot."
+    return {
+        ".".join(path.relative_to(PACKAGE / "boot").with_suffix("").parts): {
+            name.removeprefix(own) for name in imports(path) if name.startswith(own)
+        }
+        for path in (PACKAGE / "boot").rglob("*.py")
+        if path.stem != "__init__"
+    }
+
+
+def test_each_stage_of_a_boot_imports_only_those_before_it() -> None:
+    order = {stage: at for at, stage in enumerate(STAGES)}
+    stage = {name: name.partition(".")[0] for name in imported_in_boot()}
+    assert set(stage.values()) == set(STAGES)
+    wrong = {
+        (name, imported)
+        for name, others in imported_in_boot().items()
+        for imported in others
+        if order[imported.partition(".")[0]] > order[stage[name]]
+    }
+    assert wrong == set()
+
+
+def test_no_two_modules_of_a_boot_import_each_other() -> None:
+    TopologicalSorter(imported_in_boot()).prepare()  # raises CycleError, which names them
+
+
+@pytest.mark.parametrize("stage", PURE)
+def test_what_decides_neither_asks_the_machine_nor_changes_it(stage: str) -> None:
+    effects = {"os", "pwd", "grp", "socket", "subprocess", "shutil", "tempfile"}
+    wrong = {
+        (path.name, name)
+        for path in (PACKAGE / "boot" / stage).rglob("*.py")
+        for name in imports(path)
+        if name.partition(".")[0] in effects
+    }
+    writes = {
+        (path.name, node.attr)
+        for path in (PACKAGE / "boot" / stage).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "unlink", "mkdir", "open")
+    }
+    assert (wrong, writes) == (set(), set())
+
+
 def test_the_command_line_is_imported_by_its_entry_alone() -> None:
-    wrong = {path for room in ROOMS for path, names in imported_by(room).items() if COMMAND_LINE & set(names)}
+    wrong = {path for package in PACKAGES for path, names in imported_by(package).items() if COMMAND_LINE & set(names)}
     assert wrong == set()
 
 
 @pytest.mark.parametrize(
-    ("room", "allowed"),
+    ("package", "allowed"),
     [
         ("app", ["django", "brotli", "entrypoint.app"]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib"]),
@@ -66,17 +121,17 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
     ],
 )
-def test_a_room_imports_the_standard_library_and_what_its_process_has(room: str, allowed: list[str]) -> None:
+def test_a_package_imports_the_standard_library_and_what_its_process_has(package: str, allowed: list[str]) -> None:
     wrong = {
         (path, name)
-        for path, names in imported_by(room).items()
+        for path, names in imported_by(package).items()
         for name in names
         if not is_standard(name) and not within(name, *allowed)
     }
     assert wrong == set()
 
 
-def test_what_is_shared_at_the_top_depends_on_no_room() -> None:
+def test_what_is_shared_at_the_top_depends_on_no_package() -> None:
     wrong = {
         (name, imported)
         for name in TOP

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.cgroup import Limits, read_limits
+from entrypoint.boot.facts.cgroup import Limits, read_limits
 
 V2_MOUNT = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup rw,nsdelegate"
 V1_MOUNTS = """\

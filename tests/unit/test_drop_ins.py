@@ -1,10 +1,12 @@
 """The files of nginx's configuration that a user has put beside it."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.facts import drop_ins
+from entrypoint.boot.facts.machine import drop_ins
+from entrypoint.errors import Unusable
 
 # As the image nginx:1.27 has it.
 WELCOME = """server {
@@ -26,6 +28,12 @@ def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.conf", "10-a.conf", "a.conf", "readme.txt", "a.conf.off"):
         (tmp_path / name).touch()
     assert drop_ins(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
+
+
+def test_one_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.conf")
+    with pytest.raises(Unusable, match=r"a\.conf: it is not a regular file$"):
+        drop_ins(tmp_path)
 
 
 def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:

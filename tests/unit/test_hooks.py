@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.hooks import Finder, Hooks, in_version_order
+from entrypoint.boot.facts.hooks import Finder, Hooks, in_version_order
 
 
 def find(folder: Path, *, python_path: str = "", required: bool = False) -> Hooks:

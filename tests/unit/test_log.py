@@ -16,15 +16,15 @@ def usual() -> Iterator[None]:
     log.use("text")
 
 
-def test_a_line_of_text_has_the_name_before_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_text_has_the_name_before_it(capfd: pytest.CaptureFixture[str]) -> None:
     log.tell("release", "done")
-    assert capsys.readouterr().err == "[release] done\n"
+    assert capfd.readouterr().err == "[release] done\n"
 
 
-def test_a_line_of_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_json_is_one_object(capfd: pytest.CaptureFixture[str]) -> None:
     log.use("json")
     log.tell("release", 'it said "ö"\n', "warning")
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     said = json.loads(line)
     assert datetime.fromisoformat(said.pop("time")).tzinfo
     assert said == {
@@ -37,14 +37,14 @@ def test_a_line_of_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_what_is_below_the_level_is_not_said(level: str, heard: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_below_the_level_is_not_said(level: str, heard: int, capfd: pytest.CaptureFixture[str]) -> None:
     log.use("text", level)
     for each in log.LEVELS:
         log.tell(log.ENTRYPOINT, each, each)
-    assert capsys.readouterr().err.splitlines() == [f"[entrypoint] {each}" for each in log.LEVELS[-heard:]]
+    assert capfd.readouterr().err.splitlines() == [f"[entrypoint] {each}" for each in log.LEVELS[-heard:]]
 
 
-def test_what_others_say_is_said_at_every_level(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_others_say_is_said_at_every_level(capfd: pytest.CaptureFixture[str]) -> None:
     log.use("text", "error")
     log.tell("application", "hello")
-    assert capsys.readouterr().err == "[application] hello\n"
+    assert capfd.readouterr().err == "[application] hello\n"

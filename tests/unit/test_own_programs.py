@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from entrypoint.boot import program_keys
-from entrypoint.boot.own_programs import OwnProgram
-from entrypoint.boot.settings import Settings
+from entrypoint.boot.settings import program_keys
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
 from entrypoint.supervision import checks
 from entrypoint.supervision.promises import Probe, Promise
 
 
-def read(folder: Path, **environ: str) -> dict[str, OwnProgram]:
+def read(folder: Path, **environ: str) -> dict[str, UserProgram]:
     return dict(Settings.read({"ENTRYPOINT_APP_DIR": str(folder), **environ}).programs)
 
 
@@ -25,7 +25,7 @@ def problems(folder: Path, **environ: str) -> tuple[str, ...]:
     return caught.value.problems
 
 
-def worker(folder: Path, line: str) -> OwnProgram:
+def worker(folder: Path, line: str) -> UserProgram:
     (folder / "entrypoint.toml").write_text(f'[programs.worker]\ncommand = "celery worker"\n{line}\n', "utf-8")
     return read(folder)["worker"]
 

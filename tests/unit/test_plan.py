@@ -10,14 +10,15 @@ from typing import Any
 import pytest
 from whole_plan import as_difference, as_text, sections
 
-from entrypoint.boot.cgroup import Limits
-from entrypoint.boot.configuration import variables
-from entrypoint.boot.decisions import decide
-from entrypoint.boot.facts import Account, Application, Database, Facts, Machine, User
-from entrypoint.boot.hooks import Hook, Hooks
-from entrypoint.boot.plan import Plan, make_opening, make_plan, make_start
-from entrypoint.boot.settings import Settings
-from entrypoint.boot.steps import Ask, FindPrograms
+from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.facts.cgroup import Limits
+from entrypoint.boot.facts.hooks import Hook, Hooks
+from entrypoint.boot.facts.machine import Application, Database, Facts, Machine, User
+from entrypoint.boot.files.configuration import variables
+from entrypoint.boot.plan.plan import Plan, make_opening, make_plan, make_start
+from entrypoint.boot.plan.steps import Ask, FindPrograms
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.secret import Secret
 
@@ -43,7 +44,9 @@ def hook(path: str) -> Hook:
 
 def machine(**different: Any) -> Machine:
     if "account" in different:
-        different["account"] = Account(**{**different["account"], "groups": tuple(different["account"]["groups"])})
+        given = different["account"]
+        by_name = given["name"] == "nobody" and given["gid"] == NOBODY.pw_gid
+        different["account"] = Account(**{**given, "groups": tuple(given["groups"])}, by_name=by_name)
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
     if "brotli_module" in different:
@@ -63,10 +66,13 @@ def machine(**different: Any) -> Machine:
         different["limits"] = Limits(**different["limits"])
     usual: dict[str, Any] = {
         "root": False,
-        "account": Account(NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent"),
+        "account": Account(
+            NOBODY.pw_uid, NOBODY.pw_gid, (NOBODY.pw_gid,), "nobody", "nogroup", "/nonexistent", by_name=True
+        ),
         "app_dir": PurePosixPath("/srv/app"),
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
+        "own_python": PurePosixPath("/venv/bin/python"),
         "programs": PROGRAMS,
         "limits": Limits(4),
         "descriptors": 1 << 20,
@@ -249,10 +255,10 @@ def test_runserver_wants_a_project_of_django() -> None:
 def test_server_and_application_speak_the_same(
     server: str, app: str, different: dict[str, Any], expected: tuple[str, str]
 ) -> None:
-    d = decide(
+    config = decide(
         Settings.read({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_APP": app}), Facts(machine(), application(**different))
     )
-    assert (d.module, d.interface) == expected
+    assert (config.module, config.interface) == expected
 
 
 @pytest.mark.parametrize(("port", "lowest", "allowed"), [("80", 1024, False), ("80", 0, True), ("8080", 1024, True)])
@@ -269,7 +275,7 @@ def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: st
 def test_a_file_that_uwsgi_would_read_twice_is_not_named_to_it() -> None:
     own = machine(server_confs={"uwsgi": "/srv/app/my.ini"})
     settings = Settings.read({"UWSGI_INI": "my.ini", "UWSGI_HARAKIRI": "7"})
-    given = make_plan(settings, Facts(own, application())).exec.environment
+    given = make_plan(settings, Facts(own, application())).exec.programs
     assert "UWSGI_INI" not in given
     assert given["UWSGI_HARAKIRI"] == "7"
 
@@ -720,14 +726,26 @@ def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None
     account = {"uid": NOBODY.pw_uid, "gid": 4242, "groups": [4242], "name": "nobody", "group": None, "home": "/"}
     made = make_plan(Settings(), Facts(machine(root=True, account=account), application()))
     command = re.findall(r"command = (.*uwsgi.*)", text_of(made, "supervisord.conf"))[0]
-    assert command.startswith(f"setpriv --reuid={NOBODY.pw_uid} --regid=4242 --clear-groups -- /venv/bin/uwsgi")
+    assert command.startswith(f"/usr/bin/setpriv --reuid={NOBODY.pw_uid} --regid=4242 --groups=4242 -- /venv/bin/uwsgi")
+
+
+@pytest.mark.parametrize("prefix", ["SUPERUSER_", "DJANGO_SUPERUSER_"])
+@pytest.mark.parametrize("field", ["FIRST_NAME", "LAST_NAME_FILE", "PASSWORD"])
+def test_the_programs_get_nothing_that_makes_the_superuser(tmp_path: Path, prefix: str, field: str) -> None:
+    (tmp_path / "name").write_text("open sesame\n")
+    text = str(tmp_path / "name") if field.endswith("_FILE") else "open sesame"
+    user = User("auth.User", "username", ["email", "first_name", "last_name", "password", "username"], [])
+    given = plan({**ADMIN, prefix + field: text}, user=user).exec.programs
+    assert given["SUPERUSER_USERNAME"] == "admin"
+    assert not {name for name in given if name.startswith(prefix)} - {"SUPERUSER_USERNAME"}
+    assert not [text for text in given.values() if "sesame" in text]
 
 
 def test_the_programs_get_their_environment_through_the_exec() -> None:
     environ = {"PATH": "/usr/bin", "SECRET_KEY": "s", "PYTHONUNBUFFERED": ""}
     made = make_plan(Settings.read(environ), Facts(machine(root=True), application()))
     assert made.exec.directory == PurePosixPath("/srv/app")
-    assert made.exec.environment == {
+    assert made.exec.programs == {
         "PATH": "/venv/bin:/usr/bin",
         "SECRET_KEY": "s",
         "DJANGO_ENV": "production",
@@ -741,14 +759,28 @@ def test_the_programs_get_their_environment_through_the_exec() -> None:
 
 def test_an_ordinary_user_keeps_the_home_that_it_has() -> None:
     made = plan({"HOME": "/home/me", "PATH": "/venv/bin:/usr/bin"})
-    assert (made.exec.environment["HOME"], made.exec.environment["PATH"]) == ("/home/me", "/venv/bin:/usr/bin")
+    assert (made.exec.programs["HOME"], made.exec.programs["PATH"]) == ("/home/me", "/venv/bin:/usr/bin")
+
+
+def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
+    environ = {"PATH": "/srv/bin", "TZ": "Europe/Zurich", "LC_ALL": "C", "SECRET_KEY": "s", "PYTHONPATH": "/srv"}
+    files = {"/etc/supervisor/conf.d/a.conf": "[program:a]\ncommand=a %(ENV_QUEUE)s %(ENV_PYTHONPATH)s"}
+    own = machine(root=True, own_path="/usr/bin", own_home="/root", supervisor_files=files)
+    made = make_plan(Settings.read({**environ, "QUEUE": "mail"}), Facts(own, application()))
+    assert made.exec.environment == {
+        "PATH": "/usr/bin",
+        "HOME": "/root",
+        "TZ": "Europe/Zurich",
+        "LC_ALL": "C",
+        "QUEUE": "mail",
+    }
 
 
 def test_the_promises_are_what_supervision_reads() -> None:
     promises = json.loads(text_of(plan(), "promises.json"))
     assert promises["programs"] == {
-        "uwsgi": {"essential": True, "ready": "notify", "restart": "always", "tier": 20},
-        "nginx": {"essential": True, "ready": "running", "restart": "always", "tier": 30},
+        "uwsgi": {"essential": True, "ready": "notify", "live": "process", "restart": "always", "tier": 20},
+        "nginx": {"essential": True, "ready": "running", "live": "process", "restart": "always", "tier": 30},
     }
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.boot.settings import Settings
-from entrypoint.boot.values import Listen, shown
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import Listen, shown
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.provenance import annotate
-from entrypoint.boot.settings import declarations
+from entrypoint.boot.settings.provenance import annotate
+from entrypoint.boot.settings.settings import setting_specs
 
 CONF = Path(__file__).parents[2] / "conf"
 ORIGINS = {"PORT": "environment", "NGINX_CLIENT_MAX_BODY_SIZE": "/run/secrets/size"}
@@ -52,6 +52,6 @@ def test_an_alias_of_a_setting_is_its_origin_too() -> None:
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.j2")), ids=lambda path: path.name)
 def test_each_setting_that_a_template_names_gets_an_origin(path: Path) -> None:
     template = path.read_text(encoding="utf-8")
-    known = {declaration.name for declaration in declarations()}
+    known = {spec.name for spec in setting_specs()}
     named = [name for name in re.findall(r"(?m)^.*[#;] .*?([A-Z][A-Z0-9_]+)$", template) if name in known]
     assert len(re.findall(r"(?m)^.*[#;] .*\(default\)$", annotate(template, {}))) == len(named)

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from supervisor.options import ServerOptions
 
-from entrypoint.boot import quote
+from entrypoint.boot.files import quote
 from entrypoint.errors import Unusable
 
 WORDS = [

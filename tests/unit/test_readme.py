@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot import reference
-from entrypoint.boot.settings import declarations
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import setting_specs
 from entrypoint.commands import commands
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-NAMES = {declaration.name for declaration in declarations()}
+NAMES = {spec.name for spec in setting_specs()}
 
 
 def test_the_reference_is_what_the_declarations_say() -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from entrypoint.boot import reference
-from entrypoint.boot.settings import Settings, declarations
+from entrypoint.boot.settings import reference
+from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def test_no_format_shows_a_secret(show: Any) -> None:
 @pytest.mark.parametrize("width", [None, 40, 80, 200])
 def test_the_table_names_every_setting_and_fits_its_terminal(width: int | None) -> None:
     lines = reference.table(Settings.read(GIVEN), width).splitlines()
-    for declaration in declarations():
-        assert any(line.startswith(declaration.name) for line in lines)
+    for spec in setting_specs():
+        assert any(line.startswith(spec.name) for line in lines)
     assert max(map(len, lines)) <= (width or 1000)
     assert all(line.isprintable() for line in lines)
 
@@ -95,7 +95,7 @@ def test_json_tells_where_each_value_came_from(tmp_path: Path) -> None:
         "WEB_CONCURRENCY": (None, "default"),
     }
     assert {name: (found[name]["value"], found[name]["origin"]) for name in wanted} == wanted
-    assert list(found) == [declaration.name for declaration in declarations()]
+    assert list(found) == [spec.name for spec in setting_specs()]
     assert found["ENTRYPOINT_WAIT_TIMEOUT"]["default"] == "60s"
 
 
@@ -137,5 +137,5 @@ def test_what_the_schema_refuses_we_refuse(environ: Mapping[str, str]) -> None:
 
 
 def test_the_schema_takes_a_file_for_each_setting() -> None:
-    files = {f"{name}_FILE": "/run/x" for declaration in declarations() for name in declaration.names}
+    files = {f"{name}_FILE": "/run/x" for spec in setting_specs() for name in spec.names}
     Draft202012Validator(SCHEMA).validate(files)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot import values
-from entrypoint.boot.declaration import Declaration
-from entrypoint.boot.settings import Settings, declarations
-from entrypoint.boot.values import Listen, shown
+from entrypoint.boot.settings import values
+from entrypoint.boot.settings.settings import Settings, setting_specs
+from entrypoint.boot.settings.spec import SettingSpec
+from entrypoint.boot.settings.values import Listen, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 
-ALL = list(declarations())
+ALL = list(setting_specs())
 KUBERNETES = {
     "ENTRYPOINT_SERVICE_HOST": "10.0.0.11",
     "ENTRYPOINT_SERVICE_PORT": "80",
@@ -80,18 +80,18 @@ def test_every_problem_is_told_at_once() -> None:
     )
 
 
-@pytest.mark.parametrize("declaration", ALL, ids=lambda declaration: declaration.name)
-def test_a_setting_that_is_empty_is_not_set(declaration: Declaration) -> None:
-    environ = dict.fromkeys((declaration.name, *declaration.aliases, f"{declaration.name}_FILE"), "")
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_a_setting_that_is_empty_is_not_set(spec: SettingSpec) -> None:
+    environ = dict.fromkeys((spec.name, *spec.aliases, f"{spec.name}_FILE"), "")
     assert Settings.read(environ).origins == {}
 
 
-@pytest.mark.parametrize("declaration", ALL, ids=lambda declaration: declaration.name)
-def test_a_setting_has_a_name_and_a_meaning_of_its_own(declaration: Declaration) -> None:
-    assert [other for other in ALL if declaration.name in other.names] == [declaration]
-    assert [other for other in ALL if declaration.key == other.key] == [declaration]
-    assert declaration.meaning
-    assert declaration.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or declaration.name in {
+@pytest.mark.parametrize("spec", ALL, ids=lambda spec: spec.name)
+def test_a_setting_has_a_name_and_a_meaning_of_its_own(spec: SettingSpec) -> None:
+    assert [other for other in ALL if spec.name in other.names] == [spec]
+    assert [other for other in ALL if spec.key == other.key] == [spec]
+    assert spec.meaning
+    assert spec.name.startswith(("ENTRYPOINT_", "NGINX_", "SUPERUSER_")) or spec.name in {
         "DJANGO_ENV",
         "DJANGO_SETTINGS_MODULE",
         "FORWARDED_ALLOW_IPS",
@@ -277,13 +277,13 @@ HOSTILE = ["a\nb", "a\x1b[2Jb", "a\x7fb", "a\x00b", "caf\udce9", "/" + LONG + "\
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 @pytest.mark.parametrize(
-    "declaration",
+    "spec",
     [d for d in ALL if d.kind not in (values.text, values.secret, values.names)],
-    ids=lambda declaration: declaration.name,
+    ids=lambda spec: spec.name,
 )
-def test_a_hostile_text_is_refused_in_one_short_printable_line(declaration: Declaration, text: str) -> None:
-    (told,) = problems({declaration.name: text})
-    assert told.startswith(f"cannot use {declaration.name}{':' if declaration.secret else '='}")
+def test_a_hostile_text_is_refused_in_one_short_printable_line(spec: SettingSpec, text: str) -> None:
+    (told,) = problems({spec.name: text})
+    assert told.startswith(f"cannot use {spec.name}{':' if spec.secret else '='}")
     assert told.isprintable()
     assert len(told) < 300
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entrypoint.boot.stop import NGINX_TIER, OWN_TIER, SERVER_TIER, Member, shares
+from entrypoint.boot.decisions.stop_budget import NGINX_TIER, OWN_TIER, SERVER_TIER, Member, shares
 from entrypoint.errors import Unusable
 
 SITE = (Member("nginx", NGINX_TIER, waits_for_clients=True), Member("web", SERVER_TIER))

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from entrypoint.boot.supervisor_files import patterns, problems
+from entrypoint.boot.files.supervisor_files import patterns, problems
 
 PATH = PurePosixPath("/etc/supervisor/conf.d/a.conf")
 

@@ -2,27 +2,27 @@
 
 import pytest
 
-from entrypoint.boot.targets import Target, targets
+from entrypoint.boot.settings.endpoints import Endpoint, targets
 from entrypoint.secret import Secret
 
 
 @pytest.mark.parametrize(
     ("text", "target", "shown"),
     [
-        ("tcp://db:5432", Target("tcp", "db", 5432), "tcp://db:5432"),
-        ("tcp://[::1]:25", Target("tcp", "::1", 25), "tcp://[::1]:25"),
-        ("http://web/up?key=sesame", Target("http", "web", 80, "/up?key=sesame"), "http://web:80/up"),
-        ("https://web.example.com.", Target("https", "web.example.com.", 443), "https://web.example.com.:443"),
-        ("unix:/run/it", Target("unix", path="/run/it"), "unix:/run/it"),
-        ("unix:///run/it", Target("unix", path="/run/it"), "unix:/run/it"),
-        ("file:/run/a%20b", Target("file", path="/run/a b"), "file:/run/a b"),
-        ("postgresql://me@db/site", Target("postgres", "db", 5432, "site", "me"), "postgres://db:5432"),
-        ("mysql://db", Target("mysql", "db", 3306), "mysql://db:3306"),
-        ("redis://:s%40same@c/0", Target("redis", "c", 6379, "0", "", Secret("s@same")), "redis://c:6379"),
-        ("amqp://u:sesame@q:1//", Target("amqp", "q", 1, "/", "u", Secret("sesame")), "amqp://q:1"),
+        ("tcp://db:5432", Endpoint("tcp", "db", 5432), "tcp://db:5432"),
+        ("tcp://[::1]:25", Endpoint("tcp", "::1", 25), "tcp://[::1]:25"),
+        ("http://web/up?key=sesame", Endpoint("http", "web", 80, "/up?key=sesame"), "http://web:80/up"),
+        ("https://web.example.com.", Endpoint("https", "web.example.com.", 443), "https://web.example.com.:443"),
+        ("unix:/run/it", Endpoint("unix", path="/run/it"), "unix:/run/it"),
+        ("unix:///run/it", Endpoint("unix", path="/run/it"), "unix:/run/it"),
+        ("file:/run/a%20b", Endpoint("file", path="/run/a b"), "file:/run/a b"),
+        ("postgresql://me@db/site", Endpoint("postgres", "db", 5432, "site", "me"), "postgres://db:5432"),
+        ("mysql://db", Endpoint("mysql", "db", 3306), "mysql://db:3306"),
+        ("redis://:s%40same@c/0", Endpoint("redis", "c", 6379, "0", "", Secret("s@same")), "redis://c:6379"),
+        ("amqp://u:sesame@q:1//", Endpoint("amqp", "q", 1, "/", "u", Secret("sesame")), "amqp://q:1"),
     ],
 )
-def test_a_url_is_read_and_shown_without_its_secrets(text: str, target: Target, shown: str) -> None:
+def test_a_url_is_read_and_shown_without_its_secrets(text: str, target: Endpoint, shown: str) -> None:
     (found,) = targets(text)
     assert found == target
     assert str(found) == shown

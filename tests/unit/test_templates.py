@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.render import conf_dir
-from entrypoint.boot.templates import NAMES, read_templates
+from entrypoint.boot.facts.templates import NAMES, read_templates
+from entrypoint.boot.files.render import conf_dir
 from entrypoint.errors import Unusable
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/own-templates.md").read_text(encoding="utf-8")

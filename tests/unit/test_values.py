@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from entrypoint.boot import values
-from entrypoint.boot.values import Listen, Type, shown
+from entrypoint.boot.settings import values
+from entrypoint.boot.settings.values import Listen, Type, shown
 from entrypoint.secret import Secret
 
 one_of = values.choice("auto", "off")

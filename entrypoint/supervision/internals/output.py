@@ -29,7 +29,7 @@ class Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no typ
     def __init__(self, process: Any, event_type: Any, fd: int, sink: Sink, guard: Guard) -> None:
         self.dead = False
         self._crowded = guard(sink.crowded, otherwise=False)
-        self._feed = guard(sink.feed, otherwise=None)
+        self.feed = guard(sink.feed, otherwise=None)
         self.end = guard(sink.end, otherwise=None)
         super().__init__(process, event_type, fd)
 
@@ -38,7 +38,7 @@ class Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no typ
         file = getattr(config, f"{self.channel}_logfile")
         maxbytes, backups = (getattr(config, f"{self.channel}_logfile_{key}") for key in ("maxbytes", "backups"))
         files = [LogFile(file, maxbytes, backups, config.options.logger.critical)] if file else []
-        self.normallog = loggers.Logger(handlers=[*files, LogHandler(lambda record: self._feed(record.msg))])
+        self.normallog = loggers.Logger(handlers=[*files, LogHandler(lambda record: self.feed(record.msg))])
 
     def readable(self) -> bool:
         """Return whether to read on: a program that is not read waits when its pipe is full."""

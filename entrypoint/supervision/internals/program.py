@@ -204,6 +204,24 @@ class Program:
         """
         self._in_child(lambda: os.environ.update(variables))
 
+    @property
+    def as_root(self) -> bool:
+        """Whether it runs as root, since supervisord does and changes no user for it."""
+        return os.geteuid() == 0 and not self._process.config.uid
+
+    def run_in(self, environment: Mapping[str, str]) -> None:
+        """Give it `environment` in place of supervisord's own. To be called last: what comes first overrides it."""
+        config = self._process.config
+        path = environment.get("PATH")
+        if path and "PATH" not in (config.environment or {}):
+            config.get_path = lambda: path.split(os.pathsep)
+
+        def replace() -> None:
+            os.environ.clear()
+            os.environ.update(environment)
+
+        self._in_child(replace)
+
     def know_its_user(self) -> None:
         """Let HOME, USER and LOGNAME be those of its `user=`, which supervisord changes alone."""
         uid = self._process.config.uid
@@ -261,10 +279,10 @@ class Program:
 
         config.make_dispatchers = make
 
-    def adopt(self, pid: int, output: int) -> None:
+    def adopt(self, pid: int, output: int, begun: bytes) -> None:
         """Start it by taking for its process the child `pid` that runs already, whose output is read from `output`.
 
-        supervisord starts it as it does, but its fork only gives back that PID.
+        `begun` was read of that before. supervisord starts it as it does, but its fork only gives back that PID.
         """
         options, config = self._process.config.options, self._process.config
         fork, make_dispatchers = options.fork, config.make_dispatchers
@@ -280,6 +298,8 @@ class Program:
             self._process.spawn()
         finally:
             options.fork, config.make_dispatchers = fork, make_dispatchers
+        for each in self._outputs():
+            each.feed(begun)
 
     def died(self, wait_status: int) -> None:
         """Note its end: its last words are read even if its sink is crowded."""

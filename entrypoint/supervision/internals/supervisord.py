@@ -27,7 +27,7 @@ TICK_EVENT = 5
 
 
 class Supervisord:
-    """One round of supervisord: at each HUP it begins a new one in the same process."""
+    """One round of supervisord: `supervisorctl reload` begins a new one in the same process."""
 
     def __init__(self, supervisord: Any) -> None:
         verify(supervisord)
@@ -51,7 +51,7 @@ class Supervisord:
 
     @property
     def reloading(self) -> bool:
-        """Whether it will begin anew, for a HUP."""
+        """Whether it will begin anew, for `supervisorctl reload`."""
         return bool(self._options.mood == SupervisorStates.RESTARTING)
 
     @property

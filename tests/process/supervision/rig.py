@@ -47,6 +47,7 @@ supervisor.rpcinterface_factory=entrypoint.supervision.internals.interface:make
 [rpcinterface:entrypoint]
 supervisor.rpcinterface_factory={factory}
 promises={home}/promises.json
+handover={home}/handover.json
 """
 
 PROGRAM = """

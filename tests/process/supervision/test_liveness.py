@@ -1,5 +1,8 @@
 """Programs that run and are no good: silent, deaf or too large."""
 
+import os
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -114,3 +117,87 @@ def test_a_stop_waits_for_no_answer(container: Container) -> None:
     container.start().spawned("site")
     assert container.stop() == 0
     assert not container.ready_file.exists()
+
+
+NGINX = """
+daemon off;
+pid nginx.pid;
+error_log stderr;
+worker_processes 2;
+events { }
+http { access_log off; server { listen 127.0.0.1:%d; location / { return 200; } } }
+"""
+WSGI = "def application(environ, start_response):\n    start_response('200 OK', [])\n    return [b'']\n"
+
+
+def _real(hurried: Container, kind: str) -> None:
+    """Add a real server with two workers, as boot promises it."""
+    if kind == "nginx":
+        (hurried.home / "nginx.conf").write_text(NGINX % free_port())
+        command = f"nginx -e stderr -p {hurried.home} -c {hurried.home}/nginx.conf"
+        hurried.program("site", command, "stopwaitsecs=1", live="process", essential=True, restart="always")
+        return
+    (hurried.home / "app.py").write_text(WSGI)
+    words = f"--master --processes 2 --need-app --wsgi-file {hurried.home}/app.py --die-on-term"
+    command = f"{Path(sys.executable).with_name('uwsgi')} --socket {hurried.home}/site.sock {words}"
+    promise = {"ready": "notify", "live": "process", "essential": True, "restart": "always"}
+    hurried.program("site", command, "stopwaitsecs=1", **promise)
+
+
+def _workers(master: int) -> list[int]:
+    children = Path(f"/proc/{master}/task/{master}/children")
+
+    def both() -> list[int]:
+        found = [int(each) for each in children.read_text().split()]
+        return found if len(found) == 2 else []
+
+    return until(both, "both workers")
+
+
+@pytest.mark.parametrize("whom", ["master", "workers"])
+@pytest.mark.parametrize("kind", ["nginx", "uwsgi"])
+def test_a_frozen_server_is_not_ready_and_then_replaced(hurried: Container, kind: str, whom: str) -> None:
+    _real(hurried, kind)
+    hurried.start().said("ready after")
+    master = hurried.spawned("site")
+    frozen = [master] if whom == "master" else _workers(master)
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    hurried.said("CRIT site is not ready: no sign of life 2 times in a row: ")
+    until(lambda: not hurried.ready_file.exists(), "red")
+    hurried.said("CRIT site is replaced: no sign of life 6 times in a row: ")
+    assert hurried.spawned("site", 2) != master
+    hurried.said("ready after", 2)
+    assert not any(map(alive, frozen))
+    assert hurried.stop() == 0
+
+
+@pytest.mark.parametrize("kind", ["nginx", "uwsgi"])
+def test_a_frozen_server_that_goes_on_is_ready_again(
+    hurried: Container, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HURRIED_FROZEN", "1000")  # so that it is not replaced meanwhile
+    _real(hurried, kind)
+    hurried.start().said("ready after")
+    master = hurried.spawned("site")
+    os.kill(master, signal.SIGSTOP)
+    hurried.said("CRIT site is not ready")
+    until(lambda: not hurried.ready_file.exists(), "red")
+    os.kill(master, signal.SIGCONT)
+    hurried.said("CRIT site answers again")
+    until(hurried.ready_file.exists, "green")
+    assert "is replaced" not in hurried.text()
+    assert hurried.stop() == 0
+
+
+def test_a_server_with_one_worker_that_works_is_not_frozen(hurried: Container) -> None:
+    _real(hurried, "uwsgi")
+    hurried.start().said("ready after")
+    one, other = _workers(hurried.spawned("site"))
+    os.kill(one, signal.SIGSTOP)
+    end = time.monotonic() + 0.5
+    until(lambda: time.monotonic() > end, "five looks")
+    assert hurried.ready_file.exists()
+    os.kill(other, signal.SIGSTOP)
+    hurried.said("CRIT site is not ready")
+    assert hurried.stop() == 0

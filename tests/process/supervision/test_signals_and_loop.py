@@ -159,7 +159,22 @@ def test_supervisorctl_is_answered_while_a_start_is_awaited(container: Container
     assert container.stop() == 0
 
 
-def test_hup_begins_anew_in_the_same_process(container: Container) -> None:
+def test_hup_is_ignored_with_a_line_that_says_what_to_do_instead(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    container.start()
+    container.signal(signal.SIGHUP)  # pending until supervisord's handlers stand
+    container.said("WARN received SIGHUP: ignored; `entrypoint ctl signal HUP nginx` reloads nginx")
+    container.said("ready after")
+    pid = container.spawned("site")
+    container.signal(signal.SIGHUP)
+    container.said("WARN received SIGHUP: ignored", 2)
+    assert container.ready_file.exists()
+    assert container.ask("getProcessInfo", "site")["pid"] == pid
+    assert alive(pid)
+    assert container.stop() == 0
+
+
+def test_a_reload_of_supervisord_begins_anew_in_the_same_process(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     descriptors = []
@@ -169,7 +184,7 @@ def test_hup_begins_anew_in_the_same_process(container: Container) -> None:
         assert container.ready_file.exists()
         descriptors.append(len(list(Path(f"/proc/{container.pid}/fd").iterdir())))
         if times < 3:
-            container.signal(signal.SIGHUP)
+            container.ask("restart")
             container.spawned("site", times + 1)
             assert not alive(pid)
     assert descriptors[0] == descriptors[1] == descriptors[2]
@@ -182,7 +197,7 @@ def test_hup_begins_anew_in_the_same_process(container: Container) -> None:
 def test_a_stop_right_after_a_reload_is_not_lost(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start().spawned("site")
-    container.signal(signal.SIGHUP)
+    container.ask("restart")
     container.said("stopped: site")
     container.signal(signal.SIGTERM)
     assert container.code() == 0

@@ -126,7 +126,7 @@ def test_a_drain_serves_on_and_restarts(container: Container) -> None:
     until(lambda: not container.ready_file.exists(), "red")
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert alive(container.spawned("site", 2))
-    container.signal(signal.SIGHUP)  # a reload would forget the stop
+    container.signal(signal.SIGHUP)  # which is ignored here, too
     assert container.code() == 0
     assert time.monotonic() - began >= 2
     assert not container.ready_file.exists()
@@ -145,13 +145,17 @@ def test_a_second_term_skips_the_drain_and_a_third_one_hurries(container: Contai
     assert container.stop() == 0  # long before the 900 s
 
 
+def pre_stop(name: str, *words: str) -> dict[str, object]:
+    return {"name": name, "command": [f"/bin/{name}", *words]}
+
+
 def test_hooks_run_one_after_the_other_before_the_first_tier(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
     container.promises = {
         "pre_stop": [
-            ["sh", "-c", "echo one; sleep 0.3; printf two >&2; exit 3"],
-            ["/nowhere/at/all"],
-            ["sh", "-c", f"test ! -e {container.ready_file} && echo red"],
+            pre_stop("sh", "-c", "echo one; sleep 0.3; printf two >&2; exit 3"),
+            {"name": "nowhere", "command": ["/nowhere/at/all"]},
+            pre_stop("sh", "-c", f"test ! -e {container.ready_file} && echo red"),
         ]
     }
     container.start().said("ready after")
@@ -161,13 +165,13 @@ def test_hooks_run_one_after_the_other_before_the_first_tier(container: Containe
     assert told[:3] == ["[pre-stop sh] one", "[pre-stop sh] two", "[pre-stop sh] red"]
     assert told[3].startswith("[site] told")
     assert container.said("CRIT pre-stop sh has failed (exit status 3): the stop goes on")
-    assert container.said("CRIT cannot run /nowhere/at/all: No such file or directory")
+    assert container.said("CRIT cannot run pre-stop nowhere: No such file or directory")
 
 
 @pytest.mark.alone
 def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
-    container.promises = {"pre_stop": [["sh", "-c", "sleep 1000; true"]], "stop_seconds": 2}
+    container.promises = {"pre_stop": [pre_stop("sh", "-c", "sleep 1000; true")], "stop_seconds": 2}
     container.start().said("[site] up")
     assert 1 <= seconds_of(container) < 1.8
     assert container.lines("site")[-1].startswith("ends")
@@ -177,7 +181,7 @@ def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -
 def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
     container.program("other", SLEEP)
     container.program("site", SLEEP, "autorestart=false", essential=True)
-    container.promises = {"pre_stop": [["echo", "bye"]], "drain_seconds": 500}
+    container.promises = {"pre_stop": [pre_stop("echo", "bye")], "drain_seconds": 500}
     container.start()
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert container.code() == 137

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from deadline import until
 
-from entrypoint.supervision.probes import Prober, Target
+from entrypoint.supervision.probes import Endpoint, Prober
 from entrypoint.supervision.promises import Probe
 
 
@@ -18,7 +18,7 @@ def prober() -> Iterator[Prober]:
     made.close()
 
 
-def asked(prober: Prober, target: Target) -> str | None:
+def asked(prober: Prober, target: Endpoint) -> str | None:
     """Return the outcome of one attempt."""
     outcomes: list[str | None] = []
     prober.attempt(target, outcomes.append)
@@ -36,8 +36,8 @@ def outcome(prober: Prober, outcomes: list[str | None]) -> str | None:
     return outcomes[0]
 
 
-def target(text: str) -> Target:
-    return Target.of(Probe.parse(text))
+def target(text: str) -> Endpoint:
+    return Endpoint.of(Probe.parse(text))
 
 
 @pytest.mark.parametrize(

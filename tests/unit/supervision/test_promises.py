@@ -9,6 +9,7 @@ from entrypoint.supervision.promises import (
     Kind,
     LogFormat,
     OnFailure,
+    PreStop,
     Probe,
     Promise,
     PromiseError,
@@ -58,7 +59,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         "on_failure": "keep",
         "stop_seconds": 25,
         "drain_seconds": 5,
-        "pre_stop": [["/hooks/10-tell", "now"]],
+        "pre_stop": [{"name": "10-tell", "command": ["/hooks/10-tell", "now"], "as_root": True}],
         "log_format": "json",
         "listen": ["0.0.0.0:80"],
     }
@@ -82,7 +83,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         on_failure=OnFailure.KEEP,
         stop_seconds=25,
         drain_seconds=5,
-        pre_stop=(("/hooks/10-tell", "now"),),
+        pre_stop=(PreStop("10-tell", ("/hooks/10-tell", "now"), as_root=True),),
         log_format=LogFormat.JSON,
         listen=("0.0.0.0:80",),
     )
@@ -104,13 +105,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ),
         (
             {"ready_file": "/x", "programs": {"a": {"ready": "soon"}}},
-            "programs.a.ready: 'soon' is no probe: it begins with one of running, notify, exit, unix, tcp, http, log",
+            (
+                "programs.a.ready: 'soon' is no probe: it begins with one of "
+                "running, notify, exit, unix, tcp, http, log, process"
+            ),
         ),
         (
             {"ready_file": "/x", "programs": {"a": {"ready": "notify:x"}}},
             (
                 "programs.a.ready: 'notify:x' is no probe: "
-                "it begins with one of running, notify, exit, unix, tcp, http, log"
+                "it begins with one of running, notify, exit, unix, tcp, http, log, "
+                "process"
             ),
         ),
         (
@@ -119,7 +124,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         ),
         ({"ready_file": "/x", "programs": {"a": {"tier": True}}}, "programs.a.tier: True is not a whole number"),
         ({"ready_file": "/x", "programs": {"a": {"after": "b"}}}, "programs.a.after: not a list of texts"),
-        ({"ready_file": "/x", "pre_stop": [["a"], [1]]}, "pre_stop.1: not a list of texts"),
+        ({"ready_file": "/x", "pre_stop": [{"name": "a", "command": [1]}]}, "pre_stop.0.command: not a list of texts"),
     ],
 )
 def test_an_error_names_file_and_key(tmp_path: Path, value: object, error: str) -> None:

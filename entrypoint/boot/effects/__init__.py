@@ -1,0 +1,1 @@
+"""Carrying out the steps: here files are written, processes started and sockets opened."""

@@ -1,0 +1,89 @@
+"""What is served must not contain what is private.
+
+Paths are compared as the machine has them, not as they are written: a link, or a volume that is mounted twice, gives
+one folder two names.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from entrypoint.boot.decisions.config import ResolvedConfig, decide
+from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.files import nginx
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.errors import Unusable
+
+
+class Place(NamedTuple):
+    """A folder or file, and the setting that names it."""
+
+    setting: str
+    path: PurePosixPath
+
+    def __str__(self) -> str:
+        real = os.path.realpath(self.path)
+        return f"{self.setting}={self.path}{'' if real == str(self.path) else f' ({real})'}"
+
+    def contains(self, other: "Place") -> bool:
+        """Return whether the other one is this very folder, or lies below it."""
+        real = PurePosixPath(os.path.realpath(other.path))
+        ours = PurePosixPath(os.path.realpath(self.path))
+        return any(ours == place or _same(ours, place) for place in (real, *real.parents))
+
+
+def check(settings: Settings, facts: Facts) -> None:
+    """Raise Unusable where a folder that is served contains something private."""
+    config = decide(settings, facts)
+    if not settings.serves:
+        return
+    private = tuple(_private(config))
+    served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]
+    Unusable.check(
+        f"cannot serve {folder}: it contains {place}; keep what is served in a folder of its own"
+        for folder in served
+        for place in private
+        if folder.contains(place)
+    )
+
+
+def _private(config: ResolvedConfig) -> Iterator[Place]:
+    yield Place("ENTRYPOINT_APP_DIR", config.machine.app_dir)
+    yield Place("ENTRYPOINT_RUN_DIR", config.run_dir)
+    if config.settings.data_dir:
+        yield Place("ENTRYPOINT_DATA_DIR", config.settings.data_dir)
+    if config.settings.tls_key:
+        yield Place("NGINX_TLS_KEY", config.settings.tls_key)
+    kept = config.settings.secret_key_file and str(config.settings.secret_key_file)
+    for name, origin in config.settings.origins.items():
+        if origin.startswith("/") and origin != kept:
+            yield Place(f"{name}_FILE", PurePosixPath(origin))
+    for alias, name in _of_sqlite(config).items():
+        if path := _file(name):
+            yield Place(f'DATABASES["{alias}"]["NAME"]', config.machine.app_dir / path)
+
+
+def _of_sqlite(config: ResolvedConfig) -> dict[str, str]:
+    """Return the names of SQLite's databases, by alias: by the name of the engine, then by what it says when loaded."""
+    if config.application is None:
+        return {}
+    loaded = {database.alias: database.name for database in config.application.databases if database.vendor == "sqlite"}
+    return {**config.application.sqlite, **loaded}
+
+
+def _file(name: str) -> str:
+    """Return the path in the name of a database, https://www.sqlite.org/uri.html; none where it is only in memory."""
+    if not name.startswith("file:"):
+        return "" if name == ":memory:" else name
+    path, _, query = name.removeprefix("file:").partition("?")
+    if path == ":memory:" or "mode=memory" in query:
+        return ""
+    return f"/{path.lstrip('/')}" if path.startswith("/") else path
+
+
+def _same(one: PurePosixPath, other: PurePosixPath) -> bool:
+    try:
+        return os.path.samefile(one, other)  # noqa: PTH121 -- Path.samefile has no more to give
+    except OSError:
+        return False  # one of them is not there

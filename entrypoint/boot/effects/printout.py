@@ -1,0 +1,63 @@
+"""A plan as a dry run prints it: for a person, as the difference to what is on disk, for a program."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.plan.plan import Plan
+from entrypoint.boot.settings.provenance import annotate
+from entrypoint.boot.settings.reference import rows
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.errors import NotAllowed, Unusable
+
+
+def as_text(plan: Plan, settings: Settings) -> str:
+    """Return each file, with the origin of what a setting decided beside it."""
+    return "".join(f"\n# ---- {file.path} ----\n{annotate(file.text, settings.origins)}" for file in plan.files)
+
+
+def as_difference(plan: Plan) -> str:
+    """Return what would change on disk, as one patch. Raises NotAllowed or Unusable where a file cannot be read."""
+    return "".join(f"{line}\n" for file in plan.files for line in _difference(file))
+
+
+def as_json(plan: Plan, settings: Settings) -> str:
+    """Return the whole plan as one JSON document; the files' texts are exactly what would be written."""
+    document = {
+        "steps": [{"name": step.name, "line": str(step)} for step in plan.steps],
+        "files": [{"path": str(file.path), "source": file.source, "text": file.text} for file in plan.files],
+        "settings": list(_settings(settings)),
+        "exec": plan.exec.argv,
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _difference(file: File) -> Iterator[str]:
+    import difflib  # noqa: PLC0415 -- 5 ms that only a difference has to pay
+
+    old, before = _on_disk(file)
+    return difflib.unified_diff(_lines(old), _lines(file.text), before, str(file.path), lineterm="")
+
+
+def _on_disk(file: File) -> tuple[str, str]:
+    """Return the text, and the name of the old side in the patch."""
+    try:
+        return Path(file.path).read_text(encoding="utf-8"), str(file.path)
+    except FileNotFoundError:
+        return "", "/dev/null"
+    except UnicodeDecodeError as error:
+        raise Unusable(f"cannot compare with {file.path}: it is not UTF-8 text") from error
+    except OSError as error:
+        raise NotAllowed(f"cannot read {file.path}: {error.strerror}") from error
+
+
+def _lines(text: str) -> list[str]:
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Yield every setting as `entrypoint env` has it."""
+    for row in rows(settings):
+        yield {"name": row.spec.name, "value": row.value, "origin": row.source}

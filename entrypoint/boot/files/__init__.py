@@ -1,0 +1,1 @@
+"""The text of each configuration file: pure functions of the decisions."""

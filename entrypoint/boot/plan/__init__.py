@@ -1,0 +1,1 @@
+"""The steps of a boot, as values: pure functions of the decisions and the files."""

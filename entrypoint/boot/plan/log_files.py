@@ -1,0 +1,22 @@
+"""The files that user programs log to."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+
+from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.settings.user_programs import UserProgram
+from entrypoint.errors import Unusable
+
+
+def named(programs: Iterable[Program], declared: Mapping[str, UserProgram]) -> Mapping[PurePosixPath, str]:
+    """Return each file with what names it. Raises Unusable where two programs name one: both would rotate it."""
+    found: dict[PurePosixPath, str] = {}
+    problems = []
+    for program in programs:
+        for file in program.log_files:
+            told = declared[program.name].told("log")
+            if file in found:
+                problems.append(f"cannot use {told}: another program logs to that file")
+            found[file] = told
+    Unusable.check(problems)
+    return found

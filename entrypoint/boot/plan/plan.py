@@ -1,0 +1,234 @@
+"""Settings and Facts to a Plan: a pure function. What is decided stands in `decisions`, the order of the steps here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from entrypoint.boot.decisions import environment, programs
+from entrypoint.boot.decisions.artifacts import File, Phase
+from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig, decide
+from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.facts import templates
+from entrypoint.boot.facts.machine import BROUGHT_BY, Facts, Machine
+from entrypoint.boot.files import configuration, supervisor_files
+from entrypoint.boot.plan import log_files
+from entrypoint.boot.plan.config_warnings import warnings
+from entrypoint.boot.plan.hook_steps import around
+from entrypoint.boot.plan.preparation import preparation
+from entrypoint.boot.plan.sources_used import readings
+from entrypoint.boot.plan.steps import (
+    SERVE,
+    CheckPort,
+    CheckReadable,
+    CheckWritable,
+    Exec,
+    FindPrograms,
+    MakeDirectories,
+    Read,
+    Reload,
+    Run,
+    Serve,
+    Start,
+    Step,
+    ValidateNginx,
+    ValidateSupervisord,
+    WriteFiles,
+)
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.user_programs import RELEASE, UserProgram
+from entrypoint.errors import Unusable
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a boot does: the steps in their order, then the exec."""
+
+    steps: tuple[Step, ...]
+    exec: Exec
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """The files that the plan writes, as they are in the end."""
+        rendered = (step for step in self.steps if isinstance(step, WriteFiles) and step.name == "render")
+        return tuple(file for step in rendered for file in step.files)
+
+
+def make_opening(settings: Settings, machine: Machine) -> tuple[Step, ...]:
+    """Return the steps that every plan of these begins with: they need not know the application. Raises Unusable."""
+    config = decide(settings, Facts(machine, None))
+    names = {program.name for program in _programs(config)}
+    Unusable.check((*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names)))
+    return tuple(_opening(config))
+
+
+def make_start(settings: Settings, facts: Facts) -> tuple[Step, ...]:
+    """Return the steps that follow those: they need know no more of the application than its settings.
+
+    Raises Unusable where the settings contradict each other or a text fits no file.
+    """
+    config = decide(settings, facts)
+    supervised = _programs(config)
+    files = tuple(configuration.files(config, supervised))
+    return (
+        *readings(config),
+        WriteFiles(files),
+        *_early_server(config),
+        *_validations(config, supervised, files),
+        *_reload(config, files),
+    )
+
+
+def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
+    """Decide everything, for a boot or `ahead` of one. Raises Unusable where one of the parts does."""
+    config = decide(settings, facts)
+    return Plan(
+        steps=(
+            *make_opening(settings, facts.machine),
+            *make_start(settings, facts),
+            *around(config, preparation(config, ahead=ahead)),
+            *_release(config),
+            *_serve(config),
+        ),
+        exec=_exec(config),
+    )
+
+
+def _opening(config: ResolvedConfig) -> Iterator[Step]:
+    yield Read("settings", f"read the settings: {', '.join(config.settings.given()) or 'none is set'}")
+    yield from warnings(config)
+    kept = config.settings.secret_key_file
+    if kept and config.settings.origins.get("SECRET_KEY") == str(kept):
+        yield Read("secret-key", f"keep SECRET_KEY in {kept}")
+    if config.settings.chosen or config.settings.roles:
+        yield Read("programs", f"run {', '.join(_sources(config)) or 'no program'}")
+    yield FindPrograms(dict(_needed(config)))
+    if config.settings.serves:
+        yield CheckPort(
+            (*config.addresses, *config.redirecting, *([config.bind] if config.nginx and config.bind else []))
+        )
+    yield from _keys(config)
+    if files := log_files.named(_programs(config), config.settings.programs):
+        yield CheckWritable(files)
+    yield MakeDirectories(
+        configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
+    )
+    if config.opens_early:
+        yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
+        why = "which says that the site is starting until all is prepared"
+        phase = config.phase("loading application")
+        yield Start(programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, phase=phase)
+
+
+def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
+    """Yield what has to be installed, and where it is; a command of the user's own with the program that it is for."""
+    if config.nginx:
+        yield "nginx", config.machine.programs.get("nginx")
+    if config.server and config.server.name in BROUGHT_BY:
+        yield config.server.name, config.machine.programs.get(config.server.name)
+    yield "supervisord", config.machine.programs.get("supervisord")
+    for own in config.settings.chosen:
+        yield f"{own.command[0]} for {own.name}", config.machine.commands.get(own.name)
+
+
+def _sources(config: ResolvedConfig) -> Iterator[str]:
+    """Yield each program that runs here, and who said so."""
+    for program in _programs(config):
+        own = config.settings.programs.get(program.name)
+        yield f"{program.name} ({own.source if own else 'ours'})"
+
+
+def _keys(config: ResolvedConfig) -> Iterator[Step]:
+    certificate, key = config.settings.tls_certificate, config.settings.tls_key
+    if certificate and key and config.settings.serves:
+        yield CheckReadable({"NGINX_TLS_CERTIFICATE": certificate, "NGINX_TLS_KEY": key})
+
+
+def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
+    return (
+        *([programs.application_server(config, config.server)] if config.server else []),
+        *([programs.own_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
+        *([programs.nginx(config)] if config.nginx else []),
+        *(programs.own(config, own) for own in config.own),
+    )
+
+
+def _release(config: ResolvedConfig) -> Iterator[Run]:
+    if release := _own_release(config):
+        account = programs.own_account(config, release)
+        yield Run(
+            RELEASE,
+            programs.own_command(config, release),
+            {**_application_environment(config), **(account.variables if account else {}), **release.environment},
+            config.machine.app_dir / (release.directory or ""),
+            config.settings.hooks_timeout,
+            account,
+            config.phase("running the release"),
+        )
+
+
+def _own_release(config: ResolvedConfig) -> UserProgram | None:
+    return next((own for own in config.settings.chosen if own.name == RELEASE), None)
+
+
+def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
+    """Return the start of the application server, which loads the application while the next steps are at work.
+
+    Usually they find all as it should be. It may meet a database that is not there yet; then it is started again.
+    """
+    if config.server is None or not config.opens_early or config.machine.hooks.prepare or _own_release(config):
+        return ()  # a hook or a release may change what it has to load
+    why = "again if a step below changes what it has loaded"
+    return (
+        Start(
+            programs.application_server(config, config.server),
+            config.machine.app_dir,
+            _environment(config),
+            why,
+            loads=True,
+        ),
+    )
+
+
+def _serve(config: ResolvedConfig) -> Iterator[Serve]:
+    if config.opens_early:
+        yield Serve(programs.nginx(config), Phase(config.www, "starting application"))
+
+
+def _reload(config: ResolvedConfig, files: tuple[File, ...]) -> Iterator[Reload]:
+    if config.opens_early and not set(configuration.starting_files(config, _programs(config))).issubset(files):
+        yield Reload(programs.nginx(config))
+
+
+def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:
+    by_name = {file.path.name: file for file in files}
+    for program in supervised:
+        if program.name == "nginx":
+            yield ValidateNginx((*program.argv, "-t", "-q"), (by_name["nginx.conf"], by_name["nginx-app.conf"]))
+    # Its parser takes 50 ms to import: for a text that is ours alone `entrypoint check` asks it, not every boot.
+    if config.own or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
+        yield ValidateSupervisord(by_name["supervisord.conf"])
+
+
+def _exec(config: ResolvedConfig) -> Exec:
+    # By our own interpreter: for root it must load nothing that the environment or a home names.
+    command = (str(config.machine.own_python), "-I" if config.machine.root else "-P", str(config.path("supervisord")))
+    return Exec(
+        argv=(*command, "-n", "-c", str(config.run_dir / "supervisord.conf")),
+        directory=config.machine.app_dir,
+        environment=environment.of_process_1(config.settings, config.machine),
+        programs=_environment(config),
+        handover=config.run_dir / HANDOVER_FILE,
+        timeline=config.run_dir / TIMELINE_FILE,
+    )
+
+
+def _environment(config: ResolvedConfig) -> Mapping[str, str]:
+    return environment.for_programs(config.settings, config.machine, _settings_module(config))
+
+
+def _application_environment(config: ResolvedConfig) -> Mapping[str, str]:
+    return environment.for_application(config.settings, config.machine, _settings_module(config))
+
+
+def _settings_module(config: ResolvedConfig) -> str | None:
+    return config.application.settings_module if config.application else config.settings.settings_module

@@ -1,0 +1,94 @@
+"""What the application's agent is asked to do before the site is served."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.machine import Application
+from entrypoint.boot.plan.steps import Ask
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import shown
+from entrypoint.errors import Unusable
+
+_MIGRATE: Final = {
+    "auto": "apply the migrations that are pending",
+    "wait": "wait until another replica has applied the migrations that are pending",
+    "check": "check that no migration is pending",
+}
+
+
+def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
+    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
+
+    What is prepared `ahead` of the boot may take its time.
+    """
+    if config.application is None:
+        return
+    settings = config.settings
+    databases = config.application.databases
+    if databases:
+        yield Ask(
+            "wait",
+            f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
+            {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
+            config.phase("waiting for database"),
+        )
+    if databases and settings.migrate != "off":
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.phase("migrating"))
+    if settings.superuser != "off" and (superuser := _superuser(config.application, settings)):
+        what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.phase("creating superuser"))
+    # Of a container that serves no site nobody asks for them, and runserver finds them where they are.
+    served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
+    if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
+        when = " if their sources changed" if settings.collectstatic == "auto" else ""
+        yield Ask(
+            "collectstatic",
+            f"collect static files into {config.application.static_root}{when}",
+            {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
+            config.phase("collecting static"),
+        )
+
+
+def _orders(settings: Settings) -> dict[str, Any]:
+    return {
+        "mode": settings.migrate,
+        "patience": settings.wait_timeout,
+        "allow_older": settings.migrate_allow_older,
+        "url": settings.migrate_database_url,
+        "lock_timeout": settings.migrate_lock_timeout,
+        "statement_timeout": settings.migrate_statement_timeout,
+    }
+
+
+def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:
+    """Return what makes the superuser, None if there is to be none. Raises Unusable if the user model wants else."""
+    user = application.user
+    by_email = user is not None and user.username_field == "email"
+    own = settings.superuser_fields.get(user.username_field) if user else None  # as Django's own command has it
+    name = own.reveal() if own else (settings.superuser_email if by_email else None) or settings.superuser_username
+    if name is None:
+        return None
+    if user is None:
+        raise Unusable("cannot create the superuser: django.contrib.auth is not installed")
+    if settings.superuser_password is None:
+        raise Unusable("cannot create the superuser: SUPERUSER_PASSWORD is not set")
+    fields: dict[str, Any] = dict(settings.superuser_fields)
+    if settings.superuser_username and "username" in user.fields:
+        fields["username"] = settings.superuser_username
+    if settings.superuser_email and "email" in user.fields:
+        fields["email"] = settings.superuser_email
+    unknown = sorted(set(fields) - set(user.fields))
+    missing = sorted(set(user.required) - set(fields))
+    Unusable.check(
+        [f"cannot use SUPERUSER_{name.upper()}: {user.model} has no such field" for name in unknown]
+        + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
+    )
+    fields.pop(user.username_field, None)  # that is the name
+    return {
+        "name": name,
+        "password": settings.superuser_password,
+        "fields": fields,
+        "update": settings.superuser == "update",
+        "development": settings.development,
+    }

@@ -1,0 +1,270 @@
+"""What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print.
+
+They are named tuples: a dataclass takes Python half a millisecond to make, and each boot makes all of these.
+"""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from entrypoint.boot.decisions.artifacts import Directory, File, Phase
+from entrypoint.boot.facts.hooks import Hook
+from entrypoint.boot.settings.endpoints import Endpoint
+from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.trust.accounts import Account
+
+if TYPE_CHECKING:
+    from entrypoint.boot.decisions.programs import Program
+
+SERVE: Final = "serve"
+"""The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
+WARNING: Final = "warning"
+"""The name of a step that only warns."""
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _without_secrets(step: object) -> str:
+    return f"<{type(step).__name__}: {step}>"
+
+
+class Read(NamedTuple):
+    """Something that the plan was made from; there is nothing left to do."""
+
+    name: str
+    line: str
+
+    def __str__(self) -> str:
+        return self.line
+
+
+class FindPrograms(NamedTuple):
+    """All programs that the plan runs must be there: a missing one is told before anything is written."""
+
+    programs: Mapping[str, PurePosixPath | None]
+    name: str = "programs"
+
+    def __str__(self) -> str:
+        return "find " + ", ".join(self.programs)
+
+
+class CheckPort(NamedTuple):
+    """The port must be free and allowed, before the database is touched."""
+
+    addresses: tuple[Listen, ...]
+    name: str = "port"
+
+    def __str__(self) -> str:
+        return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
+
+
+class CheckReadable(NamedTuple):
+    """Files of the user's that nginx reads, by the setting that names each."""
+
+    files: Mapping[str, PurePosixPath]
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"check that {' and '.join(map(str, self.files.values()))} can be read"
+
+
+class CheckWritable(NamedTuple):
+    """Files that supervisord writes and rotates, each with what names it."""
+
+    files: Mapping[PurePosixPath, str]
+    name: str = "logs"
+
+    def __str__(self) -> str:
+        return f"check that {' and '.join(map(str, self.files))} can be written"
+
+
+class MakeDirectories(NamedTuple):
+    """The folders that files and sockets are put into."""
+
+    directories: tuple[Directory, ...]
+    files: tuple[PurePosixPath, ...] = ()  # what is written into them later, by whomever: none of it may be a folder
+    stale: tuple[PurePosixPath, ...] = ()  # what a killed container may have left in them: it holds no more
+    name: str = "render"
+
+    def __str__(self) -> str:
+        return "make " + ", ".join(map(str, self.directories))
+
+
+class WriteFiles(NamedTuple):
+    """The files of the configuration, each replaced as a whole."""
+
+    files: tuple[File, ...]
+    name: str = "render"
+
+    def __str__(self) -> str:
+        return "write " + ", ".join(str(file.path) for file in self.files)
+
+
+class ValidateNginx(NamedTuple):
+    """`nginx -t`."""
+
+    command: tuple[str, ...]
+    files: tuple[File, ...]
+    name: str = "validate"
+
+    def __str__(self) -> str:
+        return f"validate {self.files[0].path} with nginx -t"
+
+
+class ValidateSupervisord(NamedTuple):
+    """Supervisord's own parser."""
+
+    file: File
+    name: str = "validate"
+
+    def __str__(self) -> str:
+        return f"validate {self.file.path} with supervisord's parser"
+
+
+class Start(NamedTuple):
+    """A program that is started now; supervisord adopts it."""
+
+    program: "Program"
+    directory: PurePosixPath
+    environment: Mapping[str, str]
+    why: str
+    loads: bool  # whether it loads the application, and so is outdated by what a later step changes
+    phase: Phase | None = None
+    name: str = SERVE
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return f"start {self.program.name}, {self.why}"
+
+
+class Serve(NamedTuple):
+    """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
+
+    program: "Program"
+    phase: Phase
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} pass requests to the application"
+
+
+class Reload(NamedTuple):
+    """A program that runs reads its configuration again."""
+
+    program: "Program"
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"let {self.program.name} read its configuration again"
+
+
+class Ask(NamedTuple):
+    """Something that the application's agent does; `name` is the command that it obeys."""
+
+    name: str
+    line: str
+    arguments: Mapping[str, Any] = _NOTHING
+    phase: Phase | None = None
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return self.line
+
+
+class WaitFor(NamedTuple):
+    """What has to be there beside Django's own databases."""
+
+    targets: tuple[Endpoint, ...]
+    seconds: float  # the one deadline of all waiting
+    phase: Phase | None = None
+    name: str = "wait"
+
+    def __str__(self) -> str:
+        return f"wait for {', '.join(map(str, self.targets))}, at most {self.seconds:g} s"
+
+
+class RunHooks(NamedTuple):
+    """The hooks of one phase, one after the other."""
+
+    when: str  # the name of the folder that they are from
+    hooks: tuple[Hook, ...]
+    environment: Mapping[str, str]
+    directory: PurePosixPath
+    seconds: float  # for each
+    phase: Phase | None = None
+    name: str = "hooks"
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        hooks = (f"{hook}{f' as {hook.account}' if hook.account else ''}" for hook in self.hooks)
+        return f"run {self.when} hooks {', '.join(hooks)}"
+
+
+class Run(NamedTuple):
+    """A command that has to succeed before the programs start."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: PurePosixPath
+    seconds: float
+    account: Account | None  # None: whoever runs us
+    phase: Phase | None = None
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return f"run {self.name}: {shlex.join(self.command)}"
+
+
+Step = (
+    Read
+    | FindPrograms
+    | CheckPort
+    | CheckReadable
+    | CheckWritable
+    | MakeDirectories
+    | WriteFiles
+    | ValidateNginx
+    | ValidateSupervisord
+    | Start
+    | Reload
+    | Serve
+    | Ask
+    | WaitFor
+    | RunHooks
+    | Run
+)
+
+
+def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:
+    """Return the steps that write the same files into another folder."""
+    root = next(place for place in files[0].path.parents if all(file.path.is_relative_to(place) for file in files))
+    copied = tuple(file._replace(path=folder / file.path.relative_to(root)) for file in files)
+    folders = sorted({file.path.parent for file in copied})
+    return [MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)]
+
+
+class Exec(NamedTuple):
+    """The last act: this process becomes that one."""
+
+    argv: tuple[str, ...]
+    directory: PurePosixPath
+    environment: Mapping[str, str]  # its own
+    programs: Mapping[str, str]  # the environment of the programs that it runs
+    handover: PurePosixPath  # where it finds who runs already
+    timeline: PurePosixPath  # where the time of the boot went
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return "exec " + " ".join(self.argv)

@@ -1,0 +1,252 @@
+"""The boot: settings to facts, facts to plan, plan to effects.
+
+What takes the time is the application's start. So its agent is started first, and what else a boot needs (jinja2,
+supervisor's parser) is imported while it loads: the imports inside the functions below stand there for that.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NoReturn
+
+from entrypoint.boot.decisions import environment
+from entrypoint.boot.effects import secret_key
+from entrypoint.boot.effects.agent import Agent, start
+from entrypoint.boot.effects.hook_runner import HookRunner
+from entrypoint.boot.effects.signals import StopRequests, release
+from entrypoint.boot.effects.switch import exec_program, switch_user
+from entrypoint.boot.facts.machine import Application, Facts, Machine, read_machine
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.trust.trust import Trust
+from entrypoint.errors import NotFound, Unusable
+from entrypoint.log import Tell
+
+if TYPE_CHECKING:
+    from entrypoint.boot.effects.children import Children
+    from entrypoint.boot.plan.plan import Plan
+
+
+def serve(settings: Settings, tell: Tell) -> NoReturn:
+    """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings, hooks = _source(settings, machine, tell, stops)
+    settings = secret_key.kept(settings, machine, stops)
+    with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
+        from entrypoint.boot.effects.execute import execute, execute_steps  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.plan import make_opening, make_start  # noqa: PLC0415
+
+        reality = RealPerformer(tell, stops, agent, hooks, children, machine.trust)
+        opening = make_opening(settings, machine)
+        execute_steps(opening, reality)
+        reality.timeline.mark("load the application's settings")
+        start = make_start(settings, _facts(settings, machine, agent.settings() if agent else None))
+        execute_steps(start, reality, done=len(opening))
+        reality.timeline.mark("load the application's apps")
+        plan = _plan(settings, machine, agent)
+        execute(plan, reality, done=len(opening) + len(start))
+        if agent:
+            agent.close()
+        reality.timeline.write(plan.exec.timeline)
+        stops.hand_over()
+        programs = plan.exec.programs
+        environments = [
+            environment.without_secrets(changed(programs)) for changed in (hooks.changed, hooks.changed_for_root)
+        ]
+        children.hand_over(plan.exec.handover, *environments)
+        exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
+
+
+def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
+    """Carry out the steps of the plan, all or some, without the exec. Raises an EntrypointError."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    wanted = (not only or "hooks" in only) and "hooks" not in skip
+    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
+    # An image's build has no key, and a volume of keys no place in it.
+    building = set(only) == {"collectstatic"}
+    settings = secret_key.passing(settings, machine) if building else secret_key.kept(settings, machine, stops)
+    with _agent(settings, machine, tell, stops) as agent:
+        from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.steps import SERVE, WARNING  # noqa: PLC0415
+
+        plan = _plan(settings, machine, agent, ahead=True)
+        steps = [step for step in plan.steps if step.name != SERVE]
+        unknown = sorted({*only, *skip} - {step.name for step in steps})
+        Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
+        chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
+        steps = [step for step in steps if step.name in chosen]
+        execute_steps(steps, RealPerformer(tell, stops, agent, hooks, trust=machine.trust))
+
+
+def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
+    """Write the files, into the run directory or as copies into the folder `out`. Raises an EntrypointError."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, stops) as agent:
+        from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
+
+        plan = _plan(settings, machine, agent)
+        warnings = [step for step in plan.steps if step.name == WARNING]
+        in_place = [step for step in plan.steps if step.name == "render"]
+        steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
+        execute_steps(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
+
+
+def check(settings: Settings, tell: Tell) -> None:
+    """Validate what can be without a database or a free port. Raises an EntrypointError with all that is wrong."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
+        from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer, temporary_folder  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import (  # noqa: PLC0415
+            SERVE,
+            Ask,
+            CheckPort,
+            CheckWritable,
+            Run,
+            RunHooks,
+            Step,
+            ValidateNginx,
+            ValidateSupervisord,
+            WaitFor,
+        )
+
+        facts = _facts(settings, machine, agent.application() if agent else None)
+        make_plan(settings, facts)  # its own run directory may be what is wrong
+        with temporary_folder(machine.temporary) as folder:
+            plan = make_plan(replace(settings, run_dir=folder), facts)
+            logs = (file for step in plan.steps if isinstance(step, CheckWritable) for file in step.files)
+            folders = all(os.path.isdir(file.parent) for file in logs)  # noqa: PTH112 -- Path.is_dir may raise
+            # Whose lack is told already is not told by their parsers again.
+            outside = (
+                CheckPort,
+                Ask,
+                WaitFor,
+                RunHooks,
+                Run,
+                ValidateSupervisord,
+                *(() if "nginx" in machine.programs else (ValidateNginx,)),
+            )
+            steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
+            if folders:  # of this file a boot does not always ask: see `make_start`
+                steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
+            if agent:
+                steps.append(Ask("check", "check the project as manage.py check --deploy does"))
+            execute_each(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
+
+
+def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
+    """Let the agent record what became of a mended migration; return its answer. Raises an EntrypointError."""
+    stops = StopRequests()
+    machine = read_machine(settings)
+    settings, _hooks = _source(settings, machine, tell, stops)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, stops) as agent:
+        if agent is None:
+            raise Unusable(f"cannot repair {migration}: there is no Django project in {machine.app_dir}")
+        agent.application()
+        orders = {
+            "migration": migration,
+            "applied": applied,
+            "database": database,
+            "url": settings.migrate_database_url,
+            "seconds": settings.wait_timeout,
+        }
+        return agent.ask("repair", orders).done
+
+
+def preview(settings: Settings, tell: Tell) -> "Plan":
+    """Show every step of the plan, carry out none, and return it."""
+    machine = read_machine(settings)
+    settings = secret_key.previewed(settings, machine)
+    with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
+        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415 -- see above
+
+        plan = _plan(settings, machine, agent)
+    execute(plan, DryRunPerformer(tell))
+    return plan
+
+
+def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
+    """Become COMMAND, in the application's environment and as its user."""
+    machine = read_machine(settings)
+    stops = StopRequests()
+    settings = secret_key.kept(settings, machine, stops)
+    stops.hand_over()
+    release()
+    if machine.root:
+        switch_user(machine.account)
+    surroundings = environment.for_application(settings, machine, settings.settings_module)
+    exec_program(command, surroundings, machine.app_dir)
+
+
+def _source(
+    settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
+) -> tuple[Settings, HookRunner]:
+    """Source the hooks whose variables the application is to be loaded with; return the settings with them."""
+    hooks = HookRunner(tell, stops, machine.trust)
+    if wanted and machine.hooks.before_loading:
+        from entrypoint.boot.plan.hook_steps import before_loading  # noqa: PLC0415 -- what only such hooks have to pay
+
+        hooks.run(before_loading(settings, machine))
+        settings = replace(settings, environment=hooks.changed(settings.environment))
+    return settings, hooks
+
+
+def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
+    """Become supervisorctl, connected to the supervisord of this container."""
+    from entrypoint.boot.decisions.config import run_dir  # noqa: PLC0415 -- see above
+
+    machine = read_machine(settings)
+    conf = str(run_dir(settings, machine) / "supervisord.conf")
+    if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
+        raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
+    isolated = "-I" if machine.root else "-P"
+    command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
+    exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))
+
+
+@contextmanager
+def _agent(
+    settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None, *, write_bytecode: bool = True
+) -> Iterator[Agent | None]:
+    """Run the agent where there is a Django project; what is not Django has none."""
+    if not machine.django:
+        yield None
+        return
+    surroundings = environment.for_application(settings, machine, settings.settings_module)
+    with Agent(start(machine, surroundings, write_bytecode=write_bytecode), tell, stops) as agent:
+        yield agent
+
+
+def _children(trust: Trust) -> "Children":
+    from entrypoint.boot.effects.children import Children  # noqa: PLC0415 -- see above
+
+    return Children(trust)
+
+
+def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
+    from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415 -- see above
+
+    return make_plan(settings, _facts(settings, machine, agent.application() if agent else None), ahead=ahead)
+
+
+def _facts(settings: Settings, machine: Machine, application: Application | None) -> Facts:
+    """Return the facts that a plan can be made from. Raises Unusable where something private would be served."""
+    from entrypoint.boot.effects import overlaps  # noqa: PLC0415 -- see above
+
+    facts = Facts(machine, application)
+    overlaps.check(settings, facts)
+    return facts

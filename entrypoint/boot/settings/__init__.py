@@ -1,0 +1,1 @@
+"""The environment and the project's files, read into typed settings."""

@@ -1,0 +1,117 @@
+"""What ENTRYPOINT_WAIT_FOR names: things that have to be there, each as a URL."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from typing import TYPE_CHECKING, Final
+
+from entrypoint.boot.settings.values import of_type, text
+from entrypoint.secret import Secret
+
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+_PORTS: Final[Mapping[str, int | None]] = {  # None: there is no usual one
+    "tcp": None,
+    "http": 80,
+    "https": 443,
+    "postgres": 5432,
+    "mysql": 3306,
+    "redis": 6379,
+    "amqp": 5672,
+}
+_PATHS: Final = ("unix", "file")
+_SAME: Final = {"postgresql": "postgres"}  # both are usual in a DATABASE_URL
+_HOST: Final = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
+_LONGEST_HOST: Final = 253
+_LONGEST_SOCKET: Final = 107  # unix(7)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One thing to wait for; it prints without user, password and query."""
+
+    scheme: str
+    host: str = ""
+    port: int = 0
+    path: str = ""  # of a file or a socket; of the request, query included; of the database
+    user: str = ""
+    password: Secret | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        if self.scheme in _PATHS:
+            return f"{self.scheme}:{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = self.path.partition("?")[0] if self.scheme.startswith("http") else ""
+        return f"{self.scheme}://{host}:{self.port}{path}"
+
+
+@of_type(
+    "URLs",
+    pattern=r"[^\x00-\x1f\x7f]*",
+    examples=["redis://cache:6379 tcp://mail:25"],
+    writeOnly=True,  # they may hold passwords
+)
+def targets(value: str) -> tuple[Endpoint, ...]:
+    """Read a list of URLs, with commas or spaces between them."""
+    found = []
+    items = (item for item in text(value).replace(",", " ").split(" ") if item)
+    for number, item in enumerate(items, 1):
+        try:
+            found.append(_target(item))
+        except ValueError as error:
+            # The URL itself must not be shown, nor what urllib says of it.
+            raise ValueError(f"number {number} of its URLs {error}") from None
+    return tuple(dict.fromkeys(found))
+
+
+def _target(item: str) -> Endpoint:
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 -- 3 ms that only who waits has to pay
+
+    try:
+        url = urlsplit(item)
+    except ValueError:
+        raise ValueError("is none") from None
+    scheme = _SAME.get(url.scheme, url.scheme)
+    if scheme in _PATHS:
+        return Endpoint(scheme, path=_path(scheme, url, unquote(url.path)))
+    if scheme not in _PORTS:
+        raise ValueError(f"begins with none of {', '.join((*_PORTS, *_PATHS))}")
+    host = url.hostname or ""
+    if not _is_host(host):
+        raise ValueError(f"({scheme}) names no host; in a password @, /, ?, # and a comma are written as %40 and so on")
+    return Endpoint(
+        scheme,
+        host,
+        _port(scheme, url),
+        f"{url.path}{'?' if url.query else ''}{url.query}" if scheme.startswith("http") else unquote(url.path[1:]),
+        unquote(url.username or ""),
+        Secret(unquote(url.password)) if url.password else None,
+    )
+
+
+def _is_host(host: str) -> bool:
+    try:
+        IPv6Address(host)
+    except ValueError:
+        return len(host) <= _LONGEST_HOST and bool(_HOST.fullmatch(host))
+    return True
+
+
+def _path(scheme: str, url: "SplitResult", path: str) -> str:
+    if url.netloc or not path.startswith("/"):
+        raise ValueError(f"({scheme}) names no absolute path, such as {scheme}:/run/it")
+    if scheme == "unix" and len(path.encode()) > _LONGEST_SOCKET:
+        raise ValueError(f"({scheme}) is too long for the path of a socket")
+    return path
+
+
+def _port(scheme: str, url: "SplitResult") -> int:
+    try:
+        port = url.port or _PORTS[scheme]
+    except ValueError:
+        raise ValueError(f"({scheme}) has a port that is no number from 1 to 65535") from None
+    if port is None:
+        raise ValueError(f"({scheme}) names no port")
+    return port

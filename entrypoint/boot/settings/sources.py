@@ -1,0 +1,160 @@
+"""Where the texts of settings come from: the project's file, the environment over it, NAME_FILE in its place."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from entrypoint.boot.settings import project_file, textfile
+from entrypoint.boot.settings.project_file import Project
+from entrypoint.boot.settings.spec import SettingSpec
+from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
+from entrypoint.boot.settings.values import nearest, shown
+from entrypoint.boot.trust.trust import Trust
+from entrypoint.secret import Secret
+
+ENVIRONMENT: Final = "environment"
+RUN_SECRETS: Final = "/run/secrets/"
+# What Kubernetes puts into each container beside a service of that name (its page "Service", discovery).
+KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
+OTHERS: Final = re.compile(rf"{KUBERNETES.pattern}|{VARIABLE}.+")
+SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
+
+
+class Sources:
+    """One pass over all sources, gathering problems instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str], setting_specs: tuple[SettingSpec, ...]) -> None:
+        self.environment = dict(environ)
+        self.origins: dict[str, str] = {}
+        self.texts: dict[str, str] = {}
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self._declarations = setting_specs
+        self._project = Project()
+        self._procfile = ""
+        self._refused: set[str] = set()
+        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
+
+    def refused(self, name: str) -> bool:
+        """Return whether there already is a problem with this variable."""
+        return name in self._refused
+
+    def read_project(self, variable: str) -> None:
+        """Read the file of the project, in the folder that `variable` names or else the working directory."""
+        folder = self.text_of(variable)
+        if not self.refused(variable) and (not folder or folder.startswith("/")):
+            by_key = {spec.key: spec for spec in self._declarations}
+            self._project = project_file.read(Path(folder or "."), by_key, self.problems.append, self._trust)
+            self._read_procfile(Path(folder or ".", PROCFILE))
+
+    def _read_procfile(self, path: Path) -> None:
+        if os.path.lexists(path):
+            try:
+                self._procfile = textfile.read(path, self._trust)
+            except ValueError as error:
+                self.problems.append(f"cannot read {shown(str(path))}: {error}")
+
+    def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- of the spec's type
+        """Return the typed value of a setting, None where it is not set or was refused."""
+        found = {name: text for name in spec.names if (text := self.text_of(name))}
+        if self._refused.intersection(spec.names):
+            self._refused.add(spec.name)
+            return None
+        if not found:
+            return self._value_of_project(spec)
+        name, text = next(iter(found.items()))
+        if len(set(found.values())) > 1:
+            return self._refuse(name, f"cannot use {' and '.join(found)}: they mean the same and differ")
+        try:
+            return spec.kind(text)
+        except ValueError as error:
+            value = "" if spec.secret else f"={shown(text)}"
+            return self._refuse(name, f"cannot use {name}{value}: {error}")
+
+    def _value_of_project(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
+        text = self._project.texts.get(spec.key)
+        if not text:
+            return None
+        self._note(spec.name, text, self._project.file)
+        try:
+            return spec.kind(text)
+        except ValueError as error:
+            why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
+            return self._refuse(spec.name, why)
+
+    def text_of(self, name: str) -> str:
+        """Return the text of one variable, from the environment or its NAME_FILE; an empty one is as good as none."""
+        if name in self.texts or self.refused(name):
+            return self.texts.get(name, "")
+        path = self.environment.pop(f"{name}_FILE", "")
+        text = self.environment.get(name, "")
+        if path and text:
+            self._refuse(name, f"cannot use {name}: {name}_FILE is set as well")
+        elif path:
+            self._read_file(name, path)
+        elif text:
+            self._note(name, text, ENVIRONMENT)
+        return self.texts.get(name, "")
+
+    def _read_file(self, name: str, path: str) -> None:
+        try:
+            text = textfile.read(Path(path), self._trust).rstrip("\r\n")
+        except ValueError as error:
+            self._refuse(name, f"cannot read {name}_FILE={shown(path)}: {error}")
+            return
+        if not text:
+            self._refuse(name, f"cannot use {name}_FILE={shown(path)}: the file is empty")
+        elif "\0" in text:
+            self._refuse(name, f"cannot use {name}_FILE={shown(path)}: it contains a NUL")
+        else:
+            self.environment[name] = text
+            self._note(name, text, path)
+
+    def read_files(self, names: tuple[str, ...]) -> None:
+        """Resolve NAME_FILE of what is not a setting: by name, and whatever lies under /run/secrets."""
+        for variable, path in list(self.environment.items()):
+            name = variable.removesuffix("_FILE")
+            if name not in ("", variable) and (name in names or path.startswith(RUN_SECRETS)):
+                self.text_of(name)
+
+    def superuser_fields(self) -> dict[str, Secret]:
+        """Return the fields of the user model that SUPERUSER_<FIELD> names beside those that are settings."""
+        known = {name for spec in self._declarations for name in spec.names}
+        found = {}
+        for variable in list(self.environment):
+            match = SUPERUSER_FIELD.fullmatch(variable.removesuffix("_FILE"))
+            if match and match[0] not in known and (value := self.text_of(match[0])):
+                found[match[1].lower()] = Secret(value)
+        return found
+
+    def programs(self) -> dict[str, UserProgram]:
+        """Return the programs of the user's own, by name: the environment over the project's file over a Procfile."""
+        found = UserPrograms(self.problems.append)
+        found.add_procfile(self._procfile)
+        found.add_tables(self._project.file, self._project.programs)
+        for variable in sorted(name.removesuffix("_FILE") for name in self.environment if name.startswith(VARIABLE)):
+            if variable != VARIABLE and (command := self.text_of(variable)):
+                found.add_variable(variable, command)
+        return found.programs()
+
+    def check_names(self) -> None:
+        """Note every variable that looks like a setting and is none, with the nearest that is."""
+        known = {spec.name: spec for spec in self._declarations}
+        for name in sorted(self.environment):
+            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHERS.fullmatch(name):
+                continue
+            why = f"there is no such setting{nearest(name, known)}"
+            if name.startswith("ENTRYPOINT_"):
+                self.problems.append(f"cannot use {shown(name)}: {why}")
+            else:  # it may be another program's: nginx's own image has some
+                self.warnings.append(f"{shown(name)} changes nothing: {why}")
+
+    def _note(self, name: str, text: str, origin: str) -> None:
+        self.texts[name] = text
+        self.origins[name] = origin
+
+    def _refuse(self, name: str, problem: str) -> None:
+        self._refused.add(name)
+        self.problems.append(problem)

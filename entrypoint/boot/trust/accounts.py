@@ -1,0 +1,79 @@
+"""The users that processes run as."""
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+from typing import Final
+
+USUAL: Final = "www-data"
+"""Who the application runs as where root starts it and nobody says otherwise."""
+_SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; by its path, for PATH may begin with folders of that user's
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user that a process can run as."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    name: str | None  # None where the uid has no passwd entry
+    group: str | None  # None where the gid has no group entry
+    home: str
+    by_name: bool = False  # whether `user=NAME` alone, in any program, means this very user and group
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the environment says of who a process runs as."""
+        return {"HOME": self.home, "USER": str(self), "LOGNAME": str(self)}
+
+    def switching(self, command: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a command of root's that changes to this user, and then runs `command`."""
+        groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
+        return (_SETPRIV, f"--reuid={self.uid}", f"--regid={self.gid}", groups, "--", *command)
+
+    def __str__(self) -> str:
+        return self.name or f"{self.uid}:{self.gid}"
+
+
+def is_root() -> bool:
+    """Return whether this process may change the user and listen on any port."""
+    return os.geteuid() == 0
+
+
+def look_up(wanted: str) -> Account:
+    """Return the account of a user's name, uid or uid:gid. Raises ValueError with the reason if it cannot be used."""
+    current = os.geteuid()
+    name, _, group = wanted.partition(":")
+    try:
+        entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
+    except KeyError:
+        if not name.isdigit():
+            raise ValueError("there is no such user") from None
+        entry = None
+    uid = entry.pw_uid if entry else int(name)
+    if group:
+        gid = int(group)
+    elif entry:
+        gid = entry.pw_gid
+    else:
+        gid = os.getegid() if uid == current else uid
+    if current not in (0, uid):
+        raise ValueError("only root can change the user")
+    return Account(
+        uid=uid,
+        gid=gid,
+        groups=tuple(os.getgrouplist(entry.pw_name, gid)) if entry else (gid,),
+        name=entry.pw_name if entry else None,
+        group=_group_name(gid),
+        home=entry.pw_dir if entry else "/",
+        by_name=entry is not None and entry.pw_gid == gid,
+    )
+
+
+def _group_name(gid: int) -> str | None:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return None

@@ -1,0 +1,183 @@
+"""What root may run, read and follow: nothing that the application's user can write.
+
+This is the one place that decides it. A path is trusted if no suspect, which is each user that the container's programs
+run as, can change what the path leads to: neither the file, nor a folder on the way, nor a link. Where the container
+does not run as root there are no suspects, and everything is trusted.
+"""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple, Self, TypeVar
+
+from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
+
+T = TypeVar("T")
+
+SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_MOST_LINKS: Final = 40  # as many as the kernel follows: path_resolution(7)
+_ACL: Final = "system.posix_acl_access"
+LOADED: Final = frozenset(
+    {
+        *("PATH", "LD_AUDIT", "LD_LIBRARY_PATH", "LD_PRELOAD", "GCONV_PATH"),
+        *("OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES"),
+        *("BASH_ENV", "ENV", "PERL5LIB", "PERLLIB", "RUBYLIB", "NODE_PATH", "GIT_CONFIG_GLOBAL"),
+        *("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "PYTHONPYCACHEPREFIX"),
+    }
+)
+"""The variables that name files which a process loads as code, as lists of paths separated by colons."""
+
+
+class Trust(NamedTuple):
+    """The users whose files root does not trust."""
+
+    suspects: tuple[Account, ...] = ()
+
+    @classmethod
+    def of(cls, users: Iterable[str | None]) -> Self:
+        """Return the trust of root in a container with these users; None is the usual user.
+
+        A user that does not exist is left out: other code reports it. root is never a suspect.
+        """
+        if not is_root():
+            return cls()
+        found = {}
+        for user in dict.fromkeys(users):
+            try:
+                account = look_up(user or USUAL)
+            except ValueError:
+                continue
+            if account.uid != 0:
+                found[account.uid, account.gid] = account
+        return cls(tuple(found.values()))
+
+    def fault(self, path: os.PathLike[str] | str) -> str | None:
+        """Return why root does not trust the file or folder `path`, such as `www-data can write /srv`, else None.
+
+        A path that does not exist is judged by the folders on the way to it.
+        """
+        return self._fault(path, create=False) if self.suspects else None
+
+    def fault_of_new(self, path: os.PathLike[str] | str) -> str | None:
+        """Return why root must not create or open for writing the file `path`, else None.
+
+        A folder such as /tmp, where everyone may create files, is not trusted for that: somebody could be faster.
+        """
+        return self._fault(path, create=True) if self.suspects else None
+
+    def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """Return `environment` for a process of root: root's HOME, and no path to code that is not trusted."""
+        if not self.suspects:
+            return dict(environment)
+        kept = {name: value for name, value in environment.items() if name not in LOADED}
+        for name in LOADED & environment.keys():
+            entries = [each for each in environment[name].split(":") if each.startswith("/") and not self.fault(each)]
+            if entries:
+                kept[name] = ":".join(entries)
+        return {"PATH": SYSTEM_PATH, **kept, **look_up("0").variables}
+
+    def read(self, path: os.PathLike[str] | str, read: Callable[[], T]) -> T:
+        """Return what `read` returns: called as root if `path` is trusted, else as the first suspect.
+
+        So a link that the application's user has put there leads root to nothing that this user cannot read.
+        """
+        if self.fault(path) is None:
+            return read()
+        with acting_as(self.suspects[0]):
+            return read()
+
+    def _fault(self, path: os.PathLike[str] | str, *, create: bool) -> str | None:
+        places = list(_way(str(Path.cwd() / path)))
+        for (place, found), following in zip(places, [*places[1:], None], strict=True):
+            for account in self.suspects:
+                last = following is None
+                if _can_change(account, place, found, following and following[1], may_create=create or not last):
+                    return f"{account} can write {place}"
+        return None
+
+
+NO_SUSPECTS: Final = Trust()
+"""Everything is trusted: what holds where the container does not run as root."""
+
+
+@contextmanager
+def acting_as(account: Account) -> Iterator[None]:
+    """Access files as `account` would, in this process: the kernel then decides. Only root can do that."""
+    groups, gid = os.getgroups(), os.getegid()
+    os.setgroups(account.groups)
+    os.setegid(account.gid)
+    os.seteuid(account.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(gid)
+        os.setgroups(groups)
+
+
+def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield everything that exists on the way to `path`, each with its lstat: folders, links, and the file itself."""
+    here, links = "/", 0
+    yield here, os.lstat(here)
+    left = [part for part in path.split("/") if part][::-1]
+    while left:
+        name = left.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            here = os.path.dirname(here)  # noqa: PTH120 -- texts: a Path takes ten times as long, and this runs often
+            continue
+        place = os.path.join(here, name)  # noqa: PTH118 -- see above
+        try:
+            found = os.lstat(place)
+            target = os.readlink(place) if stat.S_ISLNK(found.st_mode) else None  # noqa: PTH115 -- see above
+        except OSError:
+            return
+        yield place, found
+        if target is None:
+            here = place
+            continue
+        links += 1
+        if links > _MOST_LINKS:
+            return
+        here = "/" if target.startswith("/") else here
+        left.extend([part for part in target.split("/") if part][::-1])
+
+
+def _can_change(
+    account: Account, place: str, found: os.stat_result, following: os.stat_result | None, *, may_create: bool
+) -> bool:
+    """Return whether `account` can change what a path leads to by writing `place`, which is a part of the path.
+
+    `following` is the next part, None if there is none that exists.
+    """
+    if stat.S_ISLNK(found.st_mode) or not _can_write(account, place, found) or _read_only(place):
+        return False
+    if not stat.S_ISDIR(found.st_mode) or not found.st_mode & stat.S_ISVTX or found.st_uid == account.uid:
+        return True
+    # In a sticky folder only its owner and the owner of an entry can replace that entry.
+    if following is not None:
+        return following.st_uid == account.uid
+    return may_create
+
+
+def _can_write(account: Account, place: str, found: os.stat_result) -> bool:
+    if found.st_uid == account.uid:
+        return True  # its owner can change its mode
+    if found.st_mode & stat.S_IWGRP and (found.st_gid in (*account.groups, account.gid) or _has_acl(place)):
+        return True
+    return bool(found.st_mode & stat.S_IWOTH)
+
+
+def _has_acl(place: str) -> bool:
+    """Return whether the group's bits are the mask of an access control list, which may name anyone: acl(5)."""
+    try:
+        return bool(os.getxattr(place, _ACL))
+    except OSError:
+        return False
+
+
+def _read_only(place: str) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)

@@ -1,0 +1,65 @@
+"""Standard error: whole lines from more than one thread, and no exception where nobody reads it."""
+
+import os
+import select
+import sys
+from threading import Lock
+from typing import Final
+
+_FD: Final = 2
+_ATOMIC: Final = select.PIPE_BUF  # bytes that a pipe takes without blocking once poll(2) says POLLOUT
+_STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # in the order of their descriptors
+
+
+def open_missing() -> None:
+    """Open /dev/null in place of each standard stream that is closed.
+
+    Otherwise the next file or socket that is opened would get its descriptor, and our lines with it.
+    """
+    for number, (name, mode) in enumerate(_STREAMS):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # open(2) returns the lowest free descriptor, which is this one
+            os.set_inheritable(number, True)  # noqa: FBT003 -- its signature
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", errors="backslashreplace", closefd=False))
+
+
+class Stderr:
+    """The descriptor, with a turn for each line."""
+
+    def __init__(self) -> None:
+        self._turn = Lock()
+        self._begun = b""  # the end of a line that there was no room for
+
+    def write(self, text: str, patience: float | None = None) -> bool:
+        """Write a line; wait for room for `patience` seconds, None for as long as it takes.
+
+        Return False if there was no room. If stderr is closed or its reader is gone, the line is lost.
+        """
+        if not self._turn.acquire(timeout=-1 if patience is None else patience):
+            return False
+        try:
+            return self._write(text.encode("utf-8", "backslashreplace"), patience)
+        except OSError:
+            return True
+        finally:
+            self._turn.release()
+
+    def _write(self, line: bytes, patience: float | None) -> bool:
+        room = select.poll()
+        room.register(_FD, select.POLLOUT)
+        # A terminal has room for one byte at least. A writer that may wait for the terminal need not care.
+        piece = 1 if patience is not None and os.isatty(_FD) else _ATOMIC
+        left = self._begun + line
+        while left:
+            if not room.poll(None if patience is None else patience * 1000):
+                whole = len(left) >= len(line)
+                self._begun = left[: -len(line)] if whole else left
+                return not whole
+            try:
+                left = left[os.write(_FD, left[:piece]) :]
+            except BlockingIOError:  # another process made the file description non-blocking
+                continue
+        self._begun = b""
+        return True

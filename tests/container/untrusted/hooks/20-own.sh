@@ -1,0 +1,1 @@
+/opt/record own-hook

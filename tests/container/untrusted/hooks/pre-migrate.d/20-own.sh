@@ -1,0 +1,2 @@
+#!/bin/sh
+/opt/record own-pre-migrate-hook

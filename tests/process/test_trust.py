@@ -1,0 +1,232 @@
+"""Root with files that the application's user can write: what it refuses, and what it does not run."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from conftest import Command, Project
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root has someone to distrust")
+
+USER = "www-data"
+UID = 33
+
+
+def give(path: Path) -> Path:
+    os.chown(path, UID, UID, follow_symlinks=False)
+    return path
+
+
+def ones_own_folder(place: Path, name: str) -> Path:
+    (place / name).mkdir()
+    return give(place / name)
+
+
+def secret_of_root(place: Path, text: str = "root: alone\n") -> Path:
+    path = place / "secret"
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+class Fault(NamedTuple):
+    """What is arranged in the folder of a test, and how `entrypoint --dry-run` then ends."""
+
+    arrange: Callable[[Path, Project], dict[str, str]]
+    code: int
+    line: str
+
+
+def templates(place: Path, _: Project) -> dict[str, str]:
+    return {"ENTRYPOINT_CONF_DIR": str(ones_own_folder(place, "conf"))}
+
+
+def a_template(place: Path, _: Project) -> dict[str, str]:
+    (place / "conf").mkdir()
+    (place / "conf/uwsgi.ini.j2").write_text("")
+    give(place / "conf/uwsgi.ini.j2")
+    return {"ENTRYPOINT_CONF_DIR": str(place / "conf")}
+
+
+def run_dir(place: Path, _: Project) -> dict[str, str]:
+    return {"ENTRYPOINT_RUN_DIR": str(ones_own_folder(place, "theirs") / "run")}
+
+
+def tls_key(place: Path, _: Project) -> dict[str, str]:
+    folder = ones_own_folder(place, "tls")
+    (folder / "key.pem").symlink_to(secret_of_root(place))
+    return {"NGINX_TLS_CERTIFICATE": str(place / "secret"), "NGINX_TLS_KEY": str(folder / "key.pem")}
+
+
+def file_of_a_secret(place: Path, _: Project) -> dict[str, str]:
+    folder = ones_own_folder(place, "theirs")
+    (folder / "key").symlink_to(secret_of_root(place))
+    return {"SUPERUSER_PASSWORD_FILE": str(folder / "key")}
+
+
+def procfile(place: Path, project: Project) -> dict[str, str]:
+    (project.root / "Procfile").symlink_to(secret_of_root(place))
+    return {}
+
+
+def project_file(text: str) -> Callable[[Path, Project], dict[str, str]]:
+    def arrange(_: Path, project: Project) -> dict[str, str]:
+        project.write("entrypoint.toml", text)
+        return {}
+
+    return arrange
+
+
+def data_dir(place: Path, _: Project) -> dict[str, str]:
+    (place / "roots").mkdir(mode=0o700)
+    folder = ones_own_folder(place, "theirs")
+    (folder / "data").symlink_to(place / "roots")
+    return {"ENTRYPOINT_DATA_DIR": str(folder / "data")}
+
+
+FAULTS = {
+    "templates": Fault(
+        templates, 77, "cannot use ENTRYPOINT_CONF_DIR={place}/conf as root: www-data can write {place}/conf; "
+    ),
+    "a template": Fault(
+        a_template, 77, "cannot use {place}/conf/uwsgi.ini.j2 as root: www-data can write {place}/conf/"
+    ),
+    "run directory": Fault(
+        run_dir, 77, "cannot use ENTRYPOINT_RUN_DIR={place}/theirs/run as root: www-data can write {place}/theirs;"
+    ),
+    "key of TLS": Fault(
+        tls_key, 77, "cannot use NGINX_TLS_KEY={place}/tls/key.pem as root: www-data can write {place}"
+    ),
+    "file of a secret": Fault(
+        file_of_a_secret, 78, "cannot read SUPERUSER_PASSWORD_FILE={place}/theirs/key: Permission denied"
+    ),
+    "Procfile": Fault(procfile, 78, "cannot read Procfile: Permission denied (as uid 33; the file is root:root 0600)"),
+    "user": Fault(
+        project_file('user = "root"\n'),
+        78,
+        "cannot use user in entrypoint.toml: it steers what root does, and www-data",
+    ),
+    "user and a program's": Fault(
+        project_file('user = "root"\n[programs.a]\ncommand = "true"\nuser = "root"'),
+        78,
+        "cannot use user in entrypoint",
+    ),
+    "folder of hooks": Fault(
+        project_file('hooks_dir = "/tmp"\n'), 78, "cannot use hooks_dir in entrypoint.toml: it steers what root does"
+    ),
+    "data folder": Fault(
+        project_file('data_dir = "/tmp"\n'), 78, "cannot use data_dir in entrypoint.toml: it steers what root does"
+    ),
+    "user of a program": Fault(
+        project_file('[programs.a]\ncommand = "true"\nuser = "root"\n'),
+        78,
+        "cannot use programs.a.user=root in entrypoint.toml: www-data can write {place}/app; chown the file to root",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_root_refuses(entrypoint: Command, project: Project, place: Path, fault: Fault) -> None:
+    environ = fault.arrange(place, project)
+    if not environ:
+        give(project.root)
+    user = {} if "ENTRYPOINT_USER" in environ or fault.line.startswith("cannot use user") else {"ENTRYPOINT_USER": USER}
+    done = entrypoint.run(project.root, "--dry-run", **{"ENTRYPOINT_USER": "", **user, **environ})
+    assert done.code == fault.code, done.err
+    assert fault.line.format(place=place) in done.err
+
+
+@pytest.mark.parametrize("name", ["log", "data folder"])
+def test_root_writes_nothing_through_a_link_of_the_applications_user(
+    entrypoint: Command, project: Project, place: Path, name: str
+) -> None:
+    if name == "log":
+        logs = ones_own_folder(place, "logs")
+        project.write("entrypoint.toml", f'[programs.a]\ncommand = "true"\nlog = "file:{logs}/a.log"\n')
+        done = entrypoint.run(project.root, "prepare", "--only", "logs", ENTRYPOINT_USER=USER)
+        assert f"cannot use programs.a.log=file:{logs}/a.log in entrypoint.toml: www-data can write {logs};" in done.err
+    else:
+        done = entrypoint.run(
+            project.root, "prepare", "--only", "port", ENTRYPOINT_USER=USER, **data_dir(place, project)
+        )
+        assert "/theirs/data/secret_key: Permission denied" in done.err
+        assert list((place / "roots").iterdir()) == []
+    assert done.code == 77, done.err
+
+
+def test_a_key_is_kept_in_a_folder_of_the_applications_user(entrypoint: Command, project: Project, place: Path) -> None:
+    data = ones_own_folder(place, "data")
+    done = entrypoint.run(
+        project.root, "prepare", "--only", "programs", ENTRYPOINT_USER=USER, ENTRYPOINT_DATA_DIR=str(data)
+    )
+    assert done.code == 0, done.err
+    found = (data / "secret_key").stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (UID, UID, 0o600)
+
+
+PLANTED = 'import os; open("{trace}", "a").write(f"{{__name__}} {{os.getuid()}}\\n")\n'
+
+
+@pytest.mark.parametrize(
+    "words", [("env",), ("--dry-run",), ("check",), ("ctl", "status"), ("health",), ("boot",), ("exec", "true")]
+)
+def test_root_imports_nothing_that_the_applications_user_has_planted(
+    entrypoint: Command, project: Project, place: Path, words: tuple[str, ...]
+) -> None:
+    trace = place / "trace"
+    trace.touch()
+    trace.chmod(0o666)
+    home = ones_own_folder(place, "home")
+    for version in ("3.11", "3.12", "3.13"):
+        packages = home / f".local/lib/python{version}/site-packages"
+        packages.mkdir(parents=True)
+        (packages / "usercustomize.py").write_text(PLANTED.format(trace=trace))
+    for name in ("sitecustomize.py", "supervisor/__init__.py", "click.py", "json.py", "entrypoint/__init__.py"):
+        project.write(name, PLANTED.format(trace=trace))
+    for name in ("nginx", "supervisord", "setpriv", "sh", "env"):
+        project.write(f".venv/bin/{name}", f"#!/bin/sh\necho {name} $(id -u) >>{trace}\n")
+        (project.root / f".venv/bin/{name}").chmod(0o755)
+    for path in (project.root, *project.root.rglob("*")):
+        give(path)
+    entrypoint.run(
+        project.root,
+        *words,
+        ENTRYPOINT_USER=USER,
+        HOME=str(home),
+        PYTHONPATH=str(project.root),
+        PATH=f"{project.root}/.venv/bin:/usr/bin:/bin",
+    )
+    assert [line for line in trace.read_text().splitlines() if line.endswith(" 0")] == []
+
+
+def test_what_is_planted_would_be_run(project: Project, place: Path) -> None:
+    trace = place / "trace"
+    project.write("sitecustomize.py", PLANTED.format(trace=trace))
+    os.spawnve(os.P_WAIT, "/usr/bin/python3", ["python3", "-c", ""], {"PYTHONPATH": str(project.root)})
+    assert trace.read_text() == "sitecustomize 0\n"
+
+
+def test_a_folder_that_an_older_release_gave_away_is_made_anew(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    theirs = place / "run/nginx"
+    theirs.mkdir(parents=True)
+    victim = secret_of_root(place)
+    (theirs / "nginx.pid").symlink_to(victim)
+    (theirs / "scgi").symlink_to(victim)
+    give(theirs)
+    done = entrypoint.run(
+        project.root, "prepare", "--only", "render", "--only", "validate", ENTRYPOINT_USER=USER, SECRET_KEY="s"
+    )
+    assert done.code == 0, done.err
+    assert (victim.read_text(), victim.stat().st_uid) == ("root: alone\n", 0)
+    found = theirs.stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (0, 0o755)
+    assert not (theirs / "scgi").is_symlink()
