@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def test_several_containers_at_once_have_one_key(entrypoint: Command, reading: P
     running = [
         entrypoint.start(reading.root, sys.executable, "-c", code, ENTRYPOINT_DATA_DIR=str(volume)) for _ in range(6)
     ]
-    assert [each.process.wait(20) for each in running] == [0] * 6
+    assert [each.process.wait(PATIENCE) for each in running] == [0] * 6
     assert {each.err for each in running} == {f"{key_in(volume)} {key_in(volume)}\n"}
 
 
