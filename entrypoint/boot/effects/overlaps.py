@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig, decide
-from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.facts.application import Facts
 from entrypoint.boot.files import nginx
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
