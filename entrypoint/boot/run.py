@@ -17,7 +17,8 @@ from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
-from entrypoint.boot.facts.machine import Application, Facts, Machine, read_machine
+from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable

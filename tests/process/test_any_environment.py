@@ -30,7 +30,8 @@ from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
-from entrypoint.boot.facts.machine import Application, Facts, read_machine
+from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import read_machine
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
 from entrypoint.boot.settings import reference

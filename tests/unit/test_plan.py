@@ -11,9 +11,10 @@ import pytest
 from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.facts.application import Application, Database, Facts, User
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
-from entrypoint.boot.facts.machine import Application, Database, Facts, Machine, User
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.files.configuration import variables
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms

@@ -11,8 +11,9 @@ from entrypoint.boot.decisions.artifacts import READY, Phase
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import Member
 from entrypoint.boot.facts import templates
+from entrypoint.boot.facts.application import Application, Facts
 from entrypoint.boot.facts.hooks import PRE_STOP
-from entrypoint.boot.facts.machine import Application, Facts, Machine
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
@@ -268,7 +269,7 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
         tier=own.tier or usual,
         seconds=None if given is None else math.ceil(given),
         waits_for_clients=waits_for_clients,
-        source="" if given is None else own.told("stop_timeout"),
+        source="" if given is None else own.describe("stop_timeout"),
     )
 
 
