@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
-from entrypoint.boot.decisions.artifacts import Directory, Phase
+from entrypoint.boot.decisions.artifacts import Directory, Progress
 from entrypoint.boot.effects.agent import Agent
 from entrypoint.boot.effects.children import Children
 from entrypoint.boot.effects.hook_runner import HookRunner
@@ -194,7 +194,7 @@ class RealPerformer:
     def _(self, step: Ask) -> None:
         if self._agent is None:
             raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         arguments = dict(step.arguments)
         seconds = None
         if "seconds" in arguments:
@@ -203,7 +203,7 @@ class RealPerformer:
             step.name,
             arguments,
             None if seconds is None else seconds + _ANSWER_GRACE,
-            lambda done, of: self._show(step.phase, done, of),
+            lambda done, of: self._show(step.progress, done, of),
         )
         if answer.changed and self._children:
             self._children.discard_outdated()
@@ -212,14 +212,14 @@ class RealPerformer:
     @apply.register
     def _(self, step: Start) -> None:
         if self._children:
-            self._show(step.phase)
+            self._show(step.progress)
             self._children.start(step)
 
     @apply.register
     def _(self, step: Serve) -> None:
         if self._children:
             self._children.start_outdated()
-            for path in step.phase.paths:
+            for path in step.progress.paths:
                 textfile.remove(path)
 
     @apply.register
@@ -227,16 +227,16 @@ class RealPerformer:
         if self._children:
             self._children.reload(step.program.name, self._stops.check)
 
-    def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
-        if phase and self._children:
-            for file in phase.files(done, of):
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
+        if progress and self._children:
+            for file in progress.files(done, of):
                 textfile.write(file.path, file.text)
 
     @apply.register
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
-        self._show(step.phase)
+        self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
         if late and self._children:
             self._children.discard_outdated()
@@ -245,14 +245,14 @@ class RealPerformer:
     def _(self, step: RunHooks) -> None:
         if self._hooks is None:
             raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run(step)
 
     @apply.register
     def _(self, step: Run) -> None:
         if self._hooks is None:
             raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run_alone(step)
 
     def _say(self, line: str) -> None:
