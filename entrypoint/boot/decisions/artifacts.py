@@ -33,7 +33,7 @@ class File(NamedTuple):
         return f"<File {self.path}>"
 
 
-class Phase(NamedTuple):
+class Progress(NamedTuple):
     """What the starting page and `/-/ready` say meanwhile."""
 
     folder: PurePosixPath

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions import servers, sizing, stop_budget
-from entrypoint.boot.decisions.artifacts import READY, Phase
+from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import Member
 from entrypoint.boot.facts import templates
@@ -177,9 +177,9 @@ class ResolvedConfig:
         own = {*templates.OF_NGINX, templates.NGINX_CONF}
         return self.nginx and self.machine.templates.keys().isdisjoint(own)
 
-    def phase(self, name: str) -> Phase | None:
+    def progress(self, name: str) -> Progress | None:
         """Return what is told while a step is at work, where nginx is there to tell it."""
-        return Phase(self.www, name) if self.opens_early else None
+        return Progress(self.www, name) if self.opens_early else None
 
     @property
     def dropped(self) -> Account | None:

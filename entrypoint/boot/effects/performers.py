@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
-from entrypoint.boot.decisions.artifacts import Directory, Phase
+from entrypoint.boot.decisions.artifacts import Directory, Progress
 from entrypoint.boot.effects.agent import Agent
 from entrypoint.boot.effects.children import Children
 from entrypoint.boot.effects.hook_runner import HookRunner
@@ -94,7 +94,7 @@ class RealPerformer(DryRunPerformer):
         self._stops.check()
         super().announce(step)
 
-    def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
         """Show clients what is being done. Nothing serves them here."""
 
     def _outdate(self) -> None:
@@ -188,7 +188,7 @@ class RealPerformer(DryRunPerformer):
     def _(self, step: Ask) -> None:
         if self._agent is None:
             raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         arguments = dict(step.arguments)
         seconds = None
         if "seconds" in arguments:
@@ -197,7 +197,7 @@ class RealPerformer(DryRunPerformer):
             step.name,
             arguments,
             None if seconds is None else seconds + _ANSWER_GRACE,
-            lambda done, of: self._show(step.phase, done, of),
+            lambda done, of: self._show(step.progress, done, of),
         )
         if answer.changed:
             self._outdate()
@@ -207,19 +207,19 @@ class RealPerformer(DryRunPerformer):
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
-        self._show(step.phase)
+        self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
         if late:
             self._outdate()
 
     @apply.register
     def _(self, step: RunHooks) -> None:
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run(step)
 
     @apply.register
     def _(self, step: Run) -> None:
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run_alone(step)
 
     def _say(self, line: str) -> None:
@@ -254,8 +254,8 @@ class BootPerformer(RealPerformer):
         super().announce(step)
         self.timeline.mark(f"{self._announced}. {printable(str(step))}")
 
-    def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
-        for file in phase.files(done, of) if phase else ():
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
+        for file in progress.files(done, of) if progress else ():
             textfile.write(file.path, file.text)
 
     def _outdate(self) -> None:
@@ -274,7 +274,7 @@ class BootPerformer(RealPerformer):
 
     @apply.register
     def _(self, step: Start) -> None:
-        self._show(step.phase)
+        self._show(step.progress)
         self._children.start(step)
 
     @apply.register
@@ -284,7 +284,7 @@ class BootPerformer(RealPerformer):
     @apply.register
     def _(self, step: Serve) -> None:
         self._children.start_outdated()
-        for path in step.phase.paths:
+        for path in step.progress.paths:
             textfile.remove(path)
 
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from entrypoint.boot.decisions import sizing
-from entrypoint.boot.decisions.artifacts import Directory, File, Phase
+from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
@@ -43,7 +43,7 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
     ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
-    return tuple(dict.fromkeys((*paths, *Phase(config.www, "").paths, config.socket)))
+    return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
 
 
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import environment, programs
-from entrypoint.boot.decisions.artifacts import File, Phase
+from entrypoint.boot.decisions.artifacts import File, Progress
 from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
@@ -116,8 +116,10 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
-        phase = config.phase("loading application")
-        yield Start(programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, phase=phase)
+        progress = config.progress("loading application")
+        yield Start(
+            programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
+        )
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
@@ -163,7 +165,7 @@ def _release(config: ResolvedConfig) -> Iterator[Run]:
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
             account,
-            config.phase("running the release"),
+            config.progress("running the release"),
         )
 
 
@@ -192,7 +194,7 @@ def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
 
 def _serve(config: ResolvedConfig) -> Iterator[Serve]:
     if config.opens_early:
-        yield Serve(programs.nginx(config), Phase(config.www, "starting application"))
+        yield Serve(programs.nginx(config), Progress(config.www, "starting application"))
 
 
 def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:

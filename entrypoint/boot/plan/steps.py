@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from entrypoint.boot.decisions.artifacts import Directory, File, Phase
+from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
@@ -151,7 +151,7 @@ class Start(NamedTuple):
     environment: Mapping[str, str]
     why: str
     loads: bool  # whether it loads the application, and so is outdated by what a later step changes
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = SERVE
 
     def __repr__(self) -> str:
@@ -165,7 +165,7 @@ class Serve(NamedTuple):
     """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
 
     program: "Program"
-    phase: Phase
+    progress: Progress
     name: str = SERVE
 
     def __str__(self) -> str:
@@ -188,7 +188,7 @@ class Ask(NamedTuple):
     name: str
     line: str
     arguments: Mapping[str, Any] = _NOTHING
-    phase: Phase | None = None
+    progress: Progress | None = None
 
     def __repr__(self) -> str:
         return _without_secrets(self)
@@ -202,7 +202,7 @@ class WaitFor(NamedTuple):
 
     targets: tuple[Endpoint, ...]
     seconds: float  # the one deadline of all waiting
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = "wait"
 
     def __str__(self) -> str:
@@ -217,7 +217,7 @@ class RunHooks(NamedTuple):
     environment: Mapping[str, str]
     directory: PurePosixPath
     seconds: float  # for each
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = "hooks"
 
     def __repr__(self) -> str:
@@ -237,7 +237,7 @@ class Run(NamedTuple):
     directory: PurePosixPath
     seconds: float
     account: Account | None  # None: whoever runs us
-    phase: Phase | None = None
+    progress: Progress | None = None
 
     def __repr__(self) -> str:
         return _without_secrets(self)
