@@ -19,6 +19,7 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot.decisions.artifacts import Directory, Phase
+from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.agent import Agent
 from entrypoint.boot.effects.children import Children
 from entrypoint.boot.effects.hook_runner import HookRunner
@@ -146,12 +147,12 @@ class RealPerformer:
         Several.check([error for path in step.files if (error := _in_the_way(path))])
         if self._children:
             for path in step.stale:
-                textfile.remove(path)
+                run_files.remove(path)
 
     @apply.register
     def _(self, step: WriteFiles) -> None:
         for file in step.files:
-            textfile.write(file.path, file.text)
+            run_files.write(file.path, file.text)
 
     @apply.register
     def _(self, step: ValidateNginx) -> None:
@@ -220,7 +221,7 @@ class RealPerformer:
         if self._children:
             self._children.start_outdated()
             for path in step.phase.paths:
-                textfile.remove(path)
+                run_files.remove(path)
 
     @apply.register
     def _(self, step: Reload) -> None:
@@ -230,7 +231,7 @@ class RealPerformer:
     def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
         if phase and self._children:
             for file in phase.files(done, of):
-                textfile.write(file.path, file.text)
+                run_files.write(file.path, file.text)
 
     @apply.register
     def _(self, step: WaitFor) -> None:
