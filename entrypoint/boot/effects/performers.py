@@ -19,6 +19,7 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot.decisions.artifacts import Directory, Progress
+from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.agent import Agent
 from entrypoint.boot.effects.children import Children
 from entrypoint.boot.effects.hook_runner import HookRunner
@@ -145,7 +146,7 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: WriteFiles) -> None:
         for file in step.files:
-            textfile.write(file.path, file.text)
+            run_files.write(file.path, file.text)
 
     @apply.register
     def _(self, step: ValidateNginx) -> None:
@@ -256,7 +257,7 @@ class BootPerformer(RealPerformer):
 
     def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
         for file in progress.files(done, of) if progress else ():
-            textfile.write(file.path, file.text)
+            run_files.write(file.path, file.text)
 
     def _outdate(self) -> None:
         self._children.discard_outdated()
@@ -270,7 +271,7 @@ class BootPerformer(RealPerformer):
     def _(self, step: MakeDirectories) -> None:
         super().apply(step)
         for path in step.stale:
-            textfile.remove(path)
+            run_files.remove(path)
 
     @apply.register
     def _(self, step: Start) -> None:
@@ -285,7 +286,7 @@ class BootPerformer(RealPerformer):
     def _(self, step: Serve) -> None:
         self._children.start_outdated()
         for path in step.progress.paths:
-            textfile.remove(path)
+            run_files.remove(path)
 
 
 def _why_missing(name: str) -> str:
