@@ -199,8 +199,8 @@ def test_no_step_line_and_no_file_holds_a_secret() -> None:
 
 # ---- the application server
 
-WANTS_ASGI = "it is an ASGI application, which wants ENTRYPOINT_SERVER=uvicorn or granian"
-NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of your own"
+NEEDS_ASGI = "which does not support ASGI; set ENTRYPOINT_SERVER=uvicorn or granian"
+NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server.d"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of
     [
         (
             {"ENTRYPOINT_APP": "site.asgi:application"},
-            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_APP": "other.asgi:app", "ENTRYPOINT_SERVER": "gunicorn"},
-            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_SERVER": "none"},
@@ -268,7 +268,9 @@ def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: st
     if allowed:
         assert make_plan(settings, facts)
     else:
-        with pytest.raises(NotAllowed, match="cannot listen on 80 as nobody: without nginx choose a PORT from 1024 on"):
+        with pytest.raises(
+            NotAllowed, match="cannot listen on 80 as nobody: without nginx, PORT must be 1024 or higher"
+        ):
             make_plan(settings, facts)
 
 
@@ -289,7 +291,9 @@ def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, to
 
 def test_nginx_in_the_background_is_refused() -> None:
     own = machine(templates={"nginx.conf": "events {}\ndaemon on;\n"})
-    with pytest.raises(Unusable, match=r"cannot use /own/nginx\.conf: with `daemon on` supervisord would lose sight"):
+    with pytest.raises(
+        Unusable, match=r"cannot use /own/nginx\.conf: supervisord cannot supervise nginx with `daemon on`"
+    ):
         make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
 
 
@@ -663,13 +667,13 @@ def test_an_application_that_is_nowhere_is_refused() -> None:
         make_plan(Settings(), Facts(machine(django=False), None))
     assert str(caught.value) == (
         "cannot find the application: there is no manage.py in /srv/app, "
-        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
+        "and ENTRYPOINT_APP is not set; set ENTRYPOINT_APP_DIR to the application's folder"
     )
 
 
 def test_a_run_directory_with_a_colon_is_refused() -> None:
     (told,) = problems({"ENTRYPOINT_RUN_DIR": "/run/a:b"})
-    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes what follows a colon for a section"
+    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes the text after a colon as a section name"
 
 
 def test_fewer_connections_than_a_worker_needs_are_refused() -> None:

@@ -21,10 +21,10 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
     return (
         Directory(config.run_dir, 0o755),
         Directory(config.www, 0o755, inner=True),
-        Directory(config.run_dir / "app", 0o750, config.dropped, inner=True),
+        Directory(config.run_dir / "app", 0o750, config.run_as, inner=True),
         # Where nginx's master is root, it follows links in its folder: nobody else may write there.
         *(
-            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_drops else config.dropped, inner=True)]
+            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_switches else config.run_as, inner=True)]
             if config.nginx
             else []
         ),
