@@ -22,7 +22,7 @@ _GRACE: Final = 10.0  # seconds in which a name may still become known
 _UNKNOWN: Final = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
-class _Watch(threading.Thread):
+class Watch(threading.Thread):
     """Tries one thing again and again; a daemon, for a look-up of a name cannot be interrupted."""
 
     def __init__(self, target: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
@@ -37,6 +37,7 @@ class _Watch(threading.Thread):
         self._bell = bell
 
     def run(self) -> None:
+        """Try until the target is reachable, refuses for good or the deadline has passed."""
         try:
             self.there = self._comes()
         except Refused as error:
@@ -54,7 +55,8 @@ class _Watch(threading.Thread):
                 probe(self.target, min(_TRY, left))
             except OSError as error:
                 self.late = True
-                self.why = shown(error.strerror or str(error))
+                if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
+                    self.why = shown(error.strerror or str(error))
                 if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
                     raise Refused("there is no host of that name") from error
             else:
@@ -84,7 +86,7 @@ def wait_for(
     with ours, theirs, selectors.DefaultSelector() as selector:
         selector.register(ours, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
-        watches = [_Watch(target, deadline, grace, theirs) for target in targets]
+        watches = [Watch(target, deadline, grace, theirs) for target in targets]
         missing = list(watches)
         for watch in watches:
             watch.start()
@@ -107,7 +109,7 @@ def wait_for(
     return any(watch.late for watch in watches)
 
 
-def _tell_of_the_there(missing: list[_Watch], began: float, tell: Callable[[str], None]) -> None:
+def _tell_of_the_there(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:
     """Take out and tell what is there by now. Raises Unusable where one never will be."""
     Unusable.check(f"cannot reach {watch.target}: {watch.refused}" for watch in missing if watch.refused)
     for watch in [watch for watch in missing if watch.there]:
