@@ -25,7 +25,7 @@ def test_three_problems_are_told_in_one_answer(entrypoint: Command, project: Pro
     assert done.err.splitlines() == [
         (
             "[entrypoint] cannot use PORT=http: a port is a number from 1 to 65535, "
-            "with an IP address and a colon before it or not"
+            "optionally after an IP address and a colon"
         ),
         "[entrypoint] cannot use WEB_CONCURRENCY=0: it is not a whole number from 1 to 999999",
         "[entrypoint] cannot use ENTRYPOINT_MIGRAT: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",

@@ -5,17 +5,18 @@ import pwd
 import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.facts.application import Application, Database, Facts, User
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
-from entrypoint.boot.facts.machine import Application, Database, Facts, Machine, User
-from entrypoint.boot.files.configuration import variables
-from entrypoint.boot.plan.plan import Plan, make_opening, make_plan, make_start
+from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
@@ -178,8 +179,9 @@ def test_the_plan_of(path: Path, step_names: set[str]) -> None:
 def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
     settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
     early = facts.application and replace(facts.application, databases=(), staticfiles=False, user=None)
-    begun = (*make_opening(settings, facts.machine), *make_start(settings, Facts(facts.machine, early)))
-    assert make_plan(settings, facts).steps[: len(begun)] == begun
+    begun = opening(decide(settings, Facts(facts.machine, None)))
+    begun = (*begun, *start(decide(settings, Facts(facts.machine, early)), begun))
+    assert (*begun, *rest(decide(settings, facts))) == make_plan(settings, facts).steps
 
 
 def test_the_golden_cases_are_found() -> None:
@@ -199,8 +201,8 @@ def test_no_step_line_and_no_file_holds_a_secret() -> None:
 
 # ---- the application server
 
-WANTS_ASGI = "it is an ASGI application, which wants ENTRYPOINT_SERVER=uvicorn or granian"
-NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of your own"
+NEEDS_ASGI = "which does not support ASGI; set ENTRYPOINT_SERVER=uvicorn or granian"
+NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server.d"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +210,11 @@ NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of
     [
         (
             {"ENTRYPOINT_APP": "site.asgi:application"},
-            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_APP": "other.asgi:app", "ENTRYPOINT_SERVER": "gunicorn"},
-            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_SERVER": "none"},
@@ -268,7 +270,9 @@ def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: st
     if allowed:
         assert make_plan(settings, facts)
     else:
-        with pytest.raises(NotAllowed, match="cannot listen on 80 as nobody: without nginx choose a PORT from 1024 on"):
+        with pytest.raises(
+            NotAllowed, match="cannot listen on 80 as nobody: without nginx, PORT must be 1024 or higher"
+        ):
             make_plan(settings, facts)
 
 
@@ -289,7 +293,9 @@ def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, to
 
 def test_nginx_in_the_background_is_refused() -> None:
     own = machine(templates={"nginx.conf": "events {}\ndaemon on;\n"})
-    with pytest.raises(Unusable, match=r"cannot use /own/nginx\.conf: with `daemon on` supervisord would lose sight"):
+    with pytest.raises(
+        Unusable, match=r"cannot use /own/nginx\.conf: supervisord cannot supervise nginx with `daemon on`"
+    ):
         make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
 
 
@@ -517,7 +523,7 @@ def test_prefix_and_folder_both_end_in_a_slash(url: str, root: str) -> None:
 )
 def test_a_folder_is_served_only_where_both_its_ends_are_known(environ: dict[str, str], missing: str) -> None:
     (told,) = problems(environ, media_url="", media_root="")
-    assert told.endswith(f": there is neither NGINX_MEDIA_{missing} nor Django's MEDIA_{missing}")
+    assert told.endswith(f": neither NGINX_MEDIA_{missing} nor Django's MEDIA_{missing} is set")
 
 
 @pytest.mark.parametrize(
@@ -663,19 +669,19 @@ def test_an_application_that_is_nowhere_is_refused() -> None:
         make_plan(Settings(), Facts(machine(django=False), None))
     assert str(caught.value) == (
         "cannot find the application: there is no manage.py in /srv/app, "
-        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
+        "and ENTRYPOINT_APP is not set; set ENTRYPOINT_APP_DIR to the application's folder"
     )
 
 
 def test_a_run_directory_with_a_colon_is_refused() -> None:
     (told,) = problems({"ENTRYPOINT_RUN_DIR": "/run/a:b"})
-    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes what follows a colon for a section"
+    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes the text after a colon as a section name"
 
 
 def test_fewer_connections_than_a_worker_needs_are_refused() -> None:
     listening = {"PORT": "127.0.0.1:8000"}
     (told,) = problems({**listening, "NGINX_WORKER_CONNECTIONS": "3"})
-    assert told.startswith("cannot use NGINX_WORKER_CONNECTIONS=3: a worker needs 4 ")
+    assert told.startswith("cannot use NGINX_WORKER_CONNECTIONS=3: a worker needs at least 4,")
     assert plan({**listening, "NGINX_WORKER_CONNECTIONS": "4"}).files
 
 
@@ -839,7 +845,7 @@ def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str
 
 
 def test_the_page_names_each_variable_and_no_other() -> None:
-    passed = variables(decide(Settings(), Facts(machine(), application())), ())
+    passed = [name for values in get_type_hints(TemplateValues).values() for name in values._fields]
     section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
     named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(passed)

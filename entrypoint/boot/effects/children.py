@@ -18,9 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
 from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.relay import Relay
 from entrypoint.boot.plan.steps import Start
-from entrypoint.boot.settings import textfile
 from entrypoint.boot.trust.trust import Trust
 
 _STARTS_WITHIN: Final = 2.0  # seconds that nginx has to start its workers; milliseconds are usual
@@ -129,7 +129,7 @@ class Children:
             "notify": self._notify.fileno() if self._notify else None,
             "programs": {name: self._handed_over(child) for name, child in running.items()},
         }
-        textfile.write(file, json.dumps(handover), mode=0o600)  # what a program printed is nobody else's
+        run_files.write(file, json.dumps(handover), mode=0o600)  # what a program printed is nobody else's
 
     def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
         begun = self._relay.begun(child.output).decode("latin-1")  # a character a byte, whatever it is

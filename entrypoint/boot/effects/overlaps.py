@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from entrypoint.boot.decisions.config import ResolvedConfig, decide
-from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files import nginx
-from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
 
 
@@ -33,10 +31,9 @@ class Place(NamedTuple):
         return any(ours == place or _same(ours, place) for place in (real, *real.parents))
 
 
-def check(settings: Settings, facts: Facts) -> None:
+def check(config: ResolvedConfig) -> None:
     """Raise Unusable where a folder that is served contains something private."""
-    config = decide(settings, facts)
-    if not settings.serves:
+    if not config.settings.serves:
         return
     private = tuple(_private(config))
     served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]

@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path, PurePosixPath
 
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.effects import run_files
 
 
 class Timeline:
@@ -25,7 +25,7 @@ class Timeline:
             "began": time.time() - self._now(),
             "steps": [{"at": round(at, 4), "line": line} for at, line in self._steps],
         }
-        textfile.write(file, json.dumps(document))
+        run_files.write(file, json.dumps(document))
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began

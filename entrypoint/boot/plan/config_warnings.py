@@ -4,7 +4,8 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from entrypoint.boot.decisions.config import ResolvedConfig, stop_seconds
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.stop_budget import stop_seconds
 from entrypoint.boot.plan.steps import WARNING, Read
 from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.boot.settings.values import shown
@@ -28,9 +29,9 @@ def _workers(config: ResolvedConfig) -> Iterator[str]:
 
 def _requests(config: ResolvedConfig) -> Iterator[str]:
     name, text = config.own_timeout or ("", "")
-    if config.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < config.nginx_patience:  # 0: never
+    if config.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < config.nginx_timeout:  # 0: never
         yield (
-            f"with {name}={shown(text)} a request may outlast nginx's patience of {config.nginx_patience} s: "
+            f"with {name}={shown(text)} a request may outlast nginx's patience of {config.nginx_timeout} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
 

@@ -16,8 +16,10 @@ def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
     steps = list(asked)
     migrate = _behind(steps, "wait")
     rest = max(migrate, _behind(steps, "migrate"))
-    phase = config.phase("waiting for services")
-    waits = [WaitFor(config.settings.wait_for, config.settings.wait_timeout, phase)] if config.settings.wait_for else []
+    progress = config.progress("waiting for services")
+    waits = (
+        [WaitFor(config.settings.wait_for, config.settings.wait_timeout, progress)] if config.settings.wait_for else []
+    )
     ours = _migrates(config.settings)
     return [
         *waits,
@@ -68,7 +70,7 @@ def _hooks(config: ResolvedConfig, phase: str, hooks: Iterable[Hook]) -> Iterato
     module = config.application.settings_module if config.application else config.settings.settings_module
     if found := tuple(hooks):
         step = _step(config.settings, config.machine, module, phase, found)
-        yield step._replace(phase=config.phase(f"running {phase} hooks"))
+        yield step._replace(progress=config.progress(f"running {phase} hooks"))
 
 
 def _step(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.machine import Application
+from entrypoint.boot.facts.application import Application
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
@@ -31,13 +31,13 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
-            config.phase("waiting for database"),
+            config.progress("waiting for database"),
         )
     if databases and settings.migrate != "off":
-        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.phase("migrating"))
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.progress("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(config.application, settings)):
         what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
-        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.phase("creating superuser"))
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.progress("creating superuser"))
     # Of a container that serves no site nobody asks for them, and runserver finds them where they are.
     served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
     if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
@@ -46,7 +46,7 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
             "collectstatic",
             f"collect static files into {config.application.static_root}{when}",
             {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
-            config.phase("collecting static"),
+            config.progress("collecting static"),
         )
 
 

@@ -33,7 +33,7 @@ def readings(config: ResolvedConfig) -> Iterator[Read]:
         yield Read("drop-ins", f"include in supervisord's configuration {included}")
     yield from _own_files(config)
     yield from found_hooks(config)
-    if config.server and config.server.workers is not None:
+    if config.server and config.server.worker_variables is not None:
         yield Read("sizes", f"{config.machine.limits}: {_workers(config)}")
 
 
