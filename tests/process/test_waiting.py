@@ -19,6 +19,9 @@ from deadline import until
 from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
+from entrypoint.boot.effects.waiting import Watch
+from entrypoint.boot.settings.endpoints import targets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -244,6 +247,25 @@ def test_an_open_port_alone_is_no_server(
         done = prepare(f"{scheme}://127.0.0.1:{port}")
     assert done.code == 0, done.err
     assert done.err.splitlines()[-1].startswith(f"[entrypoint]     {scheme}://127.0.0.1:{port}")
+
+
+def test_a_try_that_the_deadline_cuts_short_hides_nothing_that_the_server_said() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
+        answer = threading.Thread(target=_says_once, args=(server, b"\x17\x00\x00\x00\xff\x10\x04Too many connections"))
+        answer.start()
+        (target,) = targets(f"mysql://127.0.0.1:{server.getsockname()[1]}")
+        watch = Watch(target, time.monotonic() + 1, 10, theirs)
+        watch.run()
+        answer.join()
+    assert (watch.reachable, watch.why) == (False, "Too many connections")
+
+
+def _says_once(server: socket.socket, what: bytes) -> None:
+    """Answer the first connection; whoever comes later gets no answer."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(what)
 
 
 def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done]) -> None:

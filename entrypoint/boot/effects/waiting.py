@@ -22,7 +22,7 @@ _GRACE: Final = 10.0  # seconds in which an unknown host name may become known
 _UNKNOWN: Final = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
-class _Watch(threading.Thread):
+class Watch(threading.Thread):
     """Probes one endpoint repeatedly. A daemon thread, since a DNS lookup cannot be interrupted."""
 
     def __init__(self, endpoint: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
@@ -37,6 +37,7 @@ class _Watch(threading.Thread):
         self._bell = bell
 
     def run(self) -> None:
+        """Probe until the endpoint is reachable, fails permanently or the deadline has passed."""
         try:
             self.reachable = self._wait()
         except PermanentError as error:
@@ -54,7 +55,8 @@ class _Watch(threading.Thread):
                 probe(self.endpoint, min(_TRY, left))
             except OSError as error:
                 self.late = True
-                self.why = shown(error.strerror or str(error))
+                if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
+                    self.why = shown(error.strerror or str(error))
                 if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
                     raise PermanentError("unknown host") from error
             else:
@@ -84,7 +86,7 @@ def wait_for(
     with ours, theirs, selectors.DefaultSelector() as selector:
         selector.register(ours, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
-        watches = [_Watch(endpoint, deadline, grace, theirs) for endpoint in endpoints]
+        watches = [Watch(endpoint, deadline, grace, theirs) for endpoint in endpoints]
         missing = list(watches)
         for watch in watches:
             watch.start()
@@ -107,7 +109,7 @@ def wait_for(
     return any(watch.late for watch in watches)
 
 
-def _report_reachable(missing: list[_Watch], began: float, tell: Callable[[str], None]) -> None:
+def _report_reachable(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:
     """Report the reachable endpoints and remove them from `missing`. Raises Unusable after a permanent error."""
     Unusable.check(f"cannot reach {watch.endpoint}: {watch.failure}" for watch in missing if watch.failure)
     for watch in [watch for watch in missing if watch.reachable]:
