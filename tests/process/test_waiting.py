@@ -29,9 +29,9 @@ WAIT = ("prepare", "--only", "wait")
 IMPATIENT = """
 import sys
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.settings.endpoints import endpoints
 from entrypoint.boot.effects.waiting import wait_for
-wait_for(targets(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
+wait_for(endpoints(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
 """
 
 

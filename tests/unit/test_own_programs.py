@@ -325,5 +325,5 @@ def test_without_server_and_nginx_programs_of_ones_own_run(tmp_path: Path, name:
 
 def test_a_release_alone_is_nothing_to_run(tmp_path: Path) -> None:
     assert problems(tmp_path, **SERVED_BY_NOBODY, ENTRYPOINT_PROGRAM_RELEASE="true") == (
-        "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+        "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
     )

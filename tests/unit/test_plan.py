@@ -221,7 +221,7 @@ NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of
         ),
         (
             {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"},
-            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
         ),
         (
             {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k", "DJANGO_ENV": "development"},

@@ -58,7 +58,7 @@ def choose(settings: Settings, facts: Facts) -> Server | None:
         return None
     name = settings.server or ("runserver" if settings.development and facts.machine.django else "uwsgi")
     if name == NONE:
-        if not facts.machine.server_files and not facts.machine.nginx_conf and not settings.runs_own:
+        if not facts.machine.server_files and not facts.machine.nginx_conf and not settings.runs_user_programs:
             raise Unusable(
                 "cannot use ENTRYPOINT_SERVER=none: nothing would answer, "
                 "for /etc/nginx/server.d has no configuration of your own"

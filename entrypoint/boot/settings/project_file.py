@@ -93,7 +93,7 @@ def _texts(
         elif isinstance(value, int) and value.bit_length() >= _BITS:
             refuse(f"cannot use {key} in {file}: it is larger than an integer of TOML may be")
         else:
-            found.append((key, _text(value, spec.kind)))
+            found.append((key, _text(value, spec.type)))
     return found
 
 

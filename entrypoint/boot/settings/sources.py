@@ -68,7 +68,7 @@ class Sources:
         if len(set(found.values())) > 1:
             return self._refuse(name, f"cannot use {' and '.join(found)}: they mean the same and differ")
         try:
-            return spec.kind(text)
+            return spec.type(text)
         except ValueError as error:
             value = "" if spec.secret else f"={shown(text)}"
             return self._refuse(name, f"cannot use {name}{value}: {error}")
@@ -79,7 +79,7 @@ class Sources:
             return None
         self._note(spec.name, text, self._project.file)
         try:
-            return spec.kind(text)
+            return spec.type(text)
         except ValueError as error:
             why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
             return self._refuse(spec.name, why)
