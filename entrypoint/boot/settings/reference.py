@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from entrypoint.boot.settings import values
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.sources import ENVIRONMENT, OTHERS
+from entrypoint.boot.settings.sources import ENVIRONMENT, OTHER_NAMES
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.values import shown
 from entrypoint.secret import MASK
@@ -45,20 +45,20 @@ service named `entrypoint` or `nginx` are ignored. `entrypoint env` shows the ef
 
 @dataclass(frozen=True)
 class Row:
-    """One setting as it is here."""
+    """One setting with its effective value."""
 
     spec: SettingSpec
-    value: str | None  # fit to be shown; None where it is not set and has no fixed default
-    origin: str | None  # None where it is not set
+    value: str | None  # for printing; None if it is not set and has no fixed default
+    origin: str | None  # None if it is not set
 
     @property
     def source(self) -> str:
-        """Where the value came from."""
+        """The source of the value."""
         return self.origin or "default"
 
 
 def rows(settings: Settings) -> Iterator[Row]:
-    """Yield every setting there is, then the superuser's further fields."""
+    """Yield every setting, then the superuser's further fields."""
     known: set[str] = set()
     for spec in setting_specs():
         known.update(spec.names)
@@ -133,7 +133,7 @@ def as_json(settings: Settings) -> str:
 
 
 def dotenv(settings: Settings) -> str:
-    """Return an environment file for a shell or Compose: what is set; the rest, and secrets, in comments."""
+    """Return an environment file for a shell or Compose; unset settings and secrets are comments."""
     return "\n".join("".join(f"{line}\n" for line in _dotenv_lines(row)) for row in rows(settings))
 
 
@@ -145,13 +145,13 @@ def _dotenv_lines(row: Row) -> Iterator[str]:
     elif not row.spec.secret:
         yield f"{name}={_quoted(row.value or '')}"
     elif row.origin == ENVIRONMENT:
-        yield f"# {name}={MASK} is a secret: it is set, and left out here"
+        yield f"# {name}={MASK} is set; its value is a secret and is not shown"
     else:
         yield f"{name}_FILE={_quoted(row.origin)}"
 
 
 def _quoted(text: str) -> str:
-    """Quote as a shell reads it, and as near to it as they come, readers of .env files."""
+    """Quote a text for a shell; readers of .env files understand the same quotes in most cases."""
     if _PLAIN.fullmatch(text):
         return text
     return f"'{text}'" if "'" not in text else '"' + _SPECIAL.sub(r"\\\1", text) + '"'
@@ -170,13 +170,13 @@ def schema() -> str:
                 **default,
             }
             properties[f"{name}_FILE"] = {"description": f"the path of a file that holds {name}", "type": "string"}
-    ours = {"anyOf": [{"enum": sorted(properties)}, {"pattern": f"^(?:{OTHERS.pattern})$"}]}
+    known = {"anyOf": [{"enum": sorted(properties)}, {"pattern": f"^(?:{OTHER_NAMES.pattern})$"}]}
     found = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "The environment of entrypoint",
         "type": "object",
         "properties": properties,
-        "propertyNames": {"if": {"pattern": "^ENTRYPOINT_"}, "then": ours},
+        "propertyNames": {"if": {"pattern": "^ENTRYPOINT_"}, "then": known},
         "additionalProperties": {"type": "string"},
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
