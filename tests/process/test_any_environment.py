@@ -136,7 +136,7 @@ def pem(place: Path) -> tuple[Path, Path]:
 
 def fitting(draw: st.DrawFn, spec: SettingSpec, twins: Twins, names: st.SearchStrategy[str]) -> tuple[str, str]:
     """Return a text of the form that the setting wants, with `names` wherever any text may stand, and its tame twin."""
-    kind = spec.kind
+    kind = spec.type
     name = f"{len(twins.words)}{draw(names)}".replace("/", "_")[:60]
     if kind.name == "path":
         hostile, tame = twins.folder / name, twins.folder / twins.word(name)
@@ -165,7 +165,7 @@ def any_text(draw: st.DrawFn, spec: SettingSpec) -> str:
     if spec.secret:
         return SECRET + draw(TEXT)
     # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
-    pattern = None if spec.kind.name in ("path", "port") else spec.kind.schema.get("pattern")
+    pattern = None if spec.type.name in ("path", "port") else spec.type.schema.get("pattern")
     return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
 
 

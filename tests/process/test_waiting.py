@@ -20,7 +20,7 @@ from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
 from entrypoint.boot.effects.waiting import Watch
-from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.settings.endpoints import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +32,9 @@ WAIT = ("prepare", "--only", "wait")
 IMPATIENT = """
 import sys
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.settings.endpoints import endpoints
 from entrypoint.boot.effects.waiting import wait_for
-wait_for(targets(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
+wait_for(endpoints(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
 """
 
 
@@ -254,7 +254,7 @@ def test_a_try_that_the_deadline_cuts_short_hides_nothing_that_the_server_said()
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
         answer = threading.Thread(target=_says_once, args=(server, b"\x17\x00\x00\x00\xff\x10\x04Too many connections"))
         answer.start()
-        (target,) = targets(f"mysql://127.0.0.1:{server.getsockname()[1]}")
+        (target,) = endpoints(f"mysql://127.0.0.1:{server.getsockname()[1]}")
         watch = Watch(target, time.monotonic() + 1, 10, theirs)
         watch.run()
         answer.join()

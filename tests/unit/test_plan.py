@@ -222,7 +222,7 @@ NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server
         ),
         (
             {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"},
-            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
         ),
         (
             {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k", "DJANGO_ENV": "development"},
