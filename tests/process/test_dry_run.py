@@ -116,7 +116,7 @@ def test_a_dry_run_as_json_is_one_document_with_all_of_the_plan(
     document = json.loads(done.out)
     assert sorted(document) == ["exec", "files", "settings", "steps"]
     assert document["exec"][3:] == ["-n", "-c", f"{place}/run/supervisord.conf"]
-    assert {"name": "superuser", "line": "create the superuser admin unless there is one"} in document["steps"]
+    assert {"name": "superuser", "line": "create superuser admin unless it exists"} in document["steps"]
     settings = {each["name"]: (each["value"], each["origin"]) for each in document["settings"]}
     assert settings["SUPERUSER_USERNAME"] == ("admin", str(file))
     assert settings["SUPERUSER_PASSWORD"] == ("***", "environment")
