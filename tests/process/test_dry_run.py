@@ -47,7 +47,7 @@ def test_a_dry_run_shows_no_secret(entrypoint: Command, example: Path, place: Pa
         entrypoint.run(example, "--dry-run", "--diff", **ADMIN, **SECRETS),
     ):
         assert done.code == 0
-        assert "create the superuser admin" in done.err
+        assert "create superuser admin" in done.err
         assert PASSWORD not in done.out + done.err
         assert SECRETS["SECRET_KEY"] not in done.out + done.err
 

@@ -131,7 +131,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
 
 
 def own(config: ResolvedConfig, declared: UserProgram) -> Program:
-    """Return a user program. It is essential if the container serves no site, unless its key says otherwise."""
+    """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
     machine, once = config.machine, declared.ready == "exit"
     return Program(
         name=declared.name,
