@@ -19,10 +19,9 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
 
 def _workers(config: ResolvedConfig) -> Iterator[str]:
     own = config.own_workers
-    if own and config.server and config.settings.workers and own[1] != str(config.settings.workers):
-        name, text = own
+    if own and config.server and config.settings.workers and own.text != str(config.settings.workers):
         yield (
-            f"{name}={shown(text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
+            f"{own.name}={shown(own.text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
             f"and {config.server.name} uses its own variable: unset one of them"
         )
 

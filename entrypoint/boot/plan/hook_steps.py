@@ -16,24 +16,27 @@ def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
     steps = list(asked)
     migrate = _after(steps, "wait")
     rest = max(migrate, _after(steps, "migrate"))
-    progress = config.progress("waiting for services")
-    waits = (
-        [WaitFor(config.settings.wait_for, config.settings.wait_timeout, progress)] if config.settings.wait_for else []
-    )
-    migrates = _migrates(config.settings)
+    before, after = _around_migration(config) if _migrates(config.settings) else ((), ())
     return [
-        *waits,
+        *_wait(config),
         *steps[:migrate],
-        *(
-            _hooks(config, PRE_MIGRATE, [h for h in config.machine.hooks.of(PRE_MIGRATE) if not h.sourced])
-            if migrates
-            else ()
-        ),
+        *_hooks(config, PRE_MIGRATE, before),
         *steps[migrate:rest],
-        *(_hooks(config, POST_MIGRATE, config.machine.hooks.of(POST_MIGRATE)) if migrates else ()),
+        *_hooks(config, POST_MIGRATE, after),
         *steps[rest:],
         *_hooks(config, PRE_START, config.machine.hooks.of(PRE_START)),
     ]
+
+
+def _wait(config: ResolvedConfig) -> Iterator[WaitFor]:
+    settings = config.settings
+    if settings.wait_for:
+        yield WaitFor(settings.wait_for, settings.wait_timeout, config.progress("waiting for services"))
+
+
+def _around_migration(config: ResolvedConfig) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
+    hooks = config.machine.hooks
+    return tuple(hook for hook in hooks.of(PRE_MIGRATE) if not hook.sourced), tuple(hooks.of(POST_MIGRATE))
 
 
 def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
@@ -42,8 +45,8 @@ def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
     if hooks.before_loading:
         names = ", ".join(map(str, hooks.before_loading))
         yield Read("hooks", f"source {PRE_MIGRATE} hooks {names}, before the application is loaded")
-    skipped = [*hooks.of(POST_MIGRATE), *(hook for hook in hooks.of(PRE_MIGRATE) if not hook.sourced)]
-    if skipped and not _migrates(config.settings):
+    before, after = _around_migration(config)
+    if (skipped := (*after, *before)) and not _migrates(config.settings):
         why = f"ENTRYPOINT_MIGRATE={config.settings.migrate}"
         yield Read("hooks", f"skip hooks {', '.join(map(str, skipped))}: {why}")
     if hooks.passed_over:
