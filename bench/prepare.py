@@ -26,7 +26,8 @@ from postgres_server import Postgres  # noqa: E402
 
 from entrypoint.boot.decisions.environment import for_application  # noqa: E402
 from entrypoint.boot.effects.agent import Agent, start  # noqa: E402
-from entrypoint.boot.facts.machine import Facts, read_machine  # noqa: E402
+from entrypoint.boot.facts.application import Facts  # noqa: E402
+from entrypoint.boot.facts.machine import read_machine  # noqa: E402
 from entrypoint.boot.plan.plan import make_plan  # noqa: E402
 from entrypoint.boot.plan.steps import Ask  # noqa: E402
 from entrypoint.boot.settings.settings import Settings  # noqa: E402

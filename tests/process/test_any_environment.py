@@ -30,7 +30,8 @@ from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
-from entrypoint.boot.facts.machine import Application, Facts, read_machine
+from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import read_machine
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
 from entrypoint.boot.settings import reference
@@ -321,7 +322,7 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert all(line.startswith("cannot ") for line in said), said
     else:
         event("planned")
-        execute(plan, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
+        execute(plan.steps, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
         shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)

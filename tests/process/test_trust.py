@@ -111,7 +111,7 @@ FAULTS = {
     "user": Fault(
         project_file('user = "root"\n'),
         78,
-        "cannot use user in entrypoint.toml: it steers what root does, and www-data",
+        "cannot use user in entrypoint.toml: it directs what root does, and www-data",
     ),
     "user and a program's": Fault(
         project_file('user = "root"\n[programs.a]\ncommand = "true"\nuser = "root"'),
@@ -119,10 +119,10 @@ FAULTS = {
         "cannot use user in entrypoint",
     ),
     "folder of hooks": Fault(
-        project_file('hooks_dir = "/tmp"\n'), 78, "cannot use hooks_dir in entrypoint.toml: it steers what root does"
+        project_file('hooks_dir = "/tmp"\n'), 78, "cannot use hooks_dir in entrypoint.toml: it directs what root does"
     ),
     "data folder": Fault(
-        project_file('data_dir = "/tmp"\n'), 78, "cannot use data_dir in entrypoint.toml: it steers what root does"
+        project_file('data_dir = "/tmp"\n'), 78, "cannot use data_dir in entrypoint.toml: it directs what root does"
     ),
     "user of a program": Fault(
         project_file('[programs.a]\ncommand = "true"\nuser = "root"\n'),

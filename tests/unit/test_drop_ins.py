@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.facts.machine import drop_ins
+from entrypoint.boot.facts.user_files import nginx_files
 from entrypoint.errors import Unusable
 
 # As the image nginx:1.27 has it.
@@ -27,17 +27,17 @@ WELCOME = """server {
 def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.conf", "10-a.conf", "a.conf", "readme.txt", "a.conf.off"):
         (tmp_path / name).touch()
-    assert drop_ins(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
+    assert nginx_files(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
 
 
 def test_one_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.conf")
     with pytest.raises(Unusable, match=r"a\.conf: it is not a regular file$"):
-        drop_ins(tmp_path)
+        nginx_files(tmp_path)
 
 
 def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
-    assert drop_ins(tmp_path / "none") == ()
+    assert nginx_files(tmp_path / "none") == ()
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
 )
 def test_nginx_orgs_page_of_welcome_is_left_out(tmp_path: Path, name: str, text: str, *, found: bool) -> None:
     (tmp_path / name).write_text(text)
-    assert drop_ins(tmp_path) == ((PurePosixPath(tmp_path, name),) if found else ())
+    assert nginx_files(tmp_path) == ((PurePosixPath(tmp_path, name),) if found else ())

@@ -11,11 +11,12 @@ import pytest
 from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.facts.application import Application, Database, Facts, User
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
-from entrypoint.boot.facts.machine import Application, Database, Facts, Machine, User
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.files.template_values import TemplateValues
-from entrypoint.boot.plan.plan import Plan, make_opening, make_plan, make_start
+from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
@@ -178,8 +179,9 @@ def test_the_plan_of(path: Path, step_names: set[str]) -> None:
 def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
     settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
     early = facts.application and replace(facts.application, databases=(), staticfiles=False, user=None)
-    begun = (*make_opening(settings, facts.machine), *make_start(settings, Facts(facts.machine, early)))
-    assert make_plan(settings, facts).steps[: len(begun)] == begun
+    begun = opening(decide(settings, Facts(facts.machine, None)))
+    begun = (*begun, *start(decide(settings, Facts(facts.machine, early)), begun))
+    assert (*begun, *rest(decide(settings, facts))) == make_plan(settings, facts).steps
 
 
 def test_the_golden_cases_are_found() -> None:

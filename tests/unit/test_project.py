@@ -98,7 +98,7 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
         f"cannot use superuser_password in {name}: a secret has no place there; SUPERUSER_PASSWORD_FILE names one",
         (
             f"cannot use port=0 in {name}: a port is a number from 1 to 65535, "
-            "with an IP address and a colon before it or not"
+            "optionally after an IP address and a colon"
         ),
         "cannot use WEB_CONCURRENCY=many: it is not a whole number from 1 to 999999",
         f"cannot use programs.worker.comand in {name}: there is no such key; did you mean command?",

@@ -71,9 +71,9 @@ def test_every_problem_is_told_at_once() -> None:
         "SUPERUSER_USERNAME": "admin",
     }
     assert problems(environ) == (
-        "cannot use PORT=70000: a port is a number from 1 to 65535, with an IP address and a colon before it or not",
+        "cannot use PORT=70000: a port is a number from 1 to 65535, optionally after an IP address and a colon",
         "cannot use WEB_CONCURRENCY=many: it is not a whole number from 1 to 999999",
-        "cannot use ENTRYPOINT_APP_DIR=app: a path begins with /",
+        "cannot use ENTRYPOINT_APP_DIR=app: a path must begin with /",
         "cannot use ENTRYPOINT_WAIT_TIMEOUT=soon: a duration is a number with ms, s, m or h, such as 30s",
         "cannot create the superuser: SUPERUSER_PASSWORD is not set",
         "cannot use ENTRYPOINT_MIGRATED: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from entrypoint.boot.settings import values
+from entrypoint.boot.settings import addresses, values
 from entrypoint.boot.settings.values import Listen, Type, shown
 from entrypoint.secret import Secret
 
@@ -51,29 +51,29 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.account, "1000:2000", None),
     (values.account, "4294967294", None),
     (values.secret, "line one\nline two", Secret("line one\nline two")),
-    (values.database_url, "postgres://name:pa%2Fss@db:5432/site?sslmode=require", SITE),
-    (values.database_url, "mysql://db/site", Secret("mysql://db/site")),
+    (addresses.database_url, "postgres://name:pa%2Fss@db:5432/site?sslmode=require", SITE),
+    (addresses.database_url, "mysql://db/site", Secret("mysql://db/site")),
     (values.yes_or_no, "yes", True),
     (values.yes_or_no, "no", False),
     (one_of, "auto", None),
-    (values.networks, "", ()),
-    (values.networks, "192.0.2.1", (ip_network("192.0.2.1/32"),)),
+    (addresses.networks, "", ()),
+    (addresses.networks, "192.0.2.1", (ip_network("192.0.2.1/32"),)),
     (
-        values.networks,
+        addresses.networks,
         "10.0.0.0/8, fd00::/8  ::1,,10.0.0.0/8",
         tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "::1"))),
     ),
-    (values.networks, "*", (ip_network("0.0.0.0/0"), ip_network("::/0"))),
-    (values.hosts, "_", ("_",)),
+    (addresses.networks, "*", (ip_network("0.0.0.0/0"), ip_network("::/0"))),
+    (addresses.hosts, "_", ("_",)),
     (
-        values.hosts,
+        addresses.hosts,
         "Example.com, *.example.com .example.net www.example.*",
         ("example.com", "*.example.com", ".example.net", "www.example.*"),
     ),
-    (values.hosts, "a,a A", ("a",)),
-    (values.hosts, "xn--bcher-kva.example 192.0.2.1", ("xn--bcher-kva.example", "192.0.2.1")),
-    (values.url_path, "/files", "/files/"),
-    (values.url_path, "/files/a b/", "/files/a b/"),
+    (addresses.hosts, "a,a A", ("a",)),
+    (addresses.hosts, "xn--bcher-kva.example 192.0.2.1", ("xn--bcher-kva.example", "192.0.2.1")),
+    (addresses.url_path, "/files", "/files/"),
+    (addresses.url_path, "/files/a b/", "/files/a b/"),
     (values.names, "", ()),
     (values.names, "A", ("A",)),
     (values.names, "SECRET_KEY, API_TOKEN  B,,C", ("SECRET_KEY", "API_TOKEN", "B", "C")),
@@ -82,8 +82,8 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
 A_PORT = "a port is a number from 1 to 65535"
 A_COUNT = "it is not a whole number from 1 to 999999"
 A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
-A_HOST = "a host name is one such as example.com, *.example.com or www.example.*, in ASCII"
-A_URL_PATH = "the path of a URL has no ?, no #, no $, no empty part, and none that begins with a dot"
+A_HOST = "a host name has the form example.com, *.example.com or www.example.*, in ASCII"
+A_URL_PATH = "a URL path must not contain ?, #, $, an empty part or a part that begins with a dot"
 A_DATABASE = "it is not of the form postgres://name:password@host:port/database, or mysql://"
 A_SIZE = "a size is a whole number with k, m or g, such as 10m"
 REFUSED: list[tuple[Type[Any], str, str]] = [
@@ -103,8 +103,8 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.listen, "http", A_PORT),
     (values.listen, "٨٠", A_PORT),
     (values.listen, "1.2.3.4:", A_PORT),
-    (values.listen, "::1:80", "an IPv6 address before a port stands in brackets"),
-    (values.listen, "[127.0.0.1]:80", "an IPv6 address before a port stands in brackets"),
+    (values.listen, "::1:80", "an IPv6 address before a port must be in brackets"),
+    (values.listen, "[127.0.0.1]:80", "an IPv6 address before a port must be in brackets"),
     (values.listen, "localhost:80", "'localhost' does not appear to be an IPv4 or IPv6 address"),
     (values.listen, ":80", "'' does not appear to be an IPv4 or IPv6 address"),
     (values.count, "0", A_COUNT),
@@ -114,13 +114,13 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.count, "1000000", A_COUNT),
     (values.count, "٣", A_COUNT),
     (values.count, "9" * 100_000, A_COUNT),
-    (values.networks, "proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
-    (values.networks, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
-    (values.networks, "fe80::1%eth0", "'fe80::1%eth0' has a zone, which no proxy's address in a list can have"),
-    (values.networks, "10.0.0.0/8;", "'10.0.0.0/8;' does not appear to be an IPv4 or IPv6 network"),
-    (values.networks, "10.0.0.1\n", "it contains a control character"),
+    (addresses.networks, "proxy.example", "'proxy.example' does not appear to be an IPv4 or IPv6 network"),
+    (addresses.networks, "10.0.0.1/8", "10.0.0.1/8 has host bits set"),
+    (addresses.networks, "fe80::1%eth0", "'fe80::1%eth0' has a zone, which is not allowed here"),
+    (addresses.networks, "10.0.0.0/8;", "'10.0.0.0/8;' does not appear to be an IPv4 or IPv6 network"),
+    (addresses.networks, "10.0.0.1\n", "it contains a control character"),
     *(
-        (values.hosts, text, A_HOST)
+        (addresses.hosts, text, A_HOST)
         for text in (
             "~^www",
             "a;b",
@@ -140,10 +140,10 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
         )
     ),
     *(
-        (values.url_path, text, "the path of a URL begins with /, and / alone would hide the application")
+        (addresses.url_path, text, "a URL path must begin with /, and / alone would hide the application")
         for text in ("", "files/", "/", "//", "https://cdn/")
     ),
-    *((values.url_path, text, A_URL_PATH) for text in ("/a?b", "/a#b", "/$a", "/a//b", "/../a", "/.a/")),
+    *((addresses.url_path, text, A_URL_PATH) for text in ("/a?b", "/a#b", "/$a", "/a//b", "/../a", "/.a/")),
     (values.duration, "", A_DURATION),
     (values.duration, "-1s", A_DURATION),
     (values.duration, "30 s", A_DURATION),
@@ -159,39 +159,39 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.size, "1.5m", A_SIZE),
     (values.size, "-1", A_SIZE),
     (values.size, "9" * 100_000, A_SIZE),
-    (values.path, "relative/path", "a path begins with /"),
-    (values.path, "~/app", "a path begins with /"),
+    (values.path, "relative/path", "a path must begin with /"),
+    (values.path, "~/app", "a path must begin with /"),
     (values.path, "/srv/\napp", "it contains a control character"),
     (values.email, "someone", "it is not an e-mail address"),
     (values.email, "a@b@c", "it is not an e-mail address"),
     (values.email, "some one@example.com", "it is not an e-mail address"),
     (values.email, "a@b\n", "it contains a control character"),
-    (values.module, "config/settings", "it is not the dotted name of a module"),
-    (values.module, "config.", "it is not the dotted name of a module"),
-    (values.module, "config.settings\n", "it is not the dotted name of a module"),
-    (values.module, "конфиг", "it is not the dotted name of a module"),
+    (values.module, "config/settings", "it is not a dotted module name"),
+    (values.module, "config.", "it is not a dotted module name"),
+    (values.module, "config.settings\n", "it is not a dotted module name"),
+    (values.module, "конфиг", "it is not a dotted module name"),
     (values.application, "app", "it is not of the form package.module:callable"),
     (values.application, "app/app.py:app", "it is not of the form package.module:callable"),
     (values.application, "app:app(debug=1)", "it is not of the form package.module:callable"),
-    (values.account, "", "it is neither a user's name nor uid nor uid:gid"),
-    (values.account, "www data", "it is neither a user's name nor uid nor uid:gid"),
-    (values.account, "name:group", "it is neither a user's name nor uid nor uid:gid"),
-    (values.account, "-1", "it is neither a user's name nor uid nor uid:gid"),
-    (values.account, "4294967295", "it is neither a user's name nor uid nor uid:gid"),
-    (values.account, "1000:4294967295", "it is neither a user's name nor uid nor uid:gid"),
+    (values.account, "", "it is not a user name, a uid or uid:gid"),
+    (values.account, "www data", "it is not a user name, a uid or uid:gid"),
+    (values.account, "name:group", "it is not a user name, a uid or uid:gid"),
+    (values.account, "-1", "it is not a user name, a uid or uid:gid"),
+    (values.account, "4294967295", "it is not a user name, a uid or uid:gid"),
+    (values.account, "1000:4294967295", "it is not a user name, a uid or uid:gid"),
     (values.secret, "", "it is empty or contains a NUL"),
     (values.secret, "before\0after", "it is empty or contains a NUL"),
     (values.secret, "caf\udce9", "it is not UTF-8 text"),
-    (values.database_url, "sqlite:///db.sqlite3", A_DATABASE),
-    (values.database_url, "postgres://db", A_DATABASE),
-    (values.database_url, "postgres://name@db/site\n", A_DATABASE),
-    (values.database_url, "postgres://db:port/site", "its host or its port is none"),
-    (values.database_url, "postgres://name@:5432/site", "it names no host"),
-    (values.yes_or_no, "true", "it is neither yes nor no"),
-    (one_of, "AUTO", "it is none of auto, off"),
-    (one_of, "yes", "it is none of auto, off"),
-    (values.names, "A-B", "'A-B' is not a variable's name"),
-    (values.names, "A 1B", "'1B' is not a variable's name"),
+    (addresses.database_url, "sqlite:///db.sqlite3", A_DATABASE),
+    (addresses.database_url, "postgres://db", A_DATABASE),
+    (addresses.database_url, "postgres://name@db/site\n", A_DATABASE),
+    (addresses.database_url, "postgres://db:port/site", "its host or port is invalid"),
+    (addresses.database_url, "postgres://name@:5432/site", "it has no host"),
+    (values.yes_or_no, "true", "it is not yes or no"),
+    (one_of, "AUTO", "it is not one of auto, off"),
+    (one_of, "yes", "it is not one of auto, off"),
+    (values.names, "A-B", "'A-B' is not a variable name"),
+    (values.names, "A 1B", "'1B' is not a variable name"),
 ]
 
 
@@ -235,7 +235,7 @@ def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) ->
     ("kind", "example"),
     [
         (kind, example)
-        for kind in vars(values).values()
+        for kind in (vars(values) | vars(addresses)).values()
         if isinstance(kind, Type)
         for example in kind.schema.get("examples", [])
     ],

@@ -9,7 +9,8 @@ from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts import templates
-from entrypoint.boot.facts.machine import Application, Facts, Machine
+from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram

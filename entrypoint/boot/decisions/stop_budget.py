@@ -61,7 +61,7 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     if own.stop_timeout is None:
         return Member(own.name, order_of(own), waits_for_clients=waits_for_clients)
     seconds = math.ceil(own.stop_timeout)
-    return Member(own.name, order_of(own), seconds, waits_for_clients, own.told("stop_timeout"))
+    return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
 
 
 def shares(

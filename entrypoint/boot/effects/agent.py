@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.machine import Application, Machine
+from entrypoint.boot.facts.application import Application
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.secret import Secret
 

@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import STARTING_PAGE
-from entrypoint.boot.settings.values import Listen, Network
+from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`

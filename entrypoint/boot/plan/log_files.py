@@ -14,7 +14,7 @@ def named(programs: Iterable[Program], declared: Mapping[str, UserProgram]) -> M
     problems = []
     for program in programs:
         for file in program.log_files:
-            told = declared[program.name].told("log")
+            told = declared[program.name].describe("log")
             if file in found:
                 problems.append(f"cannot use {told}: another program logs to that file")
             found[file] = told

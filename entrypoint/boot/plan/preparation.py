@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.machine import Application
+from entrypoint.boot.facts.application import Application
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown

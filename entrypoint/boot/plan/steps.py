@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.facts.hooks import Hook
@@ -18,17 +18,32 @@ from entrypoint.boot.trust.accounts import Account
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs import Program
 
+_Step = TypeVar("_Step", bound=tuple[Any, ...])
+
 SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
+_IN_CHECK: Final[set[type]] = set()
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _in_check(step: type[_Step]) -> type[_Step]:
+    """Let `entrypoint check` carry out the steps of this class: they need no database and no free port."""
+    _IN_CHECK.add(step)
+    return step
+
+
+def runs_in_check(step: "Step") -> bool:
+    """Return whether `entrypoint check` carries the step out."""
+    return type(step) in _IN_CHECK
 
 
 def _without_secrets(step: object) -> str:
     return f"<{type(step).__name__}: {step}>"
 
 
+@_in_check
 class Read(NamedTuple):
     """Something that the plan was made from; there is nothing left to do."""
 
@@ -39,6 +54,7 @@ class Read(NamedTuple):
         return self.line
 
 
+@_in_check
 class FindPrograms(NamedTuple):
     """All programs that the plan runs must be there: a missing one is told before anything is written."""
 
@@ -59,6 +75,7 @@ class CheckPort(NamedTuple):
         return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
 
 
+@_in_check
 class CheckReadable(NamedTuple):
     """Files of the user's that nginx reads, by the setting that names each."""
 
@@ -69,6 +86,7 @@ class CheckReadable(NamedTuple):
         return f"check that {' and '.join(map(str, self.files.values()))} can be read"
 
 
+@_in_check
 class CheckWritable(NamedTuple):
     """Files that supervisord writes and rotates, each with what names it."""
 
@@ -79,6 +97,7 @@ class CheckWritable(NamedTuple):
         return f"check that {' and '.join(map(str, self.files))} can be written"
 
 
+@_in_check
 class MakeDirectories(NamedTuple):
     """The folders that files and sockets are put into."""
 
@@ -91,6 +110,7 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+@_in_check
 class WriteFiles(NamedTuple):
     """The files of the configuration, each replaced as a whole."""
 
@@ -101,6 +121,7 @@ class WriteFiles(NamedTuple):
         return "write " + ", ".join(str(file.path) for file in self.files)
 
 
+@_in_check
 class ValidateNginx(NamedTuple):
     """`nginx -t`."""
 

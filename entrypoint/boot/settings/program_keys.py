@@ -51,7 +51,7 @@ def probe(value: str) -> str:
             raise ValueError(f"its regular expression is wrong: {error}") from error
         return value
     return _connection(
-        value, "it is none of running, notify, exit, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH, log:REGEX"
+        value, "it is not one of running, notify, exit, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH, log:REGEX"
     )
 
 
@@ -59,7 +59,7 @@ def live(value: str) -> str:
     """Read how a program shows that it is alive."""
     if values.text(value) == "notify":  # WATCHDOG=1, see sd_notify(3)
         return value
-    return _connection(value, "it is none of notify, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
+    return _connection(value, "it is not one of notify, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
 
 
 def _connection(value: str, otherwise: str) -> str:
@@ -117,7 +117,7 @@ def _names(value: object) -> tuple[str, ...]:
 def _stop_signal(value: str) -> str:
     name = value.upper().removeprefix("SIG")
     if name not in SIGNALS:
-        raise ValueError(f"it is none of {', '.join(SIGNALS)}")
+        raise ValueError(f"it is not one of {', '.join(SIGNALS)}")
     return name
 
 
@@ -134,7 +134,7 @@ def log(value: str) -> str:
         if not PurePosixPath(path).name or path.endswith("/"):
             raise ValueError("it names a folder, and no file in it")
     elif value not in ("lines", "raw"):
-        raise ValueError("it is none of lines, raw, file:PATH")
+        raise ValueError("it is not one of lines, raw, file:PATH")
     return value
 
 
@@ -151,7 +151,7 @@ def _environment(value: object) -> Mapping[str, str]:
     found = {}
     for name, each in value.items():
         if not re.fullmatch(_VARIABLE, name):
-            raise ValueError(f"{values.shown(name)!r} is not a variable's name")
+            raise ValueError(f"{values.shown(name)!r} is not a variable name")
         if isinstance(each, bool) or not isinstance(each, str | int) or "\0" in str(each):
             raise ValueError(f"{name} is neither a string nor an integer, or contains a NUL")
         found[name] = str(each)

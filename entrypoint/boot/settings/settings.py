@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot.settings import endpoints, server_names, user_programs, values
+from entrypoint.boot.settings import addresses, endpoints, server_names, user_programs, values
+from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
-from entrypoint.boot.settings.values import Listen, Network, Type, shown
+from entrypoint.boot.settings.values import Listen, Type, shown
 from entrypoint.errors import Unusable
 from entrypoint.log import LEVELS
 from entrypoint.secret import MASK, Secret
@@ -128,7 +129,7 @@ class Settings:
     )
     migrate_database_url: Secret | None = setting(
         "ENTRYPOINT_MIGRATE_DATABASE_URL",
-        values.database_url,
+        addresses.database_url,
         "the default database by a direct way, past a pooler: for migrations and their lock",
         otherwise="as Django's settings say",
     )
@@ -221,7 +222,7 @@ class Settings:
     )
     proxies: tuple[Network, ...] = setting(
         "FORWARDED_ALLOW_IPS",
-        values.networks,
+        addresses.networks,
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are believed: addresses, CIDR networks, or *",
         default="",
     )
@@ -239,7 +240,7 @@ class Settings:
     )
     server_names: tuple[str, ...] = setting(
         "NGINX_SERVER_NAME",
-        values.hosts,
+        addresses.hosts,
         "the host names of the site; any other host is answered 421; _ is every host",
         default="_",
     )
@@ -260,7 +261,7 @@ class Settings:
     )
     static_url: str | None = setting(
         "NGINX_STATIC_URL",
-        values.url_path,
+        addresses.url_path,
         "where nginx serves static files, in place of what Django says",
         otherwise="Django's STATIC_URL",
     )
@@ -269,7 +270,7 @@ class Settings:
     )
     media_url: str | None = setting(
         "NGINX_MEDIA_URL",
-        values.url_path,
+        addresses.url_path,
         "where nginx serves uploads, in place of what Django says",
         otherwise="Django's MEDIA_URL",
     )

@@ -56,7 +56,7 @@ class UserProgram:
         kind, _, path = self.log.partition(":")
         return path if kind == "file" else None
 
-    def told(self, key: str) -> str:
+    def describe(self, key: str) -> str:
         """Return how a message names a key of it, with its value."""
         value = getattr(self, key)
         given = (
@@ -116,9 +116,9 @@ class UserPrograms:
                 found[name] = UserProgram(name=name, **given)
         for own in found.values():
             if own.log == "raw" and (own.ready or "").startswith("log:"):
-                self._refuse(f"cannot use {own.told('ready')}: with log=raw nobody reads its lines")
+                self._refuse(f"cannot use {own.describe('ready')}: with log=raw nobody reads its lines")
         if WEB in found and found[WEB].replicas > 1:
-            self._refuse(f"cannot use {found[WEB].told('replicas')}: there is one $PORT to listen on")
+            self._refuse(f"cannot use {found[WEB].describe('replicas')}: there is one $PORT to listen on")
         if WEB in found and "PORT" in found[WEB].environment:
             self._check_port(found[WEB])
         return found
@@ -187,7 +187,7 @@ def problems(programs: Mapping[str, UserProgram], chosen: tuple[str, ...]) -> It
         for name in own.after:
             if name not in known:
                 unknown = True
-                yield f"cannot use {own.told('after')}: there is no program {name}{nearest(name, known)}"
+                yield f"cannot use {own.describe('after')}: there is no program {name}{nearest(name, known)}"
     if any(own.after for own in programs.values()) and not unknown:
         yield from _cycle(programs)
 
@@ -199,7 +199,7 @@ def _cycle(programs: Mapping[str, UserProgram]) -> Iterator[str]:
         graphlib.TopologicalSorter({name: own.after for name, own in programs.items()}).prepare()
     except graphlib.CycleError as error:
         circle = list(reversed(error.args[1]))  # each of them is after the next
-        yield f"cannot use {programs[circle[0]].told('after')}: {' after '.join(circle)} would wait for itself"
+        yield f"cannot use {programs[circle[0]].describe('after')}: {' after '.join(circle)} would wait for itself"
 
 
 def _procfile_words(line: str) -> tuple[str, ...]:
