@@ -95,7 +95,7 @@ def test_phases_stand_around_the_migrations(hooks: Folder, project: Project) -> 
     assert [line.split()[-1] for line in told] == ["pre-migrate", "applied", "post-migrate", "pre-start"]
     done = hooks.run("prepare", "--only", "hooks", ENTRYPOINT_MIGRATE="off")
     assert SAID.findall(done.err) == [("1-pre-start", "pre-start")]
-    assert "leave out the hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
+    assert "skip hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
 
 
 def test_what_is_exported_reaches_all_that_comes_later(hooks: Folder, project: Project) -> None:
@@ -284,7 +284,7 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
     plan = json.loads(done.out)
     assert [step["line"] for step in plan["steps"] if step["name"] == "hooks"] == [
         "source pre-migrate hooks 3.envsh, before the application is loaded",
-        f"pass over 7.sh.bak, 8.sh~, README.md, pre-migrat.d in {hooks.root}: no hooks",
+        f"ignore 7.sh.bak, 8.sh~, README.md, pre-migrat.d in {hooks.root}: not a hook",
         "run pre-migrate hooks 4.sh",
         "run pre-start hooks 1.sh, 2.envsh",
     ]

@@ -108,7 +108,7 @@ def test_a_release_is_run_after_the_migrations_by_who_the_application_runs_as(
     project.write("Procfile", 'release: id -u && pwd && python3 -c \'print("no newline", end="")\'\n')
     done = entrypoint.run(project.root, "prepare", "--skip", "port", "--skip", "validate")
     assert done.code == 0
-    assert done.err.index("apply the migrations") < done.err.index(" run release: ")
+    assert done.err.index("apply pending migrations") < done.err.index(" run release: ")
     said = [line for line in done.err.splitlines() if line.startswith("[release] ")]
     assert said == [f"[release] {os.geteuid()}", f"[release] {project.root}", "[release] no newline"]
 
@@ -166,8 +166,8 @@ def drop_in() -> Iterator[Path]:
     [
         ("[program:extra]\ncommand = sleep 9\nautorestart = maybe\n", "invalid 'autorestart' value 'maybe' in section"),
         ("[program:extra]\n", "program section program:extra does not specify a command"),
-        ("[supervisord]\nnodaemon = true\n", "[supervisord] is decided by us; leave only programs there"),
-        ("[program:nginx]\ncommand = a\n", "[program:nginx] has the name of a program that runs already"),
+        ("[supervisord]\nnodaemon = true\n", "[supervisord] is managed by entrypoint; define only programs here"),
+        ("[program:nginx]\ncommand = a\n", "[program:nginx] duplicates the name of another program"),
         ("command = a\n", "File contains no section headers. file: 'zz-test.conf', line: 1"),
     ],
 )

@@ -301,7 +301,7 @@ def test_nginx_in_the_background_is_refused() -> None:
 
 def test_who_may_say_more_of_the_workers_is_named() -> None:
     lines = list(map(str, plan({"ENTRYPOINT_SERVER": "gunicorn", "GUNICORN_CMD_ARGS": "--workers 3"}).steps))
-    assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS says otherwise" in lines
+    assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS overrides it" in lines
 
 
 def test_nginx_reads_a_renewed_certificate_again() -> None:
@@ -399,7 +399,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi obeys its own: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable: unset one of them"
     ]
 
 
@@ -407,7 +407,7 @@ def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None
 def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
     (warning,) = warned({"UWSGI_HARAKIRI": seconds})
     assert warning == (
-        f"warning: with UWSGI_HARAKIRI={seconds} a request may outlast nginx's patience of 65 s: "
+        f"warning: with UWSGI_HARAKIRI={seconds} a request may exceed nginx's timeout of 65 s: "
         "set ENTRYPOINT_REQUEST_TIMEOUT instead"
     )
 
@@ -415,7 +415,7 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
 @pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
 def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
-    assert "but a stop cuts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
+    assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
     enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
     assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
     assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
@@ -429,7 +429,7 @@ def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
 def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
     made = plan({name: "3"})
     assert "processes =" not in text_of(made, "uwsgi.ini")
-    assert f"4 CPUs: 3 workers as nobody; as {name} says" in map(str, made.steps)
+    assert f"4 CPUs: 3 workers as nobody; set by {name}" in map(str, made.steps)
 
 
 def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
@@ -559,7 +559,7 @@ def test_static_files_are_not_collected_without_a_place_or_the_app() -> None:
 
 def test_a_folder_that_no_file_can_carry_is_refused() -> None:
     assert problems({}, static_root="/srv/$static") == (
-        "cannot write /srv/$static/ into nginx.conf: nginx would read its $ as a variable",
+        "cannot write /srv/$static/ into nginx.conf: nginx would expand its $",
     )
 
 
@@ -611,7 +611,7 @@ def test_a_superuser_may_be_set_again_at_each_start() -> None:
     made = superuser(environ)
     assert made is not None
     assert (made["update"], made["development"]) == (True, True)
-    assert str(step_of(plan(environ), "superuser")) == "keep the superuser admin as set"
+    assert str(step_of(plan(environ), "superuser")) == "create or update superuser admin"
 
 
 def test_a_superuser_by_address_needs_a_password_too() -> None:
@@ -817,7 +817,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "starting.html": "starting.html",
         "promises.json": "the plan",
     }
-    assert "take nginx.conf.j2 from /own" in map(str, made.steps)
+    assert "use nginx.conf.j2 from /own" in map(str, made.steps)
 
 
 def test_a_template_of_ones_own_may_include_ours() -> None:
@@ -834,7 +834,10 @@ def test_a_template_of_ones_own_may_include_ours() -> None:
         ("{% for %}\n", "line 1: Expected an expression, got 'end of statement block'"),
         ("{% if root %}\na;\n", "line 2: Unexpected end of template."),
         ("a {{ run_dir | ngnx }};", "line 1: No filter named 'ngnx'."),
-        ("a;\na {{ '$x' | nginx }};", "line 2: cannot write $x into nginx.conf: nginx would read its $ as a variable"),
+        (
+            "a;\na {{ '$x' | nginx }};",
+            "line 2: cannot write $x into nginx.conf: nginx would expand its $",
+        ),
         ("a {{ 1 // 0 }};", "line 1: integer division or modulo by zero"),
         ('{% include "none.j2" %}', "line 1: there is no template none.j2"),
         ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),

@@ -16,7 +16,7 @@ from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
-# A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state tells.
+# A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state shows it.
 _NOT_FROZEN: Final = "process"
 
 
@@ -93,12 +93,12 @@ def nginx(config: ResolvedConfig) -> Program:
     """Return nginx, in the foreground. Raises Unusable if the user's nginx.conf sends it to the background."""
     conf = str(config.run_dir / "nginx.conf")
     whole = config.machine.nginx_conf
-    said = _DAEMON.search(whole) if whole is not None else None
-    if said and said[1] == "on":
+    daemon = _DAEMON.search(whole) if whole is not None else None
+    if daemon and daemon[1] == "on":
         raise Unusable(
             f"cannot use {config.settings.conf_dir}/nginx.conf: supervisord cannot supervise nginx with `daemon on`"
         )
-    foreground = () if whole is None or said else ("-g", "daemon off;")  # nginx refuses a repeated directive
+    foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
     keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(
         name="nginx",
@@ -131,7 +131,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
 
 
 def own(config: ResolvedConfig, declared: UserProgram) -> Program:
-    """Return a user program. It is essential if the container serves no site, unless its key says otherwise."""
+    """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
     machine, once = config.machine, declared.ready == "exit"
     return Program(
         name=declared.name,

@@ -1,4 +1,4 @@
-"""The configuration: which folders and files there are, and what stands in them."""
+"""The folders and files of the configuration, and the files' texts."""
 
 import json
 import math
@@ -17,12 +17,12 @@ from entrypoint.boot.settings.user_programs import WEB
 
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
-    """Return the folders."""
+    """Return the folders that a boot creates."""
     return (
         Directory(config.run_dir, 0o755),
         Directory(config.www, 0o755, inner=True),
         Directory(config.run_dir / "app", 0o750, config.run_as, inner=True),
-        # Where nginx's master is root, it follows links in its folder: nobody else may write there.
+        # nginx's master follows links in its folder. If the master is root, nobody else may write there.
         *(
             [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_switches else config.run_as, inner=True)]
             if config.nginx
@@ -32,7 +32,7 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
-    """Return what a boot, supervisord and the servers write into those folders."""
+    """Return the files that a boot, supervisord and the servers write into those folders."""
     names = [name.removesuffix(".j2") for name in used(config) if name != templates.STARTING_PAGE]
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
@@ -43,7 +43,7 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
 
 
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
-    """Yield the files. Raises Unusable where a text fits no file."""
+    """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
     values = template_values(config, supervised, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
         own = f"{config.settings.conf_dir}/{templates.NGINX_CONF}"
@@ -54,7 +54,7 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
-    """Return nginx's files as they can be before the application is known: without what it says of its own files."""
+    """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
     return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
 
