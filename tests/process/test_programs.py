@@ -18,51 +18,6 @@ ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the 
 DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
 
 
-def test_a_command_that_is_not_there_is_told_before_anything_is_written(
-    entrypoint: Command, project: Project, place: Path
-) -> None:
-    done = entrypoint.run(project.root, ENTRYPOINT_PROGRAM_WORKER="celerei worker")
-    assert done.code == 127
-    assert done.err.splitlines()[-1] == "[entrypoint] cannot run celerei for worker: there is no such command"
-    assert not (place / "run").exists()
-
-
-def test_what_a_program_names_and_is_not_there_is_told_at_once(entrypoint: Command, project: Project) -> None:
-    project.write(
-        "entrypoint.toml",
-        """
-        [programs.a]
-        command = "true"
-        user = "nobody-of-that-name"
-        directory = "nowhere"
-        [programs.b]
-        command = "true"
-        directory = "/nowhere"
-        """,
-    )
-    done = entrypoint.run(project.root, "--dry-run")
-    assert (done.code, done.out, done.err.splitlines()) == (
-        78,
-        "",
-        [
-            "[entrypoint] cannot use programs.a.directory=nowhere in entrypoint.toml: there is no such folder",
-            "[entrypoint] cannot use programs.a.user=nobody-of-that-name in entrypoint.toml: there is no such user",
-            "[entrypoint] cannot use programs.b.directory=/nowhere in entrypoint.toml: there is no such folder",
-        ],
-    )
-
-
-def test_only_root_runs_a_program_as_another_user(
-    entrypoint: Command, project: Project, ordinary_user: int | None
-) -> None:
-    project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\n')
-    done = entrypoint.as_user(ordinary_user).run(project.root, "--dry-run", ENTRYPOINT_USER="")
-    assert (done.code, done.err) == (
-        78,
-        "[entrypoint] cannot use programs.a.user=daemon in entrypoint.toml: only root can change the user\n",
-    )
-
-
 @ONLY_ROOT
 def test_a_program_has_the_user_and_the_folder_that_it_names(entrypoint: Command, project: Project) -> None:
     project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\ndirectory = "shelf"\n')
