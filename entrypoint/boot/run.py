@@ -71,7 +71,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     # An image's build has no key, and a volume of keys no place in it.
     building = set(only) == {"collectstatic"}
-    settings = secret_key.passing(settings, machine) if building else secret_key.kept(settings, machine, stops)
+    settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415

@@ -128,7 +128,7 @@ def test_a_hook_that_changes_a_setting_is_warned_of(hooks: Folder) -> None:
     hooks.add("1.envsh", "export PORT=9 DJANGO_SETTINGS_MODULE=x")
     done = hooks.run()
     assert [line for line in done.err.splitlines() if "warning" in line] == [
-        "[entrypoint] warning: hook 1.envsh changes PORT: settings are read before any hook, so it steers nothing here"
+        "[entrypoint] warning: hook 1.envsh changes PORT, which has no effect: settings are read before hooks run"
     ]
 
 
@@ -205,12 +205,12 @@ def test_prestart_is_sourced_among_the_hooks_of_the_start(hooks: Folder) -> None
 @pytest.mark.parametrize(
     ("name", "text", "code", "how"),
     [
-        ("1.sh", "echo broken; exit 3", 3, "it ended with exit status 3"),
-        ("1.sh", "kill -KILL $$", 137, "it was ended by SIGKILL"),
-        ("1.py", "raise SystemExit(4)", 4, "it ended with exit status 4"),
-        ("1.envsh", "false", 1, "it ended with exit status 1"),
-        ("1.envsh", "exit 5", 5, "it ended with exit status 5"),
-        ("1.envsh", "exec true", 1, "it replaced the shell, or its EXIT trap, which tells its variables"),
+        ("1.sh", "echo broken; exit 3", 3, "it exited with status 3"),
+        ("1.sh", "kill -KILL $$", 137, "it was killed by SIGKILL"),
+        ("1.py", "raise SystemExit(4)", 4, "it exited with status 4"),
+        ("1.envsh", "false", 1, "it exited with status 1"),
+        ("1.envsh", "exit 5", 5, "it exited with status 5"),
+        ("1.envsh", "exec true", 1, "it replaced the shell or its EXIT trap, so its variables are unknown"),
     ],
 )
 def test_a_hook_that_fails_ends_the_boot_with_its_own_code(
@@ -239,8 +239,7 @@ def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(hooks: Fol
     assert done.code == 75
     assert SAID.findall(done.err) == [("1", "begun"), ("1", "asked to end")]
     assert done.err.endswith(
-        "cannot run pre-start hook 1.sh: it did not end within 0.3 s; "
-        "ENTRYPOINT_HOOKS_TIMEOUT sets how long it may take\n"
+        "cannot run pre-start hook 1.sh: it did not end within 0.3 s; ENTRYPOINT_HOOKS_TIMEOUT sets the limit\n"
     )
     assert entrypoint.left_running() == []
 

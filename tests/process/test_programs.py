@@ -115,7 +115,7 @@ def test_a_release_is_run_after_the_migrations_by_who_the_application_runs_as(
 
 @pytest.mark.parametrize(
     ("command", "code", "how"),
-    [("exit 7", 7, "ended with exit status 7"), ("kill -9 $$", 137, "was ended by SIGKILL")],
+    [("exit 7", 7, "exited with status 7"), ("kill -9 $$", 137, "was killed by SIGKILL")],
 )
 def test_a_release_that_fails_ends_the_boot_with_its_code(
     entrypoint: Command, project: Project, command: str, code: int, how: str

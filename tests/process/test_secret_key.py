@@ -132,7 +132,10 @@ def test_a_link_to_another_file_is_refused(entrypoint: Command, reading: Project
     (volume / "secret_key").unlink()
     (volume / "secret_key").hardlink_to(place / "other")
     done = migrate(entrypoint, reading, ENTRYPOINT_DATA_DIR=str(volume))
-    assert (done.code, done.err) == (77, f"[entrypoint] cannot use {volume}/secret_key: it is no plain file\n")
+    assert (done.code, done.err) == (
+        77,
+        f"[entrypoint] cannot use {volume}/secret_key: it is not a regular file, or it has hard links\n",
+    )
 
 
 def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(
