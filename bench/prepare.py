@@ -99,7 +99,7 @@ def warm(told: Mapping[str, str]) -> float:
         plan = make_plan(settings, Facts(facts, agent.application()))
         for step in plan.steps:
             if isinstance(step, Ask):
-                agent.ask(step.name, step.arguments)
+                agent.ask(step.name, step.request)
         return time.perf_counter() - began
 
 

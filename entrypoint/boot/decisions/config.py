@@ -12,13 +12,14 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import Member
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP
-from entrypoint.boot.facts.machine import Application, Facts, Machine
+from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.protocol import Application
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready

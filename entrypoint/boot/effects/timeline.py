@@ -1,37 +1,34 @@
-"""Where the time of a boot goes: each step with the moment it began, for `entrypoint boot`."""
+"""Records when each step of a boot began, for `entrypoint boot`."""
 
-import json
 import os
 import time
 from pathlib import Path, PurePosixPath
 
 from entrypoint.boot.settings import textfile
+from entrypoint.protocol import BootRecord, BootStep
 
 
 class Timeline:
-    """The steps of one boot; all times are seconds since this process started."""
+    """The steps of one boot. All times are in seconds since this process started."""
 
     def __init__(self) -> None:
         self._began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
         self._steps: list[tuple[float, str]] = [(0.0, "start Python and read the settings")]
 
     def mark(self, line: str) -> None:
-        """Note that the step of this line begins now."""
+        """Record that the step of this line begins now."""
         self._steps.append((self._now(), line))
 
     def write(self, file: PurePosixPath) -> None:
-        """Write it down, at the moment of the exec."""
-        document = {
-            "began": time.time() - self._now(),
-            "steps": [{"at": round(at, 4), "line": line} for at, line in self._steps],
-        }
-        textfile.write(file, json.dumps(document))
+        """Write boot.json; call this just before the exec."""
+        steps = tuple(BootStep(at=round(at, 4), line=line) for at, line in self._steps)
+        textfile.write(file, BootRecord(began=time.time() - self._now(), steps=steps).to_json())
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began
 
 
 def _age() -> float:
-    """Return the seconds that this process lives: proc(5), to a hundredth."""
+    """Return the age of this process in seconds, to a hundredth; see proc(5)."""
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")

@@ -7,10 +7,10 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath, PurePosixPath
-from typing import Any, Final, Self
+from typing import Final
 
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
@@ -22,6 +22,7 @@ from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
+from entrypoint.protocol import Application
 
 # Who brings a program that is missing, in the words of the line that mends it.
 BROUGHT_BY: Final = {
@@ -95,68 +96,6 @@ class Machine:
     def nginx_conf(self) -> str | None:
         """The user's own whole nginx.conf."""
         return self.templates.get(NGINX_CONF)
-
-
-@dataclass(frozen=True)
-class Database:
-    """One of Django's DATABASES, without its password."""
-
-    alias: str
-    vendor: str
-    name: str
-    host: str
-    port: str
-
-    def __str__(self) -> str:
-        where = f"{self.host}{':' + self.port if self.port else ''}/" if self.host else ""
-        return f"{self.alias} ({self.vendor} {where}{self.name})"
-
-
-@dataclass(frozen=True)
-class User:
-    """Django's user model."""
-
-    model: str
-    username_field: str
-    fields: Sequence[str]
-    required: Sequence[str]  # what a superuser cannot be without, beside name and password
-
-
-@dataclass(frozen=True)
-class Application:
-    """What Django's own settings say, as the agent reported it, and then what its loaded apps say."""
-
-    version: str
-    settings_module: str
-    wsgi: str
-    asgi: str
-    asynchronous: bool  # whether its settings name an ASGI_APPLICATION
-    prefix: str  # the interpreter's sys.prefix
-    virtual: bool  # whether that is a virtual environment
-    static_url: str
-    static_root: str
-    media_url: str
-    media_root: str
-    allowed_hosts: tuple[str, ...]
-    sqlite: Mapping[str, str] = field(default_factory=dict)  # the names of the databases that are SQLite's, by alias
-    # Until the apps are loaded nobody knows of these:
-    databases: tuple[Database, ...] = ()
-    staticfiles: bool = False  # whether django.contrib.staticfiles is installed
-    user: User | None = None  # None without django.contrib.auth
-
-    @classmethod
-    def parse(cls, report: Mapping[str, Any]) -> Self:
-        """Read what the agent sent."""
-        return cls(**{**report, "allowed_hosts": tuple(report["allowed_hosts"])})
-
-    def with_apps(self, report: Mapping[str, Any]) -> Self:
-        """Add what the agent sent of the loaded apps."""
-        return replace(
-            self,
-            databases=tuple(Database(**database) for database in report["databases"]),
-            staticfiles=report["staticfiles"],
-            user=report["user"] and User(**report["user"]),
-        )
 
 
 @dataclass(frozen=True)

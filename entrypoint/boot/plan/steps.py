@@ -6,14 +6,14 @@ They are named tuples: a dataclass takes Python half a millisecond to make, and 
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Phase
 from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.protocol import Request
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs import Program
@@ -22,7 +22,6 @@ SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def _without_secrets(step: object) -> str:
@@ -162,11 +161,11 @@ class Reload(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Something that the application's agent does; `name` is the command that it obeys."""
+    """A request to the application's agent."""
 
     name: str
     line: str
-    arguments: Mapping[str, Any] = _NOTHING
+    request: Request
     phase: Phase | None = None
 
     def __repr__(self) -> str:
