@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import picture
 from containers import (
     IMAGES,
     PYTHON_IMAGE,
@@ -25,7 +24,7 @@ from containers import (
     stop,
     volume,
 )
-from table import carry_out, draw, machine, parser, spread, with_picture, write
+from table import carry_out, chart, draw, machine, parser, spread, with_picture, write, write_picture
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def drawn(samples: Sequence[Sample]) -> str:
     """Return the boots as a picture."""
     images = dict.fromkeys(sample.image for sample in samples)
     bars = {image: [[*measured(samples, image, column).values()] for column in (FRESH, WARM)] for image in images}
-    return picture.svg("Seconds from docker run to the first 200", ("fresh database", "warm database"), bars, " s")
+    return chart("Seconds from docker run to the first 200", ("fresh database", "warm database"), bars, " s")
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -138,7 +137,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        picture.write(options.picture, drawn(samples))
+        write_picture(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

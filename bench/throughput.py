@@ -15,9 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import containers
-import picture
 from containers import Image
-from table import Failed, carry_out, draw, machine, parser, positive, spread, with_picture, write
+from table import Failed, carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_picture
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
 IMAGES = (*(image for image in containers.IMAGES if image.name in ("ours", "usual")), BEST)
@@ -185,7 +184,7 @@ def drawn(samples: Sequence[Sample]) -> str:
         for image in images
     }
     title = f"Milliseconds to an answer, with {CONNECTIONS} connections that ask without a pause"
-    return picture.svg(title, (P50, P99), bars, " ms", 1)
+    return chart(title, (P50, P99), bars, " ms", 1)
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -202,7 +201,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        picture.write(options.picture, drawn(samples))
+        write_picture(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -226,7 +226,7 @@ def boot(environ: Environ, *, form: str) -> None:
     if form == "table":
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:
-        text = timeline.as_json(recorded) if form == "json" else picture.svg(recorded)
+        text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
     _print(text)
 
 
