@@ -1,4 +1,4 @@
-"""What the benchmarks share: how they fail, how they name the machine, and how they print numbers."""
+"""Shared by the benchmarks: errors, command line options, tables and pictures."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ Samples = Mapping[str, Sequence[Sequence[float]]]
 
 
 class Failed(Exception):
-    """The benchmark cannot go on: `cannot <verb> <what>: <why>`."""
+    """An error that ends the benchmark: `cannot <verb> <what>: <why>`."""
 
 
 def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
@@ -39,7 +39,7 @@ def draw(table: Sequence[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """Return the words that name this machine."""
+    """Return a description of this machine."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -56,7 +56,7 @@ def write(file: Path, facts: object) -> None:
 
 
 def parser(description: str, runs: int) -> argparse.ArgumentParser:
-    """Return a command line's parser with the options that each benchmark has."""
+    """Return a command line parser with the common options."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("-n", "--runs", type=positive, default=runs, help="how often (default: %(default)s)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE, too")
@@ -90,7 +90,7 @@ def write_picture(file: Path, picture: str) -> None:
 
 
 def with_picture(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the option of a benchmark that draws one."""
+    """Add the option `--picture`."""
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw it as SVG into FILE, too")
     return made
 
