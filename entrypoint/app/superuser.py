@@ -35,14 +35,10 @@ def keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
 
     Refuse a well-known password; in development only warn. Raises AgentError, which contains no value but the name.
     """
-    return AgentResult(_keep(request, progress))
-
-
-def _keep(request: SuperuserRequest, progress: Progress) -> str:
     name, password = request.name, request.password.reveal()
     user = _find(name)
     if user is not None and not request.update:
-        return f"user {name} exists"
+        return AgentResult(f"user {name} exists")
     _check_password(name, password, development=request.development, progress=progress)
     if user is None:
         fields = {
@@ -52,8 +48,8 @@ def _keep(request: SuperuserRequest, progress: Progress) -> str:
         with lock.held(connections[router.db_for_write(get_user_model())], _PATIENCE, progress, _CREATE):
             user = _find(name) or _new(name, password, fields, progress)
             if user is None:
-                return f"user {name} created"
-    return _update(user, name, password) if request.update else f"user {name} exists"
+                return AgentResult(f"user {name} created")
+    return AgentResult(_update(user, name, password) if request.update else f"user {name} exists")
 
 
 def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress) -> Any:  # noqa: ANN401 -- as below

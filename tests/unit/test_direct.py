@@ -1,4 +1,4 @@
-"""The URL of the direct way to a database."""
+"""The URL of a direct connection to a database."""
 
 import pytest
 
