@@ -1,5 +1,6 @@
 """Signals that must not get lost: held until supervisord can take them, and not swallowed at a fork."""
 
+import contextlib
 import os
 import signal
 
@@ -40,6 +41,10 @@ def fork() -> int:
     finally:
         if pid != 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if pid > 0:
+        # The child does this, too, but it may be stopped by SIGSTOP before: then SIGKILL would find no such group.
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has called exec, or is dead
+            os.setpgid(pid, pid)
     if pid == 0:
         signal.set_wakeup_fd(-1)  # the pipe is shared: the child's signals are none of the parent's
         for number in signal.valid_signals():
