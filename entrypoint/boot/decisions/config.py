@@ -13,12 +13,12 @@ from entrypoint.boot.decisions.stop_budget import Member
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP
 from entrypoint.boot.facts.machine import Application, Facts, Machine
-from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.probe import LONGEST_SOCKET
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready
@@ -265,7 +265,7 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     given = own.stop_timeout
     return Member(
         name=own.name,
-        tier=own.tier or usual,
+        tier=own.stop_order or usual,
         seconds=None if given is None else math.ceil(given),
         waits_for_clients=waits_for_clients,
         source="" if given is None else own.told("stop_timeout"),

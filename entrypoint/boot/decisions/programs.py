@@ -30,7 +30,7 @@ class Program:
     ready: str  # how its readiness shows: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
     stop_seconds: int  # from the stop signal to SIGKILL
-    tier: int  # the programs of the highest tier stop first, together
+    stop_order: int  # the programs with the highest number stop first, together
     start_seconds: int = 1  # an exit within them counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: leave the rest to who runs the container
     essential: bool = True
@@ -44,6 +44,11 @@ class Program:
     raw: bool = False  # whether it writes to the container's standard output by itself
     log_file: PurePosixPath | None = None  # the file that its output goes to; None: the container's output
     reload_on: tuple[PurePosixPath, ...] = ()  # the files that it reads again, told by a HUP
+
+    @property
+    def tier(self) -> int:
+        """The name of `stop_order` in templates of the user's own."""
+        return self.stop_order
 
     @property
     def user(self) -> str | None:
@@ -102,7 +107,7 @@ def nginx(config: ResolvedConfig) -> Program:
         ready="running",
         stop_signal="QUIT",
         stop_seconds=config.nginx_stop,
-        tier=NGINX_TIER,
+        stop_order=NGINX_TIER,
         start_seconds=0,  # its configuration is known to be good
         live=_NOT_FROZEN,
         reload_on=tuple(path for path in keys if path),
@@ -118,7 +123,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         ready=config.ready,
         stop_signal="TERM",
         stop_seconds=config.server_stop,
-        tier=SERVER_TIER,
+        stop_order=SERVER_TIER,
         live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
         environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
@@ -135,7 +140,7 @@ def own(config: ResolvedConfig, declared: UserProgram) -> Program:
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
         stop_seconds=config.stop_seconds[declared.name],
-        tier=declared.tier or OWN_TIER,
+        stop_order=declared.stop_order or OWN_TIER,
         start_seconds=0 if once else 1,
         essential=not config.settings.serves and not once if declared.essential is None else declared.essential,
         after=declared.after,
@@ -167,7 +172,7 @@ def own_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> P
     return replace(
         own(config, declared),
         ready=declared.ready or f"tcp:{bind.host}:{bind.port}",
-        tier=declared.tier or SERVER_TIER,
+        stop_order=declared.stop_order or SERVER_TIER,
         essential=declared.essential is not False,
         environment={**settled, **declared.environment, "PORT": str(bind.port)},
     )

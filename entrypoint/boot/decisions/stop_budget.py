@@ -14,7 +14,7 @@ SERVER_TIER: Final = 20
 OWN_TIER: Final = 10
 
 _OF_THE_FIRST: Final = 3  # parts; it has requests to finish, the others one
-_OF_HOOKS: Final = 0.5  # of the whole stop, as in supervision/stop.py
+_HOOKS_SHARE: Final = 0.5  # of the whole stop
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Member:
     source: str = ""  # who said the seconds
 
 
+def hook_seconds(stop_timeout: float, drain_delay: float) -> float:
+    """Return how long the pre-stop hooks may take: half of the stop, or as long as the drain."""
+    return max(drain_delay, stop_timeout * _HOOKS_SHARE)
+
+
 def shares(
     members: Sequence[Member], stop_timeout: float, drain_delay: float = 0, *, hooks: bool = False
 ) -> Mapping[str, int]:
@@ -37,7 +42,7 @@ def shares(
     program finds no room in `stop_timeout`, naming it.
     """
     least = {tier: max(_least(each) for each in members if each.tier == tier) for tier in {m.tier for m in members}}
-    rest = stop_timeout - max(drain_delay, stop_timeout * _OF_HOOKS if hooks else 0)
+    rest = stop_timeout - (hook_seconds(stop_timeout, drain_delay) if hooks else drain_delay)
     if sum(least.values()) > rest:
         raise Unusable(_too_much(members, least, stop_timeout, drain_delay, hooks=hooks))
     left = _shares_of_tiers(members, least, rest)
@@ -74,14 +79,14 @@ def _too_much(
     """Return the line that names the program that takes most, and all that add up."""
     longest = [next(m for m in members if m.tier == tier and _least(m) == least[tier]) for tier in sorted(least)[::-1]]
     parts = [f"{each.name} {_least(each)} s" for each in longest]
-    of_hooks = stop_timeout * _OF_HOOKS if hooks else 0
+    of_hooks = stop_timeout * _HOOKS_SHARE if hooks else 0
     if drain_delay or hooks:
         name = "pre-stop hooks" if of_hooks > drain_delay else "ENTRYPOINT_DRAIN_DELAY"
         parts.insert(0, f"{name} {max(of_hooks, drain_delay):g} s")
     most = max(longest, key=_least)
     culprit = "ENTRYPOINT_DRAIN_DELAY" if drain_delay >= _least(most) else most.source or most.name
     programs = sum(least.values())
-    needed = math.ceil(max(drain_delay + programs, programs / (1 - _OF_HOOKS) if hooks else 0))
+    needed = math.ceil(max(drain_delay + programs, programs / (1 - _HOOKS_SHARE) if hooks else 0))
     return (
         f"cannot use ENTRYPOINT_STOP_TIMEOUT={stop_timeout:g}s: {culprit} does not fit, "
         f"for one after the other the stop takes {' + '.join(parts)}; set {needed}s or more, "
