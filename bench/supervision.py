@@ -20,8 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from json import dumps
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from statistics import median
 
 import psutil
@@ -29,6 +28,8 @@ from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, wri
 
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.files.render import render
+from entrypoint.codec import to_json
+from entrypoint.protocol import LogFormat, ProgramConfig, Restart, SupervisionConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SUPERVISORD = Path(sys.executable).with_name("supervisord")
@@ -118,13 +119,13 @@ stdout_logfile_maxbytes = 0
 def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[str]:
     """Lay out what boot renders; return the command."""
     programs = [Program(script.name, (str(script),), None, "running", "TERM", 5, stop_order=0) for script in scripts]
-    promise = {"essential": True, "restart": "always"}
-    promises = {
-        "ready_file": str(home / "ready.json"),
-        "programs": {program.name: promise for program in programs},
-        "log_format": log_format,
-    }
-    (home / "promises.json").write_text(dumps(promises), "utf-8")
+    each = ProgramConfig(essential=True, restart=Restart.ALWAYS)
+    config = SupervisionConfig(
+        ready_file=PurePosixPath(home / "ready.json"),
+        programs={program.name: each for program in programs},
+        log_format=LogFormat(log_format),
+    )
+    (home / "promises.json").write_text(to_json(config), "utf-8")
     given = {
         "root": not os.getuid(),
         "run_dir": home,

@@ -9,25 +9,25 @@ from json.encoder import encode_basestring as quoted
 from entrypoint import log
 
 Format = Callable[[str, Sequence[bytes], str, int], bytes]
-"""Makes lines, their newlines included, of who speaks, what was said at a time, on which stream, and the PID."""
+"""Formats lines, adding newlines: takes the program's name, the lines, the stream and the PID."""
 
 
 def text(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
-    """Put the name before each line, whose bytes come out as they came in."""
-    del stream, pid  # a person is told neither
+    """Put the name before each line; the bytes of the line are not changed."""
+    del stream, pid  # not shown to a person
     head = _head(name)
     return head + (b"\n" + head).join(lines) + b"\n"
 
 
 def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
-    """Make an object of each; a line that is an object itself stays one, under the same key as any message."""
-    head = f"{_time(int(time.time() * 1000))}{_speaker(name, stream, pid)}"
+    """Make each line an object; a line that is an object itself becomes the value of `message` as it is."""
+    head = f"{_time(int(time.time() * 1000))}{_source(name, stream, pid)}"
     return "".join([f"{head}{_message(line)}}}\n" for line in lines]).encode()
 
 
 def _message(line: bytes) -> str:
-    said = line.decode("utf-8", "replace")
-    return said if said.startswith("{") and _is_json(said) else quoted(said)
+    text = line.decode("utf-8", "replace")
+    return text if text.startswith("{") and _is_json(text) else quoted(text)
 
 
 @functools.cache
@@ -46,23 +46,23 @@ def _second(second: int) -> str:
 
 
 @functools.lru_cache
-def _speaker(name: str, stream: str, pid: int) -> str:
+def _source(name: str, stream: str, pid: int) -> str:
     return f'"program":{quoted(name)},"stream":"{stream}","pid":{pid},"message":'
 
 
-def _is_json(said: str) -> bool:
+def _is_json(text: str) -> bool:
     try:
-        _DECODER.decode(said)
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
         return False
     return True
 
 
 def _refuse(constant: str) -> None:
-    """Refuse NaN and Infinity, which Python reads and JSON does not know."""
+    """Refuse NaN and Infinity, which Python parses although they are not JSON."""
     raise ValueError(constant)
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # json.loads would make one for each line
+_DECODER = json.JSONDecoder(parse_constant=_refuse)  # json.loads would create one for each line
 
 FORMATS: dict[str, Format] = {"text": text, "json": as_json}

@@ -1,61 +1,37 @@
-"""What boot hands over to this supervisord. The other half is entrypoint/boot/effects/children.py."""
+"""What supervisord's plugin inherits from boot. boot writes it in entrypoint/boot/effects/children.py."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import NamedTuple
+
+from entrypoint.codec import from_json, read_json
+from entrypoint.protocol import Environments, Handover, RunningProgram
 
 
-class Running(NamedTuple):
-    """A program that runs, and is our child, for it was this process that started it before its exec."""
-
-    pid: int
-    output: int
-    """The descriptor that what it prints is read from."""
-    begun: str = ""
-    """What was read of it already and not written, a character a byte."""
-
-
-class Environments(NamedTuple):
-    """The environments of the programs. They hold secrets, so no file holds them."""
-
-    programs: Mapping[str, str]
-    root: Mapping[str, str]
-    """Of those that run as root: without paths to code that the application's user can write."""
-
-    @classmethod
-    def inherited(cls) -> Self:
-        """Return what a supervisord has that no boot has started: its own environment."""
-        return cls(dict(os.environ), dict(os.environ))
-
-
-class Handover(NamedTuple):
-    """All that is handed over."""
+class Inheritance(NamedTuple):
+    """What boot has handed over, its descriptors opened."""
 
     environments: Environments
     notify: int | None = None
-    """The socket that the programs tell by that they are ready."""
-    programs: Mapping[str, Running] = MappingProxyType({})
+    """The descriptor of the socket that programs notify of their readiness."""
+    programs: Mapping[str, RunningProgram] = MappingProxyType({})
 
 
-_taken: list[Environments] = []
-"""The environments, once they were handed over: for the next round of supervisord in this process."""
+_kept: list[Environments] = []
+"""The environments of the last handover, for when supervisord reloads in this process."""
 
 
-def take(file: Path | None) -> Handover:
-    """Read `file` and remove it: the next round has nothing to adopt. Nothing is handed over without a file."""
-    environments = _taken[-1] if _taken else Environments.inherited()
-    if file is None:
-        return Handover(environments)
-    try:
-        value = json.loads(file.read_text("ascii"))
-    except FileNotFoundError:
-        return Handover(environments)
+def take(file: Path | None) -> Inheritance:
+    """Read and remove `file`. Without a file, the programs get this process's environment, and none runs yet."""
+    environments = _kept[-1] if _kept else Environments(dict(os.environ), dict(os.environ))
+    if file is None or not file.exists():
+        return Inheritance(environments)
+    handover = read_json(Handover, file)
     file.unlink()
-    with os.fdopen(value["environments"], "rb") as opened:
+    with os.fdopen(handover.environments, "rb") as opened:
         opened.seek(0)
-        environments = Environments(**json.load(opened))
-    _taken.append(environments)
-    return Handover(environments, value["notify"], {name: Running(**each) for name, each in value["programs"].items()})
+        environments = from_json(Environments, opened.read(), "the environments of the programs")
+    _kept.append(environments)
+    return Inheritance(environments, handover.notify, handover.programs)

@@ -1,52 +1,95 @@
-"""What is asked of one program while it runs: whether it is ready, and then whether it is still alive."""
+"""The health of one running program: whether it is ready, and then whether it is still alive."""
 
 import sched
 import time
 from collections.abc import Callable
+from pathlib import Path
 
-from entrypoint.supervision import frozen
-from entrypoint.supervision.polling import Polling
 from entrypoint.supervision.probes import Endpoint, Prober
 
 SOONEST = 0.005
 LATEST = 1.0
 PART = 0.02
-"""A program that starts is asked again after this part of the time that it has taken so far, within these
-seconds: being asked makes a start longer by a fiftieth at most."""
+"""The delay between two readiness probes: PART of the time since the start, from SOONEST to LATEST seconds. So the
+probes delay a start by a fiftieth at most."""
 
 INTERVAL = 10.0
-"""Seconds between two questions to a program that is ready."""
+"""Seconds between two liveness probes."""
 
-SILENT = 2
-"""After so many failures in a row the program is not ready, until it answers again."""
+UNRESPONSIVE = 2
+"""After this many failures in a row the program is not ready, until it responds again."""
 
 FAILURES = 3
-"""After so many failures in a row the program is replaced."""
+"""After this many failures in a row the program is restarted."""
 
 FROZEN = 6
-"""The same for a program that is stopped by SIGSTOP: somebody may have stopped it to look at it."""
+"""The same for a program that is stopped by SIGSTOP: somebody may be debugging it."""
+
+STOPPED = b"T"
+"""The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
+
+
+class Polling:
+    """Probes one endpoint again and again, from `begin` to `end`."""
+
+    def __init__(
+        self, prober: Prober, timers: sched.scheduler, endpoint: Endpoint, report: Callable[[str | None], float | None]
+    ) -> None:
+        """`report` takes each outcome and returns the seconds until the next attempt; None ends the polling."""
+        self._prober = prober
+        self._timers = timers
+        self._endpoint = endpoint
+        self._report = report
+        self._timer: sched.Event | None = None
+        self._cancel: Callable[[], None] | None = None
+
+    def begin(self, seconds: float) -> None:
+        """Make the first attempt in `seconds`."""
+        self.end()
+        self._timer = self._timers.enter(seconds, 0, self._attempt)
+
+    def end(self) -> None:
+        """Make no further attempt."""
+        if self._timer is not None:
+            self._timers.cancel(self._timer)
+            self._timer = None
+        if self._cancel is not None:
+            self._cancel()
+            self._cancel = None
+
+    def _attempt(self) -> None:
+        self._timer = None
+        try:
+            self._cancel = self._prober.attempt(self._endpoint, self._finished)
+        except OSError as error:  # no descriptor is free
+            self._finished(error.strerror)
+
+    def _finished(self, fault: str | None) -> None:
+        seconds = self._report(fault)
+        if seconds is not None:
+            self._timer = self._timers.enter(seconds, 0, self._attempt)
 
 
 class ReadinessProbe:
-    """Asks a program that starts until it is ready."""
+    """Probes a starting program until it is ready."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, target: Endpoint, became_ready: Callable[[], None]
+        self, prober: Prober, timers: sched.scheduler, endpoint: Endpoint, became_ready: Callable[[], None]
     ) -> None:
-        self._polling = Polling(prober, timers, target, self._told)
+        self._polling = Polling(prober, timers, endpoint, self._report)
         self._became_ready = became_ready
         self._begun = 0.0
 
     def begin(self) -> None:
-        """Ask from now on, until it is ready."""
+        """Start probing."""
         self._begun = time.monotonic()
         self._polling.begin(SOONEST)
 
     def end(self) -> None:
-        """Ask no more."""
+        """Stop probing."""
         self._polling.end()
 
-    def _told(self, fault: str | None) -> float | None:
+    def _report(self, fault: str | None) -> float | None:
         if fault is None:
             self._became_ready()
             return None
@@ -54,107 +97,131 @@ class ReadinessProbe:
 
 
 class Failures:
-    """The failures of one program in a row, and what follows from them."""
+    """Counts the failures of one program in a row."""
 
-    def __init__(self, most: int, silent: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
-        """Call `failed` after `most` of them.
+    def __init__(self, most: int, unresponsive: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
+        """Call `failed` with the reason after `most` failures.
 
-        Before that, `silent` is called with the reason when the program is not ready any more, and with None when it
-        answers again.
+        Before that, call `unresponsive` with the reason when the program is no longer ready, and with None when it
+        responds again.
         """
         self._most = most
-        self._silent = silent
+        self._unresponsive = unresponsive
         self._failed = failed
         self._count = 0
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Reset the count."""
         self._count = 0
 
-    def note(self, fault: str | None) -> bool:
-        """Note an outcome, None for a good one. Return whether the program is to be asked again."""
+    def record(self, fault: str | None) -> bool:
+        """Record an outcome, None for success. Return whether to continue probing."""
         before, self._count = self._count, self._count + 1 if fault else 0
-        if before >= SILENT and not fault:
-            self._silent(None)
-        if self._count == SILENT:
-            self._silent(f"no sign of life {SILENT} times in a row: {fault}")
+        if before >= UNRESPONSIVE and not fault:
+            self._unresponsive(None)
+        if self._count == UNRESPONSIVE:
+            self._unresponsive(f"liveness probe failed {UNRESPONSIVE} times in a row: {fault}")
         if self._count == self._most:
-            self._failed(f"no sign of life {self._most} times in a row: {fault}")
+            self._failed(f"liveness probe failed {self._most} times in a row: {fault}")
         return self._count < self._most
 
 
 class LivenessProbe:
-    """Asks a program that is ready whether it is still alive."""
+    """Probes a ready program for its liveness."""
 
     def __init__(
         self,
         prober: Prober,
         timers: sched.scheduler,
-        target: Endpoint,
-        silent: Callable[[str | None], None],
+        endpoint: Endpoint,
+        unresponsive: Callable[[str | None], None],
         failed: Callable[[str], None],
     ) -> None:
-        self._polling = Polling(prober, timers, target, self._told)
-        self._failures = Failures(FAILURES, silent, failed)
+        self._polling = Polling(prober, timers, endpoint, self._report)
+        self._failures = Failures(FAILURES, unresponsive, failed)
 
     def begin(self) -> None:
-        """Ask from now on."""
+        """Start probing."""
         self._failures.forget()
         self._polling.begin(INTERVAL)
 
     def end(self) -> None:
-        """Ask no more."""
+        """Stop probing."""
         self._polling.end()
 
-    def _told(self, fault: str | None) -> float | None:
-        return INTERVAL if self._failures.note(fault) else None
+    def _report(self, fault: str | None) -> float | None:
+        return INTERVAL if self._failures.record(fault) else None
 
 
 class FrozenProbe:
-    """Looks whether a program that is ready is stopped by SIGSTOP."""
+    """Checks whether a ready program is frozen: stopped by SIGSTOP.
+
+    The kernel still accepts connections for a frozen program. The probe reads the state of its processes and connects
+    to nothing, because a server whose workers are all busy would not respond either.
+    """
 
     def __init__(
         self,
         timers: sched.scheduler,
         pid: Callable[[], int],
-        silent: Callable[[str | None], None],
+        unresponsive: Callable[[str | None], None],
         failed: Callable[[str], None],
     ) -> None:
         self._timers = timers
         self._pid = pid
-        self._failures = Failures(FROZEN, silent, failed)
+        self._failures = Failures(FROZEN, unresponsive, failed)
         self._timer: sched.Event | None = None
 
     def begin(self) -> None:
-        """Look from now on."""
+        """Start checking."""
         self.end()
         self._failures.forget()
         self._enter()
 
     def end(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._timer is not None:
             self._timers.cancel(self._timer)
             self._timer = None
 
     def _enter(self) -> None:
-        # All programs at the same moments: an idle container wakes up once for all of them.
-        self._timer = self._timers.enterabs((time.monotonic() // INTERVAL + 1) * INTERVAL, 0, self._look)
+        # All programs at the same moment, so that an idle container wakes up only once.
+        self._timer = self._timers.enterabs((time.monotonic() // INTERVAL + 1) * INTERVAL, 0, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         self._timer = None
-        if self._failures.note(frozen.fault(self._pid())):
+        if self._failures.record(frozen(self._pid())):
             self._enter()
 
 
+def frozen(pid: int) -> str | None:
+    """Return why the program with the first process `pid` is frozen; None if it is not, or if that is unknown.
+
+    A program is frozen if its first process is stopped, or all children of that process are.
+    """
+    try:
+        if _stopped(str(pid)):
+            return f"process {pid} is stopped (SIGSTOP)"
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        if children and all(map(_stopped, children)):
+            return f"all children of process {pid} are stopped (SIGSTOP)"
+    except OSError:  # a process has ended
+        return None
+    return None
+
+
+def _stopped(pid: str) -> bool:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED
+
+
 class Watchdog:
-    """Waits for the WATCHDOG=1 of a program that is ready."""
+    """Waits for the regular WATCHDOG=1 of a ready program."""
 
     SECONDS = INTERVAL * FAILURES
-    """It has to come within so many seconds of the last."""
+    """The longest time between two messages."""
 
     VARIABLES = {"WATCHDOG_USEC": str(int(SECONDS * 1_000_000))}  # noqa: RUF012 - read by all, written by none
-    """What sd_watchdog_enabled(3) reads. A program sends twice as often as it has to."""
+    """The variable that sd_watchdog_enabled(3) reads. A program should send twice as often as required."""
 
     def __init__(self, timers: sched.scheduler, failed: Callable[[str], None]) -> None:
         self._timers = timers
@@ -162,21 +229,21 @@ class Watchdog:
         self._timer: sched.Event | None = None
 
     def begin(self) -> None:
-        """Wait from now on; also: it has come."""
+        """Start waiting, or start again because the message has arrived."""
         self.end()
-        self._timer = self._timers.enter(self.SECONDS, 0, self._bark)
+        self._timer = self._timers.enter(self.SECONDS, 0, self._expire)
 
-    def heard(self) -> None:
-        """Know that it has come, if it is waited for."""
+    def received(self) -> None:
+        """Start again if the watchdog is active."""
         if self._timer is not None:
             self.begin()
 
     def end(self) -> None:
-        """Wait no more."""
+        """Stop waiting."""
         if self._timer is not None:
             self._timers.cancel(self._timer)
             self._timer = None
 
-    def _bark(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
         self._failed(f"no WATCHDOG=1 for {self.SECONDS:g} s")

@@ -1,27 +1,26 @@
-"""Commands that are run one after the other before the first program is stopped, while supervisord goes on."""
+"""Runs the pre-stop hooks one after the other, while supervisord continues."""
 
 import os
 import signal
 from collections.abc import Callable, Iterable
 
-from entrypoint.supervision.handover import Environments
+from entrypoint.protocol import Environments, PreStopHook
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lines import Lines
-from entrypoint.supervision.promises import PreStop
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
-"""What Python and we ignore: the only dispositions that outlive an exec."""
+"""The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""
 
 Write = Callable[[str, list[bytes]], None]
 
 
 class Hooks:
-    """Commands of which at most one runs. A failing one is told, and the next follows."""
+    """At most one hook runs at a time. A failure is logged, and the next hook runs."""
 
     def __init__(
-        self, hooks: Iterable[PreStop], environments: Environments, supervisord: Supervisord, write: Write
+        self, hooks: Iterable[PreStopHook], environments: Environments, supervisord: Supervisord, write: Write
     ) -> None:
-        """`write` takes the name under which a hook speaks, and lines of it."""
+        """`write` takes the name of a hook in the log, and lines that it wrote."""
         self._left = list(hooks)
         self._environments = environments
         self._supervisord = supervisord
@@ -33,11 +32,11 @@ class Hooks:
 
     @property
     def running(self) -> bool:
-        """Whether one of them runs, or is about to."""
+        """Whether a hook is running."""
         return bool(self._pid)
 
     def start(self) -> None:
-        """Start the next one that can be started, if there is one left."""
+        """Start the next hook that can be started, if any."""
         while self._left and not self._pid:
             hook = self._left.pop(0)
             self._name = f"pre-stop {hook.name}"
@@ -47,30 +46,30 @@ class Hooks:
                 self._supervisord.critical(f"cannot run {self._name}: {error.strerror}")
 
     def ended(self, pid: int, wait_status: int) -> None:
-        """Know that a process has ended, which may be the one that runs."""
+        """Continue with the next hook if `pid` is the running one, which has ended."""
         if pid != self._pid:
             return
         self._pid = 0
         code = os.waitstatus_to_exitcode(wait_status)
         if code:
             how = f"exit status {code}" if code > 0 else f"killed by signal {-code}"
-            self._supervisord.critical(f"{self._name} has failed ({how}): the stop goes on")
+            self._supervisord.critical(f"{self._name} failed ({how}): continuing the stop")
         self._read()
         self._close()
         self.start()
 
     def kill(self) -> None:
-        """Start no more, and kill the one that runs, with its children."""
+        """Kill the running hook and its children, and start no other."""
         self._left.clear()
         if self._pid:
             os.killpg(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Kill the running hook and close its output."""
         self.kill()
         self._close()
 
-    def _spawn(self, hook: PreStop) -> None:
+    def _spawn(self, hook: PreStopHook) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
         try:

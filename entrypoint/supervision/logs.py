@@ -1,4 +1,4 @@
-"""What the programs and supervisord itself have to say, as lines on the container's standard output."""
+"""The output of the programs and the log of supervisord, as lines on the container's standard output."""
 
 from collections.abc import Callable
 
@@ -8,14 +8,14 @@ from entrypoint.supervision.stdout import Stdout
 SUPERVISORD = "supervisord"
 
 QUIET = frozenset({"INFO", "DEBG", "TRAC", "BLAT"})
-"""supervisord's names of the levels that say nothing worth a word of their own."""
+"""supervisord's names of the levels that are not shown in the log."""
 
 
 class ProgramLog:
     """One channel of one run of a program."""
 
     def __init__(self, name: str, stdout: Stdout, stream: str, pid: Callable[[], int]) -> None:
-        """`pid` returns its process ID, which is not known yet when the channel is made."""
+        """`pid` returns the process ID, which is not known yet when the channel is created."""
         self._name = name
         self._stream = stream
         self._pid = pid
@@ -23,7 +23,7 @@ class ProgramLog:
         self._lines = Lines()
 
     def crowded(self) -> bool:
-        """Return whether the program should wait before it says more."""
+        """Return whether the program should wait before it writes more."""
         return self._stdout.crowded()
 
     def feed(self, data: bytes) -> None:
@@ -31,31 +31,31 @@ class ProgramLog:
         self._stdout.write(self._name, self._lines.feed(data), self._stream, self._pid())
 
     def end(self) -> None:
-        """Write what has been said without a newline."""
+        """Write an unfinished line."""
         self._stdout.write(self._name, self._lines.end(), self._stream, self._pid())
 
 
 class Elsewhere:
-    """One channel of one run of a program whose file is written by supervisord: nothing of it comes here."""
+    """One channel of one run of a program whose output supervisord writes to a file: discards everything."""
 
     def crowded(self) -> bool:
-        """Return False: a file takes all."""
+        """Return False: a file never makes a program wait."""
         return False
 
     def feed(self, data: bytes) -> None:
-        """Have nothing to write."""
+        """Discard the output."""
 
     def end(self) -> None:
-        """Have nothing left to write."""
+        """Do nothing."""
 
 
 class SupervisordLog:
-    """supervisord's own log, without the time, which the container's log has already."""
+    """supervisord's own log, without the time, which the container's log has anyway."""
 
     def __init__(self, stdout: Stdout) -> None:
         self._stdout = stdout
 
     def write(self, level: str, message: str) -> None:
-        """Write `message`, each of its lines on one of ours."""
+        """Write the lines of `message`."""
         text = message if level in QUIET else f"{level} {message}"
         self._stdout.write(SUPERVISORD, text.encode("utf-8", "surrogateescape").splitlines())

@@ -1,18 +1,18 @@
-"""The socket that a program tells how it is: sd_notify(3), which uWSGI speaks by itself."""
+"""The socket to which programs report their state: sd_notify(3), which uWSGI supports."""
 
 import socket
 import struct
 from collections.abc import Iterator, Mapping
 
 _CREDENTIALS = struct.Struct("3i")
-"""struct ucred of unix(7): PID, user and group of the sender, vouched for by the kernel."""
+"""struct ucred of unix(7): PID, user and group of the sender, verified by the kernel."""
 
 
 class NotifySocket:
-    """A datagram socket with an abstract name of the kernel's choice: no file to clean up or to protect."""
+    """A datagram socket with an abstract name that the kernel chooses: no file to remove or to protect."""
 
     def __init__(self, fd: int | None = None) -> None:
-        """Make the socket, or take the one that is open as `fd`: programs have its name already."""
+        """Create the socket, or use the open descriptor `fd`, whose name programs know already."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, fileno=fd)
         self._socket.setblocking(False)  # noqa: FBT003 - its signature
         self._socket.set_inheritable(False)
@@ -21,10 +21,10 @@ class NotifySocket:
             self._socket.bind("")  # autobind, see unix(7)
         self.fd = self._socket.fileno()
         self.variables = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode("ascii")}
-        """What the environment of a program needs so that it finds the socket."""
+        """The variables by which a program finds the socket."""
 
     def messages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Yield the PID of each sender and the assignments that it sent, such as READY=1."""
+        """Yield the PID of each sender and its assignments, such as READY=1."""
         while True:
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
@@ -35,7 +35,7 @@ class NotifySocket:
                     yield _CREDENTIALS.unpack(content)[0], _assignments(data)
 
     def close(self) -> None:
-        """Leave who still tells something without a listener."""
+        """Close the socket."""
         self._socket.close()
 
 

@@ -1,4 +1,4 @@
-"""Whether somebody answers at an address. Nothing here waits, for supervisord has one thread."""
+"""Connects to endpoints without ever blocking: supervisord has one thread."""
 
 import contextlib
 import errno
@@ -7,21 +7,17 @@ import re
 import sched
 import select
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
-from entrypoint.supervision.promises import Kind, Probe
+from entrypoint.probe import Kind, Probe
 
-PATIENCE = 5.0
-"""Seconds for an answer. No answer is none."""
+TIMEOUT = 5.0
+"""Seconds for one attempt."""
 
-HTTP_PORT = 80
 FAILED = 400
-"""The least status of an HTTP answer that is no success."""
-
-LONGEST_PATH = 107
-"""Bytes of sun_path in unix(7), without its end."""
+"""The lowest HTTP status that is a failure."""
 
 RECEIVED = 4096
 LONGEST_LINE = 4096
@@ -29,12 +25,12 @@ LONGEST_LINE = 4096
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
 
-Answer = Callable[[str | None], None]
-"""Told once how an attempt went: None if well, else why not."""
+Report = Callable[[str | None], None]
+"""Takes the outcome of an attempt: None for success, otherwise the reason of the failure."""
 
 
 class Endpoint(NamedTuple):
-    """An address to connect to, and what to ask there; with no request it is enough to be let in."""
+    """An address to connect to, and the request to send there. Without a request, a connection is a success."""
 
     family: socket.AddressFamily
     address: str | tuple[str, int]
@@ -42,119 +38,104 @@ class Endpoint(NamedTuple):
 
     @classmethod
     def of(cls, probe: Probe) -> "Endpoint":
-        """Return the target of a probe of the kind unix, tcp or http. Raises ValueError, which says why."""
-        match probe.kind:
-            case Kind.UNIX:
-                return cls(socket.AF_UNIX, _unix(probe.target))
-            case Kind.TCP:
-                host, _, port = probe.target.rpartition(":")
-                return cls(*_internet(host.removeprefix("[").removesuffix("]"), port))
-            case Kind.HTTP:
-                return _http(probe.target)
-        raise ValueError(f"{probe.kind} is not asked: only unix, tcp and http are")
+        """Return the endpoint of a probe of the kind unix, tcp or http."""
+        if probe.kind is Kind.UNIX:
+            return cls(socket.AF_UNIX, probe.target)
+        family = socket.AF_INET6 if ":" in probe.host else socket.AF_INET
+        return cls(family, (probe.host, probe.port), _request(probe) if probe.kind is Kind.HTTP else b"")
 
 
-def _unix(path: str) -> str:
-    if not path.startswith(("/", "@")):
-        raise ValueError("the path of the socket is not absolute")
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"the path of the socket is longer than {LONGEST_PATH} bytes")
-    return "\0" + path[1:] if path.startswith("@") else path
-
-
-def _internet(host: str, port: str) -> tuple[socket.AddressFamily, tuple[str, int]]:
-    """Read an address. Looking up a name would wait, so there is only one that is known: localhost."""
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 2**16):
-        raise ValueError(f"{port!r} is no port")
-    if host == "localhost":
-        host = "127.0.0.1"
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return family, (host, int(port))
-    raise ValueError(f"{host!r} is neither an IP address nor localhost")
-
-
-def _http(url: str) -> Endpoint:
-    parts = urlsplit(url)
-    if not url.isascii() or not url.isprintable() or " " in url or "@" in parts.netloc:
-        raise ValueError("the URL has characters that it may not have")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = (f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", "User-Agent: entrypoint", "Accept: */*")
-    request = "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
-    return Endpoint(*_internet(parts.hostname or "", str(parts.port or HTTP_PORT)), request)
+def _request(probe: Probe) -> bytes:
+    host = probe.text.split("/")[2]
+    lines = (f"GET {probe.target} HTTP/1.1", f"Host: {host}", "User-Agent: entrypoint", "Accept: */*")
+    return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
 
 
 class _Attempt:
-    """One try of a target."""
+    """One attempt to reach an endpoint."""
 
-    def __init__(self, target: Endpoint, answer: Answer) -> None:
-        self.connection = socket.socket(target.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self.steps = _ask(self.connection, target)
-        self._answer: Answer | None = answer
+    def __init__(self, endpoint: Endpoint, report: Report) -> None:
+        self.connection = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        self.steps = _probe(self.connection, endpoint)
+        self._report: Report | None = report
 
     def proceed(self) -> int | None:
-        """Take a step. Return the events of epoll(7) to wait for, None when it is over."""
+        """Continue. Return the events of epoll(7) to wait for, None at the end."""
         try:
             while True:
                 step = next(self.steps)
                 if isinstance(step, int):
                     return step
-                self.tell(step.fault)
+                self.report(step.fault)
         except StopIteration:
             return None
         except OSError as error:
-            self.tell(error.strerror or str(error))
+            self.report(error.strerror or str(error))
             return None
 
-    def tell(self, fault: str | None) -> None:
-        """Tell the outcome, once."""
-        answer, self._answer = self._answer, None
-        if answer:
-            answer(fault)
+    def report(self, fault: str | None) -> None:
+        """Report the outcome, once."""
+        report, self._report = self._report, None
+        if report:
+            report(fault)
 
 
 class _Outcome(NamedTuple):
     fault: str | None
 
 
-def _ask(connection: socket.socket, target: Endpoint) -> Iterator[int | _Outcome]:
-    """Yield the events to wait for, and in between, once, the outcome. Raises OSError."""
-    error = connection.connect_ex(target.address)
+def _connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
+    """Start to connect, and return the error number, as connect_ex() does. Raises OSError.
+
+    The application's user may replace a socket in its folder by a symbolic link to one that only root can use. So root
+    opens the path without following a link, and connects to what it has opened.
+    """
+    if not isinstance(address, str) or os.geteuid():
+        return connection.connect_ex(address)
+    opened = os.open(address, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if stat.S_ISLNK(os.fstat(opened).st_mode):
+            raise OSError(errno.ELOOP, "root does not follow a symbolic link")
+        return connection.connect_ex(f"/proc/self/fd/{opened}")
+    finally:
+        os.close(opened)
+
+
+def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Outcome]:
+    """Yield the events to wait for and, once, the outcome. Raises OSError."""
+    error = _connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
         yield select.EPOLLOUT
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, os.strerror(error))
-    if target.family != socket.AF_UNIX and connection.getsockname() == connection.getpeername():
-        # With nobody there, the kernel may have chosen the port itself as ours: the connection is to ourselves.
+    if endpoint.family != socket.AF_UNIX and connection.getsockname() == connection.getpeername():
+        # Without a listener, the kernel may choose this very port for our end, and we connect to ourselves.
         raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
-    if not target.request:
+    if not endpoint.request:
         yield _Outcome(None)
         return
-    connection.send(target.request)
-    answer = b""
-    while b"\n" not in answer and len(answer) < LONGEST_LINE:
+    connection.send(endpoint.request)
+    response = b""
+    while b"\n" not in response and len(response) < LONGEST_LINE:
         yield select.EPOLLIN
         data = connection.recv(RECEIVED)
         if not data:
             break
-        answer += data
-    status = _STATUS.match(answer)
+        response += data
+    status = _STATUS.match(response)
     if status is None:
-        yield _Outcome("no answer of HTTP")
+        yield _Outcome("not an HTTP response")
     else:
         yield _Outcome(None if int(status[1]) < FAILED else f"status {int(status[1])}")
-    # Whoever writes to a connection that is closed logs an error: let it say all it has.
+    # A server logs an error if the connection closes while it writes: read the whole response.
     while data:
         yield select.EPOLLIN
         data = connection.recv(RECEIVED)
 
 
 class Prober:
-    """All attempts that are under way, and one descriptor that is readable when one of them can go on."""
+    """All pending attempts, and one descriptor that is readable when one of them can continue."""
 
     def __init__(self, timers: sched.scheduler) -> None:
         self._timers = timers
@@ -162,22 +143,22 @@ class Prober:
         self._attempts: dict[int, tuple[_Attempt, sched.Event]] = {}
         self.fd = self._epoll.fileno()
 
-    def attempt(self, target: Endpoint, answer: Answer) -> Callable[[], None]:
-        """Try `target`, and call `answer` with the outcome, maybe at once. Return how to break it off."""
-        attempt = _Attempt(target, answer)
+    def attempt(self, endpoint: Endpoint, report: Report) -> Callable[[], None]:
+        """Probe `endpoint` and call `report`, maybe immediately. Return a function that cancels the attempt."""
+        attempt = _Attempt(endpoint, report)
         fd = attempt.connection.fileno()
-        self._attempts[fd] = attempt, self._timers.enter(PATIENCE, 0, self._too_late, (fd, attempt))
+        self._attempts[fd] = attempt, self._timers.enter(TIMEOUT, 0, self._time_out, (fd, attempt))
         self._epoll.register(fd, 0)
         self._proceed(fd, attempt)
         return lambda: self._end(fd, attempt)
 
     def proceed(self) -> None:
-        """Go on with an attempt that can: with one, for it may end others, whose descriptor is used anew."""
+        """Continue one attempt. Only one, because it may end others, whose descriptor may be reused."""
         for fd, _ in self._epoll.poll(0, 1):
             self._proceed(fd, self._attempts[fd][0])
 
     def close(self) -> None:
-        """Break off all attempts."""
+        """Cancel all attempts."""
         for fd, (attempt, _) in list(self._attempts.items()):
             self._end(fd, attempt)
         self._epoll.close()
@@ -189,16 +170,16 @@ class Prober:
         elif self._has(fd, attempt):
             self._epoll.modify(fd, events)
 
-    def _too_late(self, fd: int, attempt: _Attempt) -> None:
+    def _time_out(self, fd: int, attempt: _Attempt) -> None:
         self._end(fd, attempt)
-        attempt.tell(f"no answer within {PATIENCE:g} s")
+        attempt.report(f"no response within {TIMEOUT:g} s")
 
     def _end(self, fd: int, attempt: _Attempt) -> None:
         if self._has(fd, attempt):
             _, timer = self._attempts.pop(fd)
-            with contextlib.suppress(ValueError):  # the timer that is running has left the queue
+            with contextlib.suppress(ValueError):  # a timer that has fired is no longer in the queue
                 self._timers.cancel(timer)
-            attempt.connection.close()  # that takes it from the epoll too
+            attempt.connection.close()  # which removes it from the epoll, too
 
     def _has(self, fd: int, attempt: _Attempt) -> bool:
         return fd in self._attempts and self._attempts[fd][0] is attempt

@@ -1,4 +1,4 @@
-"""Whether the container is ready, and the file that says so."""
+"""Whether the container is ready, and the file that shows it."""
 
 import os
 import sched
@@ -7,10 +7,10 @@ from pathlib import Path
 
 READY = '{"phase": "ready"}\n'
 FIRST = "first-ready"
-"""The empty file beside it, as old as the first moment of readiness: a later one says nothing of the boot."""
+"""An empty file beside it, created when the container is ready for the first time: the end of the boot."""
 
 AGAIN = 1.0
-"""Seconds until a change of the file that failed is tried again."""
+"""Seconds until a failed change of the file is tried again."""
 
 
 class Readiness:
@@ -22,11 +22,11 @@ class Readiness:
         file: Path,
         became_ready: Callable[[], None],
         timers: sched.scheduler,
-        complain: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
-        """Remove what a killed container left; call `became_ready` each time all are ready.
+        """Remove the files that a killed container left; call `became_ready` whenever the container becomes ready.
 
-        `complain` is told when the file begins to be wrong, because the disk is full for example, and when it is right.
+        `log` is called when the file cannot be changed, because the disk is full for example, and when it can again.
         """
         self._essential = frozenset(essential)
         self._ready: set[str] = set()
@@ -35,7 +35,7 @@ class Readiness:
         self._open = False
         self._written = False
         self._timers = timers
-        self._complain = complain
+        self._log = log
         self._failing = False
         self._retry: sched.Event | None = None
         self._first = file.with_name(FIRST)
@@ -43,30 +43,30 @@ class Readiness:
             left.unlink(missing_ok=True)
 
     def begin(self) -> None:
-        """Take programs that are ready for what they are: supervisord runs."""
+        """Report readiness from now on: supervisord runs."""
         self._open = True
-        self._tell()
+        self._update()
 
     def end(self) -> None:
-        """Be not ready any more: a stop has begun."""
+        """Report no readiness from now on: a stop has begun."""
         self._open = False
-        self._tell()
+        self._update()
 
     def add(self, name: str) -> None:
-        """Note that the program `name` is ready."""
+        """Record that the program `name` is ready."""
         self._ready.add(name)
-        self._tell()
+        self._update()
 
     def remove(self, name: str) -> None:
-        """Note that the program `name` is not ready."""
+        """Record that the program `name` is not ready."""
         self._ready.discard(name)
-        self._tell()
+        self._update()
 
     def has(self, names: Iterable[str]) -> bool:
         """Return whether all the programs `names` are ready."""
         return self._ready.issuperset(names)
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         ready = self._open and self._essential <= self._ready
         if ready == self._written:
             self._failing = False
@@ -80,29 +80,29 @@ class Readiness:
             self._failed(f"cannot {'write' if ready else 'remove'} {self._file}: {error.strerror}")
             return
         if self._failing:
-            self._complain(f"{'wrote' if ready else 'removed'} {self._file} after all")
+            self._log(f"{'wrote' if ready else 'removed'} {self._file} after earlier failures")
         self._failing = False
         self._written = ready
         if ready:
             self._became_ready()
 
     def _failed(self, why: str) -> None:
-        """Say it once, and try until the file says what is true."""
+        """Log the first failure, and try again until the file is correct."""
         if not self._failing:
-            self._complain(f"{why}; trying again every {AGAIN:g} s")
+            self._log(f"{why}; trying again every {AGAIN:g} s")
         self._failing = True
         if self._retry is None:
             self._retry = self._timers.enter(AGAIN, 0, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None
-        self._tell()
+        self._update()
 
     def _write(self) -> None:
-        """Write the file so that a reader, of any user, finds all of it or nothing."""
+        """Write the file atomically, readable for every user."""
         beside = self._file.with_name(f".{self._file.name}.new")
         beside.write_text(READY, "utf-8")
         beside.chmod(0o644)
         if not self._first.exists():
             self._first.touch()
-        os.replace(beside, self._file)  # noqa: PTH105 - the name that the manual page of rename(2) is known by
+        os.replace(beside, self._file)  # noqa: PTH105 - named like rename(2)

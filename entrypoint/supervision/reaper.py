@@ -1,4 +1,4 @@
-"""Takes the dead: ours with what they left behind, and the orphans that PID 1 inherits."""
+"""Reaps ended processes: the programs with their process groups, and the orphans that process 1 inherits."""
 
 import contextlib
 import os
@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 FINISHING = 0.02
-"""Seconds between two looks at a group whose leader has ended: its members are not children of ours."""
+"""Seconds between two checks of a group whose leader has ended: its members are not our children, so no signal tells
+of their end."""
 
 
 class Reaper:
-    """Stands in for supervisord's waitpid(), by which orphans are taken one by one, a hundred a second."""
+    """Replaces supervisord's waitpid(), which would reap at most a hundred orphans a second."""
 
     def __init__(
         self,
@@ -19,40 +20,39 @@ class Reaper:
         ended: Callable[[int, int], None],
         is_stopping: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        """`is_ours` and `is_stopping` tell whether supervisord has started a PID, or is stopping it.
+        """`is_ours` and `is_stopping` return whether supervisord has started a PID, or is stopping it.
 
-        `ended` is told PID and raw wait status of all that has ended.
+        `ended` gets the PID and the raw wait status of every process that has ended.
         """
         self._is_ours = is_ours
         self._is_stopping = is_stopping
         self._ended = ended
         self._finishing: dict[int, int] = {}
         self.more = False
-        """Whether the last call found one: supervisord stops asking after a hundred."""
+        """Whether the last call found a process: supervisord stops calling after a hundred."""
 
     def wait(self) -> tuple[int | None, int | None]:
-        """Return PID and raw wait status of a process of ours that has ended, (None, None) if there is none.
+        """Return PID and raw wait status of a program that has ended, (None, None) if there is none.
 
-        Orphans are taken without a word. The process group of ours is killed before its leader is taken: as
-        long as the leader is there its number cannot belong to anybody else. What is killed are workers whose
-        master has died; they would hold its port against its successor. Where a stop has ended the leader (a
-        shell, say), the others are asked to end as well, and it counts as ended when they have; supervisord
-        kills the group when the time of the stop is over.
+        Orphans are reaped silently. If the leader of a program's group has ended by itself, the group is killed:
+        workers whose master has died would keep its port. If the leader (a shell, for example) has ended because of a
+        stop, the group gets SIGTERM, and the program counts as ended when the whole group has; supervisord kills the
+        group at the stop timeout.
         """
         self.more = False
         while (pid := self._dead()) is not None:
             ours = self._is_ours(pid)
             stopping = ours and self._is_stopping(pid)
-            if ours:
+            if ours:  # before the leader is reaped: until then no other group can have its number
                 _signal_group(pid, signal.SIGTERM if stopping else signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
-            if stopping and _has_living(pid):
+            if stopping:
                 self._finishing[pid] = status
             elif ours:
                 return self._end(pid, status)
             else:
                 self._ended(pid, status)
-        # As long as a member of the group is there, its number, too, cannot belong to anybody else.
+        # While the group has a member, no other group can have its number.
         for pid, status in self._finishing.items():
             if not _has_living(pid):
                 del self._finishing[pid]
@@ -60,7 +60,7 @@ class Reaper:
         return None, None
 
     def due(self) -> float:
-        """Return the seconds until it has to be asked again, though no signal may tell."""
+        """Return the seconds until `wait` has to be called again even if no signal arrives."""
         if self.more:
             return 0
         return FINISHING if self._finishing else float("inf")
@@ -80,7 +80,7 @@ class Reaper:
 
 
 def _has_living(group: int) -> bool:
-    """Tell whether somebody in the group lives, and is no zombie that an init outside of ours has yet to take."""
+    """Return whether a process of the group lives; a zombie that another init has yet to reap does not."""
     if not _signal_group(group, 0):
         return False
     for entry in os.scandir("/proc"):
@@ -93,11 +93,11 @@ def _has_living(group: int) -> bool:
 
 
 def _signal_group(leader: int, number: int) -> bool:
-    """Send a signal, and tell whether there is somebody in the group who gets it."""
+    """Send a signal; return whether a process of the group received it."""
     try:
         os.killpg(leader, number)
     except ProcessLookupError:
-        return False  # it died before it could lead a group
+        return False  # no process is left
     except PermissionError:
-        return False  # all that is left runs as another user (a set-user-ID program), whom we may not signal
+        return False  # all remaining processes run as another user (set-user-ID) that may not be signalled
     return True

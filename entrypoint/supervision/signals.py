@@ -1,37 +1,36 @@
-"""Signals that must not get lost: held until supervisord can take them, and not swallowed at a fork."""
+"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop."""
 
+import contextlib
 import os
 import signal
 
 HELD = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
-"""Boot blocks these before it becomes supervisord: PID 1 without a handler loses a signal (man 7
-pid_namespaces), but one that is blocked stays pending, also across exec (man 2 sigprocmask)."""
+"""boot blocks these before the exec of supervisord. Process 1 loses a signal that it has no handler for, see
+pid_namespaces(7); a blocked signal stays pending, also across exec, see sigprocmask(2)."""
 
 
 def hold() -> None:
-    """Keep what is sent from now on pending."""
+    """Keep signals pending that are sent from now on."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
 def release() -> None:
-    """Deliver what was held. supervisord's handlers must stand."""
-    # supervisord has no use and no handler for USR1: outside of PID 1 a stray one would end it and orphan its
-    # children.
+    """Deliver the pending signals. supervisord must have installed its handlers."""
+    # supervisord has no handler for USR1: a stray one would end a supervisord that is not process 1.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def send_again(number: int) -> None:
-    """Send ourselves the signal `number`: while it is held, it waits for whoever handles it next."""
+    """Send this process the signal `number`, which stays pending while signals are held."""
     os.kill(os.getpid(), number)
 
 
 def fork() -> int:
-    """Fork as os.fork() does, with a child that has no handler, ignores nothing and blocks nothing.
+    """Fork as os.fork() does; the child has default handlers, an empty signal mask and a process group of its own.
 
-    Between fork and exec a child still has its parent's handlers: a TERM sent to it then would be noted by
-    supervisord's code in the child and forgotten by the exec, and supervisord would wait `stopwaitsecs` for a
-    program that knows of no stop.
+    Between fork and exec a child still has its parent's handlers: it would note a TERM and forget it at the exec, and
+    supervisord would wait `stopwaitsecs` for a program that never got the signal.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid = -1
@@ -40,10 +39,39 @@ def fork() -> int:
     finally:
         if pid != 0:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if pid > 0:
+        # The child does this, too, but it may be stopped by SIGSTOP before: then SIGKILL would find no such group.
+        with contextlib.suppress(PermissionError, ProcessLookupError):  # the child has called exec, or is dead
+            os.setpgid(pid, pid)
     if pid == 0:
-        signal.set_wakeup_fd(-1)  # the pipe is shared: the child's signals are none of the parent's
+        signal.set_wakeup_fd(-1)  # the pipe is shared with the parent
         for number in signal.valid_signals():
             if signal.getsignal(number) not in (signal.SIG_DFL, None):  # Python itself ignores PIPE and XFSZ
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return pid
+
+
+class WakeUp:
+    """A pipe that Python writes to at each signal, so that a poll ends. A process has one such descriptor.
+
+    Without it Python restarts an interrupted poll with the remaining time (PEP 475).
+    """
+
+    def __init__(self) -> None:
+        self.fd, self._end = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._end, warn_on_full_buffer=False)
+
+    def clear(self) -> None:
+        """Empty the pipe. The signals themselves are noted by their handlers."""
+        try:
+            while os.read(self.fd, 4096):
+                continue
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close the pipe; signals no longer write to it."""
+        signal.set_wakeup_fd(-1)
+        os.close(self.fd)
+        os.close(self._end)

@@ -1,4 +1,4 @@
-"""The container's standard output, which may be slow, stalled or gone: supervision goes on."""
+"""The container's standard output. Its reader may be slow, stalled or gone; supervision must continue."""
 
 import os
 import select
@@ -9,33 +9,31 @@ from entrypoint.supervision import formats
 from entrypoint.supervision.formats import Format
 
 BACKLOG = 1024 * 1024
-"""Bytes that wait for a reader. From here on programs are not read until there is room: a slow reader slows
-them down, as it does without us, and nothing is lost."""
+"""Bytes that wait for the reader. Beyond them the programs' output is not read until there is room: a slow reader slows
+the programs down, and nothing is lost."""
 
 STALL = 1.0
-"""Seconds without any progress after which the reader counts as stalled. Then programs are read again, and
-lines beyond the backlog dropped: a log that nobody reads must not stop a site."""
+"""Seconds without progress after which the reader counts as stalled. Then the programs' output is read again, and lines
+beyond the backlog are dropped: a log that nobody reads must not stop a site."""
 
 ATOMIC = select.PIPE_BUF
-"""Bytes that a pipe takes whole. poll(2) says POLLOUT when a pipe has room for as many: a write of no more
-than that does not block although the description is in blocking mode. That mode is left as it is, for it is
-shared with whoever else has the same terminal or pipe."""
+"""Bytes that a pipe accepts as a whole. poll(2) reports POLLOUT when a pipe has room for them, so a write of this size
+does not block although the descriptor is in blocking mode. The mode stays, because other processes share it."""
 
 TERMINAL = 1
-"""Bytes that a terminal takes when poll(2) says POLLOUT. Whoever writes more waits for room for all of it."""
+"""Bytes that a terminal accepts when poll(2) reports POLLOUT. A larger write would wait for room."""
 
 
 class Stdout:
-    """Whole lines to one descriptor, in order, without ever waiting for its reader.
+    """Writes whole lines to one descriptor, in order, without ever waiting for its reader.
 
-    It never opens the descriptor's file anew: /dev/stdout cannot be opened when it is a socket, or another
-    user's pipe.
+    It never reopens the file of the descriptor: /dev/stdout cannot be opened if it is a socket or another user's pipe.
     """
 
     def __init__(
         self, fd: int | None, clock: Callable[[], float] = time.monotonic, form: Format = formats.text
     ) -> None:
-        """Write to `fd`, or to nothing if it is None, each line as `form` makes it."""
+        """Write lines to `fd` in the format `form`; discard them if `fd` is None."""
         self._form = form
         self._fd = fd
         self._clock = clock
@@ -53,14 +51,14 @@ class Stdout:
         self._room = select.epoll()
         try:
             self._room.register(fd, select.EPOLLOUT)
-        except PermissionError:  # a file or /dev/null, which always take all: epoll_ctl(2)
+        except PermissionError:  # a file or /dev/null, which always have room: epoll_ctl(2)
             self._room.close()
             self._room = None
             self._piece = BACKLOG
 
     @property
     def room(self) -> int | None:
-        """A descriptor, readable when there is room or no reader any more; None if there always is room."""
+        """A descriptor that is readable when there is room or no reader; None if there always is room."""
         return self._room.fileno() if self._room else None
 
     def waiting(self) -> bool:
@@ -72,17 +70,17 @@ class Stdout:
         return self.waiting() and self._clock() - self._progress >= STALL
 
     def crowded(self) -> bool:
-        """Return whether those who write should wait."""
+        """Return whether the programs should wait before they write more."""
         return len(self._backlog) >= BACKLOG and not self.stalled()
 
     def due(self) -> float:
-        """Return the seconds until those who wait need not wait any longer."""
+        """Return the seconds until waiting programs may write again."""
         return self._progress + STALL - self._clock() if self.crowded() else float("inf")
 
     def write(self, name: str, lines: Sequence[bytes], stream: str = "stdout", pid: int = 0) -> None:
-        """Write `lines` of the program `name`, as far as there is room; the rest follows when there is.
+        """Write `lines` of the program `name`, as far as there is room; the rest waits.
 
-        `pid` is whose `stream` it was, ours where it is 0.
+        `stream` and `pid` are those of the program; pid 0 stands for this process.
         """
         if self._fd is None or not lines:
             return
@@ -95,13 +93,13 @@ class Stdout:
         self.flush()
 
     def flush(self, patience: float = 0) -> None:
-        """Write what waits. Return when all is written, or after `patience` seconds without room."""
+        """Write waiting lines. Return when all are written, or after `patience` seconds without room."""
         while self._backlog and self._fd is not None:
             if not self._poll.poll(patience * 1000):
                 return
             try:
                 written = os.write(self._fd, self._next())
-            except BlockingIOError:  # another process has made our shared description non-blocking
+            except BlockingIOError:  # another process has made the shared descriptor non-blocking
                 return
             except OSError:
                 # No reader (EPIPE), a terminal that hung up (EIO), a full disk (ENOSPC): it may come back.
@@ -111,12 +109,12 @@ class Stdout:
             del self._backlog[:written]
             self._progress = self._clock()
             if self._dropped:
-                told, self._dropped = self._dropped, 0
-                said = b"%d lines dropped: stdout was not read" % told
-                self._backlog += self._form("supervisord", [said], "stdout", os.getpid())
+                warning = b"%d lines dropped: stdout was not read" % self._dropped
+                self._dropped = 0
+                self._backlog += self._form("supervisord", [warning], "stdout", os.getpid())
 
     def close(self, patience: float) -> None:
-        """Write what waits within about `patience` seconds, and release all but the descriptor itself."""
+        """Write waiting lines for about `patience` seconds at most; the descriptor itself stays open."""
         end = self._clock() + patience
         while self._backlog and (left := end - self._clock()) > 0:
             self.flush(left)
@@ -125,6 +123,6 @@ class Stdout:
             self._room = None
 
     def _next(self) -> bytes:
-        """Return as many whole lines as are written at once, so that no other writer's text comes between."""
+        """Return as many whole lines as one write accepts, so that no other writer's text comes between."""
         end = self._backlog.rfind(b"\n", 0, self._piece) + 1
         return bytes(self._backlog[: end or self._piece])

@@ -1,48 +1,43 @@
-"""The stop, from the moment that it is asked for: the drain, the hooks, the tiers, and a time that it keeps."""
+"""The stop of the container: the drain, the hooks, the programs in their stop order, and the stop timeout."""
 
 import signal
 import time
 from collections.abc import Callable
 
-from entrypoint.supervision.arrivals import CLOSING, SETTLING, Arrivals
+from entrypoint.protocol import SupervisionConfig
+from entrypoint.supervision.accept_guard import CLOSING, SETTLING, AcceptGuard
 from entrypoint.supervision.hooks import Hooks
-from entrypoint.supervision.internals import Program, State, Supervisord
-from entrypoint.supervision.promises import Promises
+from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
-"""What asks for a stop."""
+"""The signals that stop the container."""
 
 MARGIN = 0.1
-"""Seconds before the end of its time at which whatever is left is killed: dying takes some, too."""
-
-HOOKS_SHARE = 0.5
-"""The part of the stop's time that the hooks may use, unless the drain is longer: the programs need the rest."""
+"""Seconds before the end of the stop timeout at which the remaining programs are killed: that takes time, too."""
 
 UP = frozenset({State.STARTING, State.RUNNING, State.BACKOFF})
 
-NEVER = float("inf")
-
 
 class Stop:
-    """Two stages: while it is prepared all programs run on, restarts included; then they are stopped by tiers."""
+    """Two stages: during the preparation all programs run, restarts included; then they stop in their stop order."""
 
     def __init__(
         self,
         supervisord: Supervisord,
-        promises: Promises,
+        config: SupervisionConfig,
         hooks: Hooks,
         begins: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`begins` is called when a stop is asked for, before anything else."""
+        """`begins` is called first when a stop begins."""
         self._supervisord = supervisord
-        self._promises = promises
+        self._config = config
         self._hooks = hooks
-        self._arrivals = Arrivals(promises.listen, supervisord.warn)
+        self._accept_guard = AcceptGuard(config.listen, supervisord.warn)
         self._begins = begins
         self._clock = clock
         self._asked = False
-        self._hurried = False
+        self._killed = False
         self._deadline = NEVER
         self._serve_until = 0.0
         self._hooks_until = 0.0
@@ -51,11 +46,11 @@ class Stop:
 
     @property
     def begun(self) -> bool:
-        """Whether a stop was asked for, by a signal or by the loss of a program."""
+        """Whether a stop has begun, by a signal or by the permanent failure of a program."""
         return self._deadline < NEVER
 
     def take(self, number: int) -> bool:
-        """Take the signal `number` if it is about the stop, and tell whether it was."""
+        """Handle the signal `number` if it stops the container, and return whether it does."""
         if number in SIGNALS:
             self._supervisord.warn(f"received {signal.Signals(number).name} indicating exit request")
             self._ask()
@@ -63,64 +58,64 @@ class Stop:
         return False
 
     def begin(self, drain: float = 0) -> None:
-        """Begin, and let the programs serve on for `drain` seconds."""
+        """Begin the stop; the programs serve requests for another `drain` seconds."""
         if self.begun:
             return
         now = self._clock()
-        self._deadline = now + self._promises.stop_seconds - MARGIN
+        self._deadline = now + self._config.stop_seconds - MARGIN
         self._begins()
-        # A reload has its own stop under way; and where nothing runs, nothing is to be prepared.
+        # A reload stops the programs by itself; without programs there is nothing to prepare.
         if self._supervisord.stopping or not any(each.state in UP for each in self._supervisord.programs):
             self._supervisord.stop()
             return
         self._serve_until = now + drain
-        self._hooks_until = now + max(drain, self._promises.stop_seconds * HOOKS_SHARE)
+        self._hooks_until = now + self._config.hook_seconds
         self._hooks.start()
         self.step()
 
     def step(self) -> None:
-        """Do what is due by now."""
+        """Do what is due."""
         now = self._clock()
-        if not self.begun or self._hurried:
+        if not self.begun or self._killed:
             return
         if now >= self._deadline:
-            self._kill("its time is over")
+            self._kill("stop timeout reached")
         elif self._supervisord.stopping:
             if now >= self._closed:
                 self._closed = NEVER
-                self._arrivals.release()
+                self._accept_guard.release()
         elif now >= self._prepared():
-            if self._arrivals.hold():
+            if self._accept_guard.hold():
                 self._settled = now + SETTLING
             else:
                 self._go_on()
 
     def due(self) -> float:
         """Return the seconds until something is due."""
-        if not self.begun or self._hurried:
+        if not self.begun or self._killed:
             return NEVER
         until = self._closed if self._supervisord.stopping else self._prepared()
         return min(self._deadline, until) - self._clock()
 
-    def stop_tier(self) -> None:
-        """Stop the programs of the highest tier that has not ended yet, all together."""
+    def stop_next(self) -> None:
+        """Stop all programs that are next in the stop order, once those before them have ended."""
         left = [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
-        highest = max((self._tier(each) for each in left), default=0)
+        highest = max(map(self._order, left), default=0)
         for each in left:
-            if each.state in UP and self._tier(each) == highest:
+            if each.state in UP and self._order(each) == highest:
                 each.stop()
 
     def _ask(self) -> None:
         again, self._asked = self._asked, True
         if not again:
-            self.begin(self._promises.drain_seconds)
+            self.begin(self._config.drain_seconds)
         elif not self._supervisord.stopping:
             self._go_on()
-        elif not self._hurried:
-            self._kill("it was asked for again")
+        elif not self._killed:
+            self._kill("another stop signal")
 
     def _prepared(self) -> float:
-        """Return when the first tier may be stopped, as far as it is known."""
+        """Return when the first programs may be stopped, as far as it is known."""
         return max(self._serve_until, self._hooks_until if self._hooks.running else 0, self._settled)
 
     def _go_on(self) -> None:
@@ -129,14 +124,14 @@ class Stop:
         self._supervisord.stop()
 
     def _kill(self, why: str) -> None:
-        self._hurried = True
+        self._killed = True
         self._go_on()
         left = [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
         if left:
             names = ", ".join(each.name for each in left)
-            self._supervisord.critical(f"the stop is hurried, {why}: killing {names}")
+            self._supervisord.critical(f"{why}: killing {names}")
         for each in left:
             each.kill()
 
-    def _tier(self, program: Program) -> int:
-        return self._promises.of(program.name).tier
+    def _order(self, program: Program) -> int:
+        return self._config.program(program.name).stop_order

@@ -114,7 +114,7 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
     site = new_site(project).start()
     assert site.wait() == 22
     assert "SyntaxError" in site.output
-    assert "uwsgi is lost for good" in site.output
+    assert "uwsgi failed permanently" in site.output
 
 
 def test_a_broken_migration_serves_nothing(new_site: NewSite, project: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -
 
 def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
-    until(lambda: site.output.count("worker is started again in") > 1, "its crashes", instead=lambda: site.output)
+    until(lambda: site.output.count("restarting worker in") > 1, "its crashes", instead=lambda: site.output)
     assert site.status("/-/ready") == 200
 
 
@@ -158,7 +158,7 @@ def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path
     site.start({"APP": str(site.folder / "run/app/uwsgi.sock")}).ready()
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
-    assert site.output.index("uwsgi says: uWSGI is ready") < site.output.index("spawned: 'worker'")
+    assert site.output.index("uwsgi reports: uWSGI is ready") < site.output.index("spawned: 'worker'")
 
 
 def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx(

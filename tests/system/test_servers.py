@@ -97,7 +97,7 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
         (project / "config" / f"{name}.py").write_text("def application(:\n")
     site = new_site(project, ENTRYPOINT_SERVER=server).start()
     assert site.wait() == 1
-    assert f"{server} is lost for good" in site.output
+    assert f"{server} failed permanently" in site.output
 
 
 def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from entrypoint.boot.settings import program_keys
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
+from entrypoint.probe import Probe
+from entrypoint.protocol import ProgramConfig
 from entrypoint.supervision import checks
-from entrypoint.supervision.promises import Probe, Promise
 
 
 def read(folder: Path, **environ: str) -> dict[str, UserProgram]:
@@ -44,7 +45,7 @@ def test_a_later_source_wins_key_by_key(tmp_path: Path) -> None:
         "beat": (("my", "beat"), "ENTRYPOINT_PROGRAM_BEAT"),
         "mail-queue": (("postfix",), "ENTRYPOINT_PROGRAM_MAIL_QUEUE"),
     }
-    assert found["worker"].tier == 5
+    assert found["worker"].stop_order == 5
 
 
 def test_a_command_may_come_from_a_file(tmp_path: Path) -> None:
@@ -113,7 +114,8 @@ def test_a_list_is_the_command_word_by_word(tmp_path: Path) -> None:
         ('stop_signal = "SIGINT"', "stop_signal", "INT"),
         ('stop_timeout = "1500ms"', "stop_timeout", 1.5),
         ("stop_timeout = 10", "stop_timeout", 10.0),
-        ("tier = 25", "tier", 25),
+        ("tier = 25", "stop_order", 25),
+        ("stop_order = 25", "stop_order", 25),
         ("replicas = 3", "replicas", 3),
         ('log = "raw"', "log", "raw"),
         ('log = "file:logs/app.log"', "log", "file:logs/app.log"),
@@ -156,6 +158,10 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ("memory_limit = 0", "memory_limit=0 in entrypoint.toml: it must be more than 0"),
         ('stop_signal = "STOP"', "stop_signal=STOP in entrypoint.toml: it is not one of TERM, HUP, INT, QUIT, KILL, "),
         ('stop_timeout = "soon"', "stop_timeout=soon in entrypoint.toml: a duration is a number with ms, s, m or h"),
+        (
+            "tier = 2\nstop_order = 3",
+            "tier in entrypoint.toml: it means stop_order, which is given, too",
+        ),
         ("tier = 0", "tier=0 in entrypoint.toml: it is not a whole number from 1 to 999"),
         ("replicas = 100", "replicas=100 in entrypoint.toml: it is not a whole number from 1 to 99"),
         ("replicas = true", "replicas in entrypoint.toml: it is not a whole number from 1 to 99"),
@@ -313,7 +319,7 @@ def test_supervision_can_make_each_probe_that_is_taken(key: str) -> None:
             taken.append(program_keys.READERS[key](text))
     for text in taken:
         made = Probe.parse(text)
-        checks.verify(text, Promise(ready=made) if key == "ready" else Promise(live=made))
+        checks.verify(text, ProgramConfig(ready=made) if key == "ready" else ProgramConfig(liveness=made))
     assert {"tcp:localhost:80", "tcp:[::1]:65535", "http://127.0.0.1:80/a?b=c", "unix:/é", "notify"} <= {*taken}
     assert len(taken) < len(TEXTS) / 4
 

@@ -475,7 +475,7 @@ def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
 
 def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
     found = promised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
-    assert found["job"] == {"ready": "exit", "restart": "on-failure", "tier": 10}
+    assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10}
 
 
 def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
@@ -781,11 +781,17 @@ def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
     }
 
 
-def test_the_promises_are_what_supervision_reads() -> None:
+def test_the_supervision_config_is_what_supervision_reads() -> None:
     promises = json.loads(text_of(plan(), "promises.json"))
     assert promises["programs"] == {
-        "uwsgi": {"essential": True, "ready": "notify", "live": "process", "restart": "always", "tier": 20},
-        "nginx": {"essential": True, "ready": "running", "live": "process", "restart": "always", "tier": 30},
+        "uwsgi": {
+            "essential": True,
+            "ready": "notify",
+            "liveness": "process",
+            "restart": "always",
+            "stop_order": 20,
+        },
+        "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
     }
 
 

@@ -10,12 +10,12 @@ from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts, Machine
-from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.probe import LONGEST_SOCKET
 from entrypoint.protocol import Application
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory

@@ -47,7 +47,7 @@ class Program:
 
     @property
     def tier(self) -> int:
-        """The stop order, by its name in templates."""
+        """The name of `stop_order` in templates of the user's own."""
         return self.stop_order
 
     @property

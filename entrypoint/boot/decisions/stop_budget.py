@@ -22,7 +22,7 @@ SERVER_ORDER: Final = 20
 WORKER_ORDER: Final = 10
 
 _PARTS_OF_THE_FIRST: Final = 3  # it has requests to finish; each other order has one part
-_HOOKS_PART: Final = 0.5  # of the whole stop, as in supervision/stop.py
+_HOOKS_PART: Final = 0.5  # of the whole stop
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Member:
 
 def order_of(own: UserProgram) -> int:
     """Return the stop order of a user's program."""
-    return own.tier or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
+    return own.stop_order or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
 
 
 def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
@@ -64,6 +64,11 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
 
 
+def hook_seconds(stop_timeout: float, drain_delay: float) -> float:
+    """Return how long the pre-stop hooks may take: half of the stop, or as long as the drain."""
+    return max(drain_delay, stop_timeout * _HOOKS_PART)
+
+
 def shares(
     members: Sequence[Member], stop_timeout: float, drain_delay: float = 0, *, hooks: bool = False
 ) -> Mapping[str, int]:
@@ -74,7 +79,7 @@ def shares(
     """
     orders = {each.order for each in members}
     least = {order: max(_least(each) for each in members if each.order == order) for order in orders}
-    rest = stop_timeout - max(drain_delay, stop_timeout * _HOOKS_PART if hooks else 0)
+    rest = stop_timeout - (hook_seconds(stop_timeout, drain_delay) if hooks else drain_delay)
     if sum(least.values()) > rest:
         raise Unusable(_too_much(members, least, stop_timeout, drain_delay, hooks=hooks))
     left = _shares_of_orders(members, least, rest)

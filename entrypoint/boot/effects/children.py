@@ -6,7 +6,6 @@ other half.
 """
 
 import fcntl
-import json
 import os
 import signal
 import socket
@@ -22,6 +21,8 @@ from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.codec import to_json
+from entrypoint.protocol import Environments, Handover, RunningProgram
 
 _STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
 _DIES_WITHIN: Final = 2.0  # seconds after SIGKILL
@@ -118,22 +119,21 @@ class Children:
         self._relay.stop()
         environments = os.memfd_create("environments", 0)
         with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
-            json.dump({"programs": dict(programs), "root": dict(root)}, opened)
+            opened.write(to_json(Environments(programs, root)))
         running = {name: child for name, child in self._running.items() if child.process.poll() is None}
         for child in running.values():
             os.set_inheritable(child.output, True)  # noqa: FBT003 -- its signature
         if self._notify:
             self._notify.set_inheritable(True)
-        handover = {
-            "environments": environments,
-            "notify": self._notify.fileno() if self._notify else None,
-            "programs": {name: self._handed_over(child) for name, child in running.items()},
-        }
-        run_files.write(file, json.dumps(handover), mode=0o600)  # a program's output is private
+        handover = Handover(
+            environments=environments,
+            notify=self._notify.fileno() if self._notify else None,
+            programs={name: self._running_program(child) for name, child in running.items()},
+        )
+        run_files.write(file, to_json(handover), mode=0o600)  # no other user may read what a program has printed
 
-    def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
-        begun = self._relay.pending(child.output).decode("latin-1")  # one character per byte
-        return {"pid": child.process.pid, "output": child.output, "begun": begun}
+    def _running_program(self, child: _Child) -> RunningProgram:
+        return RunningProgram(child.process.pid, child.output, self._relay.pending(child.output).decode("latin-1"))
 
     def _environment(self, step: Start) -> Mapping[str, str]:
         return self._trust.environment(step.environment) if step.program.as_root else step.environment

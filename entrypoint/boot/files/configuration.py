@@ -1,11 +1,10 @@
 """The folders and files of the configuration, and the files' texts."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any
 
+from entrypoint.boot.decisions import stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
@@ -14,6 +13,17 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
+from entrypoint.codec import to_json
+from entrypoint.probe import Probe
+from entrypoint.protocol import (
+    LogFormat,
+    OnFailure,
+    PreStopHook,
+    ProgramConfig,
+    ReloadConfig,
+    Restart,
+    SupervisionConfig,
+)
 
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
@@ -50,7 +60,7 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield File(config.run_dir / templates.NGINX_CONF, config.machine.nginx_conf, source=own)
     for template in used(config):
         yield _file(config, template, values)
-    yield File(config.run_dir / "promises.json", _promises(config, supervised), source="the plan")
+    yield File(config.run_dir / "promises.json", to_json(_supervision(config, supervised)), source="the plan")
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
@@ -75,44 +85,42 @@ def used(config: ResolvedConfig) -> tuple[str, ...]:
     return tuple(name for name in templates.NAMES if name in wanted)
 
 
-def _promises(config: ResolvedConfig, supervised: tuple[Program, ...]) -> str:
-    """Return what supervisord's plugin is to keep, as it reads it (entrypoint/supervision/promises.py)."""
+def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> SupervisionConfig:
     processes = {program.name: program.processes for program in supervised}
     if config.server_name:
         processes[WEB] = processes[config.server_name]
-    whole: dict[str, Any] = {
-        "ready_file": str(config.ready_file),
-        "stop_seconds": int(config.settings.stop_timeout),
-        "drain_seconds": math.ceil(config.settings.drain_delay),
-        "on_failure": config.settings.on_failure,
-        "log_format": config.settings.log_format,
-        "programs": {process: _promise(program, processes) for program in supervised for process in program.processes},
-    }
-    if config.nginx:
-        whole["listen"] = [str(each) for each in (*config.addresses, *config.redirecting)]
-    if before_stop := config.machine.hooks.of(PRE_STOP):
-        whole["pre_stop"] = [_pre_stop(hook) for hook in before_stop]
-    return json.dumps(whole, indent=2) + "\n"
+    hooks = config.machine.hooks.of(PRE_STOP)
+    timeout, drain = config.settings.stop_timeout, config.settings.drain_delay
+    return SupervisionConfig(
+        ready_file=config.ready_file,
+        stop_seconds=int(timeout),
+        drain_seconds=math.ceil(drain),
+        hook_seconds=stop_budget.hook_seconds(timeout, drain) if hooks else 0.0,
+        on_failure=OnFailure(config.settings.on_failure),
+        log_format=LogFormat(config.settings.log_format),
+        programs={process: _program(program, processes) for program in supervised for process in program.processes},
+        listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
+        pre_stop=tuple(map(_pre_stop, hooks)),
+    )
 
 
-def _pre_stop(hook: Hook) -> dict[str, Any]:
+def _pre_stop(hook: Hook) -> PreStopHook:
     command = hook.account.switching(hook.command) if hook.account else hook.command
-    return {"name": hook.path.name, "command": command, "as_root": hook.account is None}
+    return PreStopHook(hook.path.name, command, as_root=hook.account is None)
 
 
-def _promise(program: Program, processes: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    promise = {
-        "essential": program.essential,
-        # One that does not run in this container is another container's: there is nothing to wait for here.
-        "after": [process for name in program.after for process in processes.get(name, ())],
-        "ready": program.ready,
-        "live": program.live,
-        "restart": program.restart,
-        "memory_limit": program.memory_limit,
-        "tier": program.tier,
-        "environment": dict(program.environment),
-        "raw": program.raw,
-        "reload": {"files": [str(path) for path in program.reload_on], "signal": "HUP"} if program.reload_on else None,
-    }
-    said = {key: value for key, value in promise.items() if value}  # what is not promised is not said
-    return {**said, "as_root": False} if program.switches else said  # supervisord cannot know that
+def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+    return ProgramConfig(
+        essential=program.essential,
+        # A program that runs in another container is not waited for.
+        after=tuple(process for name in program.after for process in processes.get(name, ())),
+        ready=Probe.parse(program.ready),
+        liveness=Probe.parse(program.live) if program.live else None,
+        restart=Restart(program.restart),
+        memory_limit=program.memory_limit,
+        stop_order=program.stop_order,
+        environment=program.environment,
+        raw=program.raw,
+        reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
+        as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
+    )

@@ -1,28 +1,21 @@
 """The keys of a user program, `programs.NAME.KEY`: each parses its value, or raises ValueError with the reason."""
 
-import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from ipaddress import ip_address
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
 from entrypoint.boot.settings import values
 from entrypoint.boot.settings.values import Type
+from entrypoint.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
 _MOST_REPLICAS: Final = 99
-_HIGHEST_TIER: Final = 999
-_HIGHEST_PORT: Final = 65535
-_IPV6: Final = 6
-LONGEST_SOCKET: Final = 107
-"""The longest path of a socket, in bytes: unix(7)."""
-# Not compiled here: see user_programs.
-_ADDRESS: Final = r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):([0-9]{1,5})"
-_URL: Final = r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::([0-9]{1,5}))?(/[!-~]*)"
+_HIGHEST_ORDER: Final = 999
+# As in user_programs, not compiled here.
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
@@ -39,49 +32,8 @@ def command(value: object) -> tuple[str, ...]:
     return words
 
 
-def probe(value: str) -> str:
-    """Parse the readiness probe of a program."""
-    kind, _, target = values.text(value).partition(":")
-    if value in ("running", "notify", "exit"):
-        return value
-    if kind == "log" and target:
-        try:
-            re.compile(target)
-        except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"its regular expression is invalid: {error}") from error
-        return value
-    return _connection(
-        value, "it is not one of running, notify, exit, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH, log:REGEX"
-    )
-
-
-def live(value: str) -> str:
-    """Parse the liveness probe of a program."""
-    if values.text(value) == "notify":  # WATCHDOG=1, see sd_notify(3)
-        return value
-    return _connection(value, "it is not one of notify, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
-
-
-def _connection(value: str, reason: str) -> str:
-    kind, _, target = value.partition(":")
-    if kind == "unix" and target.startswith("/"):
-        if len(os.fsencode(target)) > LONGEST_SOCKET:
-            raise ValueError(f"a socket's path must not be longer than {LONGEST_SOCKET} bytes")
-        return value
-    match = re.fullmatch(_ADDRESS, target) if kind == "tcp" else re.fullmatch(_URL, value)
-    if match is None:
-        raise ValueError(reason)
-    host, port = match[1], match[2]
-    if host != "localhost":
-        try:
-            if (ip_address(host.strip("[]")).version == _IPV6) != host.startswith("["):
-                raise ValueError(host)  # noqa: TRY301 -- like an invalid address
-        except ValueError:
-            # Resolving a name could block supervision.
-            raise ValueError("its host must be an IP address (IPv6 in brackets) or localhost") from None
-    if port and not 1 <= int(port) <= _HIGHEST_PORT:
-        raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}")
-    return value
+def _probe(value: str, kinds: Collection[Kind]) -> str:
+    return Probe.parse(values.text(value), kinds).text
 
 
 def _text(value: object) -> str:
@@ -163,15 +115,16 @@ READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "essential": _boolean,
     "restart": _typed(values.choice("always", "on-failure", "never")),
     "after": _names,
-    "ready": _typed(probe),
-    "live": _typed(live),
+    "ready": _typed(partial(_probe, kinds=READINESS)),
+    "live": _typed(partial(_probe, kinds=LIVENESS)),
     "user": _typed(values.account),
     "directory": _typed(_directory),
     "environment": _environment,
     "memory_limit": _typed(_memory),
     "stop_signal": _typed(_stop_signal),
     "stop_timeout": _typed(values.duration),
-    "tier": partial(_whole, least=1, most=_HIGHEST_TIER),
+    "stop_order": partial(_whole, least=1, most=_HIGHEST_ORDER),
+    "tier": partial(_whole, least=1, most=_HIGHEST_ORDER),  # its former name
     "replicas": partial(_whole, least=1, most=_MOST_REPLICAS),
     "log": _typed(log),
 }

@@ -23,6 +23,7 @@ _LINE: Final = r"([A-Za-z0-9][A-Za-z0-9_-]*):\s*(\S.*)"
 _SHELL: Final = r"[$&|;<>()`*?~]|^\s*\w+="
 _NEEDS_THE_SHELL: Final = r"[&|;()]|^\s*\w+="
 _RELEASE_KEYS: Final = ("command", "directory", "environment", "user")
+_TIER: Final = "tier"  # the former name of stop_order
 
 Report = Callable[[str], None]
 
@@ -46,7 +47,7 @@ class UserProgram:
     memory_limit: int | None = None  # bytes
     stop_signal: str | None = None
     stop_timeout: float | None = None  # seconds
-    tier: int | None = None
+    stop_order: int | None = None
     replicas: int = 1
     log: str = "lines"
 
@@ -98,6 +99,8 @@ class UserPrograms:
                 continue
             given = self._found.setdefault(name, {})
             given["file"] = file
+            if _TIER in table and "stop_order" in table:
+                self._report(f"cannot use programs.{name}.{_TIER} in {file}: it means stop_order, which is given, too")
             for each, value in table.items():
                 self._key(name, each, value, file)
 
@@ -154,7 +157,7 @@ class UserPrograms:
             self._command(name, value, f"{where} in {file}", program_keys.command, file)
         else:
             try:
-                self._found[name][key] = read(value)
+                self._found[name]["stop_order" if key == _TIER else key] = read(value)
             except ValueError as error:
                 self._report(f"cannot use {where}{_shown_value(value)} in {file}: {error}")
 

@@ -1,8 +1,7 @@
-"""supervisord's insides, as far as we rely on them: only here supervisor is imported and its names known.
+"""supervisord's internals, as far as the plugin relies on them. Only this package imports supervisor.
 
-What it offers is typed and small: `Supervisord` and `Program`. Every callback that is given to it is guarded
-before supervisord gets it, because supervisord does not survive an exception in one, and its children then
-run on alone.
+It offers two typed classes, `Supervisord` and `Program`. It guards every callback, because an exception in a callback
+would end supervisord and leave its children without supervision.
 """
 
 from entrypoint.supervision.internals.contract import IncompatibleError, verify

@@ -1,4 +1,4 @@
-"""Each thing of supervisor's insides that we rely on, by name, and the check that this release has it."""
+"""The names in supervisor's internals that the plugin relies on, and a check that this release has them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,16 +64,15 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
         *("SupervisorStoppingEvent", "TickEvent", "callbacks", "subscribe"),
     ),
 }
-"""Attributes by whose they are. That they exist is checked at each start, that they do what we think by the
-tests."""
+"""Attributes by owner. Each start checks that they exist, the tests check that they do what the plugin expects."""
 
 
 class IncompatibleError(RuntimeError):
-    """This release of supervisor lacks something that we rely on."""
+    """This release of supervisor lacks an attribute that the plugin relies on."""
 
 
 def verify(supervisord: Any) -> None:  # noqa: ANN401 - supervisor ships no types
-    """Raise IncompatibleError, naming what is missing, if `supervisord` is not as we know it."""
+    """Raise IncompatibleError, which names the missing attribute, if `supervisord` lacks one."""
     options = _of(supervisord, "Supervisor", "options")
     owners = {
         "Supervisor": supervisord,

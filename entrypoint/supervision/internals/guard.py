@@ -1,4 +1,4 @@
-"""Keeps an exception of ours from ending supervisord, which does not survive one in a callback."""
+"""Keeps an exception of the plugin from ending supervisord, which does not survive one in a callback."""
 
 import functools
 import traceback
@@ -10,20 +10,20 @@ R = TypeVar("R")
 
 
 class Guard:
-    """Wraps functions so that an exception becomes one entry of the log."""
+    """Wraps functions so that an exception is logged."""
 
     def __init__(self, critical: Callable[[str], None]) -> None:
         self._critical = critical
 
     def __call__(self, function: Callable[P, R], *, otherwise: R) -> Callable[P, R]:
-        """Return `function`, made to answer `otherwise` where it would raise."""
+        """Return a function that calls `function`, and returns `otherwise` if that raises."""
 
         @functools.wraps(function)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
-            except Exception:  # noqa: BLE001 - whatever it is: supervision goes on, and the log tells
-                self._critical(f"supervision goes on after an error of its own: {traceback.format_exc().rstrip()}")
+            except Exception:  # noqa: BLE001 - supervision has to continue
+                self._critical(f"internal error, supervision continues: {traceback.format_exc().rstrip()}")
                 return otherwise
 
         return guarded

@@ -1,6 +1,6 @@
-"""What clients of supervisord call, supervisorctl among them: its own interface, by its own point of extension.
+"""supervisord's interface for clients such as supervisorctl, extended so that a waiting restart can be stopped.
 
-To supervisord a program that has ended does not run, so that it refuses to stop one that we start again in a while.
+For supervisord a program that has ended is not running, so it would refuse to stop one that waits for its restart.
 """
 # ruff: noqa: ANN401, D102, FBT002, N802 - supervisor ships no types, and its signatures are what clients call
 
@@ -16,13 +16,13 @@ R = TypeVar("R")
 
 
 def _described(method: Callable[P, R]) -> Callable[P, R]:
-    """Describe `method` as supervisord does, which tells clients of its types by that."""
+    """Copy supervisord's docstring, which describes the types of `method` to clients."""
     method.__doc__ = getattr(SupervisorNamespaceRPCInterface, method.__name__).__doc__
     return method
 
 
 class Interface(SupervisorNamespaceRPCInterface):  # type: ignore[misc] # supervisor ships no types
-    """supervisord's interface, whose three ways to stop end the wait for a restart, too."""
+    """supervisord's interface; its three stop methods also cancel a waiting restart."""
 
     @_described
     def stopProcess(self, name: str, wait: Any = True) -> Any:
@@ -42,17 +42,17 @@ class Interface(SupervisorNamespaceRPCInterface):  # type: ignore[misc] # superv
 
 
 def make(supervisord: Any) -> Interface:
-    """Return the interface, for each of supervisord's HTTP servers."""
+    """Return the interface; supervisord calls this once for each of its HTTP servers."""
     return Interface(supervisord)
 
 
 def _stopped_waiting(process: Any) -> bool:
-    """Stop `process` if it waits for its restart, and tell whether it did."""
+    """Stop `process` if it waits for its restart, and return whether it did."""
     return process is not None and bool(process.stop_waiting())
 
 
 def _stop_waiting(groups: Iterable[Any]) -> list[dict[str, Any]]:
-    """Stop all that wait; return of each what a client is told of a program that was stopped."""
+    """Stop all waiting programs; return for each what a client gets for a stopped program."""
     return [
         {"name": process.config.name, "group": group.config.name, "status": Faults.SUCCESS, "description": "OK"}
         for group in groups
@@ -62,7 +62,7 @@ def _stop_waiting(groups: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def _with(stopped: list[dict[str, Any]], rest: Callable[[], Any]) -> Any:
-    """Return what `rest` will, which is asked until it is done, after those that have stopped."""
+    """Return a function that returns `stopped` and the result of `rest`, which is called until it is done."""
 
     def answer() -> Any:
         found = rest()

@@ -1,4 +1,4 @@
-"""What a program says, on its way from supervisord's loop to its file, to us, or to both."""
+"""The output of a program, from supervisord's loop to a log file, a sink, or both."""
 # ruff: noqa: ANN401 - supervisor ships no types
 
 from collections.abc import Callable
@@ -11,20 +11,20 @@ from entrypoint.supervision.internals.guard import Guard
 
 
 class Sink(Protocol):
-    """Where one channel of one run of a program goes."""
+    """Receives one channel of one run of a program."""
 
     def crowded(self) -> bool:
-        """Return whether the program should wait before it says more."""
+        """Return whether the program should wait before it writes more."""
 
     def feed(self, data: bytes) -> None:
-        """Take what the program has written."""
+        """Take output of the program."""
 
     def end(self) -> None:
-        """Know that the program has ended."""
+        """Finish: the program has ended."""
 
 
 class Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no types
-    """One channel of one run of a program, read by supervisord's loop and handed to a sink."""
+    """One channel of one run of a program; supervisord's loop reads it and passes it to a sink."""
 
     def __init__(self, process: Any, event_type: Any, fd: int, sink: Sink, guard: Guard) -> None:
         self.dead = False
@@ -41,20 +41,20 @@ class Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no typ
         self.normallog = loggers.Logger(handlers=[*files, LogHandler(lambda record: self.feed(record.msg))])
 
     def readable(self) -> bool:
-        """Return whether to read on: a program that is not read waits when its pipe is full."""
+        """Return whether to read: a program waits when its pipe is full."""
         return bool(super().readable()) and (self.dead or not self._crowded())
 
 
 class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc] # supervisor ships no types
-    """A program's file. While it cannot be written, which is told once, supervisord and the program go on without."""
+    """A program's log file. If it cannot be written, that is logged once; supervisord and the program continue."""
 
-    def __init__(self, file: str, maxbytes: int, backups: int, complain: Callable[[str], None]) -> None:
+    def __init__(self, file: str, maxbytes: int, backups: int, log: Callable[[str], None]) -> None:
         super().__init__(file, "ab", maxbytes, backups)
-        self._complain = complain
+        self._log = log
         self._failed = False
 
     def emit(self, record: Any) -> None:
-        """Write what the program has said, and rotate the file when it is large enough."""
+        """Write output of the program, and rotate the file when it is large enough."""
         try:
             if self.stream.closed:
                 super().reopen()
@@ -66,11 +66,11 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc] # supervisor s
             self._fail(error)
 
     def close(self) -> None:
-        """Close the file, unless it is closed already: supervisord's own does not bear that."""
+        """Close the file. Unlike supervisord's own method, this may be called twice."""
         self.stream.close()
 
     def reopen(self) -> None:
-        """Open the file that is there now under its name, at USR2."""
+        """Open the file again by its name, at USR2."""
         try:
             super().reopen()
         except OSError as error:
@@ -78,25 +78,25 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc] # supervisor s
 
     def _fail(self, error: OSError) -> None:
         if not self._failed:
-            self._complain(f"cannot write or rotate {self.baseFilename}: {error.strerror}")
+            self._log(f"cannot write or rotate {self.baseFilename}: {error.strerror}")
         self._failed = True
 
 
 class LogHandler(loggers.Handler):  # type: ignore[misc] # supervisor ships no types
-    """A handler of supervisor's own kind of logger, with nothing to close or to reopen."""
+    """A handler for supervisor's logger, with nothing to close or to reopen."""
 
     def __init__(self, take: Callable[[Any], None]) -> None:
         super().__init__()
         self.emit = take
 
     def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing."""
 
     def flush(self) -> None:
-        """Have nothing to flush."""
+        """Do nothing."""
 
     def remove(self) -> None:
-        """Have no file to remove, when a client clears a program's log."""
+        """Do nothing when a client clears a program's log: there is no file."""
 
     def reopen(self) -> None:
-        """Have no file to reopen, at USR2."""
+        """Do nothing at USR2: there is no file."""

@@ -1,5 +1,5 @@
-"""One process of supervisord's configuration: what we see of it, and where we take part in its life."""
-# ruff: noqa: SLF001, ANN401 - supervisor ships no types, and what has to be replaced is not always public
+"""One process of supervisord's configuration: its properties, and the hooks into its life cycle."""
+# ruff: noqa: SLF001, ANN401 - supervisor ships no types, and some replaced methods are not public
 
 import os
 import pwd
@@ -20,8 +20,8 @@ from entrypoint.supervision.internals.output import Output, Sink
 NEVER = float("inf")
 
 TICK = 1.0
-"""Seconds of supervisord's own loop. While it counts seconds of the wall clock no wait is longer, so that
-whatever it does with them (after the clock was set back, say) happens no later than without us."""
+"""Seconds of supervisord's own loop. No wait for its wall clock is longer, so that a change of the clock has no other
+effect than without the plugin."""
 
 
 class State(IntEnum):
@@ -44,10 +44,10 @@ class Program:
         self._process = process
         self._guard = guard
         self.wait_status: int | None = None
-        """How it last ended, as wait(2) says it; None since its start, and if it could not be started at all.
-        supervisord itself forgets the number of the signal."""
+        """The status of wait(2) when it last ended; None while it runs, or if it could not be started.
+        supervisord itself does not keep the number of the signal."""
         self.replaced = False
-        """Whether the end that it is at, or on its way to, is one that `replace` asked for."""
+        """Whether `replace` caused its last or imminent end."""
         self._governed = False
         self._may_start: Callable[[], bool] = lambda: True
 
@@ -63,37 +63,37 @@ class Program:
 
     @property
     def pid(self) -> int:
-        """Return the process ID of its present run, 0 if there is none."""
+        """Return its process ID, 0 if it does not run."""
         return int(self._process.pid)
 
     @property
     def ended(self) -> bool:
-        """Whether it has ended in a way that `restart_if` decides about."""
+        """Whether it has ended and `restart_if` decides about its restart."""
         if self.state is State.BACKOFF:
             return self._governed
         return self.state is State.EXITED or (self.state is State.STOPPED and self.replaced)
 
     @property
     def unstarted(self) -> bool:
-        """Whether it is to be started by itself, and has not been yet."""
+        """Whether it starts automatically, and has not been started yet."""
         process = self._process
         return bool(self.state is State.STOPPED and process.config.autostart and not process.laststart)
 
     @property
     def exhausted(self) -> bool:
-        """Whether it has failed to start more often than `startretries` allows."""
+        """Whether it failed to start more often than `startretries` allows."""
         return bool(self._process.backoff > self._process.config.startretries)
 
     @property
     def restarts(self) -> bool:
-        """Whether supervisord's configuration has it started again after its last end."""
+        """Whether supervisord's own configuration restarts it after its last end."""
         config = self._process.config
         if config.autorestart is RestartUnconditionally:
             return True
         return bool(config.autorestart) and self._process.exitstatus not in config.exitcodes
 
     def command_fault(self) -> tuple[int, str] | None:
-        """Return exit status, as a shell gives it, and reason if its command cannot be started."""
+        """Return a shell's exit status and the reason if its command cannot be started."""
         try:
             self._process.get_execv_args()
         except (BadCommand, NotFound) as error:
@@ -103,7 +103,7 @@ class Program:
         return None
 
     def due(self, now: float, *, stopping: bool) -> float:
-        """Return the seconds until supervisord has to look at it; `now` is of its clock, time.time()."""
+        """Return the seconds until supervisord has to act on it; `now` is time.time()."""
         process = self._process
         match process.state:
             case ProcessStates.STARTING:
@@ -131,44 +131,44 @@ class Program:
         if self.state is State.STOPPING:
             self._process.kill(signal.SIGKILL)
 
-    def tell(self, number: int) -> bool:
-        """Send it a signal if it is RUNNING, and tell whether it was sent."""
+    def signal(self, number: int) -> bool:
+        """Send it a signal if it is RUNNING, and return whether it was sent."""
         return self.state is State.RUNNING and self._process.signal(number) is None
 
     def replace(self) -> None:
-        """Stop it by its stop signal, and after `stopwaitsecs` by SIGKILL; then `restart_if` is asked."""
+        """Stop it by its stop signal, and after `stopwaitsecs` by SIGKILL; `restart_if` decides what follows."""
         if self.state in {State.STARTING, State.RUNNING}:
             self.replaced = True
             self._process.kill(self._process.config.stopsignal)
 
     def give_up(self) -> None:
-        """Make it FATAL, as if it had never come up. Only from within `restart_if`."""
+        """Make it FATAL, as if it had never started. Call this only from within `restart_if`."""
         process = self._process
         process.backoff = process.delay = 0
         process.system_stop = True
         process.change_state(ProcessStates.FATAL)
 
     def start_if(self, may_start: Callable[[], bool]) -> None:
-        """Let supervisord start it for the first time only once `may_start`, asked each round, says so.
+        """Delay its first automatic start until `may_start`, called in each round, returns True.
 
-        Whoever starts it by hand does so regardless.
+        A start by a client is not delayed.
         """
         self._may_start = self._guard(may_start, otherwise=True)
 
     def restart_if(self, may_restart: Callable[[], bool], waits: Callable[[], bool], *, governed: bool) -> None:
-        """Start it again after an end only once `may_restart`, asked each round, says so.
+        """Restart it after an end only once `may_restart`, called in each round, returns True.
 
-        While it `waits` for that, a client may stop it (see `interface`). What is `governed` is asked
-        about after a failed start too, which supervisord else tries again by itself.
+        While it `waits` for that, a client may stop it (see `interface`). If it is `governed`, this applies to a failed
+        start, too, which supervisord would otherwise retry by itself.
         """
         self._governed = governed
         process, transition = self._process, self._process.transition
-        asked = self._guard(may_restart, otherwise=True)
+        guarded = self._guard(may_restart, otherwise=True)
 
         def transition_if() -> None:
             if self.ended:
-                # supervisord's own code would ask its configuration alone.
-                if process.config.options.mood > SupervisorStates.RESTARTING and asked():
+                # supervisord's own code would only use its configuration.
+                if process.config.options.mood > SupervisorStates.RESTARTING and guarded():
                     process.spawn()
             elif not self.unstarted or self._may_start():
                 transition()
@@ -186,7 +186,7 @@ class Program:
         process.stop_waiting = self._guard(stop_waiting, otherwise=False)
 
     def take_success_at_once(self) -> None:
-        """Take an end with exit status 0 for what it is, however soon: to supervisord it is a failed start."""
+        """Treat exit status 0 as success even within `startsecs`, when supervisord sees a failed start."""
         process, finish = self._process, self._process.finish
 
         def finish_well(pid: int, wait_status: int) -> None:
@@ -197,20 +197,20 @@ class Program:
         process.finish = finish_well
 
     def extend_environment(self, variables: Mapping[str, str]) -> None:
-        """Give it `variables`, unless its own `environment=` says otherwise.
+        """Give it `variables`, unless its own `environment=` sets them.
 
-        They are set in the child. In the configuration's environment they would be a difference to the file,
-        for which `supervisorctl update` restarts a program.
+        They are set in the child. In supervisord's configuration they would differ from the file, and
+        `supervisorctl update` would restart the program.
         """
         self._in_child(lambda: os.environ.update(variables))
 
     @property
     def as_root(self) -> bool:
-        """Whether it runs as root, since supervisord does and changes no user for it."""
+        """Whether it runs as root: supervisord does, and its configuration names no other user."""
         return os.geteuid() == 0 and not self._process.config.uid
 
     def run_in(self, environment: Mapping[str, str]) -> None:
-        """Give it `environment` in place of supervisord's own. To be called last: what comes first overrides it."""
+        """Replace its environment. Call this last: variables of earlier calls override it."""
         config = self._process.config
         path = environment.get("PATH")
         if path and "PATH" not in (config.environment or {}):
@@ -223,14 +223,14 @@ class Program:
         self._in_child(replace)
 
     def know_its_user(self) -> None:
-        """Let HOME, USER and LOGNAME be those of its `user=`, which supervisord changes alone."""
+        """Set HOME, USER and LOGNAME to those of its `user=`, which supervisord does not do."""
         uid = self._process.config.uid
         if uid is not None:
-            user = pwd.getpwuid(uid)  # supervisord's parser has found it
+            user = pwd.getpwuid(uid)  # supervisord's parser has found the user
             self.extend_environment({"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name})
 
     def inherit_output(self) -> None:
-        """Let it write to supervisord's own stdout and stderr, instead of to pipes."""
+        """Let it write to supervisord's own stdout and stderr instead of pipes."""
 
         def inherit() -> None:
             self._process.config.redirect_stderr = False
@@ -239,7 +239,7 @@ class Program:
         self._in_child(inherit)
 
     def _in_child(self, prepare: Callable[[], None]) -> None:
-        """Call `prepare` in each child of it, after the fork."""
+        """Call `prepare` in its process after each fork."""
         spawn_as_child = self._process._spawn_as_child
 
         def spawn(filename: str, argv: list[str]) -> Any:
@@ -250,27 +250,27 @@ class Program:
 
     @property
     def logfile(self) -> str | None:
-        """Return the file that supervisord writes to what it says, if there is one."""
+        """Return the log file that supervisord writes, if there is one."""
         return self._process.config.stdout_logfile or None
 
     def log_to(self, sink: Callable[[str], Sink], *, beside_file: bool) -> None:
-        """Hand what it says, where its logfile is NONE and supervisord would ignore it, to a new `sink`.
+        """Pass its output to a new `sink` if its logfile is NONE, where supervisord would discard the output.
 
-        `sink` takes the name of the channel: stdout, or stderr where the two are not one. `beside_file` has it get
-        what goes to a logfile too.
+        `sink` takes the name of the channel: stdout, or stderr if that is separate. With `beside_file` the sink also
+        gets the output that goes to a logfile.
         """
         config = self._process.config
         make_dispatchers = config.make_dispatchers
 
         def make(process: Any) -> Any:
             if beside_file and self.logfile:
-                # Where supervisord cannot open it, it leaves open the pipes that it has made before.
+                # If supervisord cannot open it, it leaks the pipes that it has created before.
                 with open(self.logfile, "ab"):  # noqa: PTH123 - as supervisord does
                     pass
             dispatchers, pipes = make_dispatchers(process)
             for fd in (pipes["child_stdout"], pipes["child_stderr"]):
                 if fd is not None:
-                    # Programs that run as another user open /dev/stdout as if it were theirs, nginx among them.
+                    # Programs that run as another user open /dev/stdout, nginx for example.
                     os.fchmod(fd, 0o666)
             for fd, each in dispatchers.items():
                 if type(each) is POutputDispatcher and (beside_file or not getattr(config, f"{each.channel}_logfile")):
@@ -279,10 +279,10 @@ class Program:
 
         config.make_dispatchers = make
 
-    def adopt(self, pid: int, output: int, begun: bytes) -> None:
-        """Start it by taking for its process the child `pid` that runs already, whose output is read from `output`.
+    def adopt(self, pid: int, output: int, unwritten: bytes) -> None:
+        """Use the running child `pid` as its process; `output` is the descriptor to read its output from.
 
-        `begun` was read of that before. supervisord starts it as it does, but its fork only gives back that PID.
+        `unwritten` is output that was read before. supervisord starts it as usual, but the fork returns that PID.
         """
         options, config = self._process.config.options, self._process.config
         fork, make_dispatchers = options.fork, config.make_dispatchers
@@ -299,16 +299,16 @@ class Program:
         finally:
             options.fork, config.make_dispatchers = fork, make_dispatchers
         for each in self._outputs():
-            each.feed(begun)
+            each.feed(unwritten)
 
     def died(self, wait_status: int) -> None:
-        """Note its end: its last words are read even if its sink is crowded."""
+        """Record its end: the rest of its output is read even if its sink is crowded."""
         self.wait_status = wait_status
         for each in self._outputs():
             each.dead = True
 
     def settle(self) -> None:
-        """Take note of a new state: forget its last end, or know that supervisord has read its last words."""
+        """Record a new state: forget its last end, or finish its output, which supervisord has read completely."""
         if self.state is State.STARTING:
             self.wait_status = None
             self.replaced = False

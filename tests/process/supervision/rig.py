@@ -98,9 +98,9 @@ class Container:
         self.log = home / "log"
         self.ready_file = home / "ready.json"
         self._programs: dict[str, str] = {}
-        self._promises: dict[str, dict[str, object]] = {}
-        self.promises: dict[str, object] = {}
-        """What is promised of all programs together."""
+        self._program_configs: dict[str, dict[str, object]] = {}
+        self.config: dict[str, object] = {}
+        """The other keys of the supervision config."""
         self.factory = "entrypoint.supervision.plugin:make"
         self.supervisord_options = ""
         self.sections = ""
@@ -112,15 +112,15 @@ class Container:
         path.write_text(text, "utf-8")
         return f"{sys.executable} -S -u {path}"
 
-    def program(self, name: str, command: str, *options: str, **promise: object) -> None:
+    def program(self, name: str, command: str, *options: str, **config: object) -> None:
         """Add a program; without options it is running at once and has one start, not three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)
-        self._promises[name] = promise
+        self._program_configs[name] = config
 
     def configure(self) -> Path:
-        promises = {"ready_file": str(self.ready_file), "programs": self._promises, **self.promises}
-        (self.home / "promises.json").write_text(json.dumps(promises), "utf-8")
+        supervision = {"ready_file": str(self.ready_file), "programs": self._program_configs, **self.config}
+        (self.home / "promises.json").write_text(json.dumps(supervision), "utf-8")
         user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
         config = CONFIG.format(home=self.home, factory=self.factory, user=user, supervisord=self.supervisord_options)
         path = self.home / "supervisord.conf"

@@ -34,7 +34,7 @@ def crash(container: Container, name: str) -> None:
     """Kill a program until it waits for its restart for about 2 s."""
     for time in (1, 2, 3):
         os.kill(container.spawned(name, time), signal.SIGKILL)
-    container.said(f"{name} is started again in 2 s")
+    container.said(f"restarting {name} in 2 s")
     assert state(container, name) == "EXITED"
 
 
@@ -70,7 +70,7 @@ def test_all_that_wait_are_stopped_together_with_what_runs(container: Container,
 
 def test_a_start_that_fails_again_and_again_is_stopped(container: Container) -> None:
     container.program("a", "false", "startsecs=1", restart="always")
-    container.start().said("a is started again in ")
+    container.start().said("restarting a in ")
     assert state(container, "a") == "BACKOFF"
     assert ctl(container, "stop", "a") == "a: stopped\n"
     assert state(container, "a") == "STOPPED"
@@ -79,8 +79,8 @@ def test_a_start_that_fails_again_and_again_is_stopped(container: Container) -> 
 
 def test_a_program_that_was_to_be_replaced_is_stopped(container: Container) -> None:
     container.factory = "tests.process.supervision.hurried:make"
-    container.program("a", SLEEP, restart="always", live="notify")  # it never sends WATCHDOG=1
-    container.start().said("a is started again in ")
+    container.program("a", SLEEP, restart="always", liveness="notify")  # it never sends WATCHDOG=1
+    container.start().said("restarting a in ")
     assert ctl(container, "stop", "a") == "a: stopped\n"
     assert ctl(container, "stop", "a") == "a: ERROR (not running)\n"
     assert container.stop() == 0

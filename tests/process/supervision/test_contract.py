@@ -47,7 +47,7 @@ def test_what_a_release_lacks_is_named(options: ServerOptions, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("promises", "error"),
+    ("content", "error"),
     [
         (None, "cannot read {file}: No such file or directory"),
         ("{", "cannot read {file}: Expecting property name"),
@@ -57,12 +57,14 @@ def test_what_a_release_lacks_is_named(options: ServerOptions, name: str) -> Non
         ),
     ],
 )
-def test_supervisord_does_not_start_without_its_promises(container: Container, promises: object, error: str) -> None:
+def test_supervisord_does_not_start_without_its_supervision_config(
+    container: Container, content: object, error: str
+) -> None:
     config = container.configure()
     file = container.home / "promises.json"
     file.unlink()
-    if promises is not None:
-        file.write_text(promises if isinstance(promises, str) else json.dumps(promises))
+    if content is not None:
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
     supervisord = Path(sys.executable).with_name("supervisord")
     done = subprocess.run([supervisord, "-n", "-c", config], check=False, capture_output=True, text=True)
     assert done.returncode == 2

@@ -147,7 +147,7 @@ def test_of_two_at_once_the_first_is_the_cause(container: Container) -> None:
     code = container.code()
     first = next(line for line in container.lines("supervisord") if line.startswith("CRIT "))
     assert code == {"first": 3, "second": 4}[first.split()[1]]
-    assert container.text().count("is lost for good") == 1
+    assert container.text().count("failed permanently") == 1
 
 
 def _both_at_once(container: Container, pids: list[int]) -> None:

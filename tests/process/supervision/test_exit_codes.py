@@ -27,7 +27,7 @@ def test_the_container_ends_with_the_code_of_its_essential_program(
     container.program("site", command, "autorestart=false", essential=True)
     container.start()
     assert container.code() == code
-    assert f"[supervisord] CRIT site is lost for good ({reason}): stopping all, exit code {code}" in container.lines()
+    assert f"[supervisord] CRIT site failed permanently ({reason}): stopping all, exit code {code}" in container.lines()
     assert not container.pids()
 
 
@@ -51,7 +51,7 @@ def test_a_program_that_is_not_essential_may_be_lost(container: Container) -> No
     assert container.stop() == 0
 
 
-def test_a_program_that_the_promises_do_not_name_may_be_lost(container: Container) -> None:
+def test_a_program_that_the_supervision_config_does_not_name_may_fail(container: Container) -> None:
     container.sections = "[program:theirs]\ncommand=sh -c 'exit 3'\nautorestart=false\nstartsecs=0\n"
     container.program("site", SLEEP, essential=True)
     container.start().said("exited: theirs")

@@ -72,7 +72,7 @@ def test_nginx_serves_a_renewed_certificate(watching: Container) -> None:
     (home / "tls.new").symlink_to("new")
     (home / "tls.new").rename(home / "tls")
     until(lambda: served(port) == new, "the new certificate")
-    assert watching.said("files of nginx have changed: told it by HUP")
+    assert watching.said("files of nginx have changed: sent it HUP")
     assert watching.text().count("files of nginx") == 1
     assert watching.stop() == 0
 

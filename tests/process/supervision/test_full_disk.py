@@ -28,7 +28,7 @@ def test_a_site_is_ready_again_after_the_disk_was_full(container: Container) -> 
     small, go = container.home / "small", container.home / "go"
     small.mkdir()
     go.touch()
-    container.promises = {"ready_file": str(small / "ready.json")}
+    container.config = {"ready_file": str(small / "ready.json")}
     container.program("site", container.script("site", SITE), ready="notify", essential=True, restart="always")
     apart = ("unshare", "--mount", *(["--map-root-user"] if os.geteuid() else []), "sh", "-c", MOUNT, str(small))
     container.start(under=apart).said("ready after")
@@ -45,7 +45,7 @@ def test_a_site_is_ready_again_after_the_disk_was_full(container: Container) -> 
     container.said(failed)
     assert not ready.exists()
     filler.unlink()
-    container.said(f"CRIT wrote {small / 'ready.json'} after all")
+    container.said(f"CRIT wrote {small / 'ready.json'} after earlier failures")
     container.said("ready after", 2)
     assert ready.read_text() == '{"phase": "ready"}\n'
     assert container.text().count(failed) == 1

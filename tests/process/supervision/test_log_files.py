@@ -11,11 +11,11 @@ from .rig import Container
 ECHO = "import sys\nfor line in sys.stdin: print(line, end='', flush=True)"
 
 
-def logs_to(container: Container, command: str, *options: str, **promise: object) -> Path:
+def logs_to(container: Container, command: str, *options: str, **config: object) -> Path:
     """Add the program `a`, whose output goes to the file that is returned."""
     file = container.home / "logs" / "a.log"
     file.parent.mkdir()
-    container.program("a", command, f"stdout_logfile={file}", *options, **promise)
+    container.program("a", command, f"stdout_logfile={file}", *options, **config)
     return file
 
 
@@ -28,7 +28,7 @@ def say(container: Container, line: str) -> None:
 
 
 def test_all_that_it_says_goes_to_the_file_and_not_to_stdout(container: Container) -> None:
-    container.promises["log_format"] = "json"
+    container.config["log_format"] = "json"
     file = logs_to(container, "sh -c 'echo one; echo two >&2; printf three; exec sleep 1000'", restart="always")
     container.start()
     until(has(file, "one\ntwo\nthree"), "its lines", instead=container.text)

@@ -230,7 +230,7 @@ def test_stdout_may_be_closed(container: Container) -> None:
 
 
 def test_json_is_an_object_a_line_of_supervisord_too(container: Container) -> None:
-    container.promises = {"log_format": "json"}
+    container.config = {"log_format": "json"}
     said = container.script("said", "import os, time\nos.write(2, b'two\\n{\"level\": 3}\\n')\ntime.sleep(1000)")
     container.program("a", f"sh -c 'echo one; exec {said}'")
     container.start().said('"level"')

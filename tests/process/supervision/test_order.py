@@ -43,7 +43,7 @@ def test_a_program_starts_when_what_it_comes_after_has_said_so(container: Contai
     assert not_yet(container, "a")
     container.ask("sendProcessStdin", "b", "\n")
     container.said("[a] here")
-    assert container.said("b says: up")
+    assert container.said("b reports: up")
     assert starts(container) == ["b", "a"]
     assert container.stop() == 0
 
@@ -73,7 +73,7 @@ def test_a_one_shot_that_fails_is_tried_again(container: Container) -> None:
 def test_who_comes_after_a_lost_program_is_never_started(container: Container) -> None:
     container.program("site", SLEEP, after=["prepare"], essential=True)
     container.program("prepare", "false", ready="exit", restart="never")
-    container.start().said("site is not started: prepare is lost, which comes before it")
+    container.start().said("not starting site: prepare failed permanently before")
     assert not_yet(container, "site")
     assert not container.ready_file.exists()
     container.ask("startProcess", "site")  # by hand it starts regardless
@@ -178,28 +178,31 @@ def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
 
 
 @pytest.mark.parametrize(
-    ("promise", "why"),
+    ("config", "why"),
     [
         ({"after": ["nobody"]}, "cannot start site after nobody: supervisord has no such program"),
         (
             {"ready": "tcp:db.example:5432"},
-            "site: ready: tcp: 'db.example' is neither an IP address nor localhost",
+            "programs.site.ready: 'tcp:db.example:5432': its host must be an IP address (IPv6",
         ),
-        ({"ready": "log:("}, "site: ready: log: missing ), unterminated subpattern at position 0"),
-        ({"ready": "log:up", "raw": True}, "site: ready: log: nobody reads the lines"),
-        ({"live": "exit"}, "site: live: exit: says nothing of a program that is up"),
+        (
+            {"ready": "log:("},
+            "programs.site.ready: 'log:(': its regular expression is invalid: missing )",
+        ),
+        ({"ready": "log:up", "raw": True}, "cannot supervise site: ready: log: nothing reads the lines"),
+        ({"liveness": "exit"}, "cannot supervise site: liveness: exit: shows nothing about a program that is ready"),
     ],
 )
-def test_what_cannot_be_kept_is_refused_before_anything_starts(
-    container: Container, promise: dict[str, object], why: str
+def test_what_cannot_be_supervised_is_refused_before_anything_starts(
+    container: Container, config: dict[str, object], why: str
 ) -> None:
-    container.program("site", SLEEP, **{"ready": "running", **promise})
+    container.program("site", SLEEP, **{"ready": "running", **config})
     container.start()
     assert container.code() == 2
     assert why in (container.home / "stderr").read_text()
 
 
-def test_a_program_has_the_environment_that_is_promised(container: Container) -> None:
+def test_a_program_has_its_own_environment(container: Container) -> None:
     value = '%(here)s "quoted" ; no comment'
     container.program(
         "site", container.script("site", "import os\nprint(os.environ['MINE'])"), environment={"MINE": value}

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +9,7 @@ from pathlib import Path
 import pytest
 from deadline import until
 
-from .rig import Container, alive
+from .rig import ROOT, Container, alive
 
 SLEEP = "sleep 1000"
 
@@ -33,6 +35,24 @@ def test_nothing_is_started_after_a_stop(container: Container) -> None:
     container.signal(signal.SIGTERM)  # pending until supervisord's handlers stand
     assert container.code() == 0
     assert "spawned" not in container.text()
+
+
+FORK = """\
+import os, signal
+from entrypoint.supervision import signals
+pid = signals.fork()
+if pid == 0:
+    signal.pause()
+print(os.getpgid(pid) == pid)
+os.kill(pid, signal.SIGKILL)
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_child_has_its_process_group_from_its_first_moment() -> None:
+    # Stopped by SIGSTOP before it called setpgrp() itself, it would have no group that SIGKILL could reach.
+    done = subprocess.run([sys.executable, "-c", FORK], check=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "True\n"
 
 
 def test_a_program_starts_with_no_signal_blocked_or_ignored(container: Container) -> None:

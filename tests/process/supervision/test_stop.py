@@ -44,9 +44,9 @@ def seconds_of(container: Container, *numbers: signal.Signals) -> float:
 
 @pytest.mark.alone
 def test_a_tier_stops_together_and_the_next_one_after_it(container: Container) -> None:
-    container.program("first", slow(container, "first", 0.5, "QUIT"), "stopsignal=QUIT", tier=30)
-    container.program("second", slow(container, "second", 0.5), tier=30)
-    container.program("third", slow(container, "third", 0.2), tier=20)
+    container.program("first", slow(container, "first", 0.5, "QUIT"), "stopsignal=QUIT", stop_order=30)
+    container.program("second", slow(container, "second", 0.5), stop_order=30)
+    container.program("third", slow(container, "third", 0.2), stop_order=20)
     container.sections = (
         f"[program:theirs]\ncommand={slow(container, 'theirs', 0)}\nredirect_stderr=true\nstdout_logfile=NONE\n"
         "priority=1000\n"
@@ -74,27 +74,27 @@ def test_each_program_has_its_own_time(container: Container) -> None:
 
 
 def test_a_second_term_hurries(container: Container) -> None:
-    container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", tier=1)
+    container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", stop_order=1)
     container.program("other", SLEEP)
-    container.promises = {"stop_seconds": 900}
+    container.config = {"stop_seconds": 900}
     container.start().said("[site] up")
     container.signal(signal.SIGTERM)
     container.said("[site] told")
     assert container.stop() == 0  # long before the 900 s
-    container.said("CRIT the stop is hurried, it was asked for again: killing other, site")
+    container.said("CRIT another stop signal: killing other, site")
     assert not container.pids()
 
 
 @pytest.mark.alone
 def test_a_stop_keeps_its_time(container: Container) -> None:
     for tier in (1, 2):
-        container.program(f"site{tier}", slow(container, f"site{tier}", 1000), "stopwaitsecs=900", tier=tier)
-    container.promises = {"stop_seconds": 1}
+        container.program(f"site{tier}", slow(container, f"site{tier}", 1000), "stopwaitsecs=900", stop_order=tier)
+    container.config = {"stop_seconds": 1}
     container.start()
     for tier in (1, 2):
         container.said(f"[site{tier}] up")
     assert 0.8 < seconds_of(container) < 1.3
-    assert container.said("CRIT the stop is hurried, its time is over")
+    assert container.said("CRIT stop timeout reached: killing")
     assert not container.pids()
 
 
@@ -119,7 +119,7 @@ def test_what_a_shell_has_started_is_killed_when_the_time_is_over(container: Con
 
 def test_a_drain_serves_on_and_restarts(container: Container) -> None:
     container.program("site", SLEEP, "autorestart=true", essential=True)
-    container.promises = {"drain_seconds": 2}
+    container.config = {"drain_seconds": 2}
     container.start().said("ready after")
     began = time.monotonic()
     container.signal(signal.SIGTERM)
@@ -134,7 +134,7 @@ def test_a_drain_serves_on_and_restarts(container: Container) -> None:
 
 def test_a_second_term_skips_the_drain_and_a_third_one_hurries(container: Container) -> None:
     container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", essential=True)
-    container.promises = {"drain_seconds": 500, "stop_seconds": 900}
+    container.config = {"drain_seconds": 500, "stop_seconds": 900}
     container.start().said("ready after")
     container.said("[site] up")
     container.signal(signal.SIGTERM)
@@ -151,12 +151,13 @@ def pre_stop(name: str, *words: str) -> dict[str, object]:
 
 def test_hooks_run_one_after_the_other_before_the_first_tier(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
-    container.promises = {
+    container.config = {
         "pre_stop": [
             pre_stop("sh", "-c", "echo one; sleep 0.3; printf two >&2; exit 3"),
             {"name": "nowhere", "command": ["/nowhere/at/all"]},
             pre_stop("sh", "-c", f"test ! -e {container.ready_file} && echo red"),
-        ]
+        ],
+        "hook_seconds": 4,
     }
     container.start().said("ready after")
     container.said("[site] up")
@@ -164,14 +165,14 @@ def test_hooks_run_one_after_the_other_before_the_first_tier(container: Containe
     told = [line for line in container.lines() if line.startswith(("[pre-stop", "[site] told"))]
     assert told[:3] == ["[pre-stop sh] one", "[pre-stop sh] two", "[pre-stop sh] red"]
     assert told[3].startswith("[site] told")
-    assert container.said("CRIT pre-stop sh has failed (exit status 3): the stop goes on")
+    assert container.said("CRIT pre-stop sh failed (exit status 3): continuing the stop")
     assert container.said("CRIT cannot run pre-stop nowhere: No such file or directory")
 
 
 @pytest.mark.alone
 def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
-    container.promises = {"pre_stop": [pre_stop("sh", "-c", "sleep 1000; true")], "stop_seconds": 2}
+    container.config = {"pre_stop": [pre_stop("sh", "-c", "sleep 1000; true")], "stop_seconds": 2, "hook_seconds": 1}
     container.start().said("[site] up")
     assert 1 <= seconds_of(container) < 1.8
     assert container.lines("site")[-1].startswith("ends")
@@ -181,7 +182,7 @@ def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -
 def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
     container.program("other", SLEEP)
     container.program("site", SLEEP, "autorestart=false", essential=True)
-    container.promises = {"pre_stop": [pre_stop("echo", "bye")], "drain_seconds": 500}
+    container.config = {"pre_stop": [pre_stop("echo", "bye")], "drain_seconds": 500, "hook_seconds": 500}
     container.start()
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert container.code() == 137
@@ -191,11 +192,11 @@ def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
 def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Container) -> None:
     container.program("other", SLEEP)
     container.program("site", SLEEP, "autorestart=false", essential=True)
-    container.promises = {"on_failure": "keep"}
+    container.config = {"on_failure": "keep"}
     container.start().said("ready after")
     other = container.spawned("other")
     os.kill(container.spawned("site"), signal.SIGKILL)
-    lost = "site is lost for good (killed by SIGKILL): keeping the others, not ready, exit code 137"
+    lost = "site failed permanently (killed by SIGKILL): keeping the others, not ready, exit code 137"
     container.said(f"[supervisord] CRIT {lost}")
     assert not container.ready_file.exists()
     assert alive(other)
@@ -204,10 +205,10 @@ def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Containe
 
 def test_what_is_started_again_by_hand_is_not_lost(container: Container) -> None:
     container.program("site", SLEEP, "autorestart=false", essential=True)
-    container.promises = {"on_failure": "keep"}
+    container.config = {"on_failure": "keep"}
     container.start()
     os.kill(container.spawned("site"), signal.SIGKILL)
-    container.said("is lost for good")
+    container.said("failed permanently")
     container.ask("startProcess", "site")
     container.said("ready after")
     assert container.stop() == 0

@@ -1,3 +1,4 @@
+import os
 import sched
 import socket
 import time
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 from deadline import until
 
+from entrypoint.probe import Probe
 from entrypoint.supervision.probes import Endpoint, Prober
-from entrypoint.supervision.promises import Probe
 
 
 @pytest.fixture
@@ -44,11 +45,10 @@ def target(text: str) -> Endpoint:
     ("text", "family", "address"),
     [
         ("unix:/run/s", socket.AF_UNIX, "/run/s"),
-        ("unix:@s", socket.AF_UNIX, "\0s"),
         ("tcp:127.0.0.1:80", socket.AF_INET, ("127.0.0.1", 80)),
         ("tcp:localhost:80", socket.AF_INET, ("127.0.0.1", 80)),
         ("tcp:[::1]:80", socket.AF_INET6, ("::1", 80)),
-        ("http://localhost", socket.AF_INET, ("127.0.0.1", 80)),
+        ("http://localhost/", socket.AF_INET, ("127.0.0.1", 80)),
         ("http://[::1]:8000/x", socket.AF_INET6, ("::1", 8000)),
     ],
 )
@@ -56,27 +56,14 @@ def test_an_address_is_read(text: str, family: socket.AddressFamily, address: ob
     assert (target(text).family, target(text).address) == (family, address)
 
 
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("unix:s", "not absolute"),
-        (f"unix:/{'s' * 107}", "longer than 107 bytes"),
-        ("tcp:localhost", "'localhost' is no port"),
-        ("tcp:80", "neither an IP address"),
-        ("tcp:localhost:http", "'http' is no port"),
-        ("tcp:localhost:70000", "'70000' is no port"),
-        ("tcp:db:5432", "'db' is neither an IP address nor localhost"),
-        ("http://db/", "'db' is neither an IP address nor localhost"),
-        ("http://localhost:x/", "Port could not be cast"),
-        ("http://localhost/a b", "characters"),
-        ("http://localhost/a\r\nX: b", "characters"),
-        ("http://me@localhost/", "characters"),
-        ("exit", "exit is not asked"),
-    ],
-)
-def test_what_is_no_address_is_refused(text: str, why: str) -> None:
-    with pytest.raises(ValueError, match=why):
-        target(text)
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's probe may follow links")
+def test_root_does_not_follow_a_link_to_another_socket(prober: Prober, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        (tmp_path / "link").symlink_to(tmp_path / "s")
+        assert asked(prober, target(f"unix:{tmp_path}/s")) is None
+        assert asked(prober, target(f"unix:{tmp_path}/link")) == "root does not follow a symbolic link"
 
 
 def test_nobody_there_is_a_fault(prober: Prober, tmp_path: Path) -> None:
@@ -110,8 +97,8 @@ def test_an_answer_in_pieces_is_read_to_its_end(prober: Prober) -> None:
         (b"HTTP/1.1 302 Found\r\n\r\n", None),
         (b"HTTP/1.0 404 Not Found\r\n\r\n", "status 404"),
         (b"HTTP/1.1 503 \r\n\r\n", "status 503"),
-        (b"SSH-2.0-OpenSSH\r\n", "no answer of HTTP"),
-        (b"", "no answer of HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n", "not an HTTP response"),
+        (b"", "not an HTTP response"),
     ],
 )
 def test_the_status_decides(prober: Prober, answer: bytes, fault: str | None) -> None:
@@ -136,7 +123,7 @@ def test_who_does_not_answer_is_given_up() -> None:
         prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
         now = 5.0
         timers.run(blocking=False)
-    assert told == ["no answer within 5 s"]
+    assert told == ["no response within 5 s"]
     assert timers.empty()
     prober.close()
 

@@ -1,7 +1,20 @@
+import signal
+
 import pytest
 
-from entrypoint.supervision.promises import Kind, Probe, Promise, Restart
-from entrypoint.supervision.restarts import CRASHES, FIRST, HEALTHY, JITTER, LONGEST, WINDOW, Restarts, starts_again
+from entrypoint.probe import Probe
+from entrypoint.protocol import ProgramConfig, Restart
+from entrypoint.supervision.policy import (
+    CRASHES,
+    FIRST,
+    HEALTHY,
+    JITTER,
+    LONGEST,
+    WINDOW,
+    PermanentFailure,
+    Restarts,
+    starts_again,
+)
 
 WELL, BADLY, KILLED = 0, 7 << 8, 9
 
@@ -106,23 +119,38 @@ def test_the_policy_decides_whatever_the_configuration_says(
     again: bool,  # noqa: FBT001 - a row of the table
     configured: bool,  # noqa: FBT001 - likewise
 ) -> None:
-    assert starts_again(Promise(restart=restart), status, asked_for=False, configured=configured) is again
+    assert starts_again(ProgramConfig(restart=restart), status, replaced=False, configured=configured) is again
 
 
 def test_what_has_been_replaced_is_started_again_unless_it_never_is() -> None:
     again = {
-        restart: starts_again(Promise(restart=restart), WELL, asked_for=True, configured=False)
+        restart: starts_again(ProgramConfig(restart=restart), WELL, replaced=True, configured=False)
         for restart in (*Restart, None)
     }
     assert again == {Restart.ALWAYS: True, Restart.ON_FAILURE: True, Restart.NEVER: False, None: True}
 
 
 def test_a_one_shot_that_has_succeeded_is_done() -> None:
-    promise = Promise(ready=Probe(Kind.EXIT), restart=Restart.ALWAYS)
-    assert not starts_again(promise, WELL, asked_for=False, configured=True)
-    assert starts_again(promise, BADLY, asked_for=False, configured=False)
+    config = ProgramConfig(ready=Probe.parse("exit"), restart=Restart.ALWAYS)
+    assert not starts_again(config, WELL, replaced=False, configured=True)
+    assert starts_again(config, BADLY, replaced=False, configured=False)
 
 
 def test_without_a_policy_the_configuration_decides() -> None:
-    assert starts_again(Promise(), WELL, asked_for=False, configured=True)
-    assert not starts_again(Promise(), BADLY, asked_for=False, configured=False)
+    assert starts_again(ProgramConfig(), WELL, replaced=False, configured=True)
+    assert not starts_again(ProgramConfig(), BADLY, replaced=False, configured=False)
+
+
+@pytest.mark.parametrize(
+    ("wait_status", "failure"),
+    [
+        (3 << 8, PermanentFailure(3, "exit status 3")),
+        (0, PermanentFailure(1, "exit status 0")),
+        (255 << 8, PermanentFailure(255, "exit status 255")),
+        (signal.SIGKILL, PermanentFailure(137, "killed by SIGKILL")),
+        (signal.SIGSEGV | 0x80, PermanentFailure(139, "killed by SIGSEGV")),  # 0x80: with a core dump
+        (40, PermanentFailure(168, "killed by signal 40")),
+    ],
+)
+def test_a_permanent_failure_has_the_exit_code_of_a_shell(wait_status: int, failure: PermanentFailure) -> None:
+    assert PermanentFailure.of_status(wait_status) == failure

@@ -1,4 +1,4 @@
-"""New connections, while who listened for them stops."""
+"""New connections, while the program that listened for them stops."""
 
 import socket
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from deadline import until
 
-from entrypoint.supervision.arrivals import Arrivals
+from entrypoint.supervision.accept_guard import AcceptGuard
 
 
 @pytest.fixture(params=["127.0.0.1", "0.0.0.0", "::"])
@@ -23,10 +23,10 @@ def listener(request: pytest.FixtureRequest) -> Iterator[socket.socket]:
         yield made
 
 
-def arrivals(listener: socket.socket) -> tuple[Arrivals, list[str]]:
+def guard(listener: socket.socket) -> tuple[AcceptGuard, list[str]]:
     host, port, *_ = listener.getsockname()
-    complaints: list[str] = []
-    return Arrivals([f"[{host}]:{port}" if ":" in host else f"{host}:{port}"], complaints.append), complaints
+    warnings: list[str] = []
+    return AcceptGuard([f"[{host}]:{port}" if ":" in host else f"{host}:{port}"], warnings.append), warnings
 
 
 def connect(listener: socket.socket) -> socket.socket:
@@ -47,7 +47,7 @@ def established(connection: socket.socket) -> bool:
 
 
 def test_who_came_before_is_accepted_and_who_comes_later_is_refused(listener: socket.socket) -> None:
-    held, complaints = arrivals(listener)
+    held, warnings = guard(listener)
     with closing(connect(listener)) as before:
         until(lambda: established(before), "the first connection")
         assert held.hold()
@@ -63,13 +63,13 @@ def test_who_came_before_is_accepted_and_who_comes_later_is_refused(listener: so
             later.settimeout(20)
             # The kernel of the client tries again by itself.
             assert until(lambda: later.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "the refusal") == 111
-    assert complaints == []
+    assert warnings == []
 
 
 def test_an_address_that_is_shared_with_nobody_is_left_alone() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        held, complaints = arrivals(listener)
+        held, warnings = guard(listener)
         assert not held.hold()
         with closing(connect(listener)) as later:
             until(lambda: established(later), "the connection")
-    assert complaints == []
+    assert warnings == []

@@ -1,0 +1,88 @@
+"""Named tuples to JSON and back: how each format of protocol.py is written and read."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path, PurePath
+from types import UnionType
+from typing import Any, Final, TypeVar, get_args, get_origin
+
+from entrypoint.probe import Probe
+
+T = TypeVar("T", bound=tuple[Any, ...])
+_NAMES: Final = {bool: "true or false", float: "a number", int: "an integer", str: "a string", list: "a list"}
+
+
+class ConfigError(ValueError):
+    """The supervision config, or what else another process wrote, cannot be used; the message names file and key."""
+
+
+def to_json(value: tuple[Any, ...]) -> str:
+    """Return a named tuple as JSON, without the fields that have their default value."""
+    return json.dumps(_plain(value), indent=2) + "\n"
+
+
+def from_json(kind: type[T], text: str | bytes, source: str) -> T:
+    """Return the named tuple `kind` that `text` contains. Raises ConfigError, which names `source`."""
+    try:
+        made: T = _typed(kind, json.loads(text), "")
+    except ValueError as error:
+        raise ConfigError(f"cannot read {source}: {error}") from error
+    return made
+
+
+def read_json(kind: type[T], file: Path) -> T:
+    """Return the named tuple `kind` that `file` contains. Raises ConfigError."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from error
+    return from_json(kind, text, str(file))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a field of any type
+    if isinstance(value, Probe):
+        return value.text
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        defaults, fields = type(value)._field_defaults, value._asdict()  # type: ignore[attr-defined]
+        return {key: _plain(each) for key, each in fields.items() if key not in defaults or each != defaults[key]}
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _typed(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 - a field of any type
+    """Return `value` as a `kind`. Raises ValueError, which names the key; values may be secret."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return None if value is None else _typed(inner[0], value, key)
+    if origin is tuple:
+        return tuple(_typed(inner[0], each, f"{key}.{at}") for at, each in enumerate(_checked(list, value, key)))
+    if origin is Mapping:
+        return {name: _typed(inner[1], each, f"{key}.{name}") for name, each in _checked(dict, value, key).items()}
+    if issubclass(kind, tuple) and kind is not Probe:
+        return _named_tuple(kind, _checked(dict, value, key), key)
+    plain = _checked(str if issubclass(kind, Probe | PurePath | StrEnum) else kind, value, key)
+    try:
+        return Probe.parse(plain) if kind is Probe else kind(plain)
+    except ValueError as error:
+        why = error if kind is Probe else f"not one of {', '.join(kind)}"
+        raise ValueError(f"{key}: {plain!r}: {why}") from error
+
+
+def _named_tuple(kind: Any, fields: dict[str, Any], key: str) -> Any:  # noqa: ANN401 - as above
+    path = f"{key}." if key else ""
+    for name in fields.keys() - kind.__annotations__.keys():  # a misspelt key would silently have no effect
+        raise ValueError(f"{path}{name}: unknown key")
+    for name in kind._fields:
+        if name not in fields and name not in kind._field_defaults:
+            raise ValueError(f"{path}{name}: missing")
+    return kind(**{name: _typed(kind.__annotations__[name], each, f"{path}{name}") for name, each in fields.items()})
+
+
+def _checked(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 - as above
+    if type(value) is kind or (kind is float and type(value) is int):
+        return value
+    raise ValueError(f"{key}: not {_NAMES.get(kind, 'an object')}".removeprefix(": "))

@@ -1,0 +1,165 @@
+"""What boot and supervisord's plugin exchange: it comes back as it was, and a mistake is named by file and key."""
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from entrypoint.codec import ConfigError, from_json, read_json, to_json
+from entrypoint.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
+from entrypoint.protocol import (
+    Environments,
+    Handover,
+    LogFormat,
+    OnFailure,
+    PreStopHook,
+    ProgramConfig,
+    ReloadConfig,
+    Restart,
+    RunningProgram,
+    SupervisionConfig,
+)
+
+EVERYTHING = SupervisionConfig(
+    ready_file=PurePosixPath("/run/ready.json"),
+    programs={
+        "web": ProgramConfig(
+            essential=True,
+            after=("db",),
+            ready=Probe.parse("http://127.0.0.1:8000/up"),
+            liveness=Probe.parse("process"),
+            restart=Restart.ON_FAILURE,
+            memory_limit=1024,
+            stop_order=20,
+            environment={"A": "%(b)s"},
+            raw=True,
+            reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),
+            as_root=False,
+        )
+    },
+    on_failure=OnFailure.KEEP,
+    stop_seconds=25,
+    drain_seconds=5,
+    hook_seconds=12.5,
+    pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
+    log_format=LogFormat.JSON,
+    listen=("0.0.0.0:80",),
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        EVERYTHING,
+        SupervisionConfig(PurePosixPath("/x"), programs={"a": ProgramConfig()}),
+        Handover(5, 6, {"a": RunningProgram(7, 8, "\xff\n")}),
+        Handover(5),
+        Environments({"A": "\udcff"}, {}),
+    ],
+)
+def test_a_value_comes_back_as_it_was(value: tuple[object, ...]) -> None:
+    assert from_json(type(value), to_json(value), "it") == value
+
+
+def test_each_field_is_in_the_example() -> None:
+    assert set(json.loads(to_json(EVERYTHING))) == set(SupervisionConfig._fields)
+    assert set(json.loads(to_json(EVERYTHING))["programs"]["web"]) == set(ProgramConfig._fields)
+
+
+def test_a_program_that_is_not_named_has_the_defaults() -> None:
+    assert EVERYTHING.program("web").essential
+    assert EVERYTHING.program("theirs") == ProgramConfig(essential=False, ready=RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        ([], "not an object"),
+        ({}, "ready_file: missing"),
+        ({"ready_file": 1}, "ready_file: not a string"),
+        ({"ready_file": "/x", "program": {}}, "program: unknown key"),
+        ({"ready_file": "/x", "programs": []}, "programs: not an object"),
+        ({"ready_file": "/x", "programs": {"a": True}}, "programs.a: not an object"),
+        ({"ready_file": "/x", "programs": {"a": {"esential": True}}}, "programs.a.esential: unknown key"),
+        ({"ready_file": "/x", "programs": {"a": {"essential": "yes"}}}, "programs.a.essential: not true or false"),
+        (
+            {"ready_file": "/x", "programs": {"a": {"ready": "notify:x"}}},
+            (
+                "programs.a.ready: 'notify:x': it is not one of running, notify, exit, unix:PATH, tcp:HOST:PORT, "
+                "http://HOST[:PORT]/PATH, log:REGEX, process"
+            ),
+        ),
+        (
+            {"ready_file": "/x", "programs": {"a": {"restart": "often"}}},
+            "programs.a.restart: 'often': not one of always, on-failure, never",
+        ),
+        ({"ready_file": "/x", "programs": {"a": {"stop_order": True}}}, "programs.a.stop_order: not an integer"),
+        ({"ready_file": "/x", "programs": {"a": {"after": "b"}}}, "programs.a.after: not a list"),
+        ({"ready_file": "/x", "pre_stop": [{"name": "a", "command": [1]}]}, "pre_stop.0.command.0: not a string"),
+        ({"ready_file": "/x", "hook_seconds": "4"}, "hook_seconds: not a number"),
+    ],
+)
+def test_an_error_names_file_and_key(tmp_path: Path, value: object, error: str) -> None:
+    file = tmp_path / "promises.json"
+    file.write_text(json.dumps(value))
+    with pytest.raises(ConfigError, match=f"^{re.escape(f'cannot read {file}: {error}')}$"):
+        read_json(SupervisionConfig, file)
+
+
+def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "promises.json"
+    with pytest.raises(ConfigError, match=f"cannot read {file}: No such file"):
+        read_json(SupervisionConfig, file)
+    file.write_text("{")
+    with pytest.raises(ConfigError, match=f"cannot read {file}: Expecting property name"):
+        read_json(SupervisionConfig, file)
+
+
+@pytest.mark.parametrize(
+    ("text", "probe"),
+    [
+        ("running", Probe(Kind.RUNNING, "running")),
+        ("unix:/run/s", Probe(Kind.UNIX, "unix:/run/s", "/run/s")),
+        ("tcp:localhost:80", Probe(Kind.TCP, "tcp:localhost:80", host="127.0.0.1", port=80)),
+        ("tcp:[::1]:65535", Probe(Kind.TCP, "tcp:[::1]:65535", host="::1", port=65535)),
+        ("http://127.0.0.1/a?b", Probe(Kind.HTTP, "http://127.0.0.1/a?b", "/a?b", "127.0.0.1", 80)),
+        ("log:^up", Probe(Kind.LOG, "log:^up", "^up")),
+    ],
+)
+def test_a_probe_is_parsed(text: str, probe: Probe) -> None:
+    assert Probe.parse(text) == probe
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("unix:s", "it is not one of"),
+        ("unix:@s", "it is not one of"),
+        (f"unix:/{'s' * 107}", "not be longer than 107 bytes"),
+        ("tcp:localhost", "it is not one of"),
+        ("tcp:localhost:http", "it is not one of"),
+        ("tcp:localhost:70000", "from 1 to 65535"),
+        ("tcp:db:5432", "must be an IP address"),
+        ("tcp:::1:80", "it is not one of"),
+        ("http://db/", "must be an IP address"),
+        ("http://localhost:x/", "it is not one of"),
+        ("http://localhost", "it is not one of"),
+        ("http://localhost/a b", "it is not one of"),
+        ("http://localhost/a\r\nX: b", "it is not one of"),
+        ("http://me@localhost/", "must be an IP address"),
+        ("log:(", "regular expression is invalid"),
+        ("exit:1", "it is not one of"),
+        ("soon", "it is not one of"),
+    ],
+)
+def test_what_is_not_a_probe_is_refused(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Probe.parse(text)
+
+
+def test_only_some_kinds_show_readiness_and_liveness() -> None:
+    with pytest.raises(ValueError, match=r"^it is not one of notify, unix:PATH, tcp:HOST:PORT, http:"):
+        Probe.parse("running", LIVENESS)
+    with pytest.raises(ValueError, match="it is not one of running"):
+        Probe.parse("process", READINESS)
