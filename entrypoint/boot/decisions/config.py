@@ -117,7 +117,7 @@ class ResolvedConfig:
         """How the readiness of the application server shows."""
         if self.server and self.server.ready:
             return self.server.ready
-        return f"tcp:{self.bind.host}:{self.bind.port}" if self.bind else f"unix:{self.socket}"
+        return self.bind.probe if self.bind else f"unix:{self.socket}"
 
     @property
     def server_logs_requests(self) -> bool:
