@@ -18,8 +18,9 @@ from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.codec import from_json
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.protocol import Application, Database, User
+from entrypoint.protocol import Application, Database, SupervisionConfig, User
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
@@ -779,6 +780,23 @@ def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
         "LC_ALL": "C",
         "QUEUE": "mail",
     }
+
+
+def uvicorn_on(port: str) -> Plan:
+    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "ENTRYPOINT_SERVER": "uvicorn", "PORT": port})
+    servers = {**PROGRAMS, "uvicorn": PurePosixPath("/venv/bin/uvicorn")}
+    return make_plan(settings, Facts(machine(programs=servers), application()))
+
+
+@pytest.mark.parametrize("port", ["8080", "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:8080", "[::]:8080"])
+def test_a_server_is_probed_where_it_listens(port: str) -> None:
+    config = from_json(SupervisionConfig, text_of(uvicorn_on(port), "promises.json"), "it")
+    assert config.programs["uvicorn"].ready.port == 8080
+
+
+def test_an_address_of_an_interface_cannot_be_probed() -> None:
+    with pytest.raises(Unusable, match=r"^cannot probe uvicorn by tcp:\[fe80::1%eth0\]:8080: "):
+        uvicorn_on("[fe80::1%eth0]:8080")
 
 
 def test_the_supervision_config_is_what_supervision_reads() -> None:

@@ -158,7 +158,7 @@ class ResolvedConfig:
         """The readiness probe of the application server."""
         if self.server and self.server.ready:
             return self.server.ready
-        return f"tcp:{self.bind.host}:{self.bind.port}" if self.bind else f"unix:{self.socket}"
+        return self.bind.probe if self.bind else f"unix:{self.socket}"
 
     # ---- requests
 

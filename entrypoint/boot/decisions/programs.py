@@ -171,7 +171,7 @@ def own_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> P
     trusted = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
     return replace(
         own(config, declared),
-        ready=declared.ready or f"tcp:{bind.host}:{bind.port}",
+        ready=declared.ready or bind.probe,
         essential=declared.essential is not False,
         environment={**trusted, **declared.environment, "PORT": str(bind.port)},
     )

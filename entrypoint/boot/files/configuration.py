@@ -14,6 +14,7 @@ from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
 from entrypoint.codec import to_json
+from entrypoint.errors import Unusable
 from entrypoint.probe import Probe
 from entrypoint.protocol import (
     LogFormat,
@@ -114,8 +115,8 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         essential=program.essential,
         # A program that runs in another container is not waited for.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
-        ready=Probe.parse(program.ready),
-        liveness=Probe.parse(program.live) if program.live else None,
+        ready=_probe(program.name, program.ready),
+        liveness=_probe(program.name, program.live) if program.live else None,
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
@@ -124,3 +125,10 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
+
+
+def _probe(name: str, text: str) -> Probe:
+    try:
+        return Probe.parse(text)
+    except ValueError as error:  # PORT may name an interface: [fe80::1%eth0]:8080
+        raise Unusable(f"cannot probe {name} by {text}: {error}") from error

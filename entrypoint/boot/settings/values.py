@@ -85,6 +85,11 @@ class Listen:
         """The address that a client on this machine connects to."""
         return self.address.strip("[]") if self.address else "127.0.0.1"
 
+    @property
+    def probe(self) -> str:
+        """The probe that shows that a program listens there."""
+        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
+
 
 @of_type("text", pattern=r"[^\x00-\x1f\x7f]*")
 def text(value: str) -> str:
