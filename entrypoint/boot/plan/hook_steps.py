@@ -44,8 +44,8 @@ def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
     if left_out and not _migrates(config.settings):
         why = f"ENTRYPOINT_MIGRATE={config.settings.migrate}"
         yield Read("hooks", f"leave out the hooks {', '.join(map(str, left_out))}: {why}")
-    if hooks.passed_over:
-        yield Read("hooks", f"pass over {', '.join(hooks.passed_over)} in {config.settings.hooks_dir}: no hooks")
+    if hooks.ignored:
+        yield Read("hooks", f"pass over {', '.join(hooks.ignored)} in {config.settings.hooks_dir}: no hooks")
 
 
 def before_loading(settings: Settings, machine: Machine) -> RunHooks:
