@@ -1,15 +1,15 @@
-# `make demo` and `make test` install what is missing by themselves: programs from Debian's packages (as root or with
-# sudo), the rest into .venv. PYTHON=python3.13 chooses another interpreter.
+# `make demo` and `make test` install what is missing: programs from Debian's packages (as root or with sudo), the rest
+# into .venv. PYTHON=python3.13 selects another interpreter.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
-# Most tests wait more than they compute, so there are more workers than CPUs.
+# Most tests wait more than they compute, so use more workers than CPUs.
 WORKERS ?= 5
 
-# While packages are installed, this keeps Debian from starting the services that they bring.
+# Keep Debian from starting the services of the packages that it installs.
 define policy
 [ -e /usr/sbin/policy-rc.d ] || { trap '$(SUDO) rm -f /usr/sbin/policy-rc.d' EXIT; \
 	printf '#!/bin/sh\nexit 101\n' | $(SUDO) tee /usr/sbin/policy-rc.d >/dev/null; $(SUDO) chmod 755 /usr/sbin/policy-rc.d; }
@@ -24,10 +24,10 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 
 help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/"
-	@echo "make test      run every test (those in containers need a Docker Engine)"
-	@echo "make test-all  the same, with as many random examples as continuous integration tries"
-	@echo "make lint      ruff and mypy"
-	@echo "make bench     supervision beside s6 and runit, boot, stop and load beside hand-written images (needs a Docker Engine)"
+	@echo "make test      run all tests (container tests need a Docker Engine)"
+	@echo "make test-all  run all tests with more random examples, as continuous integration does"
+	@echo "make lint      run ruff and mypy"
+	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -39,15 +39,15 @@ $(BIN)/.installed: pyproject.toml
 demo: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
 	@mkdir -p .demo
-	@echo "The site:      http://127.0.0.1:8080/"
-	@echo "Its admin:     http://127.0.0.1:8080/admin/ (name: demo, password: demo-password)"
-	@echo "To stop it:    Ctrl-C"
+	@echo "Site:    http://127.0.0.1:8080/"
+	@echo "Admin:   http://127.0.0.1:8080/admin/ (user: demo, password: demo-password)"
+	@echo "Stop:    Ctrl-C"
 	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone DATA_DIR='$(CURDIR)/.demo' \
 		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:8080 ENTRYPOINT_USER="$$(id -un)" \
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
 		'$(abspath $(BIN))/entrypoint'
 
-# Tests side by side first, then those that stand no other beside them.
+# First the tests that can run in parallel, then those that must run alone.
 test: PROFILE := quick
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed

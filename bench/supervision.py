@@ -119,7 +119,7 @@ stdout_logfile_maxbytes = 0
 
 def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[str]:
     """Lay out what boot renders; return the command."""
-    programs = [Program(script.name, (str(script),), None, "running", "TERM", 5, tier=0) for script in scripts]
+    programs = [Program(script.name, (str(script),), None, "running", "TERM", 5, stop_order=0) for script in scripts]
     promise = {"essential": True, "restart": "always"}
     promises = {
         "ready_file": str(home / "ready.json"),

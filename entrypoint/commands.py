@@ -1,4 +1,4 @@
-"""The commands and their options: one short function each."""
+"""The commands and their options, one short function each."""
 
 import errno
 import io
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from entrypoint import cli, log
+from entrypoint import log, serving
 from entrypoint.boot.effects import signals
 from entrypoint.errors import StepFailed
 
@@ -23,7 +23,7 @@ _INTERRUPTED: Final = 130
 
 
 class _Commands(click.Group):
-    """No word at all means `serve`, and a first word that is no command of ours is a program to run."""
+    """Without arguments the command is `serve`. A first word that is not a command is a program to run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
@@ -39,13 +39,13 @@ class _Commands(click.Group):
 
 
 def obey(words: list[str], environ: Environ) -> int:
-    """Carry out what the command line says; return the exit code. Raises an EntrypointError."""
+    """Run the command that the command line names; return its exit code. Raises an EntrypointError."""
     try:
         code: int | None = commands.main(words, prog_name="entrypoint", standalone_mode=False, obj=environ)
     except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        log.write(said.getvalue())
+        message = io.StringIO()
+        error.show(message)
+        log.write(message.getvalue())
         return error.exit_code
     except click.Abort:
         return _INTERRUPTED
@@ -53,22 +53,22 @@ def obey(words: list[str], environ: Environ) -> int:
 
 
 def _print(text: str) -> None:
-    """Print to stdout. A reader that is gone has read what it wants, as `head` does; raises StepFailed otherwise."""
+    """Print to stdout. A reader that closed the pipe, such as `head`, is no error. Raises StepFailed for others."""
     try:
         click.echo(text, nl=False)
     except OSError as error:
-        # Python writes what is left once more at its exit: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        # At exit Python writes its buffer again: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         if error.errno != errno.EPIPE:
             raise StepFailed(f"cannot write to stdout: {error.strerror}", 1) from error
 
 
-def _say(why: str, *, healthy: bool) -> None:
+def _report(why: str, *, healthy: bool) -> None:
     (_print if healthy else log.write)(f"{why}\n")
 
 
 def _read(environ: Environ) -> "Settings":
-    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` need not take
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- 40 ms that `--help` does not need
 
     return Settings.read(environ)
 
@@ -76,28 +76,28 @@ def _read(environ: Environ) -> "Settings":
 @click.group(cls=_Commands, context_settings={"help_option_names": ["--help"]})
 @click.version_option(package_name="entrypoint-toolkit", prog_name="entrypoint")
 def commands() -> None:
-    """Boot a Django site behind nginx under supervisord, steered by environment variables.
+    """Boot a Django site behind nginx under supervisord, configured by environment variables.
 
-    Without a command: serve. A first word that is no command is run as a program in the application's environment,
-    such as: entrypoint python manage.py shell
+    The default command is serve. If the first word is not a command, entrypoint runs it as a program in the
+    application's environment, for example: entrypoint python manage.py shell
     """
 
 
 @commands.command()
-@click.option("--dry-run", is_flag=True, help="Print the steps and the files, and do nothing.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), help="How a dry run prints its files.")
-@click.option("--diff", is_flag=True, help="Let a dry run print how its files differ from those on disk.")
+@click.option("--dry-run", is_flag=True, help="Print the steps and the files; change nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="The format of a dry run's output.")
+@click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
 @click.pass_obj
 def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
-    """Prepare the application, then become supervisord in the foreground."""
+    """Prepare the application, then run supervisord in the foreground, in the same process."""
     if not dry_run and (form or diff):
-        raise click.UsageError("--format and --diff are for --dry-run.")
+        raise click.UsageError("--format and --diff need --dry-run.")
     if form == "json" and diff:
-        raise click.UsageError("--diff is a text: it cannot be had as JSON.")
+        raise click.UsageError("--diff and --format json exclude each other.")
     if not dry_run:
-        return cli.serve(environ)
+        return serving.serve(environ)
     signals.release()
-    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- what only a boot needs
+    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- only some commands need it
     from entrypoint.boot.run import preview  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
@@ -111,49 +111,49 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
 
 
 @commands.command()
-@click.option("--only", multiple=True, metavar="STEP", help="Carry out this step alone; may be given again.")
-@click.option("--skip", multiple=True, metavar="STEP", help="Leave this step out; may be given again.")
+@click.option("--only", multiple=True, metavar="STEP", help="Run only this step. Repeatable.")
+@click.option("--skip", multiple=True, metavar="STEP", help="Skip this step. Repeatable.")
 @click.pass_obj
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
-    """Carry out the steps before the exec: for an image's build, an init container, a release phase.
+    """Run the steps of a boot without starting supervisord: for an image build, an init container, a release phase.
 
-    Steps that --only and --skip know: programs, port, tls, logs, render, validate, wait, migrate, superuser,
+    --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
     collectstatic, release, hooks.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
-    boot(cli.read(environ), log.tell, only=only, skip=skip)
+    boot(serving.read(environ), log.tell, only=only, skip=skip)
 
 
 @commands.command()
-@click.option("--out", metavar="DIR", help="Write copies there, and leave the run directory alone.")
+@click.option("--out", metavar="DIR", help="Write copies into DIR instead of the run directory.")
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
     """Write the configuration files, and do nothing else."""
     from entrypoint.boot.run import render as boot  # noqa: PLC0415 -- as above
 
-    boot(cli.read(environ), log.tell, PurePosixPath(out) if out else None)
+    boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
 @commands.command()
 @click.pass_obj
 def check(environ: Environ) -> None:
-    """Validate all that can be without a database or a free port, and leave nothing behind.
+    """Validate everything that needs neither a database nor a free port, and leave no files behind.
 
-    That is: the environment, the templates, nginx -t, supervisord's parser, manage.py check --deploy.
+    It checks the environment, the templates, nginx -t, supervisord's parser and manage.py check --deploy.
     """
     from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
-    boot(cli.read(environ), log.tell)
+    boot(serving.read(environ), log.tell)
 
 
 @commands.command()
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]), default="table")
 @click.pass_obj
 def env(environ: Environ, *, form: str) -> None:
-    """Show every setting: its type, default, value, where that came from, and what it means. No secret is shown.
+    """Show every setting: its type, default, value, the value's source, and its meaning. Secrets are hidden.
 
-    markdown and schema describe the settings themselves, the others what holds in this environment.
+    markdown and schema describe the settings; the other formats show the effective values in this environment.
     """
     signals.release()
     from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
@@ -174,10 +174,10 @@ def env(environ: Environ, *, form: str) -> None:
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:
-    """Ask this container's nginx whether the site is ready, or alive: exit 0 or 1, and one line why.
+    """Check whether this container's site is ready, or alive. Exit 0 or 1 and print one line that says why.
 
-    Without nginx, or with a whole nginx.conf of your own: whether supervisord finds all ready, whether PORT answers.
-    Where no site is served: whether supervisord answers.
+    The command asks nginx. Without nginx, or with a complete nginx.conf of your own, "ready" is what supervisord
+    reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
     """
     signals.release()
     from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
@@ -188,17 +188,17 @@ def health(environ: Environ, *, what: str) -> int:
         listen = settings.listen_on(root=is_root())
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
-        _say(why, healthy=healthy)
+        _report(why, healthy=healthy)
         return 0 if healthy else 1
-    plain = settings.redirect_on(root=is_root())  # which answers to this too, without TLS
+    plain = settings.redirect_on(root=is_root())  # this port serves the health endpoints too, without TLS
     listen = plain or settings.listen_on(root=is_root())
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
-    _say(why, healthy=healthy)
+    _report(why, healthy=healthy)
     return 0 if healthy else 1
 
 
 def _ready_file(settings: "Settings") -> Path | None:
-    """Return the file that is there while the site is ready, where nginx does not serve it; None where it does."""
+    """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir:
         return None
     from entrypoint.boot.decisions.config import READY_FILE, run_dir  # noqa: PLC0415 -- as above
@@ -214,7 +214,7 @@ def _ready_file(settings: "Settings") -> Path | None:
 @click.option("--format", "form", type=click.Choice(["table", "json", "svg"]), default="table")
 @click.pass_obj
 def boot(environ: Environ, *, form: str) -> None:
-    """Show where the time of the last boot went, step by step, as a table or a picture."""
+    """Show how long each step of the last boot took, as a table or a picture."""
     signals.release()
     from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
@@ -232,26 +232,27 @@ def boot(environ: Environ, *, form: str) -> None:
 
 @commands.command()
 @click.argument("migration", metavar="APP.MIGRATION")
-@click.option("--applied/--unapplied", default=None, help="Whether the database has now all of it, or nothing of it.")
-@click.option("--database", default="default", metavar="ALIAS", help="The database, as DATABASES names it.")
+@click.option("--applied/--unapplied", default=None, help="Whether the database has all of the migration, or nothing.")
+@click.option("--database", default="default", metavar="ALIAS", help="The database's alias in DATABASES.")
 @click.pass_obj
 def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
-    """Say of an unfinished migration that you have mended the database by hand. Nothing else is changed.
+    """Record that you repaired the database by hand after an interrupted migration. Change nothing else.
 
-    MySQL and MariaDB cannot undo a migration that was killed or has failed half-way, and the boot refuses to start.
+    MySQL and MariaDB cannot roll back a migration that was killed or failed half-way. Until you record its repair,
+    the boot refuses to start.
     """
     if applied is None:
-        raise click.UsageError("Say --applied or --unapplied.")
+        raise click.UsageError("Give --applied or --unapplied.")
     from entrypoint.boot.run import repair as boot  # noqa: PLC0415 -- as above
 
-    log.tell(log.ENTRYPOINT, boot(cli.read(environ), log.tell, migration, database, applied=applied))
+    log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
-    """Run COMMAND as the application would run: its user, its environment, its folder. No boot steps."""
+    """Run COMMAND as the application's user, in its environment and folder. Run no boot steps."""
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
 
@@ -262,7 +263,7 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
-    """Run supervisorctl, connected to this container's supervisord: entrypoint ctl status."""
+    """Run supervisorctl, connected to this container's supervisord, for example: entrypoint ctl status."""
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
 

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
-"""Seconds until a test gives up waiting for a fact."""
+PATIENCE = 60.0
+"""Seconds until a test gives up waiting for a fact: many, for other tests and programs may keep the machine busy."""
 
 
 def until(

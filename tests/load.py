@@ -5,10 +5,9 @@ import threading
 from collections import Counter
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
-PATIENCE: Final = 20.0
-"""Seconds in which an answer must come."""
+from deadline import PATIENCE
 
 
 class Load:

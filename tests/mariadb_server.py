@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Self
 
 import pymysql
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 
-_PATIENCE = 30.0
 _TABLES = Path("/usr/share/mysql")
 _BOOTSTRAP = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data")
 
@@ -53,14 +52,14 @@ class MariaDB:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(self._accepts, "MariaDB", _PATIENCE)
+        until(self._accepts, "MariaDB")
         self.ask("CREATE USER tester@'%' IDENTIFIED BY 'correct-horse'", "GRANT ALL ON *.* TO tester@'%'")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._server:
             self._server.kill()  # nobody needs what it would write down
-            self._server.wait(_PATIENCE)
+            self._server.wait(PATIENCE)
         shutil.rmtree(self._folder)
 
     def new_database(self) -> str:

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
-
-_PATIENCE = 30.0
 
 
 class PgBouncer:
@@ -53,13 +51,13 @@ class PgBouncer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        until(self._accepts, "PgBouncer", _PATIENCE)
+        until(self._accepts, "PgBouncer")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._server:
             self._server.send_signal(signal.SIGTERM)
-            self._server.wait(_PATIENCE)
+            self._server.wait(PATIENCE)
         shutil.rmtree(self._folder)
 
     def before(self, url: str) -> str:

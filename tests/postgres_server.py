@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Self
 
 import psycopg
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
-
-_PATIENCE = 30.0
 
 
 class Postgres:
@@ -50,7 +48,7 @@ class Postgres:
     def __exit__(self, *_: object) -> None:
         if self._server:
             self._server.send_signal(signal.SIGINT)
-            self._server.wait(_PATIENCE)
+            self._server.wait(PATIENCE)
         shutil.rmtree(self._folder)
 
     def start(self) -> None:
@@ -62,7 +60,7 @@ class Postgres:
             stderr=subprocess.DEVNULL,
         )
         ready = [str(self._bin / "pg_isready"), "-q", "-h", self._address, "-p", str(self._port)]
-        until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL", _PATIENCE)
+        until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL")
 
     def new_database(self) -> str:
         """Make a database; return its URL."""

@@ -41,10 +41,10 @@ def copy_environment(to: Path) -> None:
     shutil.copytree(ROOT / "entrypoint", packages / "entrypoint", dirs_exist_ok=True)
     shutil.copytree(ROOT / "conf", packages / "entrypoint" / "conf", dirs_exist_ok=True)
     for script in Path(sys.executable).parent.iterdir():
-        shebang, _, rest = script.read_bytes().partition(b"\n") if script.is_file() else (b"", b"", b"")
-        if shebang == f"#!{sys.executable}".encode():
+        text = b"" if script.is_dir() else script.read_bytes()
+        if text.startswith(b"#!"):
             copy = to / "bin" / script.name
-            copy.write_bytes(f"#!{to}/bin/python\n".encode() + rest)
+            copy.write_bytes(text.replace(os.fsencode(sys.prefix), os.fsencode(to)))
             copy.chmod(0o755)
     _open_to_all(to)
 

@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+from deadline import PATIENCE
 from ports import free_port
-
-_PATIENCE = 30.0
 
 
 class Server:
@@ -38,7 +37,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        self._cleaning.callback(process.wait, _PATIENCE)
+        self._cleaning.callback(process.wait, PATIENCE)
         self._cleaning.callback(process.terminate)
 
 

@@ -13,7 +13,7 @@ from typing import Self
 
 import psutil
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 
 COMMAND = str(Path(sys.executable).parent / "entrypoint")
@@ -134,7 +134,7 @@ class Site:
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children(recursive=True)
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = PATIENCE) -> int:
         """Wait for the end; return the exit code as a shell has it."""
         until(lambda: self.code is not None, "the site to end", seconds)
         code = self.code or 0

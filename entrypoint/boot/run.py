@@ -25,6 +25,7 @@ from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
 
 if TYPE_CHECKING:
+    from entrypoint.boot.decisions.config import ResolvedConfig
     from entrypoint.boot.effects.children import Children
     from entrypoint.boot.plan.plan import Plan
 
@@ -36,29 +37,30 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
-        from entrypoint.boot.effects.execute import execute, execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.plan import make_opening, make_start  # noqa: PLC0415
+        from entrypoint.boot.decisions.config import decide  # noqa: PLC0415
+        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import BootPerformer  # noqa: PLC0415
+        from entrypoint.boot.plan import plan  # noqa: PLC0415
 
-        reality = RealPerformer(tell, stops, agent, hooks, children, machine.trust)
-        opening = make_opening(settings, machine)
-        execute_steps(opening, reality)
-        reality.timeline.mark("load the application's settings")
-        start = make_start(settings, _facts(settings, machine, agent.settings() if agent else None))
-        execute_steps(start, reality, done=len(opening))
-        reality.timeline.mark("load the application's apps")
-        plan = _plan(settings, machine, agent)
-        execute(plan, reality, done=len(opening) + len(start))
+        performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
+        opening = plan.opening(decide(settings, Facts(machine, None)))
+        execute(opening, performer)
+        performer.timeline.mark("load the application's settings")
+        config = _decided(settings, machine, agent.settings() if agent else None)
+        execute(plan.start(config, opening), performer)
+        performer.timeline.mark("load the application's apps")
+        config = _decided(settings, machine, agent.application() if agent else None)
+        execute(plan.rest(config), performer)
+        last = plan.make_exec(config)
+        performer.announce(last)
         if agent:
             agent.close()
-        reality.timeline.write(plan.exec.timeline)
+        performer.timeline.write(last.timeline)
         stops.hand_over()
-        programs = plan.exec.programs
-        environments = [
-            environment.without_secrets(changed(programs)) for changed in (hooks.changed, hooks.changed_for_root)
-        ]
-        children.hand_over(plan.exec.handover, *environments)
-        exec_program(plan.exec.argv, plan.exec.environment, plan.exec.directory)
+        programs = environment.without_secrets(hooks.changed(last.programs))
+        of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
+        children.hand_over(last.handover, programs, of_root)
+        exec_program(last.argv, last.environment, last.directory)
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
@@ -69,10 +71,10 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     # An image's build has no key, and a volume of keys no place in it.
     building = set(only) == {"collectstatic"}
-    settings = secret_key.passing(settings, machine) if building else secret_key.kept(settings, machine, stops)
+    settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.steps import SERVE, WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent, ahead=True)
@@ -81,7 +83,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute_steps(steps, RealPerformer(tell, stops, agent, hooks, trust=machine.trust))
+        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -90,15 +92,16 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute_steps  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        execute_steps(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
+        hooks = HookRunner(tell, stops, machine.trust)
+        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -113,38 +116,28 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.plan.steps import (  # noqa: PLC0415
             SERVE,
             Ask,
-            CheckPort,
             CheckWritable,
-            Run,
-            RunHooks,
             Step,
             ValidateNginx,
             ValidateSupervisord,
-            WaitFor,
+            runs_in_check,
         )
 
-        facts = _facts(settings, machine, agent.application() if agent else None)
-        make_plan(settings, facts)  # its own run directory may be what is wrong
+        config = _decided(settings, machine, agent.application() if agent else None)
+        facts = Facts(machine, config.application)
         with temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            logs = (file for step in plan.steps if isinstance(step, CheckWritable) for file in step.files)
-            folders = all(os.path.isdir(file.parent) for file in logs)  # noqa: PTH112 -- Path.is_dir may raise
-            # Whose lack is told already is not told by their parsers again.
-            outside = (
-                CheckPort,
-                Ask,
-                WaitFor,
-                RunHooks,
-                Run,
-                ValidateSupervisord,
-                *(() if "nginx" in machine.programs else (ValidateNginx,)),
-            )
-            steps: list[Step] = [step for step in plan.steps if step.name != SERVE and not isinstance(step, outside)]
-            if folders:  # of this file a boot does not always ask: see `make_start`
+            steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
+            # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.
+            if "nginx" not in machine.programs:
+                steps = [step for step in steps if not isinstance(step, ValidateNginx)]
+            logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
+            if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does"))
-            execute_each(steps, RealPerformer(tell, stops, agent, trust=machine.trust))
+            hooks = HookRunner(tell, stops, machine.trust)
+            execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
 def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
@@ -172,11 +165,13 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
-    execute(plan, DryRunPerformer(tell))
+    performer = DryRunPerformer(tell)
+    execute(plan.steps, performer)
+    performer.announce(plan.exec)
     return plan
 
 
@@ -241,13 +236,15 @@ def _children(trust: Trust) -> "Children":
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
     from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415 -- see above
 
-    return make_plan(settings, _facts(settings, machine, agent.application() if agent else None), ahead=ahead)
+    config = _decided(settings, machine, agent.application() if agent else None)
+    return make_plan(settings, Facts(machine, config.application), ahead=ahead)
 
 
-def _facts(settings: Settings, machine: Machine, application: Application | None) -> Facts:
-    """Return the facts that a plan can be made from. Raises Unusable where something private would be served."""
-    from entrypoint.boot.effects import overlaps  # noqa: PLC0415 -- see above
+def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
+    """Return the configuration that a plan can be made from. Raises Unusable if something private would be served."""
+    from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
+    from entrypoint.boot.effects import overlaps  # noqa: PLC0415
 
-    facts = Facts(machine, application)
-    overlaps.check(settings, facts)
-    return facts
+    config = decide(settings, Facts(machine, application))
+    overlaps.check(config)
+    return config

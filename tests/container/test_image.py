@@ -106,7 +106,7 @@ def test_any_other_word_runs_in_the_applications_environment(image: str) -> None
 
 def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
     done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "--dry-run")
-    assert "exec /usr/local/bin/supervisord" in done.stderr
+    assert "exec /usr/local/bin/python3 -I /usr/local/bin/supervisord" in done.stderr
     assert "uwsgi_pass application;" in done.stdout
 
 

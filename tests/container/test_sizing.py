@@ -19,7 +19,7 @@ from docker_engine import docker
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="it needs two CPUs")
 def test_sizes_follow_the_limits_of_the_container(image: str, options: tuple[str, ...], line: str, nginx: int) -> None:
     done = docker("run", "--rm", *options, "-e", "SECRET_KEY=x", image, "--dry-run")
-    assert f"{line}; set WEB_CONCURRENCY to change\n" in done.stderr
+    assert f"{line}; set WEB_CONCURRENCY to change it\n" in done.stderr
     workers = line.partition(": ")[2].partition(" ")[0]
     assert f"\nprocesses = {workers}\n" in done.stdout
     assert f"\nworker_processes {nginx};" in done.stdout

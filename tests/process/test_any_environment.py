@@ -322,7 +322,7 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert all(line.startswith("cannot ") for line in said), said
     else:
         event("planned")
-        execute(plan, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
+        execute(plan.steps, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
         shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)

@@ -47,7 +47,7 @@ def test_a_dry_run_shows_no_secret(entrypoint: Command, example: Path, place: Pa
         entrypoint.run(example, "--dry-run", "--diff", **ADMIN, **SECRETS),
     ):
         assert done.code == 0
-        assert "create the superuser admin" in done.err
+        assert "create superuser admin" in done.err
         assert PASSWORD not in done.out + done.err
         assert SECRETS["SECRET_KEY"] not in done.out + done.err
 
@@ -116,7 +116,7 @@ def test_a_dry_run_as_json_is_one_document_with_all_of_the_plan(
     document = json.loads(done.out)
     assert sorted(document) == ["exec", "files", "settings", "steps"]
     assert document["exec"][3:] == ["-n", "-c", f"{place}/run/supervisord.conf"]
-    assert {"name": "superuser", "line": "create the superuser admin unless there is one"} in document["steps"]
+    assert {"name": "superuser", "line": "create superuser admin unless it exists"} in document["steps"]
     settings = {each["name"]: (each["value"], each["origin"]) for each in document["settings"]}
     assert settings["SUPERUSER_USERNAME"] == ("admin", str(file))
     assert settings["SUPERUSER_PASSWORD"] == ("***", "environment")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from conftest import Command, Project
@@ -58,7 +59,7 @@ def test_on_a_terminal_no_line_is_longer_than_it_is_wide(entrypoint: Command, pr
                 shown += data
         except OSError:  # EIO: the last one who had the terminal open has left
             pass
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
     lines = shown.decode().splitlines()
     assert any(line.startswith("ENTRYPOINT_MIGRATE=auto (default)") for line in lines)
     assert max(map(len, lines)) <= 60

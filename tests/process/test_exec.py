@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pwd
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ def test_a_command_gets_the_applications_environment(entrypoint: Command, projec
     assert seen["env"]["SECRET_KEY"] == "s3cret"
     assert "SECRET_KEY_FILE" not in seen["env"]
     assert seen["env"]["DJANGO_SETTINGS_MODULE"] == "site_.settings"
-    assert seen["env"]["PATH"].split(":")[0] == str(Path(sys.executable).parent)
+    assert seen["env"]["PATH"].split(":")[0] == str(Path(entrypoint.python).parent)
     assert seen["env"]["OWN"] == "kept"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from conftest import Command, Project
 
-APART = "keep what is served in a folder of its own"
+APART = "use a separate folder for served files"
 ENGINE = """
     from django.db.backends.sqlite3.base import *
 """

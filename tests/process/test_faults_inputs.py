@@ -157,7 +157,7 @@ def test_a_lock_on_the_key_is_waited_for_until_the_deadline(
         75,
         (
             f"[entrypoint] cannot use {data}/secret_key: another process has kept it locked for 0.3 s; "
-            "ENTRYPOINT_WAIT_TIMEOUT is how long to wait\n"
+            "ENTRYPOINT_WAIT_TIMEOUT sets how long to wait\n"
         ),
     )
 
@@ -226,13 +226,13 @@ def endless(first: bytes) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("scheme", "first", "why"),
     [
-        ("postgres", b"E\x7f\xff\xff\xff", "it speaks another protocol than PostgreSQL's"),
-        ("postgres", b"E\x00\x00\x00\x00", "it speaks another protocol than PostgreSQL's"),
+        ("postgres", b"E\x7f\xff\xff\xff", "it does not speak the PostgreSQL protocol"),
+        ("postgres", b"E\x00\x00\x00\x00", "it does not speak the PostgreSQL protocol"),
         ("mysql", b"\x00\x00\x00\x00\xff", "it is not ready"),
         ("mysql", b"\xff\xff\xff\x00\xff\x10\x04busy", "busy"),
         ("redis", b"-", "\\x00"),
-        ("amqp", b"\x01\xff\xff\xff\xff\xff\xff", "it speaks another protocol than AMQP"),
-        ("http", b"HTTP/1.0 503 ", "it speaks no HTTP: LineTooLong"),
+        ("amqp", b"\x01\xff\xff\xff\xff\xff\xff", "it does not speak the AMQP protocol"),
+        ("http", b"HTTP/1.0 503 ", "it does not speak HTTP: LineTooLong"),
     ],
 )
 def test_an_answer_without_end_is_not_read_to_its_end(

@@ -95,7 +95,7 @@ def test_phases_stand_around_the_migrations(hooks: Folder, project: Project) -> 
     assert [line.split()[-1] for line in told] == ["pre-migrate", "applied", "post-migrate", "pre-start"]
     done = hooks.run("prepare", "--only", "hooks", ENTRYPOINT_MIGRATE="off")
     assert SAID.findall(done.err) == [("1-pre-start", "pre-start")]
-    assert "leave out the hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
+    assert "skip hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
 
 
 def test_what_is_exported_reaches_all_that_comes_later(hooks: Folder, project: Project) -> None:
@@ -128,7 +128,7 @@ def test_a_hook_that_changes_a_setting_is_warned_of(hooks: Folder) -> None:
     hooks.add("1.envsh", "export PORT=9 DJANGO_SETTINGS_MODULE=x")
     done = hooks.run()
     assert [line for line in done.err.splitlines() if "warning" in line] == [
-        "[entrypoint] warning: hook 1.envsh changes PORT: settings are read before any hook, so it steers nothing here"
+        "[entrypoint] warning: hook 1.envsh changes PORT, which has no effect: settings are read before hooks run"
     ]
 
 
@@ -205,12 +205,12 @@ def test_prestart_is_sourced_among_the_hooks_of_the_start(hooks: Folder) -> None
 @pytest.mark.parametrize(
     ("name", "text", "code", "how"),
     [
-        ("1.sh", "echo broken; exit 3", 3, "it ended with exit status 3"),
-        ("1.sh", "kill -KILL $$", 137, "it was ended by SIGKILL"),
-        ("1.py", "raise SystemExit(4)", 4, "it ended with exit status 4"),
-        ("1.envsh", "false", 1, "it ended with exit status 1"),
-        ("1.envsh", "exit 5", 5, "it ended with exit status 5"),
-        ("1.envsh", "exec true", 1, "it replaced the shell, or its EXIT trap, which tells its variables"),
+        ("1.sh", "echo broken; exit 3", 3, "it exited with status 3"),
+        ("1.sh", "kill -KILL $$", 137, "it was killed by SIGKILL"),
+        ("1.py", "raise SystemExit(4)", 4, "it exited with status 4"),
+        ("1.envsh", "false", 1, "it exited with status 1"),
+        ("1.envsh", "exit 5", 5, "it exited with status 5"),
+        ("1.envsh", "exec true", 1, "it replaced the shell or its EXIT trap, so its variables are unknown"),
     ],
 )
 def test_a_hook_that_fails_ends_the_boot_with_its_own_code(
@@ -239,8 +239,7 @@ def test_a_hook_that_takes_too_long_is_ended_with_all_that_it_started(hooks: Fol
     assert done.code == 75
     assert SAID.findall(done.err) == [("1", "begun"), ("1", "asked to end")]
     assert done.err.endswith(
-        "cannot run pre-start hook 1.sh: it did not end within 0.3 s; "
-        "ENTRYPOINT_HOOKS_TIMEOUT sets how long it may take\n"
+        "cannot run pre-start hook 1.sh: it did not end within 0.3 s; ENTRYPOINT_HOOKS_TIMEOUT sets the limit\n"
     )
     assert entrypoint.left_running() == []
 
@@ -285,7 +284,7 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
     plan = json.loads(done.out)
     assert [step["line"] for step in plan["steps"] if step["name"] == "hooks"] == [
         "source pre-migrate hooks 3.envsh, before the application is loaded",
-        f"pass over 7.sh.bak, 8.sh~, README.md, pre-migrat.d in {hooks.root}: no hooks",
+        f"ignore 7.sh.bak, 8.sh~, README.md, pre-migrat.d in {hooks.root}: not a hook",
         "run pre-migrate hooks 4.sh",
         "run pre-start hooks 1.sh, 2.envsh",
     ]

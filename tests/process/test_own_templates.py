@@ -28,7 +28,7 @@ def test_a_template_of_ones_own_is_rendered_and_named(
         project.root, "prepare", "--only", "templates", "--only", "render", ENTRYPOINT_CONF_DIR=str(own)
     )
     assert done.code == 0, done.err
-    assert f" take starting.html from {own}\n" in done.err
+    assert f" use starting.html from {own}\n" in done.err
     assert (place / "run/www/starting.html").read_text(encoding="utf-8") == "<h1>True</h1>\n"
 
 

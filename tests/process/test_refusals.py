@@ -19,19 +19,6 @@ if TYPE_CHECKING:
 DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def test_three_problems_are_told_in_one_answer(entrypoint: Command, project: Project) -> None:
-    done = entrypoint.run(project.root, "prepare", PORT="http", WEB_CONCURRENCY="0", ENTRYPOINT_MIGRAT="off")
-    assert (done.code, done.out) == (78, "")
-    assert done.err.splitlines() == [
-        (
-            "[entrypoint] cannot use PORT=http: a port is a number from 1 to 65535, "
-            "optionally after an IP address and a colon"
-        ),
-        "[entrypoint] cannot use WEB_CONCURRENCY=0: it is not a whole number from 1 to 999999",
-        "[entrypoint] cannot use ENTRYPOINT_MIGRAT: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",
-    ]
-
-
 def test_bytes_that_are_no_text_are_told_in_one_line(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_APP_DIR="/caf\udce9")
     assert (done.code, done.err) == (
@@ -64,15 +51,6 @@ def test_a_secret_that_is_closed_to_us_is_told_with_who_we_are_and_who_may(
     )
 
 
-def test_a_projects_file_that_is_no_toml_is_told_with_its_line(entrypoint: Command, project: Project) -> None:
-    project.write("entrypoint.toml", "port = 8080\nmigrate = off\n")
-    done = entrypoint.run(project.root, "prepare")
-    assert (done.code, done.err) == (
-        78,
-        "[entrypoint] cannot read entrypoint.toml: Invalid value (at line 2, column 11)\n",
-    )
-
-
 @pytest.mark.parametrize("words", [["serve"], ["prepare"], ["--dry-run"]], ids=" ".join)
 def test_a_warning_is_told_once_before_anything_is_done(
     entrypoint: Command, project: Project, busy_port: int, words: list[str]
@@ -85,71 +63,6 @@ def test_a_warning_is_told_once_before_anything_is_done(
         "did you mean NGINX_CLIENT_MAX_BODY_SIZE?"
     )
     assert [line.split()[2] for line in said[:number]] == ["read"]
-
-
-def test_a_folder_without_an_application_is_refused(entrypoint: Command, place: Path) -> None:
-    done = entrypoint.run(place, "prepare")
-    assert done.code == 78
-    assert done.err == (
-        f"[entrypoint] cannot find the application: there is no manage.py in {place}, "
-        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look\n"
-    )
-
-
-@pytest.mark.parametrize("folder", ["/nonexistent", "/" + "x" * 5000], ids=["missing", "too long"])
-def test_an_application_folder_that_is_not_there_is_refused(entrypoint: Command, place: Path, folder: str) -> None:
-    done = entrypoint.run(place, "prepare", ENTRYPOINT_APP_DIR=folder)
-    assert done.code == 78
-    assert done.err.startswith("[entrypoint] cannot use ENTRYPOINT_APP_DIR=/")
-    assert done.err.endswith(": there is no such folder\n")
-
-
-def test_an_interpreter_that_is_not_there_is_refused(entrypoint: Command, project: Project) -> None:
-    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON="/nonexistent/python")
-    assert (done.code, done.err) == (
-        78,
-        "[entrypoint] cannot use ENTRYPOINT_PYTHON=/nonexistent/python: it cannot be run\n",
-    )
-
-
-def test_a_user_that_is_not_there_is_refused(entrypoint: Command, project: Project) -> None:
-    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_USER="no-such-user")
-    assert (done.code, done.err) == (
-        78,
-        "[entrypoint] cannot run the application as no-such-user: there is no such user\n",
-    )
-
-
-def test_only_root_can_choose_another_user(entrypoint: Command, project: Project, ordinary_user: int | None) -> None:
-    done = entrypoint.as_user(ordinary_user).run(project.root, "prepare", ENTRYPOINT_USER="root")
-    assert (done.code, done.err) == (
-        78,
-        "[entrypoint] cannot run the application as root: only root can change the user\n",
-    )
-
-
-def test_a_port_in_use_is_told_before_the_database_is_touched(
-    entrypoint: Command, project: Project, busy_port: int
-) -> None:
-    done = entrypoint.run(project.root, "prepare", PORT=f"127.0.0.1:{busy_port}")
-    assert done.code == 77
-    assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot listen on 127.0.0.1:{busy_port}: another program listens there"
-    )
-    assert not project.database.exists()
-    assert not (project.root.parent / "run").exists()
-
-
-def test_a_run_directory_that_cannot_be_made_is_told(entrypoint: Command, project: Project, free_port: int) -> None:
-    (project.root / "file").touch()
-    done = entrypoint.run(
-        project.root, "prepare", PORT=f"127.0.0.1:{free_port}", ENTRYPOINT_RUN_DIR=f"{project.root}/file/run"
-    )
-    assert done.code == 77
-    assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot make {project.root}/file/run: Not a directory; ENTRYPOINT_RUN_DIR names another place"
-    )
-    assert not project.database.exists()
 
 
 def test_a_link_in_the_place_of_the_run_directory_is_refused(

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def test_several_containers_at_once_have_one_key(entrypoint: Command, reading: P
     running = [
         entrypoint.start(reading.root, sys.executable, "-c", code, ENTRYPOINT_DATA_DIR=str(volume)) for _ in range(6)
     ]
-    assert [each.process.wait(20) for each in running] == [0] * 6
+    assert [each.process.wait(PATIENCE) for each in running] == [0] * 6
     assert {each.err for each in running} == {f"{key_in(volume)} {key_in(volume)}\n"}
 
 
@@ -131,7 +132,10 @@ def test_a_link_to_another_file_is_refused(entrypoint: Command, reading: Project
     (volume / "secret_key").unlink()
     (volume / "secret_key").hardlink_to(place / "other")
     done = migrate(entrypoint, reading, ENTRYPOINT_DATA_DIR=str(volume))
-    assert (done.code, done.err) == (77, f"[entrypoint] cannot use {volume}/secret_key: it is no plain file\n")
+    assert (done.code, done.err) == (
+        77,
+        f"[entrypoint] cannot use {volume}/secret_key: it is not a regular file, or it has hard links\n",
+    )
 
 
 def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(

@@ -60,10 +60,10 @@ def as_gunicorn_reads(entrypoint: Command, folder: Path, environ: dict[str, str]
 @pytest.mark.parametrize(
     ("setting", "server", "line"),
     [
-        ("", "uvicorn", "serve django.core.asgi:get_asgi_application() (ASGI) by uvicorn"),
-        ("WSGI_APPLICATION = 'site_.wsgi.application'", "uvicorn", "serve site_.asgi:application (ASGI) by uvicorn"),
-        ("ASGI_APPLICATION = 'site_.other.app'", "granian", "serve site_.other:app (ASGI) by granian"),
-        ("WSGI_APPLICATION = 'site_.wsgi.application'", "granian", "serve site_.wsgi:application (WSGI) by granian"),
+        ("", "uvicorn", "serve django.core.asgi:get_asgi_application() (ASGI) with uvicorn"),
+        ("WSGI_APPLICATION = 'site_.wsgi.application'", "uvicorn", "serve site_.asgi:application (ASGI) with uvicorn"),
+        ("ASGI_APPLICATION = 'site_.other.app'", "granian", "serve site_.other:app (ASGI) with granian"),
+        ("WSGI_APPLICATION = 'site_.wsgi.application'", "granian", "serve site_.wsgi:application (WSGI) with granian"),
     ],
 )
 def test_the_application_is_the_one_that_django_names(

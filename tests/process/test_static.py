@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -208,7 +209,7 @@ def test_what_a_killed_boot_left_half_done_is_cleared_away(entrypoint: Command, 
 
 def test_of_several_at_once_one_collects(entrypoint: Command, project: Project) -> None:
     running = [entrypoint.start(project.root, *ONLY) for _ in range(4)]
-    assert [each.process.wait(20) for each in running] == [0] * 4
+    assert [each.process.wait(PATIENCE) for each in running] == [0] * 4
     said = [each.err for each in running]
     assert sum("1 static files collected" in text for text in said) == 1
     assert sum("1 static files are up to date" in text for text in said) == 3

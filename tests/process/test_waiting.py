@@ -19,6 +19,9 @@ from deadline import until
 from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
+from entrypoint.boot.effects.waiting import Watch
+from entrypoint.boot.settings.endpoints import endpoints
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -99,7 +102,7 @@ def test_postgresql_is_waited_for(started: Callable[..., Running]) -> None:
     with Postgres() as server:
         running = started(server.url)
         server.start()
-        assert re.search(r"\[entrypoint\]     postgres://127\.0\.0\.1:\d+ is there after ", ends_well(running))
+        assert re.search(r"\[entrypoint\]     postgres://127\.0\.0\.1:\d+ reachable after ", ends_well(running))
         assert "correct-horse" not in running.err
 
 
@@ -107,7 +110,7 @@ def test_mariadb_is_waited_for(started: Callable[..., Running]) -> None:
     with MariaDB() as server:
         running = started(f"mysql://app:correct-horse@127.0.0.1:{server.port}/site")
         server.start()
-        assert f"mysql://127.0.0.1:{server.port} is there after" in ends_well(running)
+        assert f"mysql://127.0.0.1:{server.port} reachable after" in ends_well(running)
         assert "correct-horse" not in running.err
 
 
@@ -117,7 +120,7 @@ def test_redis_is_waited_for_and_its_password_is_tried(
     with Redis() as server:
         running = started(f"redis://:correct-horse@127.0.0.1:{server.port}/0")
         server.start("correct-horse")
-        assert f"redis://127.0.0.1:{server.port} is there after" in ends_well(running)
+        assert f"redis://127.0.0.1:{server.port} reachable after" in ends_well(running)
         assert prepare(f"redis://127.0.0.1:{server.port}").code == 0
         done = prepare(f"redis://:wrong-horse@127.0.0.1:{server.port}")
         assert done.code == 78  # and not 75, as at the end of a wait
@@ -131,7 +134,7 @@ def test_rabbitmq_is_waited_for(started: Callable[..., Running]) -> None:
     with RabbitMQ() as server:
         running = started(f"amqp://guest:guest@127.0.0.1:{server.port}/")
         server.start()
-        assert f"amqp://127.0.0.1:{server.port} is there after" in ends_well(running)
+        assert f"amqp://127.0.0.1:{server.port} reachable after" in ends_well(running)
 
 
 @contextmanager
@@ -163,7 +166,7 @@ def test_a_site_is_there_when_it_answers_with_success(prepare: Callable[..., Don
         done = prepare(f"{url}/missing?token=correct-horse", "2s")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot reach {url}/missing within 2 s: it answers with status 404"
+        f"[entrypoint] cannot reach {url}/missing within 2 s: it answered with status 404"
     )
     assert "horse" not in done.err
 
@@ -187,7 +190,7 @@ def test_a_certificate_has_to_be_good(entrypoint: Command, place: Path) -> None:
         unknown = entrypoint.run(place, *WAIT, **environ)
     assert known.code == 0, known.err
     assert unknown.code == 78
-    assert "its certificate is not good: self-signed certificate" in unknown.err
+    assert "invalid certificate: self-signed certificate" in unknown.err
 
 
 def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..., Running], place: Path) -> None:
@@ -198,13 +201,13 @@ def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..
         path = stack.enter_context(socket.socket(socket.AF_UNIX))
         running = started(f"tcp://127.0.0.1:{number}, unix:{place}/socket file:{place}/file")
         port.listen()
-        running.wait_until_it_says(f"tcp://127.0.0.1:{number} is there after")
+        running.wait_until_it_says(f"tcp://127.0.0.1:{number} reachable after")
         assert "file is there" not in running.err
         (place / "file").touch()
-        running.wait_until_it_says(f"file:{place}/file is there after")
+        running.wait_until_it_says(f"file:{place}/file reachable after")
         path.bind(str(place / "socket"))
         path.listen()
-        assert f"unix:{place}/socket is there after" in ends_well(running)
+        assert f"unix:{place}/socket reachable after" in ends_well(running)
 
 
 # ---- what is open and yet not there
@@ -246,11 +249,30 @@ def test_an_open_port_alone_is_no_server(
     assert done.err.splitlines()[-1].startswith(f"[entrypoint]     {scheme}://127.0.0.1:{port}")
 
 
+def test_a_try_that_the_deadline_cuts_short_hides_nothing_that_the_server_said() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
+        answer = threading.Thread(target=_says_once, args=(server, b"\x17\x00\x00\x00\xff\x10\x04Too many connections"))
+        answer.start()
+        (target,) = endpoints(f"mysql://127.0.0.1:{server.getsockname()[1]}")
+        watch = Watch(target, time.monotonic() + 1, 10, theirs)
+        watch.run()
+        answer.join()
+    assert (watch.reachable, watch.why) == (False, "Too many connections")
+
+
+def _says_once(server: socket.socket, what: bytes) -> None:
+    """Answer the first connection; whoever comes later gets no answer."""
+    connection, _ = server.accept()
+    with connection:
+        connection.sendall(what)
+
+
 def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done]) -> None:
     with answering(b"AMQP\x03\x01\x00\x00") as port:
         done = prepare(f"amqp://127.0.0.1:{port}")
     assert done.code == 78
-    assert done.err.endswith("it speaks another version of AMQP than 0-9-1\n")
+    assert done.err.endswith("it does not speak AMQP 0-9-1\n")
 
 
 # ---- the deadline, a stop, what will never come
@@ -298,7 +320,7 @@ def test_a_host_that_stays_unknown_is_not_waited_for_to_the_end(entrypoint: Comm
             pytest.skip("there is no name server that could say so")
     began = time.monotonic()
     done = entrypoint.run_argv(place, [sys.executable, "-c", IMPATIENT, "tcp://no-such-host.invalid:1"])
-    assert done.err.endswith("cannot reach tcp://no-such-host.invalid:1: there is no host of that name\n")
+    assert done.err.endswith("cannot reach tcp://no-such-host.invalid:1: unknown host\n")
     assert time.monotonic() - began >= 0.5
 
 

@@ -82,7 +82,7 @@ def test_after_a_kill_the_next_boot_ends_as_a_clean_one_or_refuses(
     database = new_database(kind)
     known = environ(database, entrypoint.place)
     running = entrypoint.start(EXAMPLE, *ONLY, **known)
-    wanted = "apply the migrations" if after == 0 else "[application] migrated "
+    wanted = "apply pending migrations" if after == 0 else "[application] migrated "
 
     def far_enough() -> bool:
         said = running.err

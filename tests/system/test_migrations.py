@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 import psycopg
 import pytest
-from deadline import until
+from deadline import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,8 +102,8 @@ def test_who_waits_says_who_migrates_and_then_goes_on(
         assert " is migrating since " in told
         assert f"{Path('/proc/sys/kernel/hostname').read_text().strip()[:40]} (PID " in told
     (project.parent / "go").touch()
-    assert first.process.wait(20) == 0, first.err
-    assert second.process.wait(20) == 0, second.err
+    assert first.process.wait(PATIENCE) == 0, first.err
+    assert second.process.wait(PATIENCE) == 0, second.err
     assert "it is our turn at database default after " in second.err
     assert "no migration is pending" in second.err
 
@@ -122,8 +122,8 @@ def test_a_replica_waits_until_another_has_migrated(
     migrating.wait_until_it_says("pages.0001_initial")
     patient.wait_until_it_says(" is migrating")
     (project.parent / "go").touch()
-    assert migrating.process.wait(20) == 0, migrating.err
-    assert patient.process.wait(20) == 0, patient.err
+    assert migrating.process.wait(PATIENCE) == 0, migrating.err
+    assert patient.process.wait(PATIENCE) == 0, patient.err
     assert patient.err.endswith("[entrypoint]     no migration is pending\n")
 
 
@@ -218,7 +218,7 @@ def test_a_stop_waits_for_the_migration_that_no_transaction_would_undo(
     (agent,) = psutil.Process(running.process.pid).children()
     agent.terminate()  # as boot does when it is asked to stop
     (project.parent / "go").touch()
-    assert running.process.wait(20) == 143, running.err
+    assert running.process.wait(PATIENCE) == 143, running.err
     applied = database.ask("SELECT name FROM django_migrations WHERE app = 'pages' ORDER BY id")
     assert applied == [("0001_initial",), ("0002_slow",)]
     assert prepare(entrypoint, project, database).code == 0

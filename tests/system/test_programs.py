@@ -171,7 +171,7 @@ def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx
     site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start()
     until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
     assert requests.get(f"{site.url}/a", timeout=10).json()["path"] == "/a"
-    assert "warning: ENTRYPOINT_SERVER=gunicorn changes nothing: web of Procfile serves the site\n" in site.output
+    assert "warning: ENTRYPOINT_SERVER=gunicorn has no effect: web from Procfile serves the site\n" in site.output
 
 
 def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:

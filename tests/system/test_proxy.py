@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 from site_under_test import Site
 
@@ -77,7 +77,7 @@ def new_proxy(tmp_path: Path) -> Iterator[NewProxy]:
             process = subprocess.Popen(
                 [NGINX, "-e", "stderr", "-c", str(folder / "nginx.conf")], stderr=subprocess.DEVNULL
             )
-            stack.callback(process.wait, 10)
+            stack.callback(process.wait, PATIENCE)
             stack.callback(process.terminate)
             until(lambda: (folder / "pid").is_file() and (folder / "pid").read_text(), "the proxy")
             return port

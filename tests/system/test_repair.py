@@ -224,7 +224,7 @@ def test_after_a_repair_the_boot_goes_on(
     [
         (["pages.0001_initial", "--applied"], 78, "the unfinished migration of database default is pages.0002_more"),
         (["pages.0002_more", "--applied", "--database", "other"], 78, "the project has no database other"),
-        (["pages.0002_more"], 2, "Say --applied or --unapplied."),
+        (["pages.0002_more"], 2, "Give --applied or --unapplied."),
         (["--applied"], 2, "Missing argument 'APP.MIGRATION'"),
     ],
 )

@@ -5,7 +5,7 @@ import pwd
 import re
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from whole_plan import as_difference, as_text, sections
@@ -15,8 +15,8 @@ from entrypoint.boot.facts.application import Application, Database, Facts, User
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Machine
-from entrypoint.boot.files.configuration import variables
-from entrypoint.boot.plan.plan import Plan, make_opening, make_plan, make_start
+from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
@@ -179,8 +179,9 @@ def test_the_plan_of(path: Path, step_names: set[str]) -> None:
 def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
     settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
     early = facts.application and replace(facts.application, databases=(), staticfiles=False, user=None)
-    begun = (*make_opening(settings, facts.machine), *make_start(settings, Facts(facts.machine, early)))
-    assert make_plan(settings, facts).steps[: len(begun)] == begun
+    begun = opening(decide(settings, Facts(facts.machine, None)))
+    begun = (*begun, *start(decide(settings, Facts(facts.machine, early)), begun))
+    assert (*begun, *rest(decide(settings, facts))) == make_plan(settings, facts).steps
 
 
 def test_the_golden_cases_are_found() -> None:
@@ -200,8 +201,8 @@ def test_no_step_line_and_no_file_holds_a_secret() -> None:
 
 # ---- the application server
 
-WANTS_ASGI = "it is an ASGI application, which wants ENTRYPOINT_SERVER=uvicorn or granian"
-NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of your own"
+NEEDS_ASGI = "which does not support ASGI; set ENTRYPOINT_SERVER=uvicorn or granian"
+NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server.d"
 
 
 @pytest.mark.parametrize(
@@ -209,11 +210,11 @@ NOTHING = "nothing would answer, for /etc/nginx/server.d has no configuration of
     [
         (
             {"ENTRYPOINT_APP": "site.asgi:application"},
-            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=site.asgi:application with uwsgi, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_APP": "other.asgi:app", "ENTRYPOINT_SERVER": "gunicorn"},
-            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn: {WANTS_ASGI}",
+            f"cannot use ENTRYPOINT_APP=other.asgi:app with gunicorn, {NEEDS_ASGI}",
         ),
         (
             {"ENTRYPOINT_SERVER": "none"},
@@ -269,7 +270,9 @@ def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: st
     if allowed:
         assert make_plan(settings, facts)
     else:
-        with pytest.raises(NotAllowed, match="cannot listen on 80 as nobody: without nginx choose a PORT from 1024 on"):
+        with pytest.raises(
+            NotAllowed, match="cannot listen on 80 as nobody: without nginx, PORT must be 1024 or higher"
+        ):
             make_plan(settings, facts)
 
 
@@ -290,13 +293,15 @@ def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, to
 
 def test_nginx_in_the_background_is_refused() -> None:
     own = machine(templates={"nginx.conf": "events {}\ndaemon on;\n"})
-    with pytest.raises(Unusable, match=r"cannot use /own/nginx\.conf: with `daemon on` supervisord would lose sight"):
+    with pytest.raises(
+        Unusable, match=r"cannot use /own/nginx\.conf: supervisord cannot supervise nginx with `daemon on`"
+    ):
         make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
 
 
 def test_who_may_say_more_of_the_workers_is_named() -> None:
     lines = list(map(str, plan({"ENTRYPOINT_SERVER": "gunicorn", "GUNICORN_CMD_ARGS": "--workers 3"}).steps))
-    assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS says otherwise" in lines
+    assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS overrides it" in lines
 
 
 def test_nginx_reads_a_renewed_certificate_again() -> None:
@@ -394,7 +399,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi obeys its own: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable: unset one of them"
     ]
 
 
@@ -402,7 +407,7 @@ def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None
 def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
     (warning,) = warned({"UWSGI_HARAKIRI": seconds})
     assert warning == (
-        f"warning: with UWSGI_HARAKIRI={seconds} a request may outlast nginx's patience of 65 s: "
+        f"warning: with UWSGI_HARAKIRI={seconds} a request may exceed nginx's timeout of 65 s: "
         "set ENTRYPOINT_REQUEST_TIMEOUT instead"
     )
 
@@ -410,7 +415,7 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
 @pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
 def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
-    assert "but a stop cuts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
+    assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
     enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
     assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
     assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
@@ -424,7 +429,7 @@ def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
 def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
     made = plan({name: "3"})
     assert "processes =" not in text_of(made, "uwsgi.ini")
-    assert f"4 CPUs: 3 workers as nobody; as {name} says" in map(str, made.steps)
+    assert f"4 CPUs: 3 workers as nobody; set by {name}" in map(str, made.steps)
 
 
 def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
@@ -518,7 +523,7 @@ def test_prefix_and_folder_both_end_in_a_slash(url: str, root: str) -> None:
 )
 def test_a_folder_is_served_only_where_both_its_ends_are_known(environ: dict[str, str], missing: str) -> None:
     (told,) = problems(environ, media_url="", media_root="")
-    assert told.endswith(f": there is neither NGINX_MEDIA_{missing} nor Django's MEDIA_{missing}")
+    assert told.endswith(f": neither NGINX_MEDIA_{missing} nor Django's MEDIA_{missing} is set")
 
 
 @pytest.mark.parametrize(
@@ -554,7 +559,7 @@ def test_static_files_are_not_collected_without_a_place_or_the_app() -> None:
 
 def test_a_folder_that_no_file_can_carry_is_refused() -> None:
     assert problems({}, static_root="/srv/$static") == (
-        "cannot write /srv/$static/ into nginx.conf: nginx would read its $ as a variable",
+        "cannot write /srv/$static/ into nginx.conf: nginx would expand its $",
     )
 
 
@@ -606,7 +611,7 @@ def test_a_superuser_may_be_set_again_at_each_start() -> None:
     made = superuser(environ)
     assert made is not None
     assert (made["update"], made["development"]) == (True, True)
-    assert str(step_of(plan(environ), "superuser")) == "keep the superuser admin as set"
+    assert str(step_of(plan(environ), "superuser")) == "create or update superuser admin"
 
 
 def test_a_superuser_by_address_needs_a_password_too() -> None:
@@ -664,19 +669,19 @@ def test_an_application_that_is_nowhere_is_refused() -> None:
         make_plan(Settings(), Facts(machine(django=False), None))
     assert str(caught.value) == (
         "cannot find the application: there is no manage.py in /srv/app, "
-        "and ENTRYPOINT_APP is not set; ENTRYPOINT_APP_DIR says where to look"
+        "and ENTRYPOINT_APP is not set; set ENTRYPOINT_APP_DIR to the application's folder"
     )
 
 
 def test_a_run_directory_with_a_colon_is_refused() -> None:
     (told,) = problems({"ENTRYPOINT_RUN_DIR": "/run/a:b"})
-    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes what follows a colon for a section"
+    assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes the text after a colon as a section name"
 
 
 def test_fewer_connections_than_a_worker_needs_are_refused() -> None:
     listening = {"PORT": "127.0.0.1:8000"}
     (told,) = problems({**listening, "NGINX_WORKER_CONNECTIONS": "3"})
-    assert told.startswith("cannot use NGINX_WORKER_CONNECTIONS=3: a worker needs 4 ")
+    assert told.startswith("cannot use NGINX_WORKER_CONNECTIONS=3: a worker needs at least 4,")
     assert plan({**listening, "NGINX_WORKER_CONNECTIONS": "4"}).files
 
 
@@ -812,7 +817,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "starting.html": "starting.html",
         "promises.json": "the plan",
     }
-    assert "take nginx.conf.j2 from /own" in map(str, made.steps)
+    assert "use nginx.conf.j2 from /own" in map(str, made.steps)
 
 
 def test_a_template_of_ones_own_may_include_ours() -> None:
@@ -829,7 +834,10 @@ def test_a_template_of_ones_own_may_include_ours() -> None:
         ("{% for %}\n", "line 1: Expected an expression, got 'end of statement block'"),
         ("{% if root %}\na;\n", "line 2: Unexpected end of template."),
         ("a {{ run_dir | ngnx }};", "line 1: No filter named 'ngnx'."),
-        ("a;\na {{ '$x' | nginx }};", "line 2: cannot write $x into nginx.conf: nginx would read its $ as a variable"),
+        (
+            "a;\na {{ '$x' | nginx }};",
+            "line 2: cannot write $x into nginx.conf: nginx would expand its $",
+        ),
         ("a {{ 1 // 0 }};", "line 1: integer division or modulo by zero"),
         ('{% include "none.j2" %}', "line 1: there is no template none.j2"),
         ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),
@@ -840,7 +848,7 @@ def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str
 
 
 def test_the_page_names_each_variable_and_no_other() -> None:
-    passed = variables(decide(Settings(), Facts(machine(), application())), ())
+    passed = [name for values in get_type_hints(TemplateValues).values() for name in values._fields]
     section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
     named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(passed)

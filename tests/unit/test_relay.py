@@ -62,19 +62,19 @@ def test_whole_lines_are_written_and_a_begun_one_is_handed_over(relay: Relay, ro
     relay.stop()
     pipe.say("ee\n")
     assert room.lines == ["nginx: one", "nginx: two"]
-    assert relay.begun(pipe.output) == b"thr"
+    assert relay.pending(pipe.output) == b"thr"
     assert os.read(pipe.output, 100) == b"ee\n"
 
 
 def test_what_is_held_is_written_by_nobody_until_it_is_too_much(relay: Relay, room: Room, pipe: Pipe) -> None:
     relay.add("uwsgi", pipe.output, hold=True)
     pipe.say("quiet\n")
-    until(lambda: relay.begun(pipe.output) == b"quiet\n", "the text")
+    until(lambda: relay.pending(pipe.output) == b"quiet\n", "the text")
     for _ in range(2048):
         pipe.say("x" * 1023 + "\n")
     until(lambda: len(room.lines) == 2049, "the lines")
     assert room.lines[0] == "uwsgi: quiet"
-    assert relay.begun(pipe.output) == b""
+    assert relay.pending(pipe.output) == b""
 
 
 def test_a_line_without_end_is_cut(relay: Relay, room: Room, pipe: Pipe) -> None:
@@ -124,10 +124,11 @@ def test_a_pipe_that_is_added_later_is_read_too_and_one_that_is_removed_is_not(
 
 def test_the_thread_takes_no_signal(relay: Relay, pipe: Pipe) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    others = set(Path("/proc/self/task").iterdir())
     relay.add("nginx", pipe.output, hold=False)
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
-    tasks = {int(task.name) for task in Path("/proc/self/task").iterdir()} - {os.getpid()}
-    masks = [Path(f"/proc/self/task/{task}/status").read_text().partition("SigBlk:\t")[2].split()[0] for task in tasks]
+    tasks = set(Path("/proc/self/task").iterdir()) - others
+    masks = [(task / "status").read_text().partition("SigBlk:\t")[2].split()[0] for task in tasks]
     terminate = 1 << (signal.SIGTERM - 1)
     assert all(int(mask, 16) & terminate for mask in masks)
     assert masks

@@ -2,10 +2,10 @@
 
 import pytest
 
-from entrypoint.boot.decisions.stop_budget import NGINX_TIER, OWN_TIER, SERVER_TIER, Member, shares
+from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, WORKER_ORDER, Member, shares
 from entrypoint.errors import Unusable
 
-SITE = (Member("nginx", NGINX_TIER, waits_for_clients=True), Member("web", SERVER_TIER))
+SITE = (Member("nginx", NGINX_ORDER, waits_for_clients=True), Member("web", SERVER_ORDER))
 
 
 @pytest.mark.parametrize(
@@ -14,22 +14,22 @@ SITE = (Member("nginx", NGINX_TIER, waits_for_clients=True), Member("web", SERVE
         ((), 8, 0, (6, 2)),
         ((), 8, 3, (4, 1)),
         ((), 2, 0, (1, 1)),
-        ((Member("a", OWN_TIER),), 8, 0, (4, 2, 2)),
-        ((Member("a", OWN_TIER), Member("b", OWN_TIER)), 8, 0, (4, 2, 2, 2)),
-        ((Member("a", OWN_TIER, 5),), 8, 0, (2, 1, 5)),
-        ((Member("a", OWN_TIER, 5), Member("b", OWN_TIER)), 8, 0, (2, 1, 5, 5)),
-        ((Member("a", NGINX_TIER, 7),), 8, 0, (7, 1, 7)),
-        ((Member("a", SERVER_TIER, 5),), 8, 0, (3, 5, 5)),
-        ((Member("a", OWN_TIER, 6),), 8, 0, (1, 1, 6)),
+        ((Member("a", WORKER_ORDER),), 8, 0, (4, 2, 2)),
+        ((Member("a", WORKER_ORDER), Member("b", WORKER_ORDER)), 8, 0, (4, 2, 2, 2)),
+        ((Member("a", WORKER_ORDER, 5),), 8, 0, (2, 1, 5)),
+        ((Member("a", WORKER_ORDER, 5), Member("b", WORKER_ORDER)), 8, 0, (2, 1, 5, 5)),
+        ((Member("a", NGINX_ORDER, 7),), 8, 0, (7, 1, 7)),
+        ((Member("a", SERVER_ORDER, 5),), 8, 0, (3, 5, 5)),
+        ((Member("a", WORKER_ORDER, 6),), 8, 0, (1, 1, 6)),
         ((Member("a", 1), Member("b", 2), Member("c", 3)), 30, 0, (15, 5, 5, 5, 5)),
     ],
 )
-def test_the_tiers_share_the_time(
+def test_the_stop_orders_share_the_time(
     own: tuple[Member, ...], timeout: float, drain: float, expected: tuple[int, ...]
 ) -> None:
     members = (*SITE, *own)
     found = shares(members, timeout, drain)
-    longest = {each.tier: max(found[m.name] for m in members if m.tier == each.tier) for each in members}
+    longest = {each.order: max(found[m.name] for m in members if m.order == each.order) for each in members}
     assert sum(longest.values()) <= timeout - drain
     if len(own) < 3:
         assert tuple(found.values()) == expected
@@ -40,13 +40,15 @@ def test_the_tiers_share_the_time(
 def test_hooks_before_the_stop_have_half_of_it_or_the_drain() -> None:
     assert shares(SITE, 8, hooks=True) == {"nginx": 3, "web": 1}
     assert shares(SITE, 8, 6, hooks=True) == {"nginx": 1, "web": 1}
-    with pytest.raises(Unusable, match=r"the stop takes pre-stop hooks 1\.5 s \+ nginx 1 s \+ web 1 s; set 4s or more"):
+    with pytest.raises(
+        Unusable, match=r"the stop phases add up to pre-stop hooks 1\.5 s \+ nginx 1 s \+ web 1 s; set 4s or more"
+    ):
         shares(SITE, 3, hooks=True)
     assert shares(SITE, 4, hooks=True) == {"nginx": 1, "web": 1}
 
 
 def test_without_a_web_server_a_program_gets_the_whole_time() -> None:
-    assert shares([Member("a", OWN_TIER), Member("b", OWN_TIER, 3)], 8) == {"a": 8, "b": 3}
+    assert shares([Member("a", WORKER_ORDER), Member("b", WORKER_ORDER, 3)], 8) == {"a": 8, "b": 3}
 
 
 def test_nothing_to_stop_needs_no_time() -> None:
@@ -56,10 +58,10 @@ def test_nothing_to_stop_needs_no_time() -> None:
 @pytest.mark.parametrize(
     ("own", "timeout", "drain", "told"),
     [
-        ((), 1, 0, "nginx does not fit, for one after the other the stop takes nginx 1 s + web 1 s; set 2s or more, "),
-        ((), 8, 7, "ENTRYPOINT_DRAIN_DELAY does not fit, for one after the other the stop takes ENTRYPOINT_DRAIN_DE"),
-        ((Member("a", 10, 7, source="a's time"),), 8, 0, "a's time does not fit, for one after the other the stop tak"),
-        ((Member("a", 10, 7),), 8, 0, "a does not fit, for one after the other the stop takes nginx 1 s + web 1 s + a"),
+        ((), 1, 0, "nginx does not fit, the stop phases add up to nginx 1 s + web 1 s; set 2s or more, "),
+        ((), 8, 7, "ENTRYPOINT_DRAIN_DELAY does not fit, the stop phases add up to ENTRYPOINT_DRAIN_DE"),
+        ((Member("a", 10, 7, source="a's time"),), 8, 0, "a's time does not fit, the stop phases add up to nginx 1 s"),
+        ((Member("a", 10, 7),), 8, 0, "a does not fit, the stop phases add up to nginx 1 s + web 1 s"),
     ],
 )
 def test_who_does_not_fit_is_named(own: tuple[Member, ...], timeout: float, drain: float, told: str) -> None:

@@ -32,14 +32,14 @@ def test_programs_are_taken_as_they_are(text: str) -> None:
 @pytest.mark.parametrize("section", ["supervisord", "unix_http_server", "supervisorctl", "rpcinterface:supervisor"])
 def test_a_section_that_is_ours_is_refused(section: str) -> None:
     assert told(f"[program:x]\ncommand = a\n[{section}]\n") == [
-        f"cannot use {PATH}: [{section}] is decided by us; leave only programs there"
+        f"cannot use {PATH}: [{section}] is managed by entrypoint; define only programs here"
     ]
 
 
 @pytest.mark.parametrize("section", ["program:nginx", "program: worker", "group:worker"])
 def test_a_name_that_runs_already_is_refused(section: str) -> None:
     assert told(f"[{section}]\ncommand = a\n") == [
-        f"cannot use {PATH}: [{section}] has the name of a program that runs already"
+        f"cannot use {PATH}: [{section}] duplicates the name of another program"
     ]
 
 

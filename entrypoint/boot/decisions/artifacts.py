@@ -1,4 +1,4 @@
-"""What a boot writes, as values: folders, files, and what is shown of its progress."""
+"""Folders and files that a boot writes, as values."""
 
 import json
 from pathlib import PurePosixPath
@@ -7,40 +7,40 @@ from typing import Final, NamedTuple
 from entrypoint.boot.trust.accounts import Account
 
 READY: Final = "ready.json"
-"""The file that is there while the site is ready, in the folder of what nginx serves of our own."""
+"""The file that exists while the site is ready, in the folder that nginx serves for entrypoint."""
 
 
 class Directory(NamedTuple):
-    """A folder of this owner and mode."""
+    """A folder with its owner and mode."""
 
     path: PurePosixPath
-    mode: int | None  # None: somebody else's folder, to be left as it is where it is there
-    owner: Account | None = None  # None: whoever runs us
-    inner: bool = False  # whether it lies in another of ours, so that nobody else can replace it
+    mode: int | None  # None: leave an existing folder as it is
+    owner: Account | None = None  # None: the current user
+    inner: bool = False  # whether its parent is ours too, so that nobody else can replace it
 
     def __str__(self) -> str:
         return f"{self.path}{f' for {self.owner}' if self.owner else ''}"
 
 
 class File(NamedTuple):
-    """A file with this text."""
+    """A file and its text."""
 
     path: PurePosixPath
     text: str
-    source: str  # the template, or what else decided the text
+    source: str  # the template or the decision that the text comes from
 
     def __repr__(self) -> str:
         return f"<File {self.path}>"
 
 
-class Phase(NamedTuple):
-    """What the starting page and `/-/ready` say meanwhile."""
+class Progress(NamedTuple):
+    """What the starting page and `/-/ready` show while a step works."""
 
     folder: PurePosixPath
     name: str
 
     def files(self, done: int | None = None, of: int | None = None) -> tuple[File, ...]:
-        """Return it for a program and for a person, with how far it is where that is known."""
+        """Return the files for programs (JSON) and for people (text), with the count of items if it is known."""
         counted = done is not None and of is not None
         value = {"phase": self.name, **({"done": done, "of": of} if counted else {})}
         words = f"{self.name} {done}/{of}" if counted else self.name
@@ -49,5 +49,5 @@ class Phase(NamedTuple):
 
     @property
     def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
-        """Return where it is told. While the first of them is there, nginx passes no request on."""
+        """Return the paths of the files. While the first one exists, nginx passes no request on."""
         return self.folder / "phase.json", self.folder / "phase.txt"

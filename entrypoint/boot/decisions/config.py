@@ -1,18 +1,15 @@
-"""What more than one file or step needs to know, decided once."""
+"""What several files or steps need to know, decided once."""
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import servers, sizing, stop_budget
-from entrypoint.boot.decisions.artifacts import READY, Phase
+from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
-from entrypoint.boot.decisions.stop_budget import Member
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.application import Application, Facts
-from entrypoint.boot.facts.hooks import PRE_STOP
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
@@ -22,12 +19,19 @@ from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
-FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # as old as the moment when a boot was ready
+FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
-_NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI looks at its harakiri once a second
-_FIRST_PORT_BEHIND: Final = 8000
+_NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
+_FIRST_UPSTREAM_PORT: Final = 8000
+
+
+class Variable(NamedTuple):
+    """An environment variable that the application server reads itself, and its text."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -37,168 +41,75 @@ class ResolvedConfig:
     settings: Settings
     machine: Machine
     application: Application | None
-    server: Server | None  # None: nginx serves alone, or there is one of the user's own, or no site is served here
+    server: Server | None  # None: nginx serves alone, or a user's program `web` serves, or there is no site
     module: str  # the application, package.module:callable
-    interface: str  # what it and the server speak: wsgi, asgi
+    interface: str  # between the application and the server: wsgi or asgi
     listen: Listen
     run_dir: PurePosixPath
     workers: int
-    stop_seconds: Mapping[str, int]  # of each program that runs here, by name
+    stop_seconds: Mapping[str, int]  # by the name of each program that runs here
+
+    # ---- programs
 
     @property
-    def nginx_stop(self) -> int:
-        """How long nginx has to finish the requests."""
-        return self.stop_seconds[NGINX]
-
-    @property
-    def server_stop(self) -> int:
-        """How long the application server has for its end; where there is none, nothing."""
-        return self.stop_seconds.get(self.server_name or "", 0)
+    def nginx(self) -> bool:
+        """Whether nginx serves the site; without nginx the application server does."""
+        return self.settings.behind_nginx
 
     @property
     def own(self) -> tuple[UserProgram, ...]:
-        """The programs of the user's own that run here, beside the application server."""
+        """The user's programs that run here, except the application server."""
         return tuple(own for own in self.settings.chosen if own.name not in (WEB, RELEASE))
 
     @property
     def own_server(self) -> UserProgram | None:
-        """The application server of the user's own."""
+        """The user's program `web`, which is the application server."""
         return self.settings.own_server
 
     @property
     def server_name(self) -> str | None:
-        """The name of the program that is the application server."""
+        """The name of the program that is the application server, if there is one."""
         return WEB if self.own_server else self.server.name if self.server else None
 
     @property
-    def protocol(self) -> str | None:
-        """What nginx speaks with the application server."""
-        return "http" if self.own_server else self.server.protocol if self.server else None
-
-    @property
-    def socket(self) -> PurePosixPath:
-        """Where nginx meets an application server that can listen on a Unix socket."""
-        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
-
-    @property
-    def nginx(self) -> bool:
-        """Whether nginx serves the site; without it the application server does."""
-        return self.settings.behind_nginx
-
-    @property
     def development(self) -> bool:
-        """Whether the server looks for changes of the sources."""
+        """Whether the server reloads changed sources."""
         return self.settings.development
 
     @property
-    def bind(self) -> Listen | None:
-        """Where the application server listens itself, None where it does so on the socket."""
-        if self.server_name is None:
-            return None
-        if not self.nginx:
-            return self.addresses[0]
-        if self.server and self.server.unix:
-            return None
-        told = self.own_server.environment.get("PORT") if self.own_server else None
-        return Listen(int(told) if told else self._port_behind, "127.0.0.1")
-
-    @property
-    def _port_behind(self) -> int:
-        """A port of nobody's that an ordinary user may listen on; two sites on one machine have two."""
-        first = max(self.listen.port + 1, _FIRST_PORT_BEHIND)
-        return first if first <= HIGHEST_PORT else HIGHEST_PORT - 1
-
-    @property
-    def upstream(self) -> str:
-        """Where nginx finds the application server."""
-        return str(self.bind) if self.bind else f"unix:{self.socket}"
-
-    @property
-    def ready(self) -> str:
-        """How the readiness of the application server shows."""
-        if self.server and self.server.ready:
-            return self.server.ready
-        return f"tcp:{self.bind.host}:{self.bind.port}" if self.bind else f"unix:{self.socket}"
-
-    @property
-    def server_logs_requests(self) -> bool:
-        """Whether the application server writes the access log."""
-        return not self.nginx and self.settings.access_log != "off"
-
-    @property
-    def own_conf(self) -> PurePosixPath | None:
-        """The user's own whole file for the application server."""
-        return self.machine.server_confs.get(self.server.name) if self.server else None
-
-    @property
-    def request_seconds(self) -> int:
-        """How long one request may take until the application server ends it."""
-        return max(1, round(self.settings.request_timeout))
-
-    @property
-    def nginx_patience(self) -> int:
-        """How long nginx waits for the application: longer, so that the server ends a request first, and logs it."""
-        return self.request_seconds + _NGINX_WAITS_LONGER
-
-    @property
-    def overridden_by(self) -> str | None:
-        """What of the user's may set anything of the application server, which wins over what we set."""
-        if self.server and self.server.own_arguments in self.settings.environment:
-            return self.server.own_arguments
-        return self.own_conf.name if self.own_conf else None
-
-    @property
-    def own_timeout(self) -> tuple[str, str] | None:
-        """What the user tells the application server itself about the longest request: the variable and its text."""
-        name = self.server.own_timeout if self.server else None
-        text = self.settings.environment.get(name) if name else None
-        return (name, text) if name and text else None
-
-    @property
-    def own_workers(self) -> tuple[str, str] | None:
-        """What the user tells the application server itself about its workers: the variable and its text."""
-        names = (self.server.workers if self.server else None) or ()
-        given = ((name, self.settings.environment.get(name)) for name in names)
-        return next(((name, text) for name, text in given if text), None)
-
-    @property
-    def www(self) -> PurePosixPath:
-        """What nginx serves of our own."""
-        return self.run_dir / "www"
-
-    @property
-    def ready_file(self) -> PurePosixPath:
-        """The file that is there while the site is ready."""
-        return self.run_dir / READY_FILE
-
-    @property
-    def opens_early(self) -> bool:
-        """Whether nginx answers while the site is still prepared: a template of the user's knows nothing of that."""
-        own = {*templates.OF_NGINX, templates.NGINX_CONF}
-        return self.nginx and self.machine.templates.keys().isdisjoint(own)
-
-    def phase(self, name: str) -> Phase | None:
-        """Return what is told while a step is at work, where nginx is there to tell it."""
-        return Phase(self.www, name) if self.opens_early else None
-
-    @property
-    def dropped(self) -> Account | None:
-        """Who the programs run as where that is not who we are."""
+    def run_as(self) -> Account | None:
+        """The account that the programs switch to; None: they run as the current user."""
         return self.machine.account if self.machine.root else None
 
     @property
-    def nginx_drops(self) -> bool:
-        """Whether nginx starts as root and its workers run as the account; a uid without a name nginx cannot take."""
+    def nginx_switches(self) -> bool:
+        """Whether nginx's master is root and its workers run as the account, which must have a name for that."""
         return self.machine.root and self.machine.account.name is not None
 
     @property
+    def nginx_stop(self) -> int:
+        """The seconds that nginx has to finish its requests at a stop."""
+        return self.stop_seconds[NGINX]
+
+    @property
+    def server_stop(self) -> int:
+        """The seconds that the application server has at a stop, 0 if there is none."""
+        return self.stop_seconds.get(self.server_name or "", 0)
+
+    def path(self, program: str) -> PurePosixPath:
+        """Return the path of a program; its bare name if it is missing, which an earlier step reports."""
+        return self.machine.programs.get(program, PurePosixPath(program))
+
+    # ---- addresses
+
+    @property
     def addresses(self) -> tuple[Listen, ...]:
-        """Each address where the site is served. Not every application server can listen on more than one."""
+        """The addresses of the site. Without nginx only one: not every application server listens on more."""
         return self._addresses(self.listen)[: None if self.nginx else 1]
 
     @property
     def redirecting(self) -> tuple[Listen, ...]:
-        """Each address where nginx redirects plain HTTP to TLS."""
+        """The addresses where nginx redirects plain HTTP to TLS."""
         listen = self.settings.redirect_on(root=self.machine.root)
         return self._addresses(listen) if listen else ()
 
@@ -209,13 +120,116 @@ class ResolvedConfig:
         families = ("0.0.0.0", "[::]") if ipv6 else ("0.0.0.0",)  # noqa: S104 -- what a container is for
         return tuple(Listen(listen.port, address) for address in families)
 
-    def path(self, program: str) -> PurePosixPath:
-        """Return where a program is; its bare name where it is missing, which is told before it is run."""
-        return self.machine.programs.get(program, PurePosixPath(program))
+    @property
+    def bind(self) -> Listen | None:
+        """The address where the application server listens, None if it listens on the Unix socket or does not exist."""
+        if self.server_name is None:
+            return None
+        if not self.nginx:
+            return self.addresses[0]
+        if self.server and self.server.unix:
+            return None
+        given = self.own_server.environment.get("PORT") if self.own_server else None
+        return Listen(int(given) if given else self._upstream_port, "127.0.0.1")
+
+    @property
+    def _upstream_port(self) -> int:
+        """An unprivileged port, derived from the site's: two sites on one machine get two."""
+        first = max(self.listen.port + 1, _FIRST_UPSTREAM_PORT)
+        return first if first <= HIGHEST_PORT else HIGHEST_PORT - 1
+
+    @property
+    def socket(self) -> PurePosixPath:
+        """The Unix socket between nginx and the application server."""
+        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+
+    @property
+    def upstream(self) -> str:
+        """The address of the application server, as nginx spells it."""
+        return str(self.bind) if self.bind else f"unix:{self.socket}"
+
+    @property
+    def protocol(self) -> str | None:
+        """The protocol between nginx and the application server: uwsgi or http."""
+        return "http" if self.own_server else self.server.protocol if self.server else None
+
+    @property
+    def ready(self) -> str:
+        """The readiness probe of the application server."""
+        if self.server and self.server.ready:
+            return self.server.ready
+        return f"tcp:{self.bind.host}:{self.bind.port}" if self.bind else f"unix:{self.socket}"
+
+    # ---- requests
+
+    @property
+    def request_seconds(self) -> int:
+        """The seconds after which the application server ends a request."""
+        return max(1, round(self.settings.request_timeout))
+
+    @property
+    def nginx_timeout(self) -> int:
+        """The seconds that nginx waits for a response: longer, so that the server ends a request first and logs it."""
+        return self.request_seconds + _NGINX_WAITS_LONGER
+
+    @property
+    def server_logs_requests(self) -> bool:
+        """Whether the application server writes the access log."""
+        return not self.nginx and self.settings.access_log != "off"
+
+    # ---- the application server's own configuration, which overrides ours
+
+    @property
+    def own_conf(self) -> PurePosixPath | None:
+        """The user's configuration file for the application server."""
+        return self.machine.server_confs.get(self.server.name) if self.server else None
+
+    @property
+    def own_timeout(self) -> Variable | None:
+        """The server's own variable for the request timeout, if it is set."""
+        return self._set(self.server.timeout_variables) if self.server else None
+
+    @property
+    def own_workers(self) -> Variable | None:
+        """The server's own variable for its number of workers, if it is set."""
+        return self._set(self.server.worker_variables or ()) if self.server else None
+
+    @property
+    def overridden_by(self) -> str | None:
+        """The variable or the file by which the user may override any option of the application server."""
+        if self.server and self.server.arguments_variable in self.settings.environment:
+            return self.server.arguments_variable
+        return self.own_conf.name if self.own_conf else None
+
+    def _set(self, names: tuple[str, ...]) -> Variable | None:
+        given = (Variable(name, self.settings.environment.get(name, "")) for name in names)
+        return next((variable for variable in given if variable.text), None)
+
+    # ---- the start
+
+    @property
+    def www(self) -> PurePosixPath:
+        """The folder of the files that nginx serves for entrypoint itself."""
+        return self.run_dir / "www"
+
+    @property
+    def ready_file(self) -> PurePosixPath:
+        """The file that exists while the site is ready."""
+        return self.run_dir / READY_FILE
+
+    @property
+    def opens_early(self) -> bool:
+        """Whether nginx answers during the preparation. A user's template of nginx may lack what that needs."""
+        own = {*templates.OF_NGINX, templates.NGINX_CONF}
+        return self.nginx and self.machine.templates.keys().isdisjoint(own)
+
+    def progress(self, name: str) -> Progress | None:
+        """Return what nginx shows while a step works; None if nginx does not run yet."""
+        return Progress(self.www, name) if self.opens_early else None
 
 
 def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
-    """Decide. Raises Unusable where there is nothing to serve or a setting leaves no room, NotAllowed for a port."""
+    """Decide. Raises Unusable if there is nothing to serve or settings contradict each other, NotAllowed for a port."""
     if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
         why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
         raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")
@@ -224,7 +238,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
     listen = settings.listen_on(root=facts.machine.root)
     if settings.serves and not settings.behind_nginx:
         _check_port(listen, facts.machine)
-    decisions = ResolvedConfig(
+    config = ResolvedConfig(
         settings=settings,
         machine=facts.machine,
         application=facts.application,
@@ -234,57 +248,31 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         listen=listen,
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        stop_seconds=stop_seconds(settings, facts.machine, server, settings.stop_timeout),
+        stop_seconds=stop_budget.stop_seconds(settings, facts.machine, server, settings.stop_timeout),
     )
-    if len(str(decisions.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
-        raise Unusable(f"cannot use ENTRYPOINT_RUN_DIR: {decisions.socket} is too long for the path of a socket")
-    if ":" in str(decisions.run_dir):
+    if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
-            f"cannot use ENTRYPOINT_RUN_DIR={decisions.run_dir}: uWSGI takes what follows a colon for a section"
+            f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
         )
-    return decisions
-
-
-def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
-    """Return the seconds that each program has of a stop within `timeout`, by name. Raises Unusable."""
-    hooks = bool(machine.hooks.of(PRE_STOP))
-    return stop_budget.shares(tuple(_members(settings, server)), timeout, settings.drain_delay, hooks=hooks)
-
-
-def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
-    if settings.behind_nginx:
-        yield Member(NGINX, stop_budget.NGINX_TIER, waits_for_clients=True)
-    if server:
-        yield Member(server.name, stop_budget.SERVER_TIER, waits_for_clients=not settings.behind_nginx)
-    for own in settings.chosen:
-        if own.name != RELEASE:
-            yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
-
-
-def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
-    usual = stop_budget.SERVER_TIER if own.name == WEB else stop_budget.OWN_TIER
-    given = own.stop_timeout
-    return Member(
-        name=own.name,
-        tier=own.tier or usual,
-        seconds=None if given is None else math.ceil(given),
-        waits_for_clients=waits_for_clients,
-        source="" if given is None else own.describe("stop_timeout"),
-    )
+    if ":" in str(config.run_dir):
+        raise Unusable(
+            f"cannot use ENTRYPOINT_RUN_DIR={config.run_dir}: uWSGI takes the text after a colon as a section name"
+        )
+    return config
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:
-    """Raise NotAllowed where the application server, who is not root, may not listen there."""
+    """Raise NotAllowed if the application server runs as an ordinary user, and the port is privileged."""
     account = machine.accounts.get(WEB, machine.account)
     if machine.root and account.uid != 0 and listen.port < machine.lowest_port:
         raise NotAllowed(
             f"cannot listen on {listen} as {account}: "
-            f"without nginx choose a PORT from {machine.lowest_port} on, such as 8080"
+            f"without nginx, PORT must be {machine.lowest_port} or higher, for example 8080"
         )
 
 
 def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
-    """Return where everything is written at run time; two sites of one user differ by their port."""
+    """Return the folder of everything written at run time; the port tells two sites of one user apart."""
     if settings.run_dir:
         return settings.run_dir
     if machine.own_run_dir:

@@ -1,4 +1,4 @@
-"""The environment that the application's processes get."""
+"""The environments of the application's processes and of process 1."""
 
 import re
 from collections.abc import Mapping
@@ -10,60 +10,60 @@ from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.sources import SUPERUSER_FIELD
 from entrypoint.boot.trust.trust import LOADED
 
-_OF_THE_SYSTEM: Final = ("LANG", "LANGUAGE", "TERM", "TZ")
+_SYSTEM_NAMES: Final = ("LANG", "LANGUAGE", "TERM", "TZ")
 _READ_BY_SUPERVISORD: Final = re.compile(r"%\(ENV_([^)]+)\)")
-_WHERE_PYTHON_LOOKS: Final = ("/tmp", "/var/tmp")  # noqa: S108 -- tempfile's own list, beside TMPDIR
+_PYTHONS_FOLDERS: Final = ("/tmp", "/var/tmp")  # noqa: S108 -- tempfile's own list, besides TMPDIR
 
 
 def for_application(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
-    """Return what the application sees: secrets resolved, its interpreter first on PATH, its user's HOME."""
+    """Return the application's environment: secrets resolved, its interpreter first on PATH, its user's HOME."""
     environment = dict(settings.environment)
     environment["PATH"] = search_path(environment, machine.python)
     environment["DJANGO_ENV"] = settings.environment_kind
     if "uwsgi" in machine.server_confs:
-        environment.pop("UWSGI_INI", None)  # our uwsgi.ini includes it, and uWSGI would read it twice
+        environment.pop("UWSGI_INI", None)  # our uwsgi.ini includes that file, and uWSGI would read it twice
     if settings_module:
         environment["DJANGO_SETTINGS_MODULE"] = settings_module
-    if machine.root:  # else HOME and USER are the caller's own and already right
+    if machine.root:  # otherwise HOME and USER are already right
         environment |= machine.account.variables
     environment |= _temporary(machine)
-    environment.setdefault("PYTHONUNBUFFERED", "1")  # a block-buffered log tells of a crash only after the next one
+    environment.setdefault("PYTHONUNBUFFERED", "1")  # or a crash would lose the buffered lines of its log
     return environment
 
 
 def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
-    """Return what the served programs get: the same, but without the secret settings and the superuser's fields.
+    """Return the programs' environment: the application's without the secret settings and the superuser's fields.
 
-    They are the boot's alone, and what lists its environment in an error report, as much does, would give them away.
+    Only the boot needs those, and an error report that lists the environment would leak them.
     """
     environment = without_secrets(for_application(settings, machine, settings_module))
     if settings.superuser_password:
-        environment["ENTRYPOINT_SUPERUSER"] = "off"  # or an `entrypoint` that a program runs would miss the password
+        environment["ENTRYPOINT_SUPERUSER"] = "off"  # or `entrypoint` in a program would fail without it
     return environment
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without the variables that are the boot's alone."""
+    """Return the environment without the variables that only the boot needs."""
     known = {name: spec.secret for spec in setting_specs() for name in spec.names}
     return {name: text for name, text in environment.items() if not known.get(name, SUPERUSER_FIELD.fullmatch(name))}
 
 
 def of_process_1(settings: Settings, machine: Machine) -> Mapping[str, str]:
-    """Return the environment of supervisord itself: nothing of the application's, and no secret.
+    """Return the environment of supervisord itself, without the application's variables and secrets.
 
-    Names that supervisord's files of the user's own read, as %(ENV_NAME)s, are kept.
+    It keeps the names that the user's supervisord files read as %(ENV_NAME)s.
     """
     texts = (*machine.supervisor_files.values(), machine.templates.get(SUPERVISORD, ""))
     read = {name for text in texts for name in _READ_BY_SUPERVISORD.findall(text)}
     kept = {
         name: value
         for name, value in settings.environment.items()
-        if name in _OF_THE_SYSTEM or name.startswith("LC_") or name in read - LOADED
+        if name in _SYSTEM_NAMES or name.startswith("LC_") or name in read - LOADED
     }
     return {**kept, **_temporary(machine), "PATH": machine.own_path, "HOME": machine.own_home}
 
 
 def _temporary(machine: Machine) -> Mapping[str, str]:
-    """Return TMPDIR where no usual folder can be written: Python finds none by itself, and supervisord needs one."""
+    """Return TMPDIR if no usual folder is writable: supervisord needs one, and Python finds no other by itself."""
     place = str(machine.temporary)
-    return {} if place in _WHERE_PYTHON_LOOKS else {"TMPDIR": place}
+    return {} if place in _PYTHONS_FOLDERS else {"TMPDIR": place}

@@ -9,14 +9,14 @@ from typing import Final
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
-from entrypoint.boot.decisions.stop_budget import NGINX_TIER, OWN_TIER, SERVER_TIER
+from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
 from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
-# A server that is stopped by SIGSTOP still accepts connections. It is not asked anything: a busy one would not answer.
+# A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state shows it.
 _NOT_FROZEN: Final = "process"
 
 
@@ -26,43 +26,48 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    account: Account | None  # who it runs as; None: as supervisord itself
-    ready: str  # how its readiness shows: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
+    account: Account | None  # None: it runs as supervisord's user
+    ready: str  # its readiness probe: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
     stop_seconds: int  # from the stop signal to SIGKILL
-    tier: int  # the programs of the highest tier stop first, together
-    start_seconds: int = 1  # an exit within them counts as a failed start
-    start_retries: int = 1  # a start that failed twice will fail again: leave the rest to who runs the container
+    stop_order: int  # the programs of the highest order stop first, together
+    start_seconds: int = 1  # an exit before that counts as a failed start
+    start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
     essential: bool = True
-    after: tuple[str, ...] = ()  # the programs that are ready before it starts
+    after: tuple[str, ...] = ()  # the programs that must be ready before it starts
     restart: str = "always"  # or on-failure, never
-    live: str | None = None  # the probe by which it is known to be alive: unix:…, tcp:…, http://…, notify, process
+    live: str | None = None  # its liveness probe: unix:…, tcp:…, http://…, notify, process
     memory_limit: int | None = None  # bytes
     directory: PurePosixPath | None = None  # None: the application's
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # beside what all programs get
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # in addition to that of all programs
     replicas: int = 1
-    raw: bool = False  # whether it writes to the container's standard output by itself
-    log_file: PurePosixPath | None = None  # the file that its output goes to; None: the container's output
-    reload_on: tuple[PurePosixPath, ...] = ()  # the files that it reads again, told by a HUP
+    raw: bool = False  # whether it writes to the container's standard output directly
+    log_file: PurePosixPath | None = None  # for its output; None: the container's output
+    reload_on: tuple[PurePosixPath, ...] = ()  # when one of these files changes, it gets a HUP
+
+    @property
+    def tier(self) -> int:
+        """The stop order, by its name in templates."""
+        return self.stop_order
 
     @property
     def user(self) -> str | None:
-        """The `user=` of supervisord, which knows only users with a passwd entry, and their own group."""
+        """The value of supervisord's `user=`, which supports only users with a passwd entry and their own group."""
         return self.account.name if self.account and self.account.by_name else None
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The command, changing the user by itself where `user=` cannot say it."""
+        """The command; it switches the user itself if `user=` cannot."""
         return self.account.switching(self.command) if self.account and self.switches else self.command
 
     @property
     def switches(self) -> bool:
-        """Whether its command changes the user, since supervisord cannot."""
+        """Whether the command switches the user, because supervisord cannot."""
         return self.account is not None and not self.account.by_name
 
     @property
     def as_root(self) -> bool:
-        """Whether it runs as root, where supervisord does."""
+        """Whether it runs as root if supervisord does."""
         return self.account is None or self.account.uid == 0
 
     @property
@@ -72,7 +77,7 @@ class Program:
 
     @property
     def log_files(self) -> tuple[PurePosixPath, ...]:
-        """The file of each process, as supervisord.conf names it: two in one file would rotate it twice."""
+        """The file of each process, as in supervisord.conf: two processes with one file would rotate it twice."""
         file = self.log_file
         if file is None or self.replicas == 1:
             return (file,) if file else ()
@@ -80,30 +85,30 @@ class Program:
 
     @property
     def autorestart(self) -> str:
-        """The `autorestart=` of supervisord that says what `restart` does; an end that is expected is exit status 0."""
+        """The value of supervisord's `autorestart=` for `restart`; exit status 0 is expected."""
         return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
 
 
 def nginx(config: ResolvedConfig) -> Program:
-    """Return nginx, in the foreground. Raises Unusable where a file of the user's own sends it to the background."""
+    """Return nginx, in the foreground. Raises Unusable if the user's nginx.conf sends it to the background."""
     conf = str(config.run_dir / "nginx.conf")
     whole = config.machine.nginx_conf
-    said = _DAEMON.search(whole) if whole is not None else None
-    if said and said[1] == "on":
+    daemon = _DAEMON.search(whole) if whole is not None else None
+    if daemon and daemon[1] == "on":
         raise Unusable(
-            f"cannot use {config.settings.conf_dir}/nginx.conf: with `daemon on` supervisord would lose sight of nginx"
+            f"cannot use {config.settings.conf_dir}/nginx.conf: supervisord cannot supervise nginx with `daemon on`"
         )
-    foreground = () if whole is None or said else ("-g", "daemon off;")  # what is told twice nginx refuses
+    foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
     keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(
         name="nginx",
         command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
-        account=None if config.nginx_drops else config.dropped,
+        account=None if config.nginx_switches else config.run_as,
         ready="running",
         stop_signal="QUIT",
         stop_seconds=config.nginx_stop,
-        tier=NGINX_TIER,
-        start_seconds=0,  # its configuration is known to be good
+        stop_order=NGINX_ORDER,
+        start_seconds=0,  # its configuration has been validated
         live=_NOT_FROZEN,
         reload_on=tuple(path for path in keys if path),
     )
@@ -114,19 +119,19 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
     return Program(
         name=server.name,
         command=command_of(server.name, config),
-        account=config.dropped,
+        account=config.run_as,
         ready=config.ready,
         stop_signal="TERM",
         stop_seconds=config.server_stop,
-        tier=SERVER_TIER,
+        stop_order=SERVER_ORDER,
         live=_NOT_FROZEN,
-        # gunicorn and uvicorn read it too. Only nginx can reach their socket, and has settled whom it believes.
+        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
     )
 
 
 def own(config: ResolvedConfig, declared: UserProgram) -> Program:
-    """Return a program of the user's own; where no site is served, the container is there for it."""
+    """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
     machine, once = config.machine, declared.ready == "exit"
     return Program(
         name=declared.name,
@@ -135,7 +140,7 @@ def own(config: ResolvedConfig, declared: UserProgram) -> Program:
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
         stop_seconds=config.stop_seconds[declared.name],
-        tier=declared.tier or OWN_TIER,
+        stop_order=order_of(declared),
         start_seconds=0 if once else 1,
         essential=not config.settings.serves and not once if declared.essential is None else declared.essential,
         after=declared.after,
@@ -151,23 +156,22 @@ def own(config: ResolvedConfig, declared: UserProgram) -> Program:
 
 
 def own_command(config: ResolvedConfig, declared: UserProgram) -> tuple[str, ...]:
-    """Return the command of a program of the user's own, found on the application's PATH."""
+    """Return the command of a user program, found on the application's PATH."""
     return (str(config.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
 
 
 def own_account(config: ResolvedConfig, declared: UserProgram) -> Account | None:
-    """Return who it runs as; None: whoever runs us."""
+    """Return the account of a user program; None: the current user."""
     return config.machine.accounts.get(declared.name, config.machine.account) if config.machine.root else None
 
 
 def own_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
-    """Return the application server of the user's own, which listens on $PORT, where nginx or the world expects it."""
-    # gunicorn and uvicorn read that: what nginx tells of a client is settled, and comes from here.
-    settled = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
+    """Return the user program that is the application server. It listens on $PORT."""
+    # gunicorn and uvicorn read it: they trust the client's address that nginx sends.
+    trusted = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
     return replace(
         own(config, declared),
         ready=declared.ready or f"tcp:{bind.host}:{bind.port}",
-        tier=declared.tier or SERVER_TIER,
         essential=declared.essential is not False,
-        environment={**settled, **declared.environment, "PORT": str(bind.port)},
+        environment={**trusted, **declared.environment, "PORT": str(bind.port)},
     )

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.servers import Words
 
-Words = tuple[str, ...]
-_FACTORY: Final = "()"
+_FACTORY: Final = "()"  # at the end of the module: the callable returns the application
+_UVICORN_INTERFACES: Final = {"asgi": "auto", "wsgi": "wsgi"}
 
 
 def _uwsgi(config: ResolvedConfig) -> Words:
@@ -14,58 +15,57 @@ def _uwsgi(config: ResolvedConfig) -> Words:
 
 
 def _gunicorn(config: ResolvedConfig) -> Words:
-    # GUNICORN_CMD_ARGS wins over the file, and the command line over both: there stands only what has to hold.
-    where = str(config.bind) if config.bind else f"unix:{config.socket}"
-    return (
-        str(config.path("gunicorn")),
-        "--config",
-        str(config.run_dir / "gunicorn.conf.py"),
-        "--bind",
-        where,
-        config.module,
-    )
+    # GUNICORN_CMD_ARGS overrides the file, and the command line overrides both: it holds only what must not change.
+    conf = str(config.run_dir / "gunicorn.conf.py")
+    return (str(config.path("gunicorn")), "--config", conf, "--bind", config.upstream, config.module)
 
 
 def _uvicorn(config: ResolvedConfig) -> Words:
-    processes = ("--reload",) if config.development else _workers(config)
-    log = () if config.server_logs_requests else ("--no-access-log",)
-    patience = ("--timeout-graceful-shutdown", str(config.server_stop))
-    application = (
-        ("--factory", config.module.removesuffix(_FACTORY)) if config.module.endswith(_FACTORY) else (config.module,)
+    return _on_new_socket(
+        config,
+        str(config.path("uvicorn")),
+        *_address(config),
+        *("--interface", _UVICORN_INTERFACES[config.interface]),
+        *(("--reload",) if config.development else _workers(config)),
+        *(() if config.server_logs_requests else ("--no-access-log",)),
+        *("--timeout-graceful-shutdown", str(config.server_stop)),
+        *_application(config),
     )
-    words = (*_where(config), "--interface", _UVICORN_WORD[config.interface], *processes, *log, *patience, *application)
-    return _on_a_new_socket(config, (str(config.path("uvicorn")), *words))
-
-
-_UVICORN_WORD: Final = {"asgi": "auto", "wsgi": "wsgi"}
 
 
 def _granian(config: ResolvedConfig) -> Words:
-    log = ("--access-log",) if config.server_logs_requests else ()
-    patience = ("--workers-kill-timeout", str(config.server_stop))
-    application = (
-        ("--factory", config.module.removesuffix(_FACTORY)) if config.module.endswith(_FACTORY) else (config.module,)
+    return _on_new_socket(
+        config,
+        str(config.path("granian")),
+        *_address(config),
+        *("--interface", config.interface),
+        *_workers(config),
+        *(("--access-log",) if config.server_logs_requests else ()),
+        *("--workers-kill-timeout", str(config.server_stop)),
+        *_application(config),
     )
-    words = (*_where(config), "--interface", config.interface, *_workers(config), *log, *patience, *application)
-    return _on_a_new_socket(config, (str(config.path("granian")), *words))
 
 
 def _runserver(config: ResolvedConfig) -> Words:
     return (str(config.machine.python), "manage.py", "runserver", str(config.bind))
 
 
-def _where(config: ResolvedConfig) -> Words:
-    return (
-        ("--host", config.bind.host, "--port", str(config.bind.port)) if config.bind else ("--uds", str(config.socket))
-    )
+def _address(config: ResolvedConfig) -> Words:
+    bind = config.bind
+    return ("--host", bind.host, "--port", str(bind.port)) if bind else ("--uds", str(config.socket))
 
 
 def _workers(config: ResolvedConfig) -> Words:
     return () if config.own_workers else ("--workers", str(config.workers))
 
 
-def _on_a_new_socket(config: ResolvedConfig, command: Words) -> Words:
-    """Return the command for a server that would not listen on a socket that a killed one has left."""
+def _application(config: ResolvedConfig) -> Words:
+    module = config.module
+    return ("--factory", module.removesuffix(_FACTORY)) if module.endswith(_FACTORY) else (module,)
+
+
+def _on_new_socket(config: ResolvedConfig, *command: str) -> Words:
+    """Return the command for a server that refuses a socket which a killed process has left."""
     return command if config.bind else ("sh", "-c", 'rm -f "$0"; exec "$@"', str(config.socket), *command)
 
 

@@ -1,60 +1,97 @@
-"""The time that a whole stop has, and what of it each program gets. Tiers stop one after the other, so they add up."""
+"""The time for a whole stop, and each program's part of it.
+
+The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
+"""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from entrypoint.boot.decisions.servers import Server
+from entrypoint.boot.facts.hooks import PRE_STOP
+from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.errors import Unusable
 
-# nginx drains first (QUIT), then the application server finishes what it has: of all orders and signals the one that
-# loses no request. Workers come after what gives them work.
-NGINX_TIER: Final = 30
-SERVER_TIER: Final = 20
-OWN_TIER: Final = 10
+# nginx drains first (QUIT), then the application server finishes what it has: the only sequence that loses no request.
+# Workers stop after the programs that give them work.
+NGINX_ORDER: Final = 30
+SERVER_ORDER: Final = 20
+WORKER_ORDER: Final = 10
 
-_OF_THE_FIRST: Final = 3  # parts; it has requests to finish, the others one
-_OF_HOOKS: Final = 0.5  # of the whole stop, as in supervision/stop.py
+_PARTS_OF_THE_FIRST: Final = 3  # it has requests to finish; each other order has one part
+_HOOKS_PART: Final = 0.5  # of the whole stop, as in supervision/stop.py
 
 
 @dataclass(frozen=True)
 class Member:
-    """One program that is to be stopped."""
+    """One program in a stop."""
 
     name: str
-    tier: int
-    seconds: int | None = None  # None: what is left
+    order: int
+    seconds: int | None = None  # None: a part of the unassigned time
     waits_for_clients: bool = False
-    source: str = ""  # who said the seconds
+    source: str = ""  # the key that sets the seconds
+
+
+def order_of(own: UserProgram) -> int:
+    """Return the stop order of a user's program."""
+    return own.tier or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
+
+
+def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
+    """Return each program's seconds in a stop of at most `timeout` seconds, by name. Raises Unusable."""
+    hooks = bool(machine.hooks.of(PRE_STOP))
+    return shares(tuple(_members(settings, server)), timeout, settings.drain_delay, hooks=hooks)
+
+
+def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
+    if settings.behind_nginx:
+        yield Member(NGINX, NGINX_ORDER, waits_for_clients=True)
+    if server:
+        yield Member(server.name, SERVER_ORDER, waits_for_clients=not settings.behind_nginx)
+    for own in settings.chosen:
+        if own.name != RELEASE:
+            yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
+
+
+def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
+    if own.stop_timeout is None:
+        return Member(own.name, order_of(own), waits_for_clients=waits_for_clients)
+    seconds = math.ceil(own.stop_timeout)
+    return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
 
 
 def shares(
     members: Sequence[Member], stop_timeout: float, drain_delay: float = 0, *, hooks: bool = False
 ) -> Mapping[str, int]:
-    """Return the seconds that each program has from its stop signal to SIGKILL, by name.
+    """Return each program's seconds from its stop signal to SIGKILL, by name.
 
-    Before the first tier there is the drain, or `hooks` of pre-stop, which may take longer. Raises Unusable where some
-    program finds no room in `stop_timeout`, naming it.
+    The drain and the pre-stop `hooks` run first, together. Raises Unusable if `stop_timeout` is too short; the message
+    names the program that needs most of it.
     """
-    least = {tier: max(_least(each) for each in members if each.tier == tier) for tier in {m.tier for m in members}}
-    rest = stop_timeout - max(drain_delay, stop_timeout * _OF_HOOKS if hooks else 0)
+    orders = {each.order for each in members}
+    least = {order: max(_least(each) for each in members if each.order == order) for order in orders}
+    rest = stop_timeout - max(drain_delay, stop_timeout * _HOOKS_PART if hooks else 0)
     if sum(least.values()) > rest:
         raise Unusable(_too_much(members, least, stop_timeout, drain_delay, hooks=hooks))
-    left = _shares_of_tiers(members, least, rest)
-    return {each.name: left[each.tier] if each.seconds is None else each.seconds for each in members}
+    left = _shares_of_orders(members, least, rest)
+    return {each.name: left[each.order] if each.seconds is None else each.seconds for each in members}
 
 
-def _shares_of_tiers(members: Iterable[Member], least: Mapping[int, int], total: float) -> Mapping[int, int]:
-    """Return the seconds of each tier: what its programs ask for, and of the rest most to the one with the clients."""
-    open_ = {each.tier: each.waits_for_clients for each in sorted(members, key=_clients_last) if each.seconds is None}
-    if not open_:
+def _shares_of_orders(members: Iterable[Member], least: Mapping[int, int], total: float) -> Mapping[int, int]:
+    """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients."""
+    unset = {each.order: each.waits_for_clients for each in sorted(members, key=_clients_last) if each.seconds is None}
+    if not unset:
         return least
-    first = next((tier for tier in open_ if open_[tier]), max(open_))
-    # A tier in which a program asks for more than the least has that, and its others with it.
-    fixed = {tier: seconds for tier, seconds in least.items() if tier not in open_ or (seconds > 1 and tier != first)}
-    sharing = [tier for tier in open_ if tier not in fixed and tier != first]
+    first = next((order for order in unset if unset[order]), max(unset))
+    # Where one program of an order sets more than the least, the others of that order get as much.
+    fixed = {order: time for order, time in least.items() if order not in unset or (time > 1 and order != first)}
+    sharing = [order for order in unset if order not in fixed and order != first]
     rest = total - sum(fixed.values())
-    share = max(1, round(rest / (len(sharing) + (_OF_THE_FIRST if open_[first] else 1))))
+    share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if unset[first] else 1))))
     if rest - share * len(sharing) < least[first]:
         share = 1
     return {**fixed, **dict.fromkeys(sharing, share), first: int(rest - share * len(sharing))}
@@ -71,19 +108,20 @@ def _least(member: Member) -> int:
 def _too_much(
     members: Sequence[Member], least: Mapping[int, int], stop_timeout: float, drain_delay: float, *, hooks: bool
 ) -> str:
-    """Return the line that names the program that takes most, and all that add up."""
-    longest = [next(m for m in members if m.tier == tier and _least(m) == least[tier]) for tier in sorted(least)[::-1]]
+    """Return the message: the program that needs most, and all times that add up."""
+    orders = sorted(least, reverse=True)
+    longest = [next(m for m in members if m.order == order and _least(m) == least[order]) for order in orders]
     parts = [f"{each.name} {_least(each)} s" for each in longest]
-    of_hooks = stop_timeout * _OF_HOOKS if hooks else 0
+    of_hooks = stop_timeout * _HOOKS_PART if hooks else 0
     if drain_delay or hooks:
         name = "pre-stop hooks" if of_hooks > drain_delay else "ENTRYPOINT_DRAIN_DELAY"
         parts.insert(0, f"{name} {max(of_hooks, drain_delay):g} s")
     most = max(longest, key=_least)
     culprit = "ENTRYPOINT_DRAIN_DELAY" if drain_delay >= _least(most) else most.source or most.name
     programs = sum(least.values())
-    needed = math.ceil(max(drain_delay + programs, programs / (1 - _OF_HOOKS) if hooks else 0))
+    needed = math.ceil(max(drain_delay + programs, programs / (1 - _HOOKS_PART) if hooks else 0))
     return (
         f"cannot use ENTRYPOINT_STOP_TIMEOUT={stop_timeout:g}s: {culprit} does not fit, "
-        f"for one after the other the stop takes {' + '.join(parts)}; set {needed}s or more, "
-        "and let Docker or Kubernetes wait longer than that"
+        f"the stop phases add up to {' + '.join(parts)}; set {needed}s or more, "
+        "and give Docker or Kubernetes a longer timeout"
     )

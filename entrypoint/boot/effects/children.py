@@ -1,8 +1,8 @@
-"""The programs that boot starts itself. They stay our children across the exec, and supervisord adopts them.
+"""Start programs before the exec. They stay children of this process across it, and supervisord adopts them.
 
-So the site answers from its first moment, and the application server loads while boot and supervisord still work. What
-they print is relayed until the exec, and read by supervisord from then on. The other half is
-`entrypoint/supervision/handover.py`.
+So nginx answers from the first moment, and the application server loads while boot and supervisord still work. Boot
+relays the programs' output until the exec; then supervisord reads it. `entrypoint/supervision/handover.py` is the
+other half.
 """
 
 import fcntl
@@ -23,23 +23,23 @@ from entrypoint.boot.effects.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
 
-_STARTS_WITHIN: Final = 2.0  # seconds that nginx has to start its workers; milliseconds are usual
-_DIES_WITHIN: Final = 2.0  # seconds from SIGKILL
-_LOOKS_EVERY: Final = 0.002
-_PIPE: Final = 1 << 20  # bytes of what they print that wait for supervisord
+_STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
+_DIES_WITHIN: Final = 2.0  # seconds after SIGKILL
+_POLL_INTERVAL: Final = 0.002
+_PIPE_SIZE: Final = 1 << 20  # bytes of output that may wait for supervisord
 
 
 class _Child(NamedTuple):
     step: Start
     process: "subprocess.Popen[bytes]"
-    output: int  # the descriptor that what it prints is read from
+    output: int  # the descriptor to read its output from
 
 
 class Children:
-    """Those that run now, as a context: an error ends them, the exec hands them over."""
+    """The running programs, as a context: an error kills them, the exec hands them over."""
 
     def __init__(self, trust: Trust) -> None:
-        """`trust` is what a program that starts as root may load."""
+        """`trust` decides what a program that starts as root may load."""
         self._trust = trust
         self._running: dict[str, _Child] = {}
         self._outdated: list[Start] = []
@@ -52,24 +52,24 @@ class Children:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
             for name in list(self._running):
-                self._end(name)
+                self._kill(name)
 
     def start(self, step: Start) -> None:
-        """Start a program as supervisord would. Where that cannot be, supervisord will try and say why."""
+        """Start a program as supervisord would. If that fails, supervisord tries again and reports why."""
         program, account = step.program, step.program.account
-        output, theirs = os.pipe()
+        output, written = os.pipe()
         os.set_blocking(output, False)
-        with suppress(OSError):  # who has many pipes may have no larger ones
-            fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, _PIPE)
-        os.fchmod(theirs, 0o666)  # nginx opens /dev/stdout as another user
+        with suppress(OSError):  # the kernel limits the memory that a user's pipes may take
+            fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        os.fchmod(written, 0o666)  # nginx opens /dev/stdout as another user
         try:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
                 env={**self._environment(step), **program.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
-                stdout=theirs,
-                stderr=theirs,
+                stdout=written,
+                stderr=written,
                 process_group=0,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
@@ -81,24 +81,24 @@ class Children:
             self._running[program.name] = _Child(step, process, output)
             self._relay.add(program.name, output, hold=step.loads)
         finally:
-            os.close(theirs)
+            os.close(written)
 
     def discard_outdated(self) -> None:
-        """End what has loaded the application: what it read has changed. Nobody was served by it yet."""
+        """Kill the programs that loaded the application, because it has changed. They have served nobody yet."""
         for name, child in list(self._running.items()):
             if child.step.loads:
                 self._outdated.append(child.step)
-                self._end(name)
+                self._kill(name)
 
     def start_outdated(self) -> None:
-        """Start again what was discarded."""
+        """Start the discarded programs again."""
         while self._outdated:
             self.start(self._outdated.pop())
 
     def reload(self, name: str, check: Callable[[], None]) -> None:
-        """Let nginx read its configuration again, as soon as it can take the signal. `check` may end the wait.
+        """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.
 
-        A signal that comes before it has started its workers is noted, and forgotten until there is another.
+        nginx ignores a SIGHUP that arrives before it has started its workers.
         """
         deadline = time.monotonic() + _STARTS_WITHIN
         while (child := self._running.get(name)) and child.process.poll() is None and time.monotonic() < deadline:
@@ -106,14 +106,14 @@ class Children:
             if _has_children(child.process.pid):
                 child.process.send_signal(signal.SIGHUP)
                 return
-            time.sleep(_LOOKS_EVERY)
+            time.sleep(_POLL_INTERVAL)
         if child:
-            self._end(name)  # supervisord starts it, and it has the new configuration
+            self._kill(name)  # supervisord starts it again, with the new configuration
 
     def hand_over(self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str]) -> None:
-        """Write down for supervisord's plugin who runs, and let the descriptors through the exec.
+        """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
-        So are the environments of the programs, and of those that run as `root`: in memory, for they hold secrets.
+        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets.
         """
         self._relay.stop()
         environments = os.memfd_create("environments", 0)
@@ -129,26 +129,26 @@ class Children:
             "notify": self._notify.fileno() if self._notify else None,
             "programs": {name: self._handed_over(child) for name, child in running.items()},
         }
-        run_files.write(file, json.dumps(handover), mode=0o600)  # what a program printed is nobody else's
+        run_files.write(file, json.dumps(handover), mode=0o600)  # a program's output is private
 
     def _handed_over(self, child: _Child) -> Mapping[str, int | str]:
-        begun = self._relay.begun(child.output).decode("latin-1")  # a character a byte, whatever it is
+        begun = self._relay.pending(child.output).decode("latin-1")  # one character per byte
         return {"pid": child.process.pid, "output": child.output, "begun": begun}
 
     def _environment(self, step: Start) -> Mapping[str, str]:
         return self._trust.environment(step.environment) if step.program.as_root else step.environment
 
     def _notification(self, program: Program) -> Mapping[str, str]:
-        """Return what a program needs to tell that it is ready: sd_notify(3)."""
+        """Return the variables with which a program reports that it is ready: sd_notify(3)."""
         if program.ready != "notify":
             return {}
         if self._notify is None:
             self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self._notify.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-            self._notify.bind("")  # an abstract name of the kernel's choice, see unix(7)
+            self._notify.bind("")  # the kernel chooses an abstract name, see unix(7)
         return {"NOTIFY_SOCKET": "@" + self._notify.getsockname()[1:].decode("ascii")}
 
-    def _end(self, name: str) -> None:
+    def _kill(self, name: str) -> None:
         child = self._running.pop(name)
         with suppress(ProcessLookupError):
             os.killpg(child.process.pid, signal.SIGKILL)
@@ -159,16 +159,16 @@ class Children:
 
 
 def _wait_for_group(group: int) -> None:
-    """Wait until all of a killed process group are gone: one of them may hold the port that its successor wants."""
+    """Wait until a killed process group is gone: one of its processes may hold the port that its successor needs."""
     deadline = time.monotonic() + _DIES_WITHIN
     while time.monotonic() < deadline:
         with suppress(ChildProcessError):
-            os.waitpid(-group, os.WNOHANG)  # process 1 is the parent of all orphans
+            os.waitpid(-group, os.WNOHANG)  # orphans become children of process 1
         try:
             os.killpg(group, 0)
         except ProcessLookupError:
             return
-        time.sleep(_LOOKS_EVERY)
+        time.sleep(_POLL_INTERVAL)
 
 
 def _has_children(pid: int) -> bool:

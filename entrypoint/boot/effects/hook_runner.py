@@ -1,4 +1,4 @@
-"""Running hooks, and a release: their lines told with their name, their time limited, what hooks export kept."""
+"""Run hooks and the release command: log their output by name, limit their time, keep what hooks export."""
 
 import os
 import selectors
@@ -22,17 +22,17 @@ from entrypoint.log import Tell
 if TYPE_CHECKING:
     from entrypoint.boot.plan.steps import Run, RunHooks
 
-_GRACE: Final = 5.0  # seconds that a stopped hook has to end
-_LONGEST_PAUSE: Final = 0.1  # seconds between two looks whether a hook that says no more has ended
-_SHELLS_OWN: Final = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
-_HANDED_ON: Final = frozenset({"DJANGO_SETTINGS_MODULE"})  # a setting that the application itself reads
+_GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
+_LONGEST_PAUSE: Final = 0.1  # seconds between two checks whether a silent hook has ended
+_SET_BY_SHELL: Final = frozenset({"PWD", "OLDPWD", "SHLVL", "_"})
+_READ_BY_APPLICATION: Final = frozenset({"DJANGO_SETTINGS_MODULE"})
 
 
 class HookRunner:
-    """Runs hooks, and holds what those that are sourced changed in the environment."""
+    """Runs hooks, and keeps the changes that sourced hooks make to the environment."""
 
     def __init__(self, tell: Tell, stops: StopRequests, trust: Trust) -> None:
-        """`tell(name, line)` gets what they print; `stops` ends them; `trust` is what root may load."""
+        """`tell(name, line)` logs their output, `stops` ends them, `trust` decides what root may load."""
         self._tell = tell
         self._stops = stops
         self._trust = trust
@@ -40,17 +40,17 @@ class HookRunner:
         self._changes_by_root: dict[str, str | None] = {}
 
     def changed(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return an environment with what the hooks so far exported, and without what they removed."""
+        """Return the environment with the variables that hooks exported and without those that they removed."""
         return _merged(environment, self._changes)
 
     def changed_for_root(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the same for what runs as root: only hooks that ran as root had a part in it."""
+        """Return the same for processes of root: only hooks that ran as root may change it."""
         return self._trust.environment(_merged(environment, self._changes_by_root))
 
     def run(self, step: "RunHooks") -> None:
-        """Run the hooks of a step, one after the other.
+        """Run the hooks of a step one after another.
 
-        Raises StepFailed with a hook's own code, TimedOut, NotRunnable, Stopped.
+        Raises StepFailed with the hook's own exit code, TimedOut, NotRunnable, Stopped.
         """
         for hook in step.hooks:
             self._stops.check()
@@ -63,7 +63,7 @@ class HookRunner:
                 process.run(hook.command, before, account=hook.account)
 
     def run_alone(self, step: "Run") -> None:
-        """Run the one command of a step, as hooks are run. Raises what `run` raises."""
+        """Run the command of a step like a hook. Raises the same errors as `run`."""
         process = _Process(step.name, step.name, step, self._tell, self._stops)
         process.run(step.command, self._environment(step.environment, step.account), account=step.account)
 
@@ -72,18 +72,18 @@ class HookRunner:
         return self.changed_for_root(environment) if by_root else self.changed(environment)
 
     def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str], path: str) -> None:
-        """Keep what a sourced hook has changed; `path` is the PATH that the programs had before."""
-        names = {name for name in {*before, *after} - _SHELLS_OWN if before.get(name) != after.get(name)}
+        """Keep the changes of a sourced hook. `path` is the programs' PATH before it."""
+        names = {name for name in {*before, *after} - _SET_BY_SHELL if before.get(name) != after.get(name)}
         changes = {name: after.get(name) for name in names}
         self._changes.update(changes)
         if hook.account is None:
             self._changes_by_root.update(changes)
-            if "PATH" in changes:  # the folders that root was not given are still the programs' first ones
+            if "PATH" in changes:  # the folders that root must not use stay first in the programs' PATH
                 left_out = [folder for folder in path.split(":") if folder not in before["PATH"].split(":")]
                 self._changes["PATH"] = ":".join([*left_out, after.get("PATH", "")])
         settings = {name for spec in setting_specs() for name in spec.names}
-        for name in sorted(names & settings - _HANDED_ON):
-            why = f"hook {hook} changes {name}: settings are read before any hook, so it steers nothing here"
+        for name in sorted(names & settings - _READ_BY_APPLICATION):
+            why = f"hook {hook} changes {name}, which has no effect: settings are read before hooks run"
             self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")
 
 
@@ -92,23 +92,25 @@ def _merged(environment: Mapping[str, str], changes: Mapping[str, str | None]) -
 
 
 def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> Mapping[str, str]:
-    """Let a shell read the hook; return the environment that it leaves."""
-    with os.fdopen(os.memfd_create("environment"), "rb") as left:
-        # On EXIT, for a hook may leave by itself. Whatever it did to PATH, this env is found.
-        script = f"trap '/usr/bin/env -0 >/proc/self/fd/{left.fileno()}' EXIT; . \"$0\""
+    """Source the hook in a shell; return the environment at the shell's exit."""
+    with os.fdopen(os.memfd_create("environment"), "rb") as result:
+        # A trap, since the hook may call exit; an absolute path, since it may change PATH.
+        script = f"trap '/usr/bin/env -0 >/proc/self/fd/{result.fileno()}' EXIT; . \"$0\""
         command = ("/bin/sh", "-c", script, str(hook.path))
-        process.run(command, environment, pass_fds=(left.fileno(),), account=hook.account)
-        pairs = left.read().split(b"\0")[:-1]
+        process.run(command, environment, pass_fds=(result.fileno(),), account=hook.account)
+        pairs = result.read().split(b"\0")[:-1]
     if not pairs:
-        raise StepFailed(f"cannot run {process}: it replaced the shell, or its EXIT trap, which tells its variables", 1)
+        raise StepFailed(
+            f"cannot run {process}: it replaced the shell or its EXIT trap, so its variables are unknown", 1
+        )
     return dict(os.fsdecode(pair).split("=", 1) for pair in pairs)
 
 
 class _Process:
-    """One hook, or the command of another step, while it runs."""
+    """A running hook or command of a step."""
 
     def __init__(self, title: str, name: str, step: "RunHooks | Run", tell: Tell, stops: StopRequests) -> None:
-        """`title` is how an error calls it, `name` who says what it prints."""
+        """`title` names it in errors, `name` in the log."""
         self._title = title
         self._name = name
         self._tell = tell
@@ -127,9 +129,9 @@ class _Process:
         pass_fds: tuple[int, ...] = (),
         account: Account | None = None,
     ) -> None:
-        """Run it to its end. Raises what `HookRunner.run` raises."""
+        """Run it until it ends. Raises the same errors as `HookRunner.run`."""
         try:
-            process = subprocess.Popen(  # noqa: S603 -- the user's own command, no shell that they did not ask for
+            process = subprocess.Popen(  # noqa: S603 -- the user's own command; no shell unless they ask for one
                 command,
                 cwd=self._directory,
                 env=environment,
@@ -140,7 +142,7 @@ class _Process:
                 user=account.uid if account else None,
                 group=account.gid if account else None,
                 extra_groups=account.groups if account else None,
-                start_new_session=True,  # its group can be ended, and a Ctrl-C in the terminal is ours to pass on
+                start_new_session=True,  # we signal its whole group; Ctrl-C in the terminal does not reach it
             )
         except OSError as error:
             raise NotRunnable(f"cannot run {self}: {error.strerror}") from error
@@ -149,29 +151,29 @@ class _Process:
             selector.register(process.stdout, selectors.EVENT_READ)
             selector.register(self._stops, selectors.EVENT_READ)
             try:
-                self._judge(self._follow(process, selector, self._seconds))
+                self._check_status(self._follow(process, selector, self._seconds))
             except BaseException:
                 selector.unregister(self._stops)
-                self._end(process, selector)
+                self._stop(process, selector)
                 raise
 
-    def _judge(self, status: int | None) -> None:
+    def _check_status(self, status: int | None) -> None:
         if status is None:
-            why = f"it did not end within {self._seconds:g} s; ENTRYPOINT_HOOKS_TIMEOUT sets how long it may take"
+            why = f"it did not end within {self._seconds:g} s; ENTRYPOINT_HOOKS_TIMEOUT sets the limit"
             raise TimedOut(f"cannot run {self}: {why}")
         if status < 0:
-            raise StepFailed(f"cannot run {self}: it was ended by {signal.Signals(-status).name}", 128 - status)
+            raise StepFailed(f"cannot run {self}: it was killed by {signal.Signals(-status).name}", 128 - status)
         if status > 0:
-            raise StepFailed(f"cannot run {self}: it ended with exit status {status}", status)
+            raise StepFailed(f"cannot run {self}: it exited with status {status}", status)
 
     def _follow(
         self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector, seconds: float
     ) -> int | None:
-        """Pass on what it prints until it ends; return its status, None where it did not end in time."""
+        """Log its output until it ends; return its status, or None after `seconds`."""
         assert process.stdout is not None  # noqa: S101 -- it is a PIPE
         output = process.stdout.fileno()
         deadline = time.monotonic() + seconds
-        pause = _LONGEST_PAUSE  # something that it left running may hold its output open, so that alone is no sign
+        pause = _LONGEST_PAUSE  # a process that it left running may hold its output open: poll as well
         while process.poll() is None:
             left = deadline - time.monotonic()
             if left <= 0:
@@ -188,23 +190,23 @@ class _Process:
             while self._relay(output):
                 pass
         if self._printed:
-            self._tell_line(self._printed)
+            self._log(self._printed)
             self._printed = b""
         return process.returncode
 
     def _relay(self, output: int) -> bool:
-        """Pass on the whole lines that it printed; return whether there may be more."""
+        """Log the complete lines of its output; return whether more may follow."""
         data = os.read(output, 65536)
         *lines, self._printed = (self._printed + data).split(b"\n")
         for line in lines:
-            self._tell_line(line)
+            self._log(line)
         return bool(data)
 
-    def _tell_line(self, line: bytes) -> None:
+    def _log(self, line: bytes) -> None:
         self._tell(self._name, line.decode(errors="backslashreplace"))
 
-    def _end(self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector) -> None:
-        """End it with all that it started, and give it a moment to take leave."""
+    def _stop(self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector) -> None:
+        """Stop its process group: SIGTERM, then SIGKILL."""
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         self._follow(process, selector, _GRACE)

@@ -1,7 +1,6 @@
-"""What is served must not contain what is private.
+"""Refuse to serve a folder that contains private files.
 
-Paths are compared as the machine has them, not as they are written: a link, or a volume that is mounted twice, gives
-one folder two names.
+The check compares real paths: a link, or a volume that is mounted twice, gives one folder two names.
 """
 
 import os
@@ -9,10 +8,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from entrypoint.boot.decisions.config import ResolvedConfig, decide
-from entrypoint.boot.facts.application import Facts
+from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files import nginx
-from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
 
 
@@ -27,21 +24,20 @@ class Place(NamedTuple):
         return f"{self.setting}={self.path}{'' if real == str(self.path) else f' ({real})'}"
 
     def contains(self, other: "Place") -> bool:
-        """Return whether the other one is this very folder, or lies below it."""
+        """Return whether the other place is this folder, or lies below it."""
         real = PurePosixPath(os.path.realpath(other.path))
         ours = PurePosixPath(os.path.realpath(self.path))
         return any(ours == place or _same(ours, place) for place in (real, *real.parents))
 
 
-def check(settings: Settings, facts: Facts) -> None:
-    """Raise Unusable where a folder that is served contains something private."""
-    config = decide(settings, facts)
-    if not settings.serves:
+def check(config: ResolvedConfig) -> None:
+    """Raise Unusable if a served folder contains something private."""
+    if not config.settings.serves:
         return
     private = tuple(_private(config))
     served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]
     Unusable.check(
-        f"cannot serve {folder}: it contains {place}; keep what is served in a folder of its own"
+        f"cannot serve {folder}: it contains {place}; use a separate folder for served files"
         for folder in served
         for place in private
         if folder.contains(place)
@@ -59,21 +55,21 @@ def _private(config: ResolvedConfig) -> Iterator[Place]:
     for name, origin in config.settings.origins.items():
         if origin.startswith("/") and origin != kept:
             yield Place(f"{name}_FILE", PurePosixPath(origin))
-    for alias, name in _of_sqlite(config).items():
-        if path := _file(name):
+    for alias, name in _sqlite_names(config).items():
+        if path := _sqlite_path(name):
             yield Place(f'DATABASES["{alias}"]["NAME"]', config.machine.app_dir / path)
 
 
-def _of_sqlite(config: ResolvedConfig) -> dict[str, str]:
-    """Return the names of SQLite's databases, by alias: by the name of the engine, then by what it says when loaded."""
+def _sqlite_names(config: ResolvedConfig) -> dict[str, str]:
+    """Return the SQLite databases' names by alias. A loaded application knows more than its settings say."""
     if config.application is None:
         return {}
     loaded = {database.alias: database.name for database in config.application.databases if database.vendor == "sqlite"}
     return {**config.application.sqlite, **loaded}
 
 
-def _file(name: str) -> str:
-    """Return the path in the name of a database, https://www.sqlite.org/uri.html; none where it is only in memory."""
+def _sqlite_path(name: str) -> str:
+    """Return the path of an SQLite database, or "" if it is in memory. See https://www.sqlite.org/uri.html."""
     if not name.startswith("file:"):
         return "" if name == ":memory:" else name
     path, _, query = name.removeprefix("file:").partition("?")
@@ -84,6 +80,6 @@ def _file(name: str) -> str:
 
 def _same(one: PurePosixPath, other: PurePosixPath) -> bool:
     try:
-        return os.path.samefile(one, other)  # noqa: PTH121 -- Path.samefile has no more to give
+        return os.path.samefile(one, other)  # noqa: PTH121 -- PurePosixPath has no samefile
     except OSError:
-        return False  # one of them is not there
+        return False  # one of them does not exist

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint import log
-from entrypoint.boot.decisions.artifacts import Directory, Phase
+from entrypoint.boot.decisions.artifacts import Directory, Progress
 from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.agent import Agent
 from entrypoint.boot.effects.children import Children
@@ -27,10 +27,12 @@ from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.effects.timeline import Timeline
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.plan.steps import (
+    WARNING,
     Ask,
     CheckPort,
     CheckReadable,
     CheckWritable,
+    Exec,
     FindPrograms,
     MakeDirectories,
     Read,
@@ -47,9 +49,9 @@ from entrypoint.boot.plan.steps import (
 )
 from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.values import Listen
-from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
+from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, TimedOut, Unusable
-from entrypoint.log import Tell
+from entrypoint.log import Tell, printable
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
@@ -62,47 +64,42 @@ class DryRunPerformer:
     """Shows the steps, and carries out none."""
 
     def __init__(self, tell: Tell) -> None:
-        """`tell` gets each line, as ours."""
+        """`tell` logs each line under our own name."""
         self._tell = tell
+        self._announced = 0
 
-    def announce(self, line: str, level: str) -> None:
-        """Show the line."""
-        self._tell(log.ENTRYPOINT, line, level)
+    def announce(self, step: Step | Exec) -> None:
+        """Show the line of the step, with its number."""
+        self._announced += 1
+        level = "warning" if not isinstance(step, Exec) and step.name == WARNING else "info"
+        self._tell(log.ENTRYPOINT, f"{self._announced}. {printable(str(step))}", level)
 
     def apply(self, step: Step) -> None:
         """Do nothing."""
 
 
-class RealPerformer:
-    """Carries the steps out."""
+class RealPerformer(DryRunPerformer):
+    """Carries out the steps that prepare the application. It starts no program that is to stay."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- what steps are carried out by
-        self,
-        tell: Tell,
-        stops: StopRequests,
-        agent: Agent | None,
-        hooks: HookRunner | None = None,
-        children: Children | None = None,
-        trust: Trust = NO_SUSPECTS,
-    ) -> None:
-        """`tell` gets each line, `stops` ends the boot between two steps, `agent` is asked, `hooks` runs hooks.
-
-        Without `children` nothing is served meanwhile. `trust` is where root may write.
-        """
-        self._tell = tell
+    def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None, hooks: HookRunner, trust: Trust) -> None:
+        """Stop between two steps if `stops` says so; send requests to `agent`; let `trust` say where root may write."""
+        super().__init__(tell)
         self._stops = stops
         self._agent = agent
         self._hooks = hooks
-        self._children = children
         self._trust = trust
         self._waiting_since: float | None = None
-        self.timeline = Timeline()
 
-    def announce(self, line: str, level: str) -> None:
-        """Show the line, unless a stop was asked for."""
+    def announce(self, step: Step | Exec) -> None:
+        """Show the line of the step, unless a stop was requested."""
         self._stops.check()
-        self._tell(log.ENTRYPOINT, line, level)
-        self.timeline.mark(line)
+        super().announce(step)
+
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
+        """Show clients what is being done. Nothing serves them here."""
+
+    def _outdate(self) -> None:
+        """Discard what loaded the application before it changed. Nothing did here."""
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:
@@ -145,9 +142,6 @@ class RealPerformer:
         for directory in step.directories:
             _make(directory)
         Several.check([error for path in step.files if (error := _in_the_way(path))])
-        if self._children:
-            for path in step.stale:
-                run_files.remove(path)
 
     @apply.register
     def _(self, step: WriteFiles) -> None:
@@ -195,7 +189,7 @@ class RealPerformer:
     def _(self, step: Ask) -> None:
         if self._agent is None:
             raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         arguments = dict(step.arguments)
         seconds = None
         if "seconds" in arguments:
@@ -204,56 +198,29 @@ class RealPerformer:
             step.name,
             arguments,
             None if seconds is None else seconds + _ANSWER_GRACE,
-            lambda done, of: self._show(step.phase, done, of),
+            lambda done, of: self._show(step.progress, done, of),
         )
-        if answer.changed and self._children:
-            self._children.discard_outdated()
+        if answer.changed:
+            self._outdate()
         self._say(f"    {answer.done}")
-
-    @apply.register
-    def _(self, step: Start) -> None:
-        if self._children:
-            self._show(step.phase)
-            self._children.start(step)
-
-    @apply.register
-    def _(self, step: Serve) -> None:
-        if self._children:
-            self._children.start_outdated()
-            for path in step.phase.paths:
-                run_files.remove(path)
-
-    @apply.register
-    def _(self, step: Reload) -> None:
-        if self._children:
-            self._children.reload(step.program.name, self._stops.check)
-
-    def _show(self, phase: Phase | None, done: int | None = None, of: int | None = None) -> None:
-        if phase and self._children:
-            for file in phase.files(done, of):
-                run_files.write(file.path, file.text)
 
     @apply.register
     def _(self, step: WaitFor) -> None:
         from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- what only who waits has to pay
 
-        self._show(step.phase)
+        self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
-        if late and self._children:
-            self._children.discard_outdated()
+        if late:
+            self._outdate()
 
     @apply.register
     def _(self, step: RunHooks) -> None:
-        if self._hooks is None:
-            raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run(step)
 
     @apply.register
     def _(self, step: Run) -> None:
-        if self._hooks is None:
-            raise NotImplementedError(step)
-        self._show(step.phase)
+        self._show(step.progress)
         self._hooks.run_alone(step)
 
     def _say(self, line: str) -> None:
@@ -264,6 +231,62 @@ class RealPerformer:
         now = time.monotonic()
         self._waiting_since = self._waiting_since or now
         return max(0.0, self._waiting_since + seconds - now)
+
+
+class BootPerformer(RealPerformer):
+    """Carries out a whole boot: it also starts programs, for supervisord to adopt, and shows clients the progress."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- what steps are carried out by
+        self,
+        tell: Tell,
+        stops: StopRequests,
+        agent: Agent | None,
+        hooks: HookRunner,
+        trust: Trust,
+        children: Children,
+    ) -> None:
+        """`children` are the programs that are started."""
+        super().__init__(tell, stops, agent, hooks, trust)
+        self._children = children
+        self.timeline = Timeline()
+
+    def announce(self, step: Step | Exec) -> None:
+        """Show the line of the step, and note when the step began."""
+        super().announce(step)
+        self.timeline.mark(f"{self._announced}. {printable(str(step))}")
+
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
+        for file in progress.files(done, of) if progress else ():
+            run_files.write(file.path, file.text)
+
+    def _outdate(self) -> None:
+        self._children.discard_outdated()
+
+    @singledispatchmethod
+    def apply(self, step: Step) -> None:
+        """Carry the step out, as for a preparation unless it is one of those below."""
+        super().apply(step)
+
+    @apply.register
+    def _(self, step: MakeDirectories) -> None:
+        super().apply(step)
+        for path in step.stale:
+            run_files.remove(path)
+
+    @apply.register
+    def _(self, step: Start) -> None:
+        self._show(step.progress)
+        self._children.start(step)
+
+    @apply.register
+    def _(self, step: Reload) -> None:
+        self._children.reload(step.program.name, self._stops.check)
+
+    @apply.register
+    def _(self, step: Serve) -> None:
+        self._children.start_outdated()
+        for path in step.progress.paths:
+            run_files.remove(path)
 
 
 def _why_missing(name: str) -> str:

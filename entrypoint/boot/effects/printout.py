@@ -1,4 +1,4 @@
-"""A plan as a dry run prints it: for a person, as the difference to what is on disk, for a program."""
+"""Print a plan: as text, as a patch against the files on disk, as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -14,17 +14,17 @@ from entrypoint.errors import NotAllowed, Unusable
 
 
 def as_text(plan: Plan, settings: Settings) -> str:
-    """Return each file, with the origin of what a setting decided beside it."""
+    """Return each file; a comment names the source of each value that a setting decided."""
     return "".join(f"\n# ---- {file.path} ----\n{annotate(file.text, settings.origins)}" for file in plan.files)
 
 
 def as_difference(plan: Plan) -> str:
-    """Return what would change on disk, as one patch. Raises NotAllowed or Unusable where a file cannot be read."""
+    """Return the changes on disk as one patch. Raises NotAllowed or Unusable if a file cannot be read."""
     return "".join(f"{line}\n" for file in plan.files for line in _difference(file))
 
 
 def as_json(plan: Plan, settings: Settings) -> str:
-    """Return the whole plan as one JSON document; the files' texts are exactly what would be written."""
+    """Return the whole plan as one JSON document, with the exact text of each file."""
     document = {
         "steps": [{"name": step.name, "line": str(step)} for step in plan.steps],
         "files": [{"path": str(file.path), "source": file.source, "text": file.text} for file in plan.files],
@@ -35,14 +35,14 @@ def as_json(plan: Plan, settings: Settings) -> str:
 
 
 def _difference(file: File) -> Iterator[str]:
-    import difflib  # noqa: PLC0415 -- 5 ms that only a difference has to pay
+    import difflib  # noqa: PLC0415 -- takes 5 ms
 
     old, before = _on_disk(file)
     return difflib.unified_diff(_lines(old), _lines(file.text), before, str(file.path), lineterm="")
 
 
 def _on_disk(file: File) -> tuple[str, str]:
-    """Return the text, and the name of the old side in the patch."""
+    """Return the text on disk, and the file's name in the patch."""
     try:
         return Path(file.path).read_text(encoding="utf-8"), str(file.path)
     except FileNotFoundError:
@@ -58,6 +58,6 @@ def _lines(text: str) -> list[str]:
 
 
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield every setting as `entrypoint env` has it."""
+    """Yield every setting as `entrypoint env` shows it."""
     for row in rows(settings):
         yield {"name": row.spec.name, "value": row.value, "origin": row.source}

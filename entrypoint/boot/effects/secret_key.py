@@ -1,7 +1,7 @@
-"""Django's SECRET_KEY where nobody has set one: made once and kept on a volume, or for this one run alone.
+"""Generate Django's SECRET_KEY if it is not set: once, in ENTRYPOINT_DATA_DIR, or for a single run.
 
-Two containers that start at once on one volume end with one key: whoever holds the lock on the file writes it, and a
-key is whole only with its newline.
+Containers that start together on one volume get the same key: the one that holds the lock on the file writes it. A key
+is complete only with its newline.
 """
 
 import fcntl
@@ -24,31 +24,32 @@ from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import NotAllowed, TimedOut, Unusable
 
 NAMES: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
-_BYTES: Final = 32  # of chance: 64 characters, where Django's check asks for 50
+_BYTES: Final = 32  # random bytes: 64 characters; Django's check asks for 50
 _LONGEST: Final = 4096
-_PAUSE: Final = 0.05  # seconds between two looks at a lock
+_PAUSE: Final = 0.05  # seconds between two attempts to lock
 _IN_DOTENV: Final = re.compile(rf"^\s*(export\s+)?({'|'.join(NAMES)})\s*=\s*\S", re.MULTILINE)
 
 
 def kept(settings: Settings, machine: Machine, stops: StopRequests) -> Settings:
-    """Return the settings with the key of ENTRYPOINT_DATA_DIR, made if it is not there, unless a key is set.
+    """Return the settings with the key of ENTRYPOINT_DATA_DIR, unless a key is set. Generate the key if it is missing.
 
-    Without that folder development gets a key that nobody keeps. Raises Unusable or NotAllowed where it cannot be kept,
-    TimedOut where another process keeps the file locked, Stopped when a stop was asked for meanwhile.
+    Without that folder, development gets a key that is not kept. Raises Unusable or NotAllowed if the key cannot be
+    kept, TimedOut if another process keeps the file locked, Stopped when a stop was requested.
     """
     file = settings.secret_key_file
     if file and not _is_set(settings, machine):
+        wait = LockWait(settings.wait_timeout, stops)
         with _acting(machine, file) as owner:
-            return _with(settings, _keep(Path(file), owner, Turn(settings.wait_timeout, stops)), str(file))
+            return _with(settings, _read_or_generate(Path(file), owner, wait), str(file))
     return _unkept(settings, machine)
 
 
 def _unkept(settings: Settings, machine: Machine) -> Settings:
-    return passing(settings, machine) if settings.development else settings
+    return temporary(settings, machine) if settings.development else settings
 
 
 def previewed(settings: Settings, machine: Machine) -> Settings:
-    """Return the settings as `kept` would, and write nothing: a key that is not there yet is one for now."""
+    """Return the settings as `kept` would, but write nothing: a missing key is generated for this call only."""
     file = settings.secret_key_file
     if file is None or _is_set(settings, machine):
         return _unkept(settings, machine)
@@ -56,14 +57,14 @@ def previewed(settings: Settings, machine: Machine) -> Settings:
         try:
             key = _read(Path(file))
         except NotAllowed:
-            key = ""  # it is the application's user's, whom only the boot itself becomes
+            key = ""  # the file belongs to the application's user
         _check_folder(Path(file))
-    return _with(settings, key or _make(), str(file))
+    return _with(settings, key or _generate(), str(file))
 
 
 @contextmanager
 def _acting(machine: Machine, file: PurePosixPath) -> Iterator[Account | None]:
-    """Access the folder as the application's user where that user can write it; give who is to own a new file."""
+    """Act as the application's user if that user can write the folder; give the owner for a new file."""
     if not machine.root:
         yield None
     elif machine.trust.fault(file.parent):
@@ -73,13 +74,13 @@ def _acting(machine: Machine, file: PurePosixPath) -> Iterator[Account | None]:
         yield machine.account
 
 
-def passing(settings: Settings, machine: Machine) -> Settings:
-    """Return the settings with a key for this run alone, unless one is set: an image's build keeps none."""
-    return settings if _is_set(settings, machine) else _with(settings, _make(), "made for this run alone")
+def temporary(settings: Settings, machine: Machine) -> Settings:
+    """Return the settings with a key for this run only, unless one is set. An image build uses it."""
+    return settings if _is_set(settings, machine) else _with(settings, _generate(), "generated for this run")
 
 
 def _is_set(settings: Settings, machine: Machine) -> bool:
-    """Return whether the project finds a key: in the environment, or in the .env that its manage.py reads."""
+    """Return whether the project has a key: in the environment, or in the .env file that its manage.py reads."""
     if any(settings.environment.get(f"{name}{suffix}") for name in NAMES for suffix in ("", "_FILE")):
         return True
     try:
@@ -97,18 +98,18 @@ def _with(settings: Settings, key: str, origin: str) -> Settings:
     )
 
 
-def _make() -> str:
+def _generate() -> str:
     return os.urandom(_BYTES).hex()
 
 
-class Turn(NamedTuple):
-    """How long to wait until no other process holds the lock, and what ends the wait."""
+class LockWait(NamedTuple):
+    """How long to wait for the lock, and what ends the wait."""
 
     seconds: float
     stops: StopRequests
 
-    def take(self, file: Path, descriptor: int) -> None:
-        """Wait for the lock, which ends with the descriptor. Raises OSError, TimedOut, Stopped."""
+    def acquire(self, file: Path, descriptor: int) -> None:
+        """Acquire the lock; closing the descriptor releases it. Raises OSError, TimedOut, Stopped."""
         deadline = time.monotonic() + self.seconds
         while True:
             try:
@@ -116,24 +117,24 @@ class Turn(NamedTuple):
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     why = f"another process has kept it locked for {self.seconds:g} s"
-                    raise TimedOut(f"cannot use {file}: {why}; ENTRYPOINT_WAIT_TIMEOUT is how long to wait") from None
+                    raise TimedOut(f"cannot use {file}: {why}; ENTRYPOINT_WAIT_TIMEOUT sets how long to wait") from None
             self.stops.check()
             time.sleep(_PAUSE)
 
 
-def _keep(file: Path, owner: Account | None, turn: Turn) -> str:
-    """Return the key in the file, made if it is not there."""
+def _read_or_generate(file: Path, owner: Account | None, wait: LockWait) -> str:
+    """Return the key in the file; generate it if it is missing. Raises NotAllowed, TimedOut, Unusable, Stopped."""
     if key := _read(file):
         return key
     _check_folder(file)
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as opened:
-            turn.take(file, descriptor)
+            wait.acquire(file, descriptor)
             _check(file, descriptor)
-            if key := _whole(opened.read(_LONGEST)):
-                return key  # another container was faster
-            key = _make()
+            if key := _complete(opened.read(_LONGEST)):
+                return key  # another container wrote it meanwhile
+            key = _generate()
             if owner:
                 os.fchown(descriptor, owner.uid, owner.gid)
             os.fchmod(descriptor, 0o600)
@@ -145,13 +146,12 @@ def _keep(file: Path, owner: Account | None, turn: Turn) -> str:
             return key
     except OSError as error:
         raise NotAllowed(
-            f"cannot write {file}: {error.strerror}; ENTRYPOINT_DATA_DIR names a folder that can be written, "
-            "or SECRET_KEY the key"
+            f"cannot write {file}: {error.strerror}; set ENTRYPOINT_DATA_DIR to a writable folder, or set SECRET_KEY"
         ) from error
 
 
 def _read(file: Path) -> str:
-    """Return the key in the file, an empty text where there is none. Raises NotAllowed."""
+    """Return the key in the file, or an empty string if there is none. Raises NotAllowed."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -160,7 +160,7 @@ def _read(file: Path) -> str:
         raise NotAllowed(f"cannot read {file}: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as opened:
         _check(file, descriptor)
-        return _whole(opened.read(_LONGEST))
+        return _complete(opened.read(_LONGEST))
 
 
 def _check_folder(file: Path) -> None:
@@ -169,11 +169,11 @@ def _check_folder(file: Path) -> None:
 
 
 def _check(file: Path, descriptor: int) -> None:
-    """Refuse what is no plain file of its own: root would hand another file's text to whoever put a link there."""
+    """Refuse links and special files: through a link, root would give another file's text away. Raises NotAllowed."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        raise NotAllowed(f"cannot use {file}: it is no plain file")
+        raise NotAllowed(f"cannot use {file}: it is not a regular file, or it has hard links")
 
 
-def _whole(data: bytes) -> str:
+def _complete(data: bytes) -> str:
     return data.decode("ascii", errors="replace").strip() if data.endswith(b"\n") else ""

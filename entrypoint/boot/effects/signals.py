@@ -1,4 +1,4 @@
-"""Signals from our first line to the exec: held, then noted, then held again for supervisord."""
+"""Signals until the exec: blocked at the start, noted during the boot, blocked again for supervisord."""
 
 import os
 import signal
@@ -8,27 +8,27 @@ from typing import Final
 from entrypoint.errors import Stopped
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-# Whoever is process 1 loses a signal that it has no handler for, so each is held until there is one.
+# Process 1 loses a signal for which it has no handler, so block each until it has one.
 HELD: Final = (*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def hold() -> None:
-    """Block the signals; they stay pending, across an exec too."""
+    """Block the signals. They stay pending, even across an exec."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
 
 
 def release() -> None:
-    """Let the signals through, with whatever their handlers are now."""
+    """Deliver the signals to their current handlers."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 class StopRequests:
-    """Notes that a stop was asked for, and wakes whoever waits on `fileno()`."""
+    """Notes a stop request; `fileno()` becomes readable, so a selector can wait for it."""
 
     def __init__(self) -> None:
-        import socket  # noqa: PLC0415 -- a command that only holds or releases the signals needs none
+        import socket  # noqa: PLC0415 -- a command that only unblocks the signals does not need it
 
-        self._asked: signal.Signals | None = None
+        self._requested: signal.Signals | None = None
         self._wakeup, self._alarm = socket.socketpair()
         self._wakeup.settimeout(0)
         self._alarm.settimeout(0)
@@ -38,19 +38,19 @@ class StopRequests:
         release()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._asked = self._asked or signal.Signals(number)
+        self._requested = self._requested or signal.Signals(number)
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable with the first signal."""
+        """Return the descriptor that becomes readable with the first stop signal."""
         return self._wakeup.fileno()
 
     def check(self) -> None:
-        """Raise Stopped if a stop was asked for."""
-        if self._asked:
-            raise Stopped(self._asked, self._asked.name)
+        """Raise Stopped if a stop was requested."""
+        if self._requested:
+            raise Stopped(self._requested, self._requested.name)
 
     def hand_over(self) -> None:
-        """Hold the signals again for the program that we exec, and give up if one came before that."""
+        """Block the signals again, for the program that we exec. Raises Stopped if one arrived before."""
         hold()
         signal.set_wakeup_fd(-1)
         for number in STOPS:

@@ -1,4 +1,4 @@
-"""Becoming another user, and another program."""
+"""Switch to another user, and exec another program."""
 
 import os
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from entrypoint.errors import NotAllowed, NotFound, NotRunnable
 
 
 def switch_user(account: Account) -> None:
-    """Give up being root for good."""
+    """Drop root permanently."""
     os.setgroups(account.groups)
     os.setgid(account.gid)
     os.setuid(account.uid)
 
 
 def exec_program(argv: tuple[str, ...], environment: Mapping[str, str], directory: os.PathLike[str]) -> NoReturn:
-    """Become another program. Raises NotFound or NotRunnable (127, 126) where that cannot be."""
+    """Replace this process. Raises NotAllowed (77), NotFound (127) or NotRunnable (126)."""
     try:
         os.chdir(directory)
     except OSError as error:
         raise NotAllowed(f"cannot enter {directory}: {error.strerror}") from error
     try:
-        os.execvpe(argv[0], argv, environment)  # noqa: S606 -- becoming that program is the purpose
+        os.execvpe(argv[0], argv, environment)  # noqa: S606 -- the purpose of this function
     except FileNotFoundError as error:
         raise NotFound(f"cannot run {argv[0]}: there is no such command") from error
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Where the time of a boot goes: each step with the moment it began, for `entrypoint boot`."""
+"""Record when each step of a boot began, for `entrypoint boot`."""
 
 import json
 import os
@@ -9,18 +9,18 @@ from entrypoint.boot.effects import run_files
 
 
 class Timeline:
-    """The steps of one boot; all times are seconds since this process started."""
+    """The steps of one boot. Times are seconds since this process started."""
 
     def __init__(self) -> None:
         self._began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
         self._steps: list[tuple[float, str]] = [(0.0, "start Python and read the settings")]
 
     def mark(self, line: str) -> None:
-        """Note that the step of this line begins now."""
+        """Record that the step with this line begins now."""
         self._steps.append((self._now(), line))
 
     def write(self, file: PurePosixPath) -> None:
-        """Write it down, at the moment of the exec."""
+        """Write the timeline, just before the exec."""
         document = {
             "began": time.time() - self._now(),
             "steps": [{"at": round(at, 4), "line": line} for at, line in self._steps],
@@ -32,6 +32,6 @@ class Timeline:
 
 
 def _age() -> float:
-    """Return the seconds that this process lives: proc(5), to a hundredth."""
+    """Return this process's age in seconds, to a hundredth: proc(5)."""
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")

@@ -1,4 +1,4 @@
-"""Waiting for things that are not Django's, all at once and under one deadline."""
+"""Wait for services besides Django's databases, in parallel and with one deadline."""
 
 import selectors
 import socket
@@ -8,55 +8,57 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from entrypoint.boot.effects.probes import Refused, probe
+from entrypoint.boot.effects.probes import PermanentError, probe
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import TimedOut, Unusable
 
-_FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
+_FIRST_DELAY: Final = 0.05  # seconds; each delay is 1.5 times the last one
 _LONGEST_DELAY: Final = 1.0
-_TRY: Final = 3.0  # seconds that one step of a try may take
-_TOLD_EVERY: Final = 5.0
-_GRACE: Final = 10.0  # seconds in which a name may still become known
+_TRY: Final = 3.0  # seconds for each step of a probe
+_REPORT_INTERVAL: Final = 5.0
+_GRACE: Final = 10.0  # seconds in which an unknown host name may become known
 _UNKNOWN: Final = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
-class _Watch(threading.Thread):
-    """Tries one thing again and again; a daemon, for a look-up of a name cannot be interrupted."""
+class Watch(threading.Thread):
+    """Probes one endpoint repeatedly. A daemon thread, since a DNS lookup cannot be interrupted."""
 
-    def __init__(self, target: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
+    def __init__(self, endpoint: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
         super().__init__(daemon=True)
-        self.target = target
-        self.why = "it gives no answer"
-        self.refused: str | None = None
-        self.there = False
-        self.late = False  # whether it was not there at first
+        self.endpoint = endpoint
+        self.why = "it does not answer"
+        self.failure: str | None = None  # a permanent error
+        self.reachable = False
+        self.late = False  # whether the first probe failed
         self._deadline = deadline
         self._grace = grace
         self._bell = bell
 
     def run(self) -> None:
+        """Probe until the endpoint is reachable, fails permanently or the deadline has passed."""
         try:
-            self.there = self._comes()
-        except Refused as error:
-            self.refused = shown(str(error))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the one who waits has to hear of it
-            self.refused = shown(repr(error))
-        with suppress(OSError):  # nobody waits any more
+            self.reachable = self._wait()
+        except PermanentError as error:
+            self.failure = shown(str(error))
+        except Exception as error:  # noqa: BLE001 -- the main thread reports it
+            self.failure = shown(repr(error))
+        with suppress(OSError):  # the main thread no longer waits
             self._bell.send(b"!")
 
-    def _comes(self) -> bool:
+    def _wait(self) -> bool:
         known_by = time.monotonic() + self._grace
         delay = _FIRST_DELAY
         while (left := self._deadline - time.monotonic()) > 0:
             try:
-                probe(self.target, min(_TRY, left))
+                probe(self.endpoint, min(_TRY, left))
             except OSError as error:
                 self.late = True
-                self.why = shown(error.strerror or str(error))
+                if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
+                    self.why = shown(error.strerror or str(error))
                 if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
-                    raise Refused("there is no host of that name") from error
+                    raise PermanentError("unknown host") from error
             else:
                 return True
             time.sleep(delay)
@@ -65,26 +67,26 @@ class _Watch(threading.Thread):
 
 
 def wait_for(
-    targets: Sequence[Endpoint],
+    endpoints: Sequence[Endpoint],
     seconds: float,
     tell: Callable[[str], None],
     stops: StopRequests,
     *,
     grace: float = _GRACE,
 ) -> bool:
-    """Wait until each is there, for `seconds` in all; return whether one was not, at first.
+    """Wait until all endpoints are reachable; return whether a first probe failed.
 
-    `grace` is how long an unknown host may stay so. Raises TimedOut, Unusable where one
-    never will be there, Stopped when a stop was asked for.
+    `seconds` is the deadline for all together, `grace` how long a host name may be unknown. Raises TimedOut, Unusable
+    after a permanent error, Stopped when a stop was requested.
     """
     began = time.monotonic()
     deadline = began + seconds
-    tell_next = began + _TOLD_EVERY
+    report_at = began + _REPORT_INTERVAL
     ours, theirs = socket.socketpair()
     with ours, theirs, selectors.DefaultSelector() as selector:
         selector.register(ours, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
-        watches = [_Watch(target, deadline, grace, theirs) for target in targets]
+        watches = [Watch(endpoint, deadline, grace, theirs) for endpoint in endpoints]
         missing = list(watches)
         for watch in watches:
             watch.start()
@@ -92,25 +94,25 @@ def wait_for(
             now = time.monotonic()
             if now >= deadline:
                 raise TimedOut(
-                    f"cannot reach {'; '.join(f'{w.target} within {seconds:g} s: {w.why}' for w in missing)}"
+                    f"cannot reach {'; '.join(f'{w.endpoint} within {seconds:g} s: {w.why}' for w in missing)}"
                 )
-            for key, _ in selector.select(min(deadline, tell_next) - now):
+            for key, _ in selector.select(min(deadline, report_at) - now):
                 if key.fileobj is ours:
                     ours.recv(4096)
                 else:
                     stops.check()
-            _tell_of_the_there(missing, began, tell)
-            if time.monotonic() >= tell_next:
-                tell_next += _TOLD_EVERY
+            _report_reachable(missing, began, tell)
+            if time.monotonic() >= report_at:
+                report_at += _REPORT_INTERVAL
                 for watch in missing:
-                    tell(f"    still waiting for {watch.target}: {watch.why}")
+                    tell(f"    still waiting for {watch.endpoint}: {watch.why}")
     return any(watch.late for watch in watches)
 
 
-def _tell_of_the_there(missing: list[_Watch], began: float, tell: Callable[[str], None]) -> None:
-    """Take out and tell what is there by now. Raises Unusable where one never will be."""
-    Unusable.check(f"cannot reach {watch.target}: {watch.refused}" for watch in missing if watch.refused)
-    for watch in [watch for watch in missing if watch.there]:
+def _report_reachable(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:
+    """Report the reachable endpoints and remove them from `missing`. Raises Unusable after a permanent error."""
+    Unusable.check(f"cannot reach {watch.endpoint}: {watch.failure}" for watch in missing if watch.failure)
+    for watch in [watch for watch in missing if watch.reachable]:
         watch.join()
         missing.remove(watch)
-        tell(f"    {watch.target} is there after {time.monotonic() - began:.1f} s")
+        tell(f"    {watch.endpoint} reachable after {time.monotonic() - began:.1f} s")

@@ -1,34 +1,30 @@
-"""The configuration: which folders and files there are, and what stands in them."""
+"""The folders and files of the configuration, and the files' texts."""
 
 import json
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
-from entrypoint.boot.decisions import sizing
-from entrypoint.boot.decisions.artifacts import Directory, File, Phase
+from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
-from entrypoint.boot.files import nginx, supervisor_files
 from entrypoint.boot.files.render import render, render_own
+from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
-
-_MOST_DESCRIPTORS: Final = 65536
-_LONGEST_BACKLOG: Final = 1024
 
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
-    """Return the folders."""
+    """Return the folders that a boot creates."""
     return (
         Directory(config.run_dir, 0o755),
         Directory(config.www, 0o755, inner=True),
-        Directory(config.run_dir / "app", 0o750, config.dropped, inner=True),
-        # Where nginx's master is root, it follows links in its folder: nobody else may write there.
+        Directory(config.run_dir / "app", 0o750, config.run_as, inner=True),
+        # nginx's master follows links in its folder. If the master is root, nobody else may write there.
         *(
-            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_drops else config.dropped, inner=True)]
+            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_switches else config.run_as, inner=True)]
             if config.nginx
             else []
         ),
@@ -36,39 +32,39 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
-    """Return what a boot, supervisord and the servers write into those folders."""
+    """Return the files that a boot, supervisord and the servers write into those folders."""
     names = [name.removesuffix(".j2") for name in used(config) if name != templates.STARTING_PAGE]
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
     ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
-    return tuple(dict.fromkeys((*paths, *Phase(config.www, "").paths, config.socket)))
+    return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
 
 
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
-    """Yield the files. Raises Unusable where a text fits no file."""
-    given = variables(config, supervised)
+    """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
+    values = template_values(config, supervised, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
         own = f"{config.settings.conf_dir}/{templates.NGINX_CONF}"
         yield File(config.run_dir / templates.NGINX_CONF, config.machine.nginx_conf, source=own)
     for template in used(config):
-        yield _file(config, template, given)
+        yield _file(config, template, values)
     yield File(config.run_dir / "promises.json", _promises(config, supervised), source="the plan")
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
-    """Return nginx's files as they can be before the application is known: without what it says of its own files."""
-    given = variables(config, supervised, starting=True)
-    return tuple(_file(config, template, given) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
+    """Return nginx's files before the application is known: they lack its static and media files."""
+    values = template_values(config, supervised, starting=True)
+    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
 
 
-def _file(config: ResolvedConfig, template: str, given: Mapping[str, Any]) -> File:
+def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
     path = (config.www if template == templates.STARTING_PAGE else config.run_dir) / template.removesuffix(".j2")
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
-        return File(path, render_own(own, config.machine.templates[template], given), source=str(own))
-    return File(path, render(template, given), source=template)
+        return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
+    return File(path, render(template, values.by_name()), source=template)
 
 
 def used(config: ResolvedConfig) -> tuple[str, ...]:
@@ -77,50 +73,6 @@ def used(config: ResolvedConfig) -> tuple[str, ...]:
     nginx = (*templates.OF_NGINX[own:], templates.STARTING_PAGE) if config.nginx else ()
     wanted = {templates.SUPERVISORD, *nginx, config.server.template if config.server else None}
     return tuple(name for name in templates.NAMES if name in wanted)
-
-
-def variables(config: ResolvedConfig, supervised: tuple[Program, ...], *, starting: bool = False) -> dict[str, Any]:
-    """Return what each template may use; docs/how-to/own-templates.md tells the users of theirs."""
-    return {
-        "run_dir": config.run_dir,
-        "root": config.machine.root,
-        "programs": supervised,
-        "supervisor_files": supervisor_files.patterns(config.machine.supervisor_files),
-        "log_level": config.settings.log_level,
-        "socket": config.socket,
-        "www": config.www,
-        "server": config.server.name if config.server else None,
-        "bind": config.bind,
-        "own_conf": config.own_conf,
-        "development": config.development,
-        "server_logs_requests": config.server_logs_requests,
-        "ready_file": config.ready_file,
-        "starting_page": config.www / templates.STARTING_PAGE,
-        "request_seconds": config.nginx_patience,
-        "worker_processes": config.settings.nginx_workers or sizing.nginx_workers(config.machine.limits),
-        "nginx_user": config.machine.account.name if config.nginx_drops else None,
-        "nginx_group": config.machine.account.group,
-        "mime_types": config.machine.mime_types,
-        "client_max_body_size": config.settings.client_max_body_size,
-        "app_dir": config.machine.app_dir,
-        "module": config.module,
-        "home": _python_home(config),
-        # What a server is told in its own variables it would not hear over its file.
-        "workers": None if config.own_workers else config.workers,
-        "harakiri": None if config.own_timeout else config.request_seconds,
-        "backlog": min(config.machine.backlog, _LONGEST_BACKLOG),
-        "stop_seconds": config.server_stop,
-        "descriptors": min(config.machine.descriptors, _MOST_DESCRIPTORS),
-        **nginx.variables(config, starting=starting),
-    }
-
-
-def _python_home(config: ResolvedConfig) -> str | None:
-    """Return the virtual environment that uWSGI has to be told of, being installed elsewhere itself."""
-    uwsgi = config.machine.programs.get("uwsgi")
-    if config.application is None or not config.application.virtual or uwsgi is None:
-        return None
-    return None if uwsgi.is_relative_to(config.application.prefix) else config.application.prefix
 
 
 def _promises(config: ResolvedConfig, supervised: tuple[Program, ...]) -> str:

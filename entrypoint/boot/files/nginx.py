@@ -1,98 +1,157 @@
-"""What nginx's templates are told: typed values, each decided here and quoted there."""
+"""The values for nginx's templates."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
 
+from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.templates import STARTING_PAGE
+from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
 
-_HTTP2_OF_ITS_OWN: Final = (1, 25, 1)  # from here on `listen … http2` is told to be deprecated
+_HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`
 _EVERY_HOST: Final = "_"
-_WORDS_OF_MAP: Final = ("default", "hostnames", "include", "volatile")
-_OWN_CONNECTIONS: Final = 3  # of a worker, beside its listening sockets: its master, one client, the application
-_OWN_DESCRIPTORS: Final = 64  # of a worker: its log, its sockets, and what it has open for others
-_OPEN_FILES: Final = 256  # static files that a worker keeps open, few enough to leave descriptors for its connections
+_MAP_KEYWORDS: Final = ("default", "hostnames", "include", "volatile")
+_LEAST_CONNECTIONS: Final = 3  # of a worker, besides its listening sockets: its master, one client, the application
+_OTHER_DESCRIPTORS: Final = 64  # of a worker: logs, sockets and temporary files
+_OPEN_FILES: Final = 256  # static files that a worker keeps open: few enough to leave descriptors for connections
 
 
-def variables(config: ResolvedConfig, *, starting: bool) -> dict[str, Any]:
-    """Return the variables of nginx.conf and nginx-app.conf that no other file needs. Raises Unusable."""
-    names = () if _EVERY_HOST in config.settings.server_names else config.settings.server_names
-    return {
-        "listen": config.addresses,
-        "upstream": config.upstream,
-        "protocol": config.protocol,
-        "repeated_within": config.request_seconds,
-        "server_names": names,
-        "forwarded_names": tuple(_as_map(names)),
-        "http_files": config.machine.http_files,
-        "server_files": config.machine.server_files,
-        "gzip_static": config.machine.gzip_static,
-        "brotli_module": config.machine.brotli_module,
-        "files": () if starting else tuple(served(config)),
-        "worker_connections": _connections(config),
-        "descriptors_of_nginx": _descriptors(config),
-        "open_files": _OPEN_FILES,
-        "access_log": config.settings.access_log,
-        "certificate": config.settings.tls_certificate,
-        "key": config.settings.tls_key,
-        "redirecting": config.redirecting,
-        "tls_port": config.listen.port,
-        "http2": "listen" if () < config.machine.nginx_version < _HTTP2_OF_ITS_OWN else "directive",
-        "proxies": config.settings.proxies,
-        # Where anyone may be a proxy, each address of X-Forwarded-For is one: only the last was written by the peer.
-        "anyone": any(network.prefixlen == 0 for network in config.settings.proxies),
-    }
+class Served(NamedTuple):
+    """Files that nginx or uWSGI serves without the application."""
+
+    kind: str  # STATIC or MEDIA
+    url: str  # the prefix of the path, ends with a slash
+    root: str  # the folder, ends with a slash
+    source: str  # the setting that names the folder
+
+
+class NginxValues(NamedTuple):
+    """The values for nginx.conf, nginx-app.conf and the starting page."""
+
+    www: PurePosixPath
+    ready_file: PurePosixPath
+    starting_page: PurePosixPath
+    upstream: str
+    protocol: str | None
+    request_seconds: int
+    repeated_within: int  # seconds
+    worker_processes: int
+    worker_connections: int
+    descriptors_of_nginx: int | None
+    open_files: int
+    nginx_user: str | None
+    nginx_group: str | None
+    mime_types: bool
+    client_max_body_size: int  # bytes
+    access_log: str
+    listen: tuple[Listen, ...]
+    server_names: tuple[str, ...]
+    forwarded_names: tuple[str, ...]
+    files: tuple[Served, ...]
+    gzip_static: bool
+    brotli_module: PurePosixPath | None
+    http_files: tuple[PurePosixPath, ...]
+    server_files: tuple[PurePosixPath, ...]
+    certificate: PurePosixPath | None
+    key: PurePosixPath | None
+    redirecting: tuple[Listen, ...]
+    tls_port: int
+    http2: str
+    proxies: tuple[Network, ...]
+    anyone: bool
+
+
+def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
+    """Return the values; while `starting`, the application's files are unknown. Raises Unusable."""
+    settings, machine = config.settings, config.machine
+    names = () if _EVERY_HOST in settings.server_names else settings.server_names
+    return NginxValues(
+        www=config.www,
+        ready_file=config.ready_file,
+        starting_page=config.www / STARTING_PAGE,
+        upstream=config.upstream,
+        protocol=config.protocol,
+        request_seconds=config.nginx_timeout,
+        repeated_within=config.request_seconds,
+        worker_processes=settings.nginx_workers or sizing.nginx_workers(machine.limits),
+        worker_connections=_connections(config),
+        descriptors_of_nginx=_descriptors(config),
+        open_files=_OPEN_FILES,
+        nginx_user=machine.account.name if config.nginx_switches else None,
+        nginx_group=machine.account.group,
+        mime_types=machine.mime_types,
+        client_max_body_size=settings.client_max_body_size,
+        access_log=settings.access_log,
+        listen=config.addresses,
+        server_names=names,
+        forwarded_names=tuple(_as_map(names)),
+        files=() if starting else tuple(served(config)),
+        gzip_static=machine.gzip_static,
+        brotli_module=machine.brotli_module,
+        http_files=machine.http_files,
+        server_files=machine.server_files,
+        certificate=settings.tls_certificate,
+        key=settings.tls_key,
+        redirecting=config.redirecting,
+        tls_port=config.listen.port,
+        http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
+        proxies=settings.proxies,
+        # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
+        anyone=any(network.prefixlen == 0 for network in settings.proxies),
+    )
 
 
 def _as_map(names: tuple[str, ...]) -> Iterator[str]:
-    """Yield host names as nginx's `map` takes them: none twice, and no word of the map's own language."""
+    """Yield host names for nginx's `map`, which rejects duplicates and has keywords of its own."""
     for name in names:
         bare = name.removeprefix("*").removeprefix(".")
         if name.startswith(".") or f".{bare}" not in names:
-            yield f"\\{name}" if name in _WORDS_OF_MAP else name
+            yield f"\\{name}" if name in _MAP_KEYWORDS else name
 
 
 def _connections(config: ResolvedConfig) -> int:
-    least = len(config.addresses) + len(config.redirecting) + _OWN_CONNECTIONS
+    least = len(config.addresses) + len(config.redirecting) + _LEAST_CONNECTIONS
     if config.settings.worker_connections < least:
         raise Unusable(
-            f"cannot use NGINX_WORKER_CONNECTIONS={config.settings.worker_connections}: a worker needs {least} "
-            "to listen, hear and ask the application"
+            f"cannot use NGINX_WORKER_CONNECTIONS={config.settings.worker_connections}: "
+            f"a worker needs at least {least}, for its listening sockets, one client and the application"
         )
     return config.settings.worker_connections
 
 
 def _descriptors(config: ResolvedConfig) -> int | None:
-    """Return the limit that a worker of nginx has to raise to hold its connections, None where it need not.
+    """Return the descriptor limit that an nginx worker needs, None if the current limit suffices.
 
-    A connection of a client has one descriptor, and one more for the file that is sent.
+    Each client connection takes one descriptor, and one more for the file that nginx sends.
     """
-    wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OWN_DESCRIPTORS
+    wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
     possible = min(wanted, config.machine.most_descriptors)
     return possible if possible > config.machine.descriptors else None
 
 
-def served(config: ResolvedConfig) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the kind, the URL prefix, folder and setting of the files that are served without the application."""
+def served(config: ResolvedConfig) -> Iterator[Served]:
+    """Yield what is served without the application. Raises Unusable if a URL has no folder, or a folder no URL."""
     django, settings = config.application, config.settings
-    for kind, url, root, django_url, django_root in (
-        (
-            "STATIC",
-            settings.static_url,
-            settings.static_root,
-            django and django.static_url,
-            django and django.static_root,
-        ),
-        ("MEDIA", settings.media_url, settings.media_root, django and django.media_url, django and django.media_root),
+    static = django and (django.static_url, django.static_root)
+    media = django and (django.media_url, django.media_root)
+    for kind, url, root, of_django in (
+        ("STATIC", settings.static_url, settings.static_root, static),
+        ("MEDIA", settings.media_url, settings.media_root, media),
     ):
+        django_url, django_root = of_django or ("", "")
         where, folder = url or django_url or "", str(root or django_root or "")
-        for given, other, name in ((url, folder, "ROOT"), (root, where, "URL")):
+        for given, name, other, missing in ((url, "URL", folder, "ROOT"), (root, "ROOT", where, "URL")):
             if given and not other:
-                raise Unusable(
-                    f"cannot use NGINX_{kind}_{'URL' if name == 'ROOT' else 'ROOT'}: "
-                    f"there is neither NGINX_{kind}_{name} nor Django's {kind}_{name}"
-                )
-        # A full URL is another host's; "/" would hide the application.
+                why = f"neither NGINX_{kind}_{missing} nor Django's {kind}_{missing} is set"
+                raise Unusable(f"cannot use NGINX_{kind}_{name}: {why}")
+        # A full URL points to another host, and "/" would hide the application.
         if folder and where.startswith("/") and where != "/" and not where.startswith("//"):
-            source = f"NGINX_{kind}_ROOT" if root else f"{kind}_ROOT"
-            yield kind, where if where.endswith("/") else f"{where}/", f"{folder.rstrip('/')}/", source
+            yield Served(
+                kind=kind,
+                url=where if where.endswith("/") else f"{where}/",
+                root=f"{folder.rstrip('/')}/",
+                source=f"NGINX_{kind}_ROOT" if root else f"{kind}_ROOT",
+            )

@@ -1,4 +1,4 @@
-"""Templates to text."""
+"""Rendering of templates, ours and the user's."""
 
 import sys
 from collections.abc import Mapping
@@ -28,23 +28,23 @@ _PACKAGE: Final = Path(__file__).resolve().parents[2]
 
 
 def conf_dir() -> Path:
-    """Return the folder of the templates: in the package as it was installed, beside it in a checkout."""
+    """Return the folder of the templates: in an installed package, or next to the package in a checkout."""
     inside = _PACKAGE / "conf"
     return inside if inside.is_dir() else _PACKAGE.parent / "conf"
 
 
 def render(template: str, values: Mapping[str, Any]) -> str:
-    """Return the text of `template`; a name that it uses and `values` lacks is an error."""
+    """Return the text of our `template`. Raises UndefinedError if it uses a name that `values` lacks."""
     return _environment().get_template(template).render(values)
 
 
 def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str:
-    """Return what the user's own template makes of `values`; it may include ours or extend it.
+    """Return the text of the user's template, which may include or extend ours.
 
-    Raises Unusable that names `path` and the line.
+    Raises Unusable with `path` and the line.
     """
 
-    # The path as the template's file: by that its frames are known in a traceback.
+    # The template's path becomes the file name of its frames in a traceback.
     def load(name: str) -> tuple[str, str, None] | None:
         return (text, name, None) if name == str(path) else None
 
@@ -54,7 +54,7 @@ def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str
     except TemplateSyntaxError as error:
         raise Unusable(f"cannot render {path}, line {error.lineno}: {error.message}") from error
     except Exception as error:
-        import traceback  # noqa: PLC0415 -- 8 ms that only a broken template has to pay
+        import traceback  # noqa: PLC0415 -- 8 ms, only for a broken template
 
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         where = f", line {lines[-1]}" if lines else ""
@@ -65,14 +65,14 @@ def render_own(path: PurePosixPath, text: str, values: Mapping[str, Any]) -> str
 
 
 class _Compiled(FileSystemBytecodeCache):
-    """Keeps templates compiled, where Python keeps our modules so: to compile them takes longer than all else here."""
+    """Keeps compiled templates beside our compiled modules: compiling takes longer than rendering."""
 
     def dump_bytecode(self, bucket: "Bucket") -> None:
-        """Write it, where and when Python would."""
+        """Write the compiled template, unless Python must not write byte code."""
         if not sys.dont_write_bytecode:
             with suppress(OSError):
                 super().dump_bytecode(bucket)
-                Path(self._get_cache_filename(bucket)).chmod(0o644)  # whoever runs the image later may read it
+                Path(self._get_cache_filename(bucket)).chmod(0o644)  # the image may run as another user
 
 
 @cache
@@ -81,7 +81,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(conf_dir()),
         bytecode_cache=_Compiled(str(Path(__file__).parent / "__pycache__")),
         undefined=StrictUndefined,
-        autoescape=False,  # noqa: S701 -- no HTML is rendered: each format has its own filter
+        autoescape=False,  # noqa: S701 -- no HTML: each format has its own filter
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,4 +1,4 @@
-"""Files of supervisord's configuration of the user's own, /etc/supervisor/conf.d/*.conf: more programs, as they are."""
+"""The user's supervisord files, /etc/supervisor/conf.d/*.conf, which are included unchanged."""
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
@@ -17,18 +17,18 @@ _OURS: Final = (
 
 
 def patterns(files: Collection[PurePosixPath]) -> tuple[PurePosixPath, ...]:
-    """Return what supervisord is told to include."""
+    """Return the patterns for supervisord's [include]."""
     return tuple(dict.fromkeys(path.parent / _ALL for path in files))
 
 
 def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> Iterator[str]:
-    """Yield what in them would undo ours: sections of the same name are one to supervisord, the last line wins.
+    """Yield the sections that would override ours: supervisord merges sections of one name, the last line wins.
 
-    `programs` are the names of the plan's own.
+    `programs` are the names of the programs that this boot configures.
     """
     if not files:
         return
-    import configparser  # noqa: PLC0415 -- supervisord's own reader; only who has such files has to pay
+    import configparser  # noqa: PLC0415 -- supervisord's own parser; only needed for such files
 
     for path, text in files.items():
         parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
@@ -40,6 +40,6 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
         for section in parser.sections():
             kind, _, name = section.partition(":")
             if section in _OURS or kind == "include":
-                yield f"cannot use {path}: [{shown(section)}] is decided by us; leave only programs there"
+                yield f"cannot use {path}: [{shown(section)}] is managed by entrypoint; define only programs here"
             elif kind in ("program", "group", "fcgi-program", "eventlistener") and name.strip() in programs:
-                yield f"cannot use {path}: [{shown(section)}] has the name of a program that runs already"
+                yield f"cannot use {path}: [{shown(section)}] duplicates the name of another program"

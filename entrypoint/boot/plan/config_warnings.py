@@ -1,54 +1,54 @@
-"""Settings that contradict each other or change nothing, yet the site can be served: a warning each."""
+"""Warnings about settings that contradict each other or have no effect, although the site can be served."""
 
 import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from entrypoint.boot.decisions.config import ResolvedConfig, stop_seconds
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.stop_budget import stop_seconds
 from entrypoint.boot.plan.steps import WARNING, Read
 from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.boot.settings.values import shown
 
 
 def warnings(config: ResolvedConfig) -> Iterator[Read]:
-    """Yield what the boot and the dry run warn of."""
+    """Yield the warnings of a boot and a dry run."""
     for text in (*config.settings.warnings, *_server(config), *_workers(config), *_requests(config), *_stop(config)):
         yield Read(WARNING, f"warning: {text}")
 
 
 def _workers(config: ResolvedConfig) -> Iterator[str]:
     own = config.own_workers
-    if own and config.server and config.settings.workers and own[1] != str(config.settings.workers):
-        name, text = own
+    if own and config.server and config.settings.workers and own.text != str(config.settings.workers):
         yield (
-            f"{name}={shown(text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
-            f"and {config.server.name} obeys its own: unset one of them"
+            f"{own.name}={shown(own.text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
+            f"and {config.server.name} uses its own variable: unset one of them"
         )
 
 
 def _requests(config: ResolvedConfig) -> Iterator[str]:
     name, text = config.own_timeout or ("", "")
-    if config.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < config.nginx_patience:  # 0: never
+    if config.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < config.nginx_timeout:  # 0: never
         yield (
-            f"with {name}={shown(text)} a request may outlast nginx's patience of {config.nginx_patience} s: "
+            f"with {name}={shown(text)} a request may exceed nginx's timeout of {config.nginx_timeout} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
 
 
 def _stop(config: ResolvedConfig) -> Iterator[str]:
-    """Few requests take as long as they may, so the defaults say nothing; whoever chose one of the two is told."""
+    """Yield a warning only if the user set one of the two times: with the defaults few requests take that long."""
     chosen = {"ENTRYPOINT_REQUEST_TIMEOUT", "ENTRYPOINT_STOP_TIMEOUT"}.intersection(config.settings.origins)
     if not chosen or not config.nginx or config.request_seconds <= config.nginx_stop:
         return
     yield (
-        f"a request may take {config.request_seconds} s, but a stop cuts it after {config.nginx_stop} s: "
-        f"set ENTRYPOINT_STOP_TIMEOUT={_enough(config)}s and let Docker or Kubernetes wait longer than that, "
-        "or ENTRYPOINT_REQUEST_TIMEOUT shorter"
+        f"a request may take {config.request_seconds} s, but a stop aborts it after {config.nginx_stop} s: "
+        f"set ENTRYPOINT_STOP_TIMEOUT={_enough(config)}s and give Docker or Kubernetes a longer timeout, "
+        "or lower ENTRYPOINT_REQUEST_TIMEOUT"
     )
 
 
 def _enough(config: ResolvedConfig) -> int:
-    """Return the seconds of a stop in which nginx finishes the longest request."""
+    """Return the least stop timeout, in seconds, in which nginx can finish the longest request."""
 
     def fits(seconds: int) -> bool:
         return stop_seconds(config.settings, config.machine, config.server, seconds)[NGINX] >= config.request_seconds
@@ -56,10 +56,10 @@ def _enough(config: ResolvedConfig) -> int:
     most = least = math.ceil(config.settings.stop_timeout)
     while not fits(most):
         most *= 2
-    return bisect_left(range(most), True, lo=least, key=fits)  # noqa: FBT003 -- what is looked for
+    return bisect_left(range(most), True, lo=least, key=fits)  # noqa: FBT003 -- the searched value
 
 
 def _server(config: ResolvedConfig) -> Iterator[str]:
     if config.own_server and config.settings.server:
         source = config.own_server.source
-        yield f"ENTRYPOINT_SERVER={config.settings.server} changes nothing: {WEB} of {source} serves the site"
+        yield f"ENTRYPOINT_SERVER={config.settings.server} has no effect: {WEB} from {source} serves the site"

@@ -9,7 +9,7 @@ from entrypoint.errors import Unusable
 
 
 def named(programs: Iterable[Program], declared: Mapping[str, UserProgram]) -> Mapping[PurePosixPath, str]:
-    """Return each file with what names it. Raises Unusable where two programs name one: both would rotate it."""
+    """Return each file with the key that names it. Raises Unusable if two programs would rotate the same file."""
     found: dict[PurePosixPath, str] = {}
     problems = []
     for program in programs:

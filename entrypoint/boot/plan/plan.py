@@ -1,16 +1,16 @@
 """Settings and Facts to a Plan: a pure function. What is decided stands in `decisions`, the order of the steps here."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import environment, programs
-from entrypoint.boot.decisions.artifacts import File, Phase
+from entrypoint.boot.decisions.artifacts import File, Progress
 from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.application import Facts
-from entrypoint.boot.facts.machine import BROUGHT_BY, Machine
+from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.config_warnings import warnings
@@ -50,24 +50,22 @@ class Plan:
     @property
     def files(self) -> tuple[File, ...]:
         """The files that the plan writes, as they are in the end."""
-        rendered = (step for step in self.steps if isinstance(step, WriteFiles) and step.name == "render")
-        return tuple(file for step in rendered for file in step.files)
+        return written(self.steps, "render")
 
 
-def make_opening(settings: Settings, machine: Machine) -> tuple[Step, ...]:
-    """Return the steps that every plan of these begins with: they need not know the application. Raises Unusable."""
-    config = decide(settings, Facts(machine, None))
+def opening(config: ResolvedConfig) -> tuple[Step, ...]:
+    """Return the first steps, of a configuration that knows nothing of the application yet. Raises Unusable."""
     names = {program.name for program in _programs(config)}
+    machine = config.machine
     Unusable.check((*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names)))
     return tuple(_opening(config))
 
 
-def make_start(settings: Settings, facts: Facts) -> tuple[Step, ...]:
-    """Return the steps that follow those: they need know no more of the application than its settings.
+def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
+    """Return the steps that follow `begun`, the opening; of the application they need only the settings.
 
-    Raises Unusable where the settings contradict each other or a text fits no file.
+    Raises Unusable if the settings contradict each other or a file cannot hold a text.
     """
-    config = decide(settings, facts)
     supervised = _programs(config)
     files = tuple(configuration.files(config, supervised))
     return (
@@ -75,23 +73,25 @@ def make_start(settings: Settings, facts: Facts) -> tuple[Step, ...]:
         WriteFiles(files),
         *_early_server(config),
         *_validations(config, supervised, files),
-        *_reload(config, files),
+        *([Reload(programs.nginx(config))] if not set(written(begun, SERVE)).issubset(files) else []),
     )
+
+
+def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
+    """Return the remaining steps, for a boot or `ahead` of one; they need all facts. Raises Unusable."""
+    return (*around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
 
 
 def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
-    """Decide everything, for a boot or `ahead` of one. Raises Unusable where one of the parts does."""
+    """Return the whole plan, for a boot or `ahead` of one. Raises Unusable if one of its parts does."""
+    begun = opening(decide(settings, Facts(facts.machine, None)))
     config = decide(settings, facts)
-    return Plan(
-        steps=(
-            *make_opening(settings, facts.machine),
-            *make_start(settings, facts),
-            *around(config, preparation(config, ahead=ahead)),
-            *_release(config),
-            *_serve(config),
-        ),
-        exec=_exec(config),
-    )
+    return Plan((*begun, *start(config, begun), *rest(config, ahead=ahead)), make_exec(config))
+
+
+def written(steps: Iterable[Step], name: str) -> tuple[File, ...]:
+    """Return the files that the steps of this name write."""
+    return tuple(file for step in steps if isinstance(step, WriteFiles) and step.name == name for file in step.files)
 
 
 def _opening(config: ResolvedConfig) -> Iterator[Step]:
@@ -116,8 +116,10 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
-        phase = config.phase("loading application")
-        yield Start(programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, phase=phase)
+        progress = config.progress("loading application")
+        yield Start(
+            programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
+        )
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
@@ -163,7 +165,7 @@ def _release(config: ResolvedConfig) -> Iterator[Run]:
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
             account,
-            config.phase("running the release"),
+            config.progress("running the release"),
         )
 
 
@@ -192,12 +194,7 @@ def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
 
 def _serve(config: ResolvedConfig) -> Iterator[Serve]:
     if config.opens_early:
-        yield Serve(programs.nginx(config), Phase(config.www, "starting application"))
-
-
-def _reload(config: ResolvedConfig, files: tuple[File, ...]) -> Iterator[Reload]:
-    if config.opens_early and not set(configuration.starting_files(config, _programs(config))).issubset(files):
-        yield Reload(programs.nginx(config))
+        yield Serve(programs.nginx(config), Progress(config.www, "starting application"))
 
 
 def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files: tuple[File, ...]) -> Iterator[Step]:
@@ -210,7 +207,8 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         yield ValidateSupervisord(by_name["supervisord.conf"])
 
 
-def _exec(config: ResolvedConfig) -> Exec:
+def make_exec(config: ResolvedConfig) -> Exec:
+    """Return the last act of a boot."""
     # By our own interpreter: for root it must load nothing that the environment or a home names.
     command = (str(config.machine.own_python), "-I" if config.machine.root else "-P", str(config.path("supervisord")))
     return Exec(

@@ -1,4 +1,4 @@
-"""What the application's agent is asked to do before the site is served."""
+"""The steps that the application's agent carries out before the site is served."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,16 +11,16 @@ from entrypoint.boot.settings.values import shown
 from entrypoint.errors import Unusable
 
 _MIGRATE: Final = {
-    "auto": "apply the migrations that are pending",
-    "wait": "wait until another replica has applied the migrations that are pending",
+    "auto": "apply pending migrations",
+    "wait": "wait until another replica has applied pending migrations",
     "check": "check that no migration is pending",
 }
 
 
 def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
-    """Yield what the agent does. Whether anything is pending is found by the step, so the plan holds before that.
+    """Yield the agent's steps. Each step itself finds out what is pending, so the plan does not depend on that.
 
-    What is prepared `ahead` of the boot may take its time.
+    `ahead` of a boot there is time to compress the static files.
     """
     if config.application is None:
         return
@@ -31,14 +31,14 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
             {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
-            config.phase("waiting for database"),
+            config.progress("waiting for database"),
         )
     if databases and settings.migrate != "off":
-        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.phase("migrating"))
+        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.progress("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(config.application, settings)):
-        what = "keep the superuser {} as set" if superuser["update"] else "create the superuser {} unless there is one"
-        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.phase("creating superuser"))
-    # Of a container that serves no site nobody asks for them, and runserver finds them where they are.
+        what = "create or update superuser {}" if superuser["update"] else "create superuser {} unless it exists"
+        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.progress("creating superuser"))
+    # A container without a site needs no static files, and runserver finds them in their sources.
     served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
     if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
@@ -46,7 +46,7 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
             "collectstatic",
             f"collect static files into {config.application.static_root}{when}",
             {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
-            config.phase("collecting static"),
+            config.progress("collecting static"),
         )
 
 
@@ -62,10 +62,10 @@ def _orders(settings: Settings) -> dict[str, Any]:
 
 
 def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:
-    """Return what makes the superuser, None if there is to be none. Raises Unusable if the user model wants else."""
+    """Return the superuser's fields, None if none is wanted. Raises Unusable if the user model needs others."""
     user = application.user
     by_email = user is not None and user.username_field == "email"
-    own = settings.superuser_fields.get(user.username_field) if user else None  # as Django's own command has it
+    own = settings.superuser_fields.get(user.username_field) if user else None  # as in Django's createsuperuser
     name = own.reveal() if own else (settings.superuser_email if by_email else None) or settings.superuser_username
     if name is None:
         return None
@@ -84,7 +84,7 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         [f"cannot use SUPERUSER_{name.upper()}: {user.model} has no such field" for name in unknown]
         + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
     )
-    fields.pop(user.username_field, None)  # that is the name
+    fields.pop(user.username_field, None)  # passed as the name
     return {
         "name": name,
         "password": settings.superuser_password,

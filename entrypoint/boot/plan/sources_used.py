@@ -1,4 +1,4 @@
-"""What a plan was made from, told as its steps: nothing is left to do for them."""
+"""The sources used for a plan, reported as steps without an action."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,11 +10,11 @@ from entrypoint.boot.plan.hook_steps import found_hooks
 from entrypoint.boot.plan.steps import Read
 from entrypoint.boot.settings.values import shown
 
-_OF_NGINX: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
+_NGINX_SETTINGS: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
 
 
 def readings(config: ResolvedConfig) -> Iterator[Read]:
-    """Yield what the plan was made from, beside the settings: the application, who serves it, files of the user's."""
+    """Yield the sources besides the settings: the application, its server, and the user's files."""
     django = config.application and f"Django {config.application.version}, {config.application.settings_module}"
     what = django or config.settings.app or "none"
     yield Read(
@@ -27,46 +27,46 @@ def readings(config: ResolvedConfig) -> Iterator[Read]:
     if own and config.nginx and config.machine.nginx_conf is None:
         yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
     if taken := [name for name in config.machine.templates if name in configuration.used(config)]:
-        yield Read("templates", f"take {', '.join(taken)} from {config.settings.conf_dir}")
+        yield Read("templates", f"use {', '.join(taken)} from {config.settings.conf_dir}")
     if config.machine.supervisor_files:
         included = ", ".join(map(str, config.machine.supervisor_files))
         yield Read("drop-ins", f"include in supervisord's configuration {included}")
     yield from _own_files(config)
     yield from found_hooks(config)
-    if config.server and config.server.workers is not None:
+    if config.server and config.server.worker_variables is not None:
         yield Read("sizes", f"{config.machine.limits}: {_workers(config)}")
 
 
 def _server(config: ResolvedConfig) -> Iterator[Read]:
-    """Tell who serves, where that is not what it usually is."""
+    """Report the server, unless it is the usual one."""
     if not config.settings.serves:
-        yield Read("server", "serve no site here: neither nginx nor an application server is run")
+        yield Read("server", "serve no site: this container runs neither nginx nor an application server")
     elif config.server_name is None:
-        yield Read("server", "serve without an application server, as ENTRYPOINT_SERVER says")
+        yield Read("server", "serve without an application server: ENTRYPOINT_SERVER=none")
     elif not config.nginx:
-        itself = config.server_name == "uwsgi" and any(nginx.served(config))
-        files = "and serves the static files" if itself else "and static files are left to the application"
+        static = config.server and config.server.static and any(nginx.served(config))
+        files = "and serves the static files" if static else "and leaves static files to the application"
         yield Read("server", f"serve without nginx: {config.server_name} listens on {config.bind}, {files}")
     elif config.server and config.server.name != "uwsgi":
-        yield Read("server", f"serve {config.module} ({config.interface.upper()}) by {config.server.name}")
+        yield Read("server", f"serve {config.module} ({config.interface.upper()}) with {config.server.name}")
 
 
 def _own_files(config: ResolvedConfig) -> Iterator[Read]:
-    """Tell which whole files of the user's are taken, and what then has no effect."""
+    """Report the user's configuration files that replace or extend ours, and the settings that they override."""
     if config.nginx and config.machine.nginx_conf is not None:
         own = f"{config.settings.conf_dir}/{templates.NGINX_CONF}"
-        yield Read("own files", f"take {own} whole: {_OF_NGINX} have no effect but in {config.run_dir}/nginx-app.conf")
+        yield Read("own files", f"use {own} unchanged: {_NGINX_SETTINGS} affect only {config.run_dir}/nginx-app.conf")
     if config.own_conf:
         yield Read(
             "own files",
-            f"read {config.own_conf}: what it sets wins over WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT",
+            f"read {config.own_conf}: it overrides WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT",
         )
 
 
 def _workers(config: ResolvedConfig) -> str:
     name, number = config.own_workers or ("WEB_CONCURRENCY", str(config.workers))
     if config.overridden_by and not config.own_workers:
-        why = f"unless {config.overridden_by} says otherwise"
+        why = f"unless {config.overridden_by} overrides it"
     else:
-        why = f"as {name} says" if config.own_workers or config.settings.workers else f"set {name} to change"
+        why = f"set by {name}" if config.own_workers or config.settings.workers else f"set {name} to change it"
     return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {config.machine.account}; {why}"

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from entrypoint.boot.decisions.artifacts import Directory, File, Phase
+from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
@@ -18,17 +18,32 @@ from entrypoint.boot.trust.accounts import Account
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs import Program
 
+_Step = TypeVar("_Step", bound=tuple[Any, ...])
+
 SERVE: Final = "serve"
 """The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
+_IN_CHECK: Final[set[type]] = set()
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _in_check(step: type[_Step]) -> type[_Step]:
+    """Let `entrypoint check` carry out the steps of this class: they need no database and no free port."""
+    _IN_CHECK.add(step)
+    return step
+
+
+def runs_in_check(step: "Step") -> bool:
+    """Return whether `entrypoint check` carries the step out."""
+    return type(step) in _IN_CHECK
 
 
 def _without_secrets(step: object) -> str:
     return f"<{type(step).__name__}: {step}>"
 
 
+@_in_check
 class Read(NamedTuple):
     """Something that the plan was made from; there is nothing left to do."""
 
@@ -39,6 +54,7 @@ class Read(NamedTuple):
         return self.line
 
 
+@_in_check
 class FindPrograms(NamedTuple):
     """All programs that the plan runs must be there: a missing one is told before anything is written."""
 
@@ -59,6 +75,7 @@ class CheckPort(NamedTuple):
         return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
 
 
+@_in_check
 class CheckReadable(NamedTuple):
     """Files of the user's that nginx reads, by the setting that names each."""
 
@@ -69,6 +86,7 @@ class CheckReadable(NamedTuple):
         return f"check that {' and '.join(map(str, self.files.values()))} can be read"
 
 
+@_in_check
 class CheckWritable(NamedTuple):
     """Files that supervisord writes and rotates, each with what names it."""
 
@@ -79,6 +97,7 @@ class CheckWritable(NamedTuple):
         return f"check that {' and '.join(map(str, self.files))} can be written"
 
 
+@_in_check
 class MakeDirectories(NamedTuple):
     """The folders that files and sockets are put into."""
 
@@ -91,6 +110,7 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+@_in_check
 class WriteFiles(NamedTuple):
     """The files of the configuration, each replaced as a whole."""
 
@@ -101,6 +121,7 @@ class WriteFiles(NamedTuple):
         return "write " + ", ".join(str(file.path) for file in self.files)
 
 
+@_in_check
 class ValidateNginx(NamedTuple):
     """`nginx -t`."""
 
@@ -130,7 +151,7 @@ class Start(NamedTuple):
     environment: Mapping[str, str]
     why: str
     loads: bool  # whether it loads the application, and so is outdated by what a later step changes
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = SERVE
 
     def __repr__(self) -> str:
@@ -144,7 +165,7 @@ class Serve(NamedTuple):
     """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
 
     program: "Program"
-    phase: Phase
+    progress: Progress
     name: str = SERVE
 
     def __str__(self) -> str:
@@ -167,7 +188,7 @@ class Ask(NamedTuple):
     name: str
     line: str
     arguments: Mapping[str, Any] = _NOTHING
-    phase: Phase | None = None
+    progress: Progress | None = None
 
     def __repr__(self) -> str:
         return _without_secrets(self)
@@ -181,7 +202,7 @@ class WaitFor(NamedTuple):
 
     targets: tuple[Endpoint, ...]
     seconds: float  # the one deadline of all waiting
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = "wait"
 
     def __str__(self) -> str:
@@ -196,7 +217,7 @@ class RunHooks(NamedTuple):
     environment: Mapping[str, str]
     directory: PurePosixPath
     seconds: float  # for each
-    phase: Phase | None = None
+    progress: Progress | None = None
     name: str = "hooks"
 
     def __repr__(self) -> str:
@@ -216,7 +237,7 @@ class Run(NamedTuple):
     directory: PurePosixPath
     seconds: float
     account: Account | None  # None: whoever runs us
-    phase: Phase | None = None
+    progress: Progress | None = None
 
     def __repr__(self) -> str:
         return _without_secrets(self)

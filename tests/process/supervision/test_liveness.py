@@ -96,7 +96,7 @@ def test_a_program_with_too_much_memory_is_replaced(hurried: Container) -> None:
     hurried.start().spawned("site", 2)
     line = hurried.said("CRIT site is replaced: ")
     taken, _, limit = line.partition(" MiB of memory, and its limit is ")
-    assert float(taken.rpartition(" ")[2]) > 75
+    assert float(taken.rpartition(" ")[2]) > 57.2  # with what its child has taken so far
     assert limit == "57.2 MiB"
     assert "other is replaced" not in hurried.text()
     assert hurried.stop() == 0

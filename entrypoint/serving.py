@@ -1,0 +1,30 @@
+"""What the short way (no words) and the commands share: reading the settings, and the boot."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from entrypoint import log
+from entrypoint.errors import Stopped
+
+if TYPE_CHECKING:
+    from entrypoint.boot.settings.settings import Settings
+
+
+def read(environ: Mapping[str, str]) -> "Settings":
+    """Return the settings, and log in the format and from the level that they name. Raises Unusable."""
+    from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
+
+    settings = Settings.read(environ)
+    log.use(settings.log_format, settings.log_level)
+    return settings
+
+
+def serve(environ: Mapping[str, str]) -> int:
+    """Boot, and exec supervisord. Return 0 if a stop was requested before that. Raises an EntrypointError."""
+    from entrypoint.boot.run import serve as boot  # noqa: PLC0415 -- only a boot needs it
+
+    try:
+        boot(read(environ), log.tell)
+    except Stopped as stop:
+        log.tell(log.ENTRYPOINT, str(stop))
+        return 0

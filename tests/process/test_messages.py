@@ -1,0 +1,90 @@
+"""What each mistake in the environment or in a file makes the boot say: tests/golden/messages.toml, line by line.
+
+`pytest tests/process/test_messages.py -n 0 --update-golden` writes the lines and the exit codes again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "messages.toml"
+CASES: list[dict[str, Any]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"))["message"]
+ANNOUNCED = re.compile(r"\d+\. ")
+"""The number of a step. A step is no message, unless it is a warning."""
+
+
+def as_toml(value: object) -> str:
+    if isinstance(value, dict) and value:
+        return "{ " + ", ".join(f"{json.dumps(name)} = {as_toml(each)}" for name, each in value.items()) + " }"
+    if isinstance(value, list):
+        return "[\n" + "".join(f"    {as_toml(each)},\n" for each in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def record(mistake: str, found: dict[str, Any]) -> None:
+    """Replace what the file says of one mistake; keep its heading and all else."""
+    document = GOLDEN.read_text(encoding="utf-8")
+    cases = tomllib.loads(document)["message"]
+    for case in cases:
+        if case["mistake"] == mistake:
+            case.update(found)
+    tables = ("".join(f"{key} = {as_toml(value)}\n" for key, value in case.items()) for case in cases)
+    heading = document.partition("[[message]]")[0]
+    GOLDEN.write_text(heading + "\n".join(f"[[message]]\n{table}" for table in tables), encoding="utf-8")
+
+
+def messages(err: str) -> list[str]:
+    lines = [line.removeprefix("[entrypoint] ") for line in err.splitlines()]
+    return [text for line in lines if (text := ANNOUNCED.sub("", line, count=1)) == line or text.startswith("warning")]
+
+
+def replaced(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
+
+
+@pytest.fixture
+def names(project: Project, busy_port: int, free_port: int) -> dict[str, str]:
+    """Give what the names in braces stand for."""
+    return {"{app}": str(project.root), "{busy}": str(busy_port), "{free}": str(free_port)}
+
+
+@pytest.fixture
+def command(entrypoint: Command, ordinary_user: int | None, case: dict[str, Any]) -> Command:
+    return entrypoint.as_user(ordinary_user) if case.get("ordinary_user") else entrypoint
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["mistake"] for case in CASES])
+def test_a_mistake_ends_with_its_line_and_its_code(
+    command: Command, project: Project, names: dict[str, str], pytestconfig: pytest.Config, case: dict[str, Any]
+) -> None:
+    for name, text in case.get("files", {}).items():
+        project.write(name, text)
+    for name in case.get("removed", ()):
+        (project.root / name).unlink()
+    environ = {name: replaced(value, names) for name, value in case["environment"].items()}
+    done = command.run(project.root, *case.get("command", ["--dry-run"]), **environ)
+    values = {value: name for name, value in names.items()}
+    found = {"code": done.code, "lines": [replaced(line, values) for line in messages(done.err)]}
+    if pytestconfig.getoption("update_golden"):
+        record(case["mistake"], found)
+        return
+    assert found == {"code": case["code"], "lines": case["lines"]}
+    assert not project.database.exists()
+    assert not os.path.lexists(project.root.parent / "run")
+
+
+def test_no_two_mistakes_have_one_name() -> None:
+    mistakes = [case["mistake"] for case in CASES]
+    assert len(mistakes) == len(set(mistakes))
