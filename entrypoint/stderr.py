@@ -49,7 +49,7 @@ class Stderr:
     def _write(self, line: bytes, patience: float | None) -> bool:
         room = select.poll()
         room.register(_FD, select.POLLOUT)
-        # A terminal accepts at least one byte after POLLOUT. A longer write may block: only an unlimited wait does it.
+        # After POLLOUT a terminal accepts at least one byte. A longer write may block, as only an unlimited wait may.
         piece = 1 if patience is not None and os.isatty(_FD) else _ATOMIC
         left = self._begun + line
         while left:

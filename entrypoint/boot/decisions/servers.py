@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import Facts
 from entrypoint.boot.settings.server_names import NONE
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
+from entrypoint.protocol import Application
 
 Words = tuple[str, ...]
 
