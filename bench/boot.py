@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import picture
 from containers import (
     IMAGES,
     PYTHON_IMAGE,
@@ -25,12 +24,12 @@ from containers import (
     stop,
     volume,
 )
-from table import carry_out, draw, machine, parser, spread, with_picture, write
+from table import carry_out, chart, draw, machine, parser, spread, with_picture, write, write_picture
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image in one run. Times in seconds, memory in bytes; None is what could not or need not be measured."""
+    """One image in one run. Times in seconds, memory in bytes; None was not measured."""
 
     image: str
     run: int
@@ -42,7 +41,7 @@ class Sample:
 
 
 def measure(image: Image, run: int) -> Sample:
-    """Boot an image on a new volume, and again on the same; look at the second at rest, and stop it."""
+    """Boot an image on a new volume and again on the same one; measure the second container at rest, and stop it."""
     with volume() as data:
         fresh = fresh_boot(image, data)
         with booted(image, data) as container:
@@ -66,7 +65,7 @@ def measure_all(images: Sequence[Image], runs: int) -> list[Sample]:
 
 @dataclass(frozen=True)
 class Column:
-    """A measure: its heading, how it is read from a sample, and how its numbers are printed."""
+    """A measure: its heading, its field in a sample, and the format of its numbers."""
 
     heading: str
     value: Callable[[Sample], float | None]
@@ -86,24 +85,24 @@ COLUMNS = (
 
 
 def measured(samples: Sequence[Sample], image: str, column: Column) -> dict[int, float]:
-    """Return what an image had in this column, by run."""
+    """Return the values of an image in this column, by run."""
     values = ((sample.run, column.value(sample)) for sample in samples if sample.image == image)
     return {run: value * column.scale for run, value in values if value is not None}
 
 
 def ratios(samples: Sequence[Sample], image: str, peer: str, column: Column) -> list[float]:
-    """Return image / peer for each run in which both were measured: a machine that slows down slows both."""
+    """Return the ratio image / peer for each run that measured both: a machine that slows down slows both."""
     ours, theirs = measured(samples, image, column), measured(samples, peer, column)
     return [ours[run] / theirs[run] for run in ours if theirs.get(run)]
 
 
 def exit_codes(samples: Sequence[Sample], image: str) -> str:
-    """Return each exit code that was seen, usually one."""
+    """Return the exit codes, without duplicates."""
     return ", ".join(str(code) for code in sorted({sample.exit_code for sample in samples if sample.image == image}))
 
 
 def rows(samples: Sequence[Sample]) -> list[list[str]]:
-    """Return the heading, a row an image, and a row for each peer of the first image."""
+    """Return the heading, a row for each image, and a row that compares the first image with each peer."""
     images = list(dict.fromkeys(sample.image for sample in samples))
     table = [["", *(column.heading for column in COLUMNS), "exit code"]]
     for image in images:
@@ -116,10 +115,10 @@ def rows(samples: Sequence[Sample]) -> list[list[str]]:
 
 
 def drawn(samples: Sequence[Sample]) -> str:
-    """Return the boots as a picture."""
+    """Return a picture of the boot times."""
     images = dict.fromkeys(sample.image for sample in samples)
     bars = {image: [[*measured(samples, image, column).values()] for column in (FRESH, WARM)] for image in images}
-    return picture.svg("Seconds from docker run to the first 200", ("fresh database", "warm database"), bars, " s")
+    return chart("Seconds from docker run to the first 200", ("fresh database", "warm database"), bars, " s")
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -138,7 +137,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        picture.write(options.picture, drawn(samples))
+        write_picture(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The images that are compared, and their containers: built, booted, asked, looked at, stopped, removed."""
+"""The compared images and their containers: build, boot, request, inspect, stop and remove."""
 
 import io
 import itertools
@@ -31,23 +31,23 @@ DATA = "/srv/project/data"
 REQUEST = b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n"
 
 # Seconds.
-INTERVAL = 0.002  # between two requests while there is no 200 yet
+INTERVAL = 0.002  # between two requests until the first 200
 PATIENCE = 60.0  # for the first 200
-LOOK = 5.0  # how often we look whether a container that does not answer still runs: each look costs it CPU time
+LOOK = 5.0  # between two checks that a container still runs: each check costs it CPU time
 REST = 2.0  # after the first 200: then memory is read and the stop begins
 
 
 @dataclass(frozen=True)
 class Image:
-    """One of the images that are compared."""
+    """One of the compared images."""
 
     name: str
     peer: str | None  # its folder in peers/; None is the example image of this repository
-    prepare: str | None = None  # the shell command that prepares its database, where its boot does not do it
+    prepare: str | None = None  # the shell command that prepares its database, if its boot does not
 
     @property
     def tag(self) -> str:
-        """Return the name that it is built under."""
+        """Return the image's name."""
         return f"entrypoint-bench-{self.name}"
 
 
@@ -61,8 +61,8 @@ IMAGES = (
 
 
 def docker(*arguments: str, purpose: str) -> str:
-    """Return what a docker command printed; `purpose` completes the sentence `cannot …`."""
-    # In a session of its own, so that Ctrl-C reaches us alone: an interrupted `docker run` would leave a container.
+    """Return the output of a docker command; `purpose` completes the error message `cannot …`."""
+    # In a session of its own, so that Ctrl-C does not reach it: an interrupted `docker run` would leave a container.
     process = subprocess.Popen(
         ["docker", *arguments],
         stdin=subprocess.DEVNULL,
@@ -82,7 +82,7 @@ def docker(*arguments: str, purpose: str) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return the last line that says anything."""
+    """Return the last line that is not empty."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "docker does not say why")
 
 
@@ -109,7 +109,7 @@ def context(peer: str) -> bytes:
 
 
 def build(image: Image, python_image: str) -> None:
-    """Build an image; its RUN steps reach the packages over the network as this machine does."""
+    """Build an image; its RUN steps use the network of this machine."""
     print(f"building {image.tag}", file=sys.stderr)
     options = ["--network=host", "--quiet", "--build-arg", f"PYTHON_IMAGE={python_image}", "--tag", image.tag]
     source = ["-"] if image.peer else ["--file", str(ROOT / "Dockerfile.example"), str(ROOT)]
@@ -128,13 +128,13 @@ numbers = itertools.count(1)
 
 
 def new_name(what: str) -> str:
-    """Return a name that no other container, volume or benchmark has."""
+    """Return a unique name for a container or a volume."""
     return f"entrypoint-bench-{os.getpid()}-{what}-{next(numbers)}"
 
 
 @contextmanager
 def volume() -> Iterator[str]:
-    """Make a volume, remove it at the end."""
+    """Create a volume; remove it at the end."""
     name = new_name("data")
     try:
         docker("volume", "create", name, purpose="create a volume")
@@ -144,18 +144,18 @@ def volume() -> Iterator[str]:
 
 
 def environment() -> list[str]:
-    """Return the options of `docker run` for the environment that all have."""
+    """Return the options of `docker run` for the common environment."""
     return [f"--env={name}={value}" for name, value in ENVIRONMENT.items()]
 
 
 def options(data: str) -> list[str]:
-    """Return what every `docker run` of a comparison has: the volume and the environment."""
+    """Return the common options of `docker run`: the volume and the environment."""
     return [f"--volume={data}:{DATA}", *environment()]
 
 
 @dataclass(frozen=True)
 class Booted:
-    """A container that has answered."""
+    """A container that has sent its first 200."""
 
     name: str
     seconds: float  # from before `docker run` to the first 200
@@ -163,7 +163,7 @@ class Booted:
 
 @contextmanager
 def running(image: Image, arguments: Sequence[str]) -> Iterator[str]:
-    """Run a container, give its name, remove it at the end."""
+    """Run a container; yield its name, and remove it at the end."""
     name = new_name(image.name)
     try:
         docker("run", "--detach", f"--name={name}", *arguments, image.tag, purpose=f"run {image.tag}")
@@ -174,18 +174,18 @@ def running(image: Image, arguments: Sequence[str]) -> Iterator[str]:
 
 @contextmanager
 def booted(image: Image, data: str) -> Iterator[Booted]:
-    """Run a container until its first 200, remove it at the end."""
+    """Run a container and wait for its first 200; remove it at the end."""
     [port] = free_ports()
     began = time.perf_counter()
     with running(image, [f"--publish=127.0.0.1:{port}:80", *options(data)]) as name:
-        # Not one request before `docker run` is back, though the clock runs from before it: Docker's proxy takes
+        # No request before `docker run` returns, although the clock starts before it: Docker's proxy accepts
         # connections before the container's interface is up, and the first unanswered ARP request blocks the address
-        # for the kernel's retry time, one second (arp(7), retrans_time), which every image would seem to take longer.
+        # for the kernel's retry time (arp(7), retrans_time). That would add a second to each image.
         yield Booted(name, first_200(name, port, began))
 
 
 def free_ports(count: int = 1) -> list[int]:
-    """Return ports that nobody listens on."""
+    """Return free ports."""
     with ExitStack() as stack:
         probes = [stack.enter_context(socket.socket()) for _ in range(count)]
         for probe in probes:
@@ -194,7 +194,7 @@ def free_ports(count: int = 1) -> list[int]:
 
 
 def first_200(name: str, port: int, began: float, patience: float = PATIENCE) -> float:
-    """Ask again and again until the answer is 200; return the seconds since `began`."""
+    """Send requests until the status is 200; return the seconds since `began`."""
     look = began + LOOK
     while status(port) != b"200":
         now = time.perf_counter()
@@ -209,7 +209,7 @@ def first_200(name: str, port: int, began: float, patience: float = PATIENCE) ->
 
 
 def status(port: int) -> bytes | None:
-    """Send one request; return the status of its answer. Refused, reset and empty are none."""
+    """Send one request; return the status, None if the connection is refused, reset or closed."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(REQUEST)
         return next(iter(connection.recv(64).split()[1:2]), None)
@@ -217,7 +217,7 @@ def status(port: int) -> bytes | None:
 
 
 def inspect(name: str, template: str) -> str:
-    """Return a fact about a container."""
+    """Return one value of `docker inspect`."""
     return docker("inspect", "--format", template, name, purpose=f"inspect {name}")
 
 
@@ -228,7 +228,7 @@ def last_words(name: str) -> str:
 
 
 def memory(name: str) -> int | None:
-    """Return the PSS of all processes of a container in bytes, None where the kernel does not show it to us."""
+    """Return the PSS of all processes of a container in bytes, None where the kernel denies access to it."""
     pids = docker("top", name, "-eo", "pid", purpose=f"list the processes of {name}").split()[1:]
     total = 0
     for pid in pids:
@@ -241,14 +241,14 @@ def memory(name: str) -> int | None:
 
 
 def stop(name: str) -> float:
-    """Return the seconds that `docker stop` takes, with Docker's own 10 s until it kills."""
+    """Return the seconds that `docker stop` takes, with its default timeout of 10 s."""
     began = time.perf_counter()
     docker("stop", name, purpose=f"stop {name}")
     return time.perf_counter() - began
 
 
 def fresh_boot(image: Image, data: str) -> float | None:
-    """Return the seconds of a boot on an empty database, None for an image that must be given a prepared one."""
+    """Return the seconds of a boot on an empty database, None for an image that needs a prepared one."""
     if image.prepare:
         arguments = ["--rm", *options(data), "--entrypoint=sh", image.tag, "-c", image.prepare]
         docker("run", *arguments, purpose=f"prepare the database of {image.name}")

@@ -1,4 +1,4 @@
-"""What bench/scale.py measures inside of a container of the example image; prints one JSON object, in seconds.
+"""The part of bench/scale.py that runs inside a container of the example image; prints a JSON object, in seconds.
 
 Its own Python and byte code are those of the image, and nothing of Docker's time is in what it measures.
 """
@@ -17,7 +17,7 @@ from typing import Any
 TIMES = 5  # each command
 PROGRAMS = (2, 50, 200)
 PATIENCE = 60.0
-AGENT = "load the application's settings"  # the step in which boot has nothing left to do but to wait for its agent
+AGENT = "load the application's settings"  # the step in which boot only waits for its agent
 
 BARE = {name: os.environ[name] for name in ("PATH", "LANG")}
 COMMANDS: Mapping[str, Sequence[str]] = {
@@ -26,13 +26,13 @@ COMMANDS: Mapping[str, Sequence[str]] = {
     "entrypoint --help": ("entrypoint", "--help"),
     "entrypoint --dry-run": ("entrypoint", "--dry-run"),
 }
-NO_DJANGO = {**BARE, "ENTRYPOINT_APP": "site:application"}  # nginx and uWSGI; who would load it is not asked
+NO_DJANGO = {**BARE, "ENTRYPOINT_APP": "site:application"}  # nginx and uWSGI; nothing loads this application
 SLEEPERS = {**BARE, "ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"}
 EXAMPLE = {**BARE, "SECRET_KEY": "of-the-benchmark-alone", "WEB_CONCURRENCY": "2", "PORT": "127.0.0.1:8099"}
 
 
 def commands(folder: str) -> Iterator[tuple[str, float]]:
-    """Run each command in turns in a folder without Django; yield its name and its seconds."""
+    """Run the commands in turns, in a folder without Django; yield the name and the seconds of each run."""
     for _ in range(TIMES):
         for name, command in COMMANDS.items():
             began = time.perf_counter()
@@ -44,7 +44,7 @@ def commands(folder: str) -> Iterator[tuple[str, float]]:
 
 @contextmanager
 def booted(folder: str, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """Boot in a folder; give what `entrypoint boot` says of it once all is ready, and stop it."""
+    """Boot in a folder; yield the output of `entrypoint boot` once all programs are ready, and stop."""
     with tempfile.TemporaryDirectory() as run, tempfile.TemporaryFile() as log:
         Path(run).chmod(0o755)
         told = {**environ, "ENTRYPOINT_RUN_DIR": run}
@@ -66,7 +66,7 @@ def booted(folder: str, environ: Mapping[str, str]) -> Iterator[dict[str, Any]]:
 
 
 def boots(folder: str) -> Iterator[tuple[str, float]]:
-    """Boot the example, and then ever more programs; yield what is measured and its seconds."""
+    """Boot the example, then more and more programs; yield the name and the seconds of each measure."""
     with booted("/srv/project", EXAMPLE) as timeline:
         yield "agent", next(step["at"] for step in timeline["steps"] if step["line"] == AGENT)
     for count in PROGRAMS:

@@ -1,4 +1,4 @@
-"""Prepare the example for many replicas at once, and once more when nothing is left to do, and print one table.
+"""Prepare the example for many replicas at once, and again with no work left, and print one table.
 
 It needs the databases that the tests need; README.md says what is measured.
 """
@@ -17,7 +17,7 @@ from statistics import median
 from table import Failed, carry_out, draw, machine, parser, spread, write
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # what starts a database stands there
+sys.path.insert(0, str(ROOT / "tests"))  # for the modules that start a database
 import databases  # noqa: E402
 from databases import Database  # noqa: E402
 from mariadb_server import MariaDB  # noqa: E402
@@ -26,8 +26,7 @@ from postgres_server import Postgres  # noqa: E402
 
 from entrypoint.boot.decisions.environment import for_application  # noqa: E402
 from entrypoint.boot.effects.agent import Agent, start  # noqa: E402
-from entrypoint.boot.facts.application import Facts  # noqa: E402
-from entrypoint.boot.facts.machine import read_machine  # noqa: E402
+from entrypoint.boot.facts.machine import Facts, read_machine  # noqa: E402
 from entrypoint.boot.plan.plan import make_plan  # noqa: E402
 from entrypoint.boot.plan.steps import Ask  # noqa: E402
 from entrypoint.boot.settings.settings import Settings  # noqa: E402
@@ -40,7 +39,7 @@ BARE = "import django; django.setup()"
 QUERY = "; from django.db import connection; connection.cursor().execute('SELECT 1')"
 
 REPLICAS = 20
-OF_ONE, OF_DJANGO = 1.5, 20  # the goal: as long as so many single ones and so many bare starts of Django
+OF_ONE, OF_DJANGO = 1.5, 20  # the goal: at most so many single preparations plus so many bare starts of Django
 WARM_GOAL = 1.3
 
 NewDatabase = Callable[[Path], Database]
@@ -48,7 +47,7 @@ Samples = dict[str, list[float]]
 
 
 def environ(place: Path, database: Database) -> dict[str, str]:
-    """Return what one replica is told; `place` is its own."""
+    """Return the environment of a replica; `place` is its folder."""
     return {
         "PATH": os.environ["PATH"],
         "ENTRYPOINT_USER": str(os.geteuid()),
@@ -65,21 +64,21 @@ def environ(place: Path, database: Database) -> dict[str, str]:
     }
 
 
-def run(command: list[str], told: Mapping[str, str]) -> float:
+def run(command: list[str], environ: Mapping[str, str]) -> float:
     """Run a command in the project; return its seconds."""
     began = time.perf_counter()
-    done = subprocess.run(command, cwd=EXAMPLE, env=told, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=EXAMPLE, env=environ, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Failed(f"cannot run {command[0]}: {done.stderr.strip() or done.stdout.strip()}")
     return time.perf_counter() - began
 
 
-def at_once(told: Mapping[str, str]) -> float:
-    """Prepare for all replicas at once; return the seconds until the last has ended."""
+def at_once(environ: Mapping[str, str]) -> float:
+    """Prepare all replicas at once; return the seconds until the last one exits."""
     began = time.perf_counter()
     running = [
         subprocess.Popen(
-            [COMMAND, "prepare", *STEPS], cwd=EXAMPLE, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            [COMMAND, "prepare", *STEPS], cwd=EXAMPLE, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )
         for _ in range(REPLICAS)
     ]
@@ -90,9 +89,9 @@ def at_once(told: Mapping[str, str]) -> float:
     return time.perf_counter() - began
 
 
-def warm(told: Mapping[str, str]) -> float:
-    """Do all that an agent is asked for; return the seconds from its start to its last answer."""
-    settings = Settings.read(told)
+def warm(environ: Mapping[str, str]) -> float:
+    """Send all requests to an agent; return the seconds from its start to its last result."""
+    settings = Settings.read(environ)
     facts = read_machine(settings)
     began = time.perf_counter()
     surroundings = for_application(settings, facts, settings.settings_module)
@@ -100,20 +99,20 @@ def warm(told: Mapping[str, str]) -> float:
         plan = make_plan(settings, Facts(facts, agent.application()))
         for step in plan.steps:
             if isinstance(step, Ask):
-                agent.ask(step.name, step.arguments)
+                agent.ask(step.name, step.request)
         return time.perf_counter() - began
 
 
 @contextmanager
 def folder() -> Iterator[Path]:
-    """Give a folder that everybody may enter."""
+    """Yield a folder that every user can enter."""
     with tempfile.TemporaryDirectory(prefix="entrypoint-bench-") as made:
         Path(made).chmod(0o755)
         yield Path(made)
 
 
 def measure(kind: str, new: NewDatabase, samples: Samples) -> None:
-    """Take one sample of everything on this kind of database."""
+    """Take one sample of each measure on this kind of database."""
     with folder() as first, folder() as second:
         one = environ(first, new(first))
         samples.setdefault(f"{kind}: Django", []).append(run([sys.executable, "-c", BARE], one))
@@ -145,7 +144,7 @@ def rows(samples: Samples) -> Iterator[tuple[str, ...]]:
 
 
 def missed(samples: Samples) -> list[str]:
-    """Return the goals that were missed."""
+    """Return the missed goals."""
     found = []
     for kind, *_, share, ratio in list(rows(samples))[1:]:
         found += [f"{REPLICAS} at once on {kind}"] if float(share.split()[0]) > 1 else []
@@ -170,7 +169,7 @@ def bench(arguments: argparse.Namespace) -> None:
         for number in range(arguments.runs + 1):
             for kind, new in makers.items():
                 print(f"run {number} of {arguments.runs}: {kind}", file=sys.stderr)
-                measure(kind, new, {} if number == 0 else samples)  # the first warms the page cache
+                measure(kind, new, {} if number == 0 else samples)  # the first run warms the page cache
     print(f"\n{machine()}. Median (min to max) of {arguments.runs}.\n")
     print(draw(list(rows(samples))))
     print(f"\nmissed: {', '.join(missed(samples)) or 'none'}")

@@ -39,17 +39,17 @@ from containers import (
 )
 from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, write
 
-sys.path.insert(0, str(ROOT / "tests"))  # what starts a database stands there
+sys.path.insert(0, str(ROOT / "tests"))  # for the modules that start a database
 from postgres_server import Postgres
 
 OURS = IMAGES[0]
 CONTAINERS = 20
-SINGLES = 3  # boots of one container a run: their median is what many are compared with
+SINGLES = 3  # boots of one container in each run: their median is the base of the comparison
 
 
 @dataclass(frozen=True)
 class Row:
-    """What is measured: its heading, its unit, and what it should not exceed."""
+    """A measure: its heading, its unit and its goal, an upper bound."""
 
     heading: str
     unit: str = " ms"
@@ -80,12 +80,12 @@ Samples = Mapping[str, Sequence[float]]
 
 def on_the_host(port: int, *more: str) -> list[str]:
     """Return the options of a container that listens on the host's own loopback."""
-    # No published port, no bridge: neither a proxy of Docker's nor ARP stands between a question and its answer.
+    # No published port and no bridge, so neither Docker's proxy nor ARP delays a response.
     return ["--network=host", f"--env=PORT=127.0.0.1:{port}", *environment(), *more]
 
 
 def answered(port: int) -> float:
-    """Ask again and again until there is an answer of any kind; return the seconds since the epoch."""
+    """Send requests until the first response of any status; return its time in seconds since the epoch."""
     deadline = time.monotonic() + PATIENCE
     while not status(port):
         if time.monotonic() > deadline:
@@ -95,14 +95,14 @@ def answered(port: int) -> float:
 
 
 def began(pid: int) -> float:
-    """Return when a process was made, in seconds since the epoch: proc(5), to a hundredth, rounded down."""
+    """Return the start of a process in seconds since the epoch, rounded down to a hundredth; see proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
     return time.time() - age
 
 
 def first_answer(image: Image) -> Values:
-    """Run a container, and ask from before it is made until the starting page answers."""
+    """Run a container; send requests from before it exists until the starting page responds."""
     [port] = free_ports()
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(answered, port)
@@ -134,7 +134,7 @@ def in_a_container(image: Image) -> Values:
 
 
 def until_ready(image: Image, database: str, count: int) -> float:
-    """Run so many containers at once; return the seconds until the last has answered 200."""
+    """Run several containers at once; return the seconds until all have responded with 200."""
     new = dict(zip((new_name(image.name) for _ in range(count)), free_ports(count), strict=True))
 
     def run(name: str, port: int) -> None:
@@ -145,14 +145,14 @@ def until_ready(image: Image, database: str, count: int) -> float:
         start = time.perf_counter()
         with ThreadPoolExecutor(count) as pool:
             list(pool.map(run, new.keys(), new.values()))
-        # One after the other: whoever was ready before it is asked answers at once, and nobody else is disturbed.
+        # One after the other: a container that is ready responds at once, and the others are not disturbed.
         return max(first_200(name, port, start, PATIENCE * count) for name, port in new.items())
     finally:
         docker("rm", "--force", "--volumes", *new, purpose="remove the containers")
 
 
 def at_once(image: Image, database: str) -> Values:
-    """Boot one container, and many at once, on a database that is prepared."""
+    """Boot one container, and many at once, on a prepared database."""
     one = median(until_ready(image, database, 1) for _ in range(SINGLES))
     every = until_ready(image, database, CONTAINERS)
     yield from ((ONE, one), (ALL, every), (SHARE, every / (CONTAINERS * one)))
@@ -171,13 +171,13 @@ def measure_all(image: Image, database: str, runs: int) -> Samples:
 
 
 def missed(row: Row, samples: Samples) -> bool:
-    """Return whether the median is beyond the goal."""
+    """Return whether the median exceeds the goal."""
     values = samples.get(row.heading, ())
     return bool(values) and row.goal is not None and median(values) > row.goal
 
 
 def rows(samples: Samples) -> list[list[str]]:
-    """Return the heading and a row a measure."""
+    """Return the heading and a row for each measure."""
     table = [["", "goal", "measured"]]
     for row in ROWS:
         goal = NOTHING if row.goal is None else f"{row.goal:.{row.digits}f}{row.unit}"

@@ -23,9 +23,9 @@ from playwright.sync_api import TimeoutError as TimedOut
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 COMMAND = Path(sys.executable).parent / "entrypoint"
-MIGRATIONS = 10  # of a second each, after those that the example has
+MIGRATIONS = 10  # of a second each, besides those of the example
 PATIENCE = 60.0
-# It runs on machines that have no network, and as root, where Chromium has no sandbox.
+# For machines without a network, and for root, as whom Chromium has no sandbox.
 OPTIONS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -48,7 +48,7 @@ class Migration(migrations.Migration):
 
 @contextmanager
 def site(folder: Path) -> Iterator[str]:
-    """Boot the example with slow migrations; give its URL at once, and stop it at the end."""
+    """Boot the example with slow migrations; yield its URL at once, and stop it at the end."""
     project = Path(shutil.copytree(ROOT / "examples" / "django", folder / "project"))
     before = "0001_initial"
     for number in range(2, 2 + MIGRATIONS):
@@ -81,7 +81,7 @@ def site(folder: Path) -> Iterator[str]:
 
 
 def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Return when nginx takes connections."""
+    """Return when nginx accepts connections."""
     end = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < end:
         try:
@@ -94,7 +94,7 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 def watch(browser: Browser, url: str, images: Path) -> bool:
-    """Look at the page until the site is there, by its own reloads alone; return whether it was as it should be."""
+    """Watch the page reload itself until it shows the site; return whether it was correct all the time."""
     page = browser.new_page(viewport={"width": 800, "height": 450}, color_scheme="light")
     seen: list[tuple[str, int]] = []
     said: list[str] = []
@@ -122,7 +122,7 @@ def watch(browser: Browser, url: str, images: Path) -> bool:
 
 
 def follow(page: Page, images: Path) -> Iterator[str]:
-    """Yield each phase that is shown, until there is none any more. Each is looked at when the page has loaded."""
+    """Yield each phase that the page shows, read when the page has loaded, until it shows none."""
     end = time.monotonic() + PATIENCE
     while (phase := page.evaluate("document.querySelector('.phase')?.textContent.trim()")) is not None:
         yield phase
@@ -130,12 +130,12 @@ def follow(page: Page, images: Path) -> Iterator[str]:
             photograph(page, images, "page")
         if time.monotonic() > end:
             sys.exit("cannot see the site: the starting page is still there")
-        with suppress(TimedOut):  # where it was loaded while the pictures were taken
+        with suppress(TimedOut):  # the page may have loaded while the pictures were taken
             page.wait_for_event("load", timeout=3000)
 
 
 def photograph(page: Page, images: Path, what: str) -> None:
-    """Write two pictures of what the page shows."""
+    """Write two pictures of the page, light and dark."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         page.screenshot(path=images / f"starting-{what}-{scheme}.png", animations="disabled")
@@ -143,7 +143,7 @@ def photograph(page: Page, images: Path, what: str) -> None:
 
 
 def main() -> int:
-    """Return the exit code: 0 where the browser has seen what it should."""
+    """Return the exit code: 0 if the page was correct all the time."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=IMAGES, help="the folder of the pictures (default: %(default)s)")

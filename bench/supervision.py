@@ -34,20 +34,18 @@ ROOT = Path(__file__).resolve().parents[1]
 SUPERVISORD = Path(sys.executable).with_name("supervisord")
 
 # Seconds.
-PATIENCE = 30.0  # for whatever must happen
-SETTLED = (
-    2.2  # s6 and runit make one wait that lived less than 1 s, stock supervisord looks once a second whether it has
-)
+PATIENCE = 30.0  # for any single wait
+SETTLED = 2.2  # s6 and runit delay a program that ran for less than 1 s; stock supervisord checks that once a second
 IDLE = 20.0
 
-KILLED = 5  # programs, each killed once a run: our policy, like others, lets one wait that crashes again
-SELDOM = {"idle": 3, "orphans": 3}  # the most runs of the scenes that take long
+KILLED = 5  # programs, each killed once in a run: most policies, also ours, delay a program that crashes again
+SELDOM = {"idle": 3, "orphans": 3}  # the maximum number of runs of slow scenes
 ORPHANS = 5000
 ORPHANS_PATIENCE = 120.0  # seconds
 LOGGED = 100_000_000  # bytes
 LINE = 100  # bytes of each line, its newline included
 
-# What the programs do. Each begins by telling its PID over a named pipe that we hold open, WORDS.
+# The programs. Each first writes its PID to a named pipe, WORDS, which this process holds open.
 INSTANT = """\
 #!/bin/sh
 echo $$ > WORDS
@@ -86,7 +84,7 @@ os.wait()
 print(group, file=open("WORDS", "w"), flush=True)
 signal.pause()
 """
-# It inherits the orphans among all its descendants, as PID 1 does: PR_SET_CHILD_SUBREAPER, <linux/prctl.h>.
+# It adopts the orphans among its descendants, as PID 1 does: PR_SET_CHILD_SUBREAPER, <linux/prctl.h>.
 REAPER = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); os.execvp(sys.argv[1], sys.argv[1:])"
 PIECES = LOGGED // (LINE * 600)
 TEXT = b"GET /orders/1234/ 200 in 12 ms".ljust(LINE - 1, b".") + b"\n"
@@ -139,12 +137,12 @@ def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[
 
 
 def ours_json(home: Path, scripts: Sequence[Path]) -> list[str]:
-    """Lay out what boot renders for a log in JSON; return the command."""
+    """Write the files that boot renders for a log in JSON; return the command."""
     return ours(home, scripts, "json")
 
 
 def stock(home: Path, scripts: Sequence[Path]) -> list[str]:
-    """Lay out supervisord as its users write it; return the command."""
+    """Write a usual supervisord.conf; return the command."""
     programs = "".join(STOCK_PROGRAM.format(name=script.name, script=script) for script in scripts)
     user = "" if os.getuid() else "user = root"
     (home / "supervisord.conf").write_text(STOCK.format(home=home, user=user) + programs, "utf-8")
@@ -152,7 +150,7 @@ def stock(home: Path, scripts: Sequence[Path]) -> list[str]:
 
 
 def services(home: Path, scripts: Sequence[Path]) -> str:
-    """Lay out a folder a service, as s6 and runit have it; return the folder of them all."""
+    """Create a folder for each service, as s6 and runit need it; return their parent."""
     for script in scripts:
         service = home / "services" / script.name
         service.mkdir(parents=True)
@@ -162,7 +160,7 @@ def services(home: Path, scripts: Sequence[Path]) -> str:
 
 @dataclass(frozen=True)
 class Supervisor:
-    """One of those that are compared."""
+    """One of the compared supervisors."""
 
     name: str
     command: str
@@ -174,26 +172,26 @@ SUPERVISORS = (
     Supervisor("ours", str(SUPERVISORD), ours),
     Supervisor("stock", str(SUPERVISORD), stock),
     Supervisor("s6", "s6-svscan", lambda home, scripts: ["s6-svscan", services(home, scripts)]),
-    # On TERM it would end alone, and leave everything running.
+    # On TERM it exits and leaves its programs running.
     Supervisor("runit", "runsvdir", lambda home, scripts: ["runsvdir", services(home, scripts)], signal.SIGHUP),
 )
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A row: its heading, how its numbers are printed, and what ours should not exceed."""
+    """A row: its heading, the format of its numbers, and the goal for ours, an upper bound."""
 
     heading: str
     unit: str = " ms"
     digits: int = 1
     goal: float | None = None
-    above_stock: bool = False  # whether the goal is to be added to what stock needs
+    above_stock: bool = False  # whether the goal is relative to the value of stock supervisord
     of: Callable[[Sequence[float]], Sequence[float]] = lambda values: values
-    key: str = ""  # of the samples, where it is not the heading
+    key: str = ""  # of the samples, if it differs from the heading
 
 
 def p99(values: Sequence[float]) -> Sequence[float]:
-    """Return the value that 99 of 100 do not exceed."""
+    """Return the 99th percentile."""
     return [sorted(values)[math.ceil(len(values) * 0.99) - 1]] if values else []
 
 
@@ -231,16 +229,16 @@ Values = Iterator[tuple[Measure, float]]
 
 
 class Words:
-    """The named pipe over which programs tell their PIDs as they start."""
+    """The named pipe to which programs write their PIDs when they start."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
         self.path = path
-        self.fd = os.open(path, os.O_RDWR)  # for writing too: without a writer it would be at its end
+        self.fd = os.open(path, os.O_RDWR)  # also for writing: a pipe without a writer is at its end
         self._heard = b""
 
     def next(self) -> tuple[int, float]:
-        """Return the next PID, and the time at which we heard it."""
+        """Return the next PID and the time at which it was read."""
         while b"\n" not in self._heard:
             wait(self.fd, "hear of a program's start")
             self._heard += os.read(self.fd, 4096)
@@ -249,13 +247,13 @@ class Words:
 
 
 def wait(fd: int, purpose: str) -> None:
-    """Wait until there is something to read; `purpose` completes the sentence `cannot …`."""
+    """Wait until data can be read; `purpose` completes the error message `cannot …`."""
     if not select.select([fd], [], [], PATIENCE)[0]:
         raise Failed(f"cannot {purpose}: nothing within {PATIENCE:g} s")
 
 
 class Running:
-    """A supervisor with its programs, until all of them have ended."""
+    """A running supervisor with its programs."""
 
     def __init__(self, supervisor: Supervisor, home: Path, script: str, programs: int, *, read: bool) -> None:
         self._name, self._stop = supervisor.name, supervisor.stop
@@ -273,7 +271,7 @@ class Running:
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE if read else subprocess.DEVNULL,
-            stderr=end,  # whoever is left holds it open
+            stderr=end,  # each process that is left keeps it open
             cwd=home,
             start_new_session=True,
         )
@@ -283,7 +281,7 @@ class Running:
             self.hear()
 
     def hear(self) -> tuple[int, float]:
-        """Return the PID of the next program that starts, and when it did."""
+        """Return the PID of the next program that starts, and the time of its start."""
         pid, at = self.words.next()
         self.pids.add(pid)
         return pid, at
@@ -300,7 +298,7 @@ class Running:
         return [top, *(each for each in top.children(recursive=True) if each.pid not in self.pids)]
 
     def stop(self) -> float:
-        """Stop it as it wants to be stopped; return the seconds until nobody is left."""
+        """Stop it by its own stop signal; return the seconds until no process is left."""
         began = time.perf_counter()
         self._process.send_signal(self._stop)
         while True:
@@ -310,9 +308,9 @@ class Running:
                 return time.perf_counter() - began
 
     def close(self) -> None:
-        """Leave nothing behind, whatever has happened."""
+        """Kill all processes that are left."""
         if self._process.poll() is None:
-            for each in self.own():  # the parents first, who would start the others again
+            for each in self.own():  # parents first, because they restart their programs
                 with suppress(psutil.NoSuchProcess):
                     each.kill()
             for pid in self.pids:
@@ -327,7 +325,7 @@ class Running:
 
 @contextmanager
 def running(supervisor: Supervisor, script: str, programs: int = 1, *, read: bool = False) -> Iterator[Running]:
-    """Start a supervisor and wait for its programs; at the end all are gone."""
+    """Start a supervisor and wait for its programs; kill all at the end."""
     with tempfile.TemporaryDirectory(prefix="bench-supervision-") as home:
         container = Running(supervisor, Path(home), script, programs, read=read)
         try:
@@ -340,7 +338,7 @@ def one(supervisor: Supervisor) -> Values:
     """Start and stop one program."""
     with running(supervisor, INSTANT) as container:
         yield START, 1e3 * (container.started - container.began)
-        time.sleep(SETTLED + random.random())  # at any moment between two ticks
+        time.sleep(SETTLED + random.random())  # a random moment between two ticks
         yield STOP, 1e3 * container.stop()
 
 
@@ -358,14 +356,14 @@ def kills(supervisor: Supervisor) -> Values:
 
 
 def slow(supervisor: Supervisor) -> Values:
-    """Stop programs that take their time."""
+    """Stop programs that exit slowly."""
     with running(supervisor, SLOW, 3) as container:
         time.sleep(SETTLED)
         yield SLOW_STOP, container.stop()
 
 
 def orphans(supervisor: Supervisor) -> Values:
-    """Kill many orphans together."""
+    """Kill many orphans at once."""
 
     def lay_out(home: Path, scripts: Sequence[Path]) -> list[str]:
         return [sys.executable, "-c", REAPER, *supervisor.lay_out(home, scripts)]
@@ -376,7 +374,7 @@ def orphans(supervisor: Supervisor) -> Values:
         os.killpg(group, signal.SIGKILL)
         with suppress(ProcessLookupError):
             while time.perf_counter() < began + ORPHANS_PATIENCE:
-                os.killpg(group, 0)  # zombies are members, too
+                os.killpg(group, 0)  # a zombie is also a member
                 time.sleep(0.002)
             raise Failed(f"cannot measure {supervisor.name}: its orphans are not gone after {ORPHANS_PATIENCE:g} s")
         yield ZOMBIES, time.perf_counter() - began
@@ -384,7 +382,7 @@ def orphans(supervisor: Supervisor) -> Values:
 
 
 def idle(supervisor: Supervisor) -> Values:
-    """Look at the supervisor's own processes while nothing happens."""
+    """Measure the supervisor's own processes while it is idle."""
     with running(supervisor, INSTANT, 2) as container:
         time.sleep(SETTLED)
         own = container.own()
@@ -396,12 +394,12 @@ def idle(supervisor: Supervisor) -> Values:
 
 
 def cpu(own: Sequence[psutil.Process]) -> float:
-    """Return the seconds of CPU time that the processes have had."""
+    """Return the CPU time of the processes in seconds."""
     return sum(each.cpu_times().user + each.cpu_times().system for each in own)
 
 
 def log(supervisor: Supervisor, line: bytes, speed: Measure, work: Measure) -> Values:
-    """Read what a program writes as fast as it can."""
+    """Read the output of a program that writes as fast as it can."""
     script = CHATTY.replace("LINE", repr(line)).replace("TIMES", str(PIECES))
     with running(supervisor, script, read=True) as container:
         own = container.own()
@@ -416,7 +414,7 @@ def log(supervisor: Supervisor, line: bytes, speed: Measure, work: Measure) -> V
 
 
 def logs(supervisor: Supervisor) -> Values:
-    """Log in each format that the supervisor has."""
+    """Measure each log format of the supervisor."""
     yield from log(supervisor, TEXT, LOG, LOG_CPU)
     if supervisor.lay_out is ours:
         in_json = replace(supervisor, lay_out=ours_json)
@@ -450,13 +448,13 @@ def measure_all(supervisors: Sequence[Supervisor], scenes: Sequence[str], runs: 
 
 
 def measured(samples: Sequence[Sample], supervisor: str, measure: Measure) -> Sequence[float]:
-    """Return what a supervisor had in this row."""
+    """Return the values of a supervisor in this row."""
     key = measure.key or measure.heading
     return measure.of([each.value for each in samples if (each.supervisor, each.measure) == (supervisor, key)])
 
 
 def goal(samples: Sequence[Sample], measure: Measure) -> float | None:
-    """Return what ours should not exceed, in this row's unit."""
+    """Return the goal for ours, in this row's unit."""
     if not measure.above_stock or measure.goal is None:
         return measure.goal
     values = measured(samples, "stock", measure)
@@ -464,7 +462,7 @@ def goal(samples: Sequence[Sample], measure: Measure) -> float | None:
 
 
 def rows(samples: Sequence[Sample]) -> list[list[str]]:
-    """Return the heading, and a row a measure."""
+    """Return the heading and a row for each measure."""
     names = list(dict.fromkeys(sample.supervisor for sample in samples))
     table = [["", "goal", *names]]
     for measure in MEASURES:
@@ -492,7 +490,7 @@ def bench(options: argparse.Namespace) -> None:
             raise Failed(
                 f"cannot measure {each.name}: the command {each.command} is not there, `make bench` installs it"
             )
-    # An image has the byte code of its packages from pip; a tree may have none, or be told to write none.
+    # In an image pip has compiled the packages to byte code; a source tree may have none.
     compileall.compile_dir(ROOT / "entrypoint", quiet=1)
     samples = measure_all(supervisors, options.scenes, options.runs)
     where = f"{machine()}, Python {platform.python_version()}, supervisor {version('supervisor')}"

@@ -1,4 +1,4 @@
-"""What the benchmarks share: how they fail, how they name the machine, and how they print numbers."""
+"""Shared by the benchmarks: errors, command line options, tables and pictures."""
 
 import argparse
 import json
@@ -6,16 +6,20 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
+from entrypoint.control.picture import Bar, Layout, Row, chart_svg
+
 NOTHING = "-"
+Samples = Mapping[str, Sequence[Sequence[float]]]
+"""The measured values by label, and for each label by series."""
 
 
 class Failed(Exception):
-    """The benchmark cannot go on: `cannot <verb> <what>: <why>`."""
+    """An error that ends the benchmark: `cannot <verb> <what>: <why>`."""
 
 
 def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
@@ -35,7 +39,7 @@ def draw(table: Sequence[Sequence[str]]) -> str:
 
 
 def machine() -> str:
-    """Return the words that name this machine."""
+    """Return a description of this machine."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
@@ -52,15 +56,41 @@ def write(file: Path, facts: object) -> None:
 
 
 def parser(description: str, runs: int) -> argparse.ArgumentParser:
-    """Return a command line's parser with the options that each benchmark has."""
+    """Return a command line parser with the common options."""
     made = argparse.ArgumentParser(description=description)
     made.add_argument("-n", "--runs", type=positive, default=runs, help="how often (default: %(default)s)")
     made.add_argument("--json", type=Path, metavar="FILE", help="write every sample to FILE, too")
     return made
 
 
+def chart(title: str, series: Sequence[str], samples: Samples, unit: str, digits: int = 2) -> str:
+    """Return an SVG picture: a bar to the median of each series, with a line from the least to the greatest value."""
+    end = max((value for each in samples.values() for values in each for value in values), default=1.0)
+    rows = [
+        Row(
+            label,
+            [
+                Bar(0, median(values), f"{median(values):.{digits}f}{unit}", colour, (min(values), max(values)))
+                if values
+                else None
+                for colour, values in zip(("first", "second"), each, strict=True)
+            ],
+        )
+        for label, each in samples.items()
+    ]
+    return chart_svg(title, series, rows, Layout(width=760, labels=150, right=90, end=end))
+
+
+def write_picture(file: Path, picture: str) -> None:
+    """Write a picture. Raises Failed."""
+    try:
+        file.write_text(picture, encoding="utf-8")
+    except OSError as error:
+        raise Failed(f"cannot write {file}: {error.strerror}") from None
+
+
 def with_picture(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the option of a benchmark that draws one."""
+    """Add the option `--picture`."""
     made.add_argument("--picture", type=Path, metavar="FILE", help="draw it as SVG into FILE, too")
     return made
 

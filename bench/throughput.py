@@ -1,4 +1,4 @@
-"""Ask the example image, and images written by hand, for as much as they can give, in turns; print one table.
+"""Load the example image, and images written by hand, as much as they can take, in turns; print one table.
 
 It needs wrk, the docker command and a Docker Engine on this machine; README.md says what is measured.
 """
@@ -15,22 +15,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import containers
-import picture
 from containers import Image
-from table import Failed, carry_out, draw, machine, parser, positive, spread, with_picture, write
+from table import Failed, carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_picture
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
 IMAGES = (*(image for image in containers.IMAGES if image.name in ("ours", "usual")), BEST)
 PAGES = {
     "static": "/static/admin/css/base.css",  # 22 KB
-    "dynamic": "/request/",  # JSON by a Django view, through all of the middleware, without the database
+    "dynamic": "/request/",  # JSON from a Django view, with all middleware and without the database
 }
 CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What is measured: how its numbers are printed."""
+    """A measure and the format of its numbers."""
 
     name: str
     unit: str = ""
@@ -63,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A container that answers, where it does, and the file that counts its CPU time."""
+    """A running container: its address, and the file with its CPU time."""
 
     image: str
     name: str
@@ -71,7 +70,7 @@ class Endpoint:
     usage: Path
 
     def cpu(self) -> float | None:
-        """Return the CPU seconds it has had, None where its control group does not show them."""
+        """Return its CPU time in seconds, None where its control group does not report it."""
         try:
             text = self.usage.read_text(encoding="ascii")
         except OSError:
@@ -82,7 +81,7 @@ class Endpoint:
 
 
 def target(image: Image, name: str) -> Endpoint:
-    """Return a container, at its own address: a published port may go through a process of Docker's."""
+    """Return a container at its own address: a published port may go through Docker's proxy."""
     address, identity = containers.inspect(name, "{{.NetworkSettings.IPAddress}} {{.Id}}").split()
     v1 = Path("/sys/fs/cgroup/cpuacct/docker", identity, "cpuacct.usage")
     v2 = Path(f"/sys/fs/cgroup/system.slice/docker-{identity}.scope/cpu.stat")
@@ -98,13 +97,13 @@ TOLD = re.compile(
 
 
 def seconds_of(text: str) -> float:
-    """Return a time as wrk prints it, such as 3.81ms."""
+    """Return the seconds in a time that wrk prints, such as 3.81ms."""
     number = text.rstrip("mus")
     return float(number) * UNITS[text[len(number) :]]
 
 
 def load(to: Endpoint, page: str, run: int, seconds: int) -> Iterator[Sample]:
-    """Ask for one page for so long over connections that are kept; yield what was seen."""
+    """Request one page over persistent connections for some seconds; yield the samples."""
     command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
     # Django's ALLOWED_HOSTS has this name, not the container's address.
     command += ["--header=Host: 127.0.0.1", f"http://{to.address}{PAGES[page]}"]
@@ -122,7 +121,7 @@ def load(to: Endpoint, page: str, run: int, seconds: int) -> Iterator[Sample]:
 
 
 def memory(of: Endpoint, measure: Measure) -> Iterator[Sample]:
-    """Yield the memory of a container at rest, nothing where it is not shown to us."""
+    """Yield the memory of a container at rest, nothing where access to it is denied."""
     time.sleep(containers.REST)
     pss = containers.memory(of.name)
     if pss is not None:
@@ -130,7 +129,7 @@ def memory(of: Endpoint, measure: Measure) -> Iterator[Sample]:
 
 
 def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Sample]:
-    """Boot a container of each image and ask them in turns; round 0 warms them and does not count."""
+    """Boot a container of each image and load them in turns; round 0 warms them and does not count."""
     samples: list[Sample] = []
     with ExitStack() as stack:
         targets = []
@@ -141,7 +140,7 @@ def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Samp
         for each in targets:
             samples += memory(each, FRESH)
         for run in range(rounds + 1):
-            first = run % len(targets)  # whoever comes first is another one each time
+            first = run % len(targets)  # another one is first in each round
             for page in PAGES:
                 for each in targets[first:] + targets[:first]:
                     print(f"round {run} of {rounds}: {page}, {each.image}   ", end="\r", file=sys.stderr, flush=True)
@@ -153,19 +152,19 @@ def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Samp
 
 
 def values(samples: Sequence[Sample], image: str, measure: Measure) -> dict[int, float]:
-    """Return what was measured of an image, by round."""
+    """Return the values of an image, by round."""
     own = (sample for sample in samples if (sample.image, sample.measure) == (image, measure.name))
     return {sample.run: sample.value * measure.scale for sample in own}
 
 
 def ratios(samples: Sequence[Sample], image: str, peer: str, measure: Measure) -> list[float]:
-    """Return image / peer for each round: a machine that slows down slows both."""
+    """Return the ratio image / peer for each round: a machine that slows down slows both."""
     ours, theirs = values(samples, image, measure), values(samples, peer, measure)
     return [ours[run] / theirs[run] for run in ours if theirs.get(run)]
 
 
 def rows(samples: Sequence[Sample]) -> list[list[str]]:
-    """Return the heading and a row a measure: each image, and the first one beside each other one."""
+    """Return the heading and a row for each measure: each image, and the first one compared with each other one."""
     images = list(dict.fromkeys(sample.image for sample in samples))
     first, *peers = images
     table = [["", *images, *(f"{first} / {peer}" for peer in peers)]]
@@ -176,7 +175,7 @@ def rows(samples: Sequence[Sample]) -> list[list[str]]:
 
 
 def drawn(samples: Sequence[Sample]) -> str:
-    """Return the latencies as a picture."""
+    """Return a picture of the latencies."""
     images = dict.fromkeys(sample.image for sample in samples)
     measures = {measure.name: measure for measure in MEASURES}
     bars = {
@@ -184,8 +183,8 @@ def drawn(samples: Sequence[Sample]) -> str:
         for page in PAGES
         for image in images
     }
-    title = f"Milliseconds to an answer, with {CONNECTIONS} connections that ask without a pause"
-    return picture.svg(title, (P50, P99), bars, " ms", 1)
+    title = f"Milliseconds to a response, with {CONNECTIONS} connections that send requests without a pause"
+    return chart(title, (P50, P99), bars, " ms", 1)
 
 
 def bench(options: argparse.Namespace) -> None:
@@ -202,7 +201,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        picture.write(options.picture, drawn(samples))
+        write_picture(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

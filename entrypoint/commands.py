@@ -181,13 +181,13 @@ def health(environ: Environ, *, what: str) -> int:
     """
     signals.release()
     from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
-    from entrypoint.control.health import look, probe  # noqa: PLC0415 -- as above
+    from entrypoint.control.health import check, probe  # noqa: PLC0415 -- as above
 
     settings = _read(environ)
     if file := _ready_file(settings):
         listen = settings.listen_on(root=is_root())
         supervisord = str(file.parent.parent / "supervisor.sock")
-        healthy, why = look((listen.host, listen.port) if settings.serves else supervisord, file, what)
+        healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
         _report(why, healthy=healthy)
         return 0 if healthy else 1
     plain = settings.redirect_on(root=is_root())  # this port serves the health endpoints too, without TLS
@@ -226,7 +226,7 @@ def boot(environ: Environ, *, form: str) -> None:
     if form == "table":
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:
-        text = timeline.as_json(recorded) if form == "json" else picture.svg(recorded)
+        text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
     _print(text)
 
 

@@ -1,4 +1,4 @@
-"""Every error that a user can cause, each with its exit code (sysexits.h where it has a word for it)."""
+"""The errors that a user can cause, each with its exit code; from sysexits.h where possible."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,17 +6,17 @@ from entrypoint.log import printable
 
 
 class EntrypointError(Exception):
-    """Something a user can mend: one line, `cannot <verb> <what>: <why>`, and an exit code."""
+    """An error that a user can fix: one line, `cannot <verb> <what>: <why>`, and an exit code."""
 
     exit_code = 1
 
     def lines(self) -> tuple[str, ...]:
-        """Return what to print, a line each, whatever text of the user's it repeats."""
+        """Return the lines to print; control characters are escaped."""
         return (printable(str(self)),)
 
 
 class Unusable(EntrypointError):
-    """The environment or a file cannot be used; carries every problem at once."""
+    """The environment or a file cannot be used; contains every problem."""
 
     exit_code = 78  # EX_CONFIG
 
@@ -26,18 +26,18 @@ class Unusable(EntrypointError):
 
     @classmethod
     def check(cls, problems: Iterable[str]) -> None:
-        """Raise when there is any problem, else do nothing."""
+        """Raise the error if there are any problems."""
         found = tuple(problems)
         if found:
             raise cls(*found)
 
     def lines(self) -> tuple[str, ...]:
-        """Return the problems, a line each."""
+        """Return one line per problem."""
         return tuple(map(printable, self.problems))
 
 
 class Several(EntrypointError):
-    """More than one thing went wrong; the exit code is that of the first."""
+    """More than one error; the exit code is that of the first."""
 
     def __init__(self, *errors: EntrypointError) -> None:
         super().__init__("\n".join(map(str, errors)))
@@ -46,41 +46,41 @@ class Several(EntrypointError):
 
     @classmethod
     def check(cls, errors: Sequence[EntrypointError]) -> None:
-        """Raise when there is any: one as it is."""
+        """Raise the errors, if any; a single error is raised unchanged."""
         if errors:
             raise errors[0] if len(errors) == 1 else cls(*errors)
 
     def lines(self) -> tuple[str, ...]:
-        """Return what each has to print."""
+        """Return the lines of all errors."""
         return tuple(line for error in self.errors for line in error.lines())
 
 
 class NotAllowed(EntrypointError):
-    """A path or a port may not be used by this user."""
+    """This user may not use a path or a port."""
 
     exit_code = 77  # EX_NOPERM
 
 
 class TimedOut(EntrypointError):
-    """Something that we waited for did not come in time."""
+    """A wait reached its timeout."""
 
     exit_code = 75  # EX_TEMPFAIL
 
 
 class NotRunnable(EntrypointError):
-    """A command is there but cannot be run."""
+    """A command exists but cannot be run."""
 
     exit_code = 126
 
 
 class NotFound(EntrypointError):
-    """A command is not there."""
+    """A command does not exist."""
 
     exit_code = 127
 
 
 class StepFailed(EntrypointError):
-    """A step ended badly by itself; its own code is the container's."""
+    """A step failed; the container exits with the code of the step."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
@@ -88,7 +88,7 @@ class StepFailed(EntrypointError):
 
 
 class Stopped(EntrypointError):
-    """A signal asked us to stop before the boot was done."""
+    """A signal stopped the boot."""
 
     def __init__(self, signal_number: int, signal_name: str) -> None:
         super().__init__(f"stopped by {signal_name}")

@@ -1,19 +1,19 @@
-"""The one line format that everything in the container writes: the program's name, then what it said; or JSON."""
+"""The log format of the container: the program's name and its line, or a JSON object."""
 
 from typing import Final, Protocol
 
 from entrypoint.stderr import Stderr
 
 ENTRYPOINT: Final = "entrypoint"
-"""The name under which we speak ourselves."""
+"""The program name in entrypoint's own lines."""
 LEVELS: Final = ("debug", "info", "warning", "error")
 
 
 class Tell(Protocol):
-    """Whoever is told what somebody says."""
+    """A function that logs a line."""
 
     def __call__(self, name: str, text: str, level: str = "info") -> None:
-        """Hear that the program `name` says `text`, one line, which is of that level."""
+        """Log one line of the program `name`."""
 
 
 _use = {"form": "text", "level": "info"}
@@ -21,36 +21,36 @@ _stderr = Stderr()
 
 
 def use(form: str, level: str = "info") -> None:
-    """Say from now on what has at least `level`, as `text` or `json`; anything else means text."""
+    """Set the format, `text` or `json`, and the lowest level of entrypoint's own lines."""
     _use.update(form=form, level=level)
 
 
 def line(name: str, text: str) -> str:
-    """Return `text`, said by the program `name`, as one line without its newline."""
+    """Return a line of the program `name` in text format, without a newline."""
     return f"[{name}] {text}"
 
 
 def printable(text: str) -> str:
-    """Return `text` with each character escaped that a terminal would obey instead of showing it."""
+    """Return `text` with each character escaped that a terminal would not show as it is."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def tell(name: str, text: str, level: str = "info") -> None:
-    """Write that line to stderr, which is where a person reads. Of what we say ourselves the level decides."""
+    """Write a line to stderr. The level filters entrypoint's own lines only."""
     if name == ENTRYPOINT and LEVELS.index(level) < LEVELS.index(_use["level"]):
         return
     write(_formatted(name, text, level))
 
 
 def offer(name: str, text: str, patience: float) -> bool:
-    """Write that line if stderr has room for it within `patience` seconds, and return whether it had."""
+    """Write a line if stderr accepts it within `patience` seconds; return whether it did."""
     return _stderr.write(_formatted(name, text, "info"), patience)
 
 
 def write(text: str) -> None:
-    """Write text to stderr as it is. It is lost if stderr is closed or its reader is gone."""
+    """Write text to stderr unchanged. It is lost if stderr or its reader is closed."""
     _stderr.write(text)
 
 
@@ -59,7 +59,7 @@ def _formatted(name: str, text: str, level: str) -> str:
 
 
 def _json(name: str, text: str, level: str) -> str:
-    import json  # noqa: PLC0415 -- 5 ms that only this format has to pay
+    import json  # noqa: PLC0415 -- 5 ms, needed for this format only
     import os  # noqa: PLC0415
     from datetime import UTC, datetime  # noqa: PLC0415
 

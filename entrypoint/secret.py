@@ -6,7 +6,7 @@ MASK: Final = "***"
 
 
 class Secret:
-    """A text that prints as `***`; it is no `str`, so that it cannot slip into one."""
+    """A text that prints as `***`. It is not a `str`, so that it cannot be used as one by mistake."""
 
     __slots__ = ("_text",)
 
@@ -14,7 +14,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the text itself: call this where it is handed over, nowhere else."""
+        """Return the text. Call this only where the text is passed on."""
         return self._text
 
     def __str__(self) -> str:

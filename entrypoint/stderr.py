@@ -1,4 +1,4 @@
-"""Standard error: whole lines from more than one thread, and no exception where nobody reads it."""
+"""Standard error: whole lines from several threads, without an exception if its reader is gone."""
 
 import os
 import select
@@ -7,14 +7,14 @@ from threading import Lock
 from typing import Final
 
 _FD: Final = 2
-_ATOMIC: Final = select.PIPE_BUF  # bytes that a pipe takes without blocking once poll(2) says POLLOUT
+_ATOMIC: Final = select.PIPE_BUF  # bytes that a pipe accepts without blocking after POLLOUT: poll(2)
 _STREAMS: Final = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))  # in the order of their descriptors
 
 
 def open_missing() -> None:
     """Open /dev/null in place of each standard stream that is closed.
 
-    Otherwise the next file or socket that is opened would get its descriptor, and our lines with it.
+    Otherwise the next file or socket would get its descriptor, and log lines would be written to it.
     """
     for number, (name, mode) in enumerate(_STREAMS):
         try:
@@ -26,30 +26,30 @@ def open_missing() -> None:
 
 
 class Stderr:
-    """The descriptor, with a turn for each line."""
+    """The descriptor, with a lock for each line."""
 
     def __init__(self) -> None:
-        self._turn = Lock()
-        self._begun = b""  # the end of a line that there was no room for
+        self._lock = Lock()
+        self._begun = b""  # the unwritten end of a line
 
     def write(self, text: str, patience: float | None = None) -> bool:
-        """Write a line; wait for room for `patience` seconds, None for as long as it takes.
+        """Write a line; wait at most `patience` seconds until stderr accepts it, or without a limit for None.
 
-        Return False if there was no room. If stderr is closed or its reader is gone, the line is lost.
+        Return False if the time ran out. If stderr or its reader is closed, the line is lost.
         """
-        if not self._turn.acquire(timeout=-1 if patience is None else patience):
+        if not self._lock.acquire(timeout=-1 if patience is None else patience):
             return False
         try:
             return self._write(text.encode("utf-8", "backslashreplace"), patience)
         except OSError:
             return True
         finally:
-            self._turn.release()
+            self._lock.release()
 
     def _write(self, line: bytes, patience: float | None) -> bool:
         room = select.poll()
         room.register(_FD, select.POLLOUT)
-        # A terminal has room for one byte at least. A writer that may wait for the terminal need not care.
+        # After POLLOUT a terminal accepts at least one byte. A longer write may block, as only an unlimited wait may.
         piece = 1 if patience is not None and os.isatty(_FD) else _ATOMIC
         left = self._begun + line
         while left:

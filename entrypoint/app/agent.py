@@ -1,77 +1,89 @@
-"""The agent: loads the application once and reports its facts, then does what boot asks until the socket closes.
+"""The agent: loads the application once, reports its facts, then carries out boot's requests until the socket closes.
 
-The messages are described at its other half, `entrypoint/boot/effects/agent.py`.
+`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/boot/effects/agent.py`.
 """
 
 import gc
-import json
 import os
 import socket
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NoReturn
 
 from entrypoint.app import project
-from entrypoint.app.answer import Changed
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.protocol import (
+    AgentResult,
+    CheckRequest,
+    CollectStaticRequest,
+    ErrorReport,
+    Message,
+    MigrateRequest,
+    ProgressReport,
+    RepairRequest,
+    SuperuserRequest,
+    WaitRequest,
+    decode,
+    encode,
+)
 
 
 def main(descriptor: int) -> NoReturn:
-    """Serve one boot over the socket `descriptor`, then leave."""
-    with (
-        socket.socket(fileno=descriptor) as connection,
-        connection.makefile("rw", encoding="utf-8") as stream,
-    ):
+    """Serve one boot over the socket `descriptor`, then exit."""
+    with socket.socket(fileno=descriptor) as connection, connection.makefile("rb") as stream:
 
-        def send(**message: object) -> None:
+        def send(message: Message) -> None:
             try:
-                stream.write(json.dumps(message) + "\n")
-                stream.flush()
+                connection.sendall(encode(message))
             except OSError:
-                os._exit(1)  # boot is gone: nobody is left to work for
+                os._exit(1)  # boot is gone, so no work is left
 
-        def attempt(action: Callable[[], object]) -> bool:
-            """Answer with what the action returns, or with how it failed."""
+        def attempt(action: Callable[[], Message]) -> bool:
+            """Send what the action returns, or the error that it raises; return whether it succeeded."""
             try:
-                done = action()
-                send(done=done, changed=isinstance(done, Changed))
-            except Failure as failure:
-                send(failed=str(failure), kind=failure.kind, mend=failure.mend)
+                send(action())
+            except AgentError as error:
+                send(ErrorReport(text=str(error), kind=error.kind, hint=error.hint))
                 return False
-            except Exception as error:  # noqa: BLE001 -- the application's own code may raise anything, and boot tells it
+            except Exception as error:  # noqa: BLE001 -- the application's code may raise anything, and boot reports it
                 traceback.print_exc()
-                send(failed=last_line(error), kind="failed", mend="")
+                send(ErrorReport(text=last_line(error), kind="failed"))
                 return False
             return True
 
-        def progress(text: str, count: int | None = None, of: int | None = None) -> None:
-            send(progress=text, **({} if count is None else {"count": count, "of": of}))
+        def progress(text: str, done: int | None = None, total: int | None = None) -> None:
+            send(ProgressReport(text, done, total))
 
         if attempt(project.load_settings) and attempt(project.load_apps):
             gc.freeze()
             gc.enable()
-            commands = _commands()
             for line in stream:
-                request = json.loads(line)
-                command = commands[request.pop("do")]
-                attempt(lambda: command(progress=progress, **request))  # noqa: B023 -- called at once
-    # Nothing is left to clean up, and an interpreter that takes leave in full costs the boot 30 ms.
+                attempt(lambda: _carry_out(decode(line), progress))  # noqa: B023 -- called at once
+    # A regular exit of the interpreter would cost the boot 30 ms, and there is nothing to clean up.
     os._exit(0)
 
 
-def _commands() -> Mapping[str, Callable[..., str]]:
-    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415 -- Django is known to be there only now
+def _carry_out(request: Message, progress: Progress) -> AgentResult:
+    # Only now is Django known to be installed.
+    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415
 
-    return {
-        "wait": database.wait,
-        "migrate": migrations.migrate,
-        "superuser": superuser.keep,
-        "collectstatic": static.collect,
-        "check": checks.check,
-        "repair": repair.repair,
-    }
+    match request:
+        case WaitRequest():
+            return database.wait(request, progress)
+        case MigrateRequest():
+            return migrations.migrate(request, progress)
+        case SuperuserRequest():
+            return superuser.keep(request, progress)
+        case CollectStaticRequest():
+            return static.collect(request, progress)
+        case CheckRequest():
+            return checks.check(progress)
+        case RepairRequest():
+            return repair.repair(request, progress)
+        case _:
+            raise TypeError(request)
 
 
 def last_line(error: BaseException) -> str:
-    """Return an exception as the end of its traceback says it, in one line."""
+    """Return the last line of the exception's traceback, on one line."""
     return " ".join(traceback.format_exception_only(error)[-1].split())

@@ -1,24 +1,25 @@
-"""What Django finds wrong with the project, by `manage.py check --deploy`: no database is asked."""
+"""Runs Django's `check --deploy`, without a database."""
 
 from typing import Any, Final
 
 from django.core import checks
 
-from entrypoint.app.answer import Progress
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.protocol import AgentResult
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
-def check(*, progress: Progress) -> str:
-    """Tell each message that the project does not silence. Raises Failure where an error is among them."""
+def check(progress: Progress) -> AgentResult:
+    """Log each message that the project does not silence. Raises AgentError where one is an error."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):
         progress(_line(message))
     errors = sum(message.level >= checks.ERROR for message in found)
     if errors:
-        raise Failure(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
-    return f"no errors, {_count(sum(message.level >= checks.WARNING for message in found), 'warning')}"
+        raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
+    warnings = sum(message.level >= checks.WARNING for message in found)
+    return AgentResult(f"no errors, {_count(warnings, 'warning')}")
 
 
 def _line(message: Any) -> str:  # noqa: ANN401 -- Django ships no types

@@ -1,4 +1,4 @@
-"""The connection for migrations: past a pooler where ENTRYPOINT_MIGRATE_DATABASE_URL names the way, and with limits."""
+"""The connection for migrations: direct where ENTRYPOINT_MIGRATE_DATABASE_URL is set, and with timeouts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.db import connections
 
-from entrypoint.app.answer import Progress
 from entrypoint.app.database import reach
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.secret import Secret
 
 NAME: Final = "ENTRYPOINT_MIGRATE_DATABASE_URL"
 _VENDORS: Final = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
@@ -17,20 +17,20 @@ _DEFAULT: Final = "default"
 
 
 @contextmanager
-def way(alias: str, url: str | None, seconds: float, progress: Progress) -> Iterator[Any]:
-    """Give the connection that migrates `alias`; meanwhile it is Django's own of that name.
+def connected(alias: str, url: Secret | None, seconds: float, progress: Progress) -> Iterator[Any]:
+    """Yield the connection that migrates `alias`; until the end of the context, Django uses it under that name.
 
-    The URL is for the default database. Raises Failure where that cannot be reached within `seconds`.
+    The URL is for the default database. Raises AgentError where it cannot be reached within `seconds`.
     """
     usual = connections[alias]
     if url is None or alias != _DEFAULT:
         if _is_pooled(usual):
-            progress(f"database {alias} is reached through a pooler; {NAME} may name the direct way for migrations")
+            progress(f"database {alias} is behind a connection pooler; set {NAME} to migrate over a direct connection")
         yield usual
         return
     connection = usual.copy()
-    connection.settings_dict.update(parse(url, usual.vendor, connection.settings_dict["OPTIONS"]))
-    reach({f"{alias} by {NAME}": connection}, seconds, progress)
+    connection.settings_dict.update(parse(url.reveal(), usual.vendor, connection.settings_dict["OPTIONS"]))
+    reach({f"{alias} ({NAME})": connection}, seconds, progress)
     connections[alias] = connection
     try:
         yield connection
@@ -40,10 +40,12 @@ def way(alias: str, url: str | None, seconds: float, progress: Progress) -> Iter
 
 
 def parse(url: str, vendor: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Return what a database's URL says, as Django's settings have it; the rest stays. Raises Failure."""
+    """Return the entries of DATABASES that a database URL replaces. Raises AgentError."""
     parts = urlsplit(url)
     if _VENDORS.get(parts.scheme) != vendor:
-        raise Failure(f"cannot use {NAME}: it is for {parts.scheme}, and the default database is {vendor}", "unusable")
+        raise AgentError(
+            f"cannot use {NAME}: it is for {parts.scheme}, but the default database is {vendor}", "unusable"
+        )
     return {
         "HOST": unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
@@ -56,12 +58,12 @@ def parse(url: str, vendor: str, options: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def limits(connection: Any, lock: float | None, statement: float | None) -> Iterator[None]:  # noqa: ANN401 -- Django ships no types
-    """Let a statement wait for locks, and last, only so many seconds. Raises Failure where a pooler is between."""
+    """Limit how many seconds a statement waits for a lock, and how many it takes. Raises AgentError behind a pooler."""
     wanted = [line for line in (_lock(connection, lock), _statement(connection, statement)) if line]
     if wanted and _is_pooled(connection):
-        raise Failure(
-            f"cannot limit the statements of migrations on database {connection.alias}: a pooler lends its sessions "
-            f"to others; set {NAME}, or no ENTRYPOINT_MIGRATE_LOCK_TIMEOUT and ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT",
+        raise AgentError(
+            f"cannot limit the statements of migrations on database {connection.alias}: a connection pooler shares its "
+            f"sessions; set {NAME}, or unset ENTRYPOINT_MIGRATE_LOCK_TIMEOUT and ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT",
             "unusable",
         )
     with connection.cursor() as cursor:
@@ -69,7 +71,7 @@ def limits(connection: Any, lock: float | None, statement: float | None) -> Iter
             cursor.execute(f"SET SESSION {name} = {value}")
     yield
     if wanted:
-        connection.close()  # what comes next begins with a session of its own
+        connection.close()  # so that the next statement starts a new session
 
 
 def _lock(connection: Any, seconds: float | None) -> tuple[str, int | float] | None:  # noqa: ANN401 -- as above
@@ -88,11 +90,11 @@ def _statement(connection: Any, seconds: float | None) -> tuple[str, int | float
         return "statement_timeout", milliseconds
     if connection.mysql_is_mariadb:
         return "max_statement_time", milliseconds / 1000
-    return "max_execution_time", milliseconds  # of SELECT alone: MySQL limits nothing else
+    return "max_execution_time", milliseconds  # MySQL limits SELECT alone
 
 
 def _is_pooled(connection: Any) -> bool:  # noqa: ANN401 -- as above
-    """Whether something between us and PostgreSQL lends us its sessions: it made up the number that it greeted with."""
+    """Return whether a pooler stands before PostgreSQL: it sends a process ID of its own at the start of a session."""
     if connection.vendor != "postgresql":
         return False
     with connection.cursor() as cursor:

@@ -1,7 +1,7 @@
-"""The lock under which a database is changed: held in the database itself, so that all replicas meet at it.
+"""The migration lock: held in the database itself, which all replicas share.
 
-It ends with the process that holds it, however that ends. Nobody blocks on it: a session that waits inside the database
-may be what a migration there waits for (`CREATE INDEX CONCURRENTLY`).
+It is released when the process that holds it ends, in whatever way. Waiting replicas poll it: a session that blocks
+inside the database can make a migration wait in turn (`CREATE INDEX CONCURRENTLY`).
 """
 
 import fcntl
@@ -16,22 +16,21 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol
 
-from entrypoint.app import refusal
-from entrypoint.app.answer import Progress
+from entrypoint.app import connection_error
 from entrypoint.app.database import reach
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 0.5
-_TOLD_EVERY: Final = 5.0
-_SOMEONE: Final = "another replica"
-_SILENCE: Final = 120  # seconds after which MySQL ends a session that says nothing
-_LEAVE: Final = 2.0  # seconds that the end of a session may take
+_REPORT_EVERY: Final = 5.0
+_ANONYMOUS: Final = "another replica"
+_IDLE_TIMEOUT: Final = 120  # seconds after which MySQL ends an idle session
+_CLOSE_TIMEOUT: Final = 2.0  # seconds
 
-# What PostgreSQL is told for the transaction that holds the lock, each with the version that brought it. It is idle
-# for as long as the migrations take. A node that is lost sends no end of its connection: the server asks after 10 s,
-# and gives it up after 30 s.
-_OF_THE_HOLDER: Final = {
+# PostgreSQL's settings for the transaction that holds the lock, each with the version that introduced it. It is idle
+# while the migrations run. A lost node does not close its connection: the server probes it after 10 s, and closes it
+# after 30 s.
+_HOLDER_SETTINGS: Final = {
     "idle_in_transaction_session_timeout": ("0", 0),
     "transaction_timeout": ("0", 170000),
     "tcp_keepalives_idle": ("10", 0),
@@ -41,24 +40,24 @@ _OF_THE_HOLDER: Final = {
 }
 
 _Holder = tuple[str, float | None]
-"""The name of a replica, empty where the database does not know it, and the seconds for which it has held the lock."""
+"""The name of a replica, empty where the database does not know it, and for how many seconds it has held the lock."""
 
 
 class Lock(Protocol):
     """A lock on one database."""
 
-    def take(self) -> bool:
-        """Take it if it is free; return whether it is ours."""
+    def acquire(self) -> bool:
+        """Acquire it if it is free; return whether this process holds it."""
 
     def holder(self) -> _Holder | None:
-        """Return who holds it and since when, None if nobody does."""
+        """Return the replica that holds it, None if it is free."""
 
     def release(self) -> None:
-        """Let it go, whether held or not."""
+        """Release it if it is held, and close its connection."""
 
 
 class Purpose(NamedTuple):
-    """What somebody holds it for, in the words of who waits."""
+    """What the lock is held for, in the messages of a waiting replica."""
 
     to: str
     doing: str
@@ -74,43 +73,43 @@ def held(
     progress: Progress,
     purpose: Purpose = MIGRATE,
 ) -> Iterator[None]:
-    """Hold the lock of the database that `connection` leads to; wait for it as long as somebody else does.
+    """Hold the migration lock of a database; wait without a limit while another replica holds it.
 
-    Its own connection is to be had within `seconds`. Raises Failure.
+    The lock has a connection of its own, which must succeed within `seconds`. Raises AgentError.
     """
     lock = _lock_of(connection, seconds, progress)
     began, delay, tick, waited = time.monotonic(), _FIRST_DELAY, 0.0, False
     try:
-        while not lock.take():
+        while not lock.acquire():
             if time.monotonic() >= tick:
-                who = _sentence(lock.holder() or ("", None), purpose)
+                who = _describe(lock.holder() or ("", None), purpose)
                 progress(f"{'still ' if waited else ''}waiting to {purpose.to} database {connection.alias}: {who}")
-                waited, tick = True, time.monotonic() + _TOLD_EVERY
+                waited, tick = True, time.monotonic() + _REPORT_EVERY
             time.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
         if waited:
-            progress(f"it is our turn at database {connection.alias} after {time.monotonic() - began:.1f} s")
+            progress(f"acquired the migration lock on {connection.alias} after {time.monotonic() - began:.1f} s")
         yield
     finally:
         lock.release()
 
 
 def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  # noqa: ANN401 -- as above
-    """Say who migrates that database now, None if nobody does. Raises Failure."""
+    """Return which replica is migrating that database, as a clause; None if none is. Raises AgentError."""
     lock = _lock_of(connection, seconds, progress)
     try:
         found = lock.holder()
-        return found and _sentence(found, MIGRATE)
+        return found and _describe(found, MIGRATE)
     finally:
         lock.release()
 
 
 def _lock_of(connection: Any, seconds: float, progress: Progress) -> Lock:  # noqa: ANN401 -- as above
-    """Return the lock of a database: on a connection of its own, or beside the file."""
+    """Return the lock of a database: on a connection of its own, or a file beside SQLite's."""
     if connection.vendor == "sqlite":
-        return _Nothing() if connection.is_in_memory_db() else _SQLite(connection)
+        return _NoLock() if connection.is_in_memory_db() else _SQLite(connection)
     if connection.vendor not in _SESSIONS:
-        return _Nothing()
+        return _NoLock()
     own = connection.copy()
     reach({connection.alias: own}, seconds, progress)
     return _SESSIONS[connection.vendor](own)
@@ -119,7 +118,7 @@ def _lock_of(connection: Any, seconds: float, progress: Progress) -> Lock:  # no
 class _PostgreSQL:
     """An advisory lock, keyed by the schema; PostgreSQL itself keys it by the database.
 
-    It is held by a transaction and not by the session: a pooler lends a session for one transaction alone.
+    A transaction holds it, not a session: a connection pooler assigns a session for one transaction only.
     """
 
     _CLASS: Final = zlib.crc32(b"entrypoint migrate") & 0x7FFFFFFF
@@ -128,7 +127,7 @@ class _PostgreSQL:
     def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
         self._connection = connection
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         self._connection.set_autocommit(False)
         with self._connection.cursor() as cursor:
             cursor.execute(f"SELECT pg_try_advisory_xact_lock({self._CLASS}, {self._OBJECT})")
@@ -136,8 +135,8 @@ class _PostgreSQL:
                 self._connection.rollback()
                 return False
             version = self._connection.pg_version
-            wanted = {name: value for name, (value, since) in _OF_THE_HOLDER.items() if version >= since}
-            wanted["application_name"] = f"entrypoint {_ourselves()}"[:63]  # which is shown to whoever waits
+            wanted = {name: value for name, (value, since) in _HOLDER_SETTINGS.items() if version >= since}
+            wanted["application_name"] = f"entrypoint {_own_name()}"[:63]  # which waiting replicas show
             for name, value in wanted.items():
                 cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
         return True
@@ -145,7 +144,7 @@ class _PostgreSQL:
     def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
-                "SELECT application_name, extract(epoch FROM clock_timestamp() - xact_start)"  # noqa: S608 -- our own words
+                "SELECT application_name, extract(epoch FROM clock_timestamp() - xact_start)"  # noqa: S608 -- constants only
                 " FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
                 f" AND classid = {self._CLASS} AND objid = ({self._OBJECT})::oid AND objsubid = 2"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -160,62 +159,62 @@ class _PostgreSQL:
 
 
 class _MySQL:
-    """A named lock, which the server ends with the session; the name holds the database's, for it is the server's.
+    """A named lock, which ends with the session. The server keys it by name alone, so the name contains the database's.
 
-    MySQL cannot be told how soon it shall look for a lost node. So it ends a session that is silent for a while, and
-    the holder says something more often than that.
+    MySQL has no setting for the detection of a lost node. So the session gets a short idle timeout, and a thread of the
+    holder sends a query more often than that.
     """
 
     _NAME: Final = "concat('entrypoint.migrate.', sha1(coalesce(database(), '')))"
 
-    def __init__(self, connection: Any, silence: int = _SILENCE) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, idle_timeout: int = _IDLE_TIMEOUT) -> None:  # noqa: ANN401 -- as above
         self._connection = connection
-        self._silence = silence
+        self._idle_timeout = idle_timeout
         self._fresh = True
         self._released = Event()
-        self._beating: Thread | None = None
+        self._heartbeat: Thread | None = None
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         with self._connection.cursor() as cursor:
             if self._fresh:
-                cursor.execute(f"SET SESSION wait_timeout = {self._silence}")
+                cursor.execute(f"SET SESSION wait_timeout = {self._idle_timeout}")
                 self._fresh = False
             cursor.execute(f"SELECT get_lock({self._NAME}, 0)")
             taken = bool(cursor.fetchone()[0] == 1)
         if taken:
-            self._beating = Thread(target=self._beat, daemon=True)
-            self._beating.start()
+            self._heartbeat = Thread(target=self._beat, daemon=True)
+            self._heartbeat.start()
         return taken
 
     def _beat(self) -> None:
-        while not self._released.wait(self._silence / 6):
+        while not self._released.wait(self._idle_timeout / 6):
             try:
                 with self._connection.cursor() as cursor:
                     cursor.execute("SELECT 1")
-            except Exception as error:  # noqa: BLE001 -- a driver raises what it likes
-                why = refusal.why(self._connection, error)
+            except Exception as error:  # noqa: BLE001 -- a driver may raise anything
+                why = connection_error.reason(self._connection, error)
                 sys.stderr.write(f"warning: lost the migration lock on database {self._connection.alias}: {why}\n")
                 return
 
     def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT host FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- our own words
+                f"SELECT host FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- constants only
             )
             found = cursor.fetchone()
         return (str(found[0]), None) if found else None
 
     def release(self) -> None:
         self._released.set()
-        if self._beating:
-            self._beating.join(_LEAVE)
-            if self._beating.is_alive():  # it waits for a server that is lost, and with it the lock
+        if self._heartbeat:
+            self._heartbeat.join(_CLOSE_TIMEOUT)
+            if self._heartbeat.is_alive():  # it waits for a lost server, and the lock is lost with it
                 return
         self._connection.close()
 
 
 class _SQLite:
-    """A lock on a file beside the database, which says who holds it."""
+    """A lock on a file beside the database, which contains the name of the holder."""
 
     def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
         name = str(connection.settings_dict["NAME"]).removeprefix("file:").partition("?")[0]
@@ -223,15 +222,15 @@ class _SQLite:
         try:
             self._file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise Failure(f"cannot write {self._path}: {error.strerror}", "not allowed") from error
+            raise AgentError(f"cannot write {self._path}: {error.strerror}", "not allowed") from error
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         self._file.truncate(0)
-        self._file.write(_ourselves())
+        self._file.write(_own_name())
         self._file.flush()
         return True
 
@@ -248,10 +247,10 @@ class _SQLite:
         self._file.close()
 
 
-class _Nothing:
-    """What a database that nobody shares has, or one of a kind that we know no lock of."""
+class _NoLock:
+    """For a database that no other process shares, or of a vendor without a known lock."""
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         return True
 
     def holder(self) -> _Holder | None:
@@ -264,12 +263,15 @@ class _Nothing:
 _SESSIONS: Final[Mapping[str, Callable[[Any], Lock]]] = {"postgresql": _PostgreSQL, "mysql": _MySQL}
 
 
-def _ourselves() -> str:
+def _own_name() -> str:
     return f"{socket.gethostname()[:40]} (PID {os.getpid()})"
 
 
-def _sentence(holder: _Holder, purpose: Purpose) -> str:
+def _describe(holder: _Holder, purpose: Purpose) -> str:
     name, seconds = holder
-    who = f"replica {name}" if name else _SOMEONE
-    since = "" if seconds is None else f" since {max(0.0, seconds):.0f} s"
-    return f"{who} is {purpose.doing}{since}"
+    who = f"replica {name}" if name else _ANONYMOUS
+    return (
+        f"{who} is {purpose.doing}"
+        if seconds is None
+        else f"{who} has been {purpose.doing} for {max(0, seconds):.0f} s"
+    )

@@ -1,4 +1,4 @@
-"""The Django project: loaded as its own manage.py would load it, and what its settings say."""
+"""Loads the Django project as its manage.py does, and reads the facts from its settings and apps."""
 
 import os
 import re
@@ -12,7 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError
+from entrypoint.protocol import Application, AppsReport, Database, ErrorKind, User
 
 MANAGE: Final = "manage.py"
 _SQLITE: Final = re.compile("sqlite|spatialite")
@@ -20,64 +21,64 @@ _KEY: Final = re.compile(r"\b(DJANGO_)?SECRET_KEY\b")
 
 
 class _Reached(BaseException):
-    """Raised where manage.py would begin to run a command; no `except Exception` of the project catches it."""
+    """Raised where manage.py would run its command; no `except Exception` of the project catches it."""
 
 
-def load_settings() -> dict[str, Any]:
-    """Load the settings of the project in the working directory; return what they say.
+def load_settings() -> Application:
+    """Load the settings of the project in the working directory; return the facts from them.
 
-    That is soon, and enough to start the server. The facts are described by entrypoint/boot/facts, Application.
-    Raises Failure, with the application's own last line, where they cannot be loaded.
+    They suffice to start the server, before the apps are loaded. Raises AgentError, with the last line of the
+    application's traceback, where they cannot be loaded.
     """
     try:
-        import django  # noqa: PLC0415 -- it is the application's Django, found by the application's interpreter
+        import django  # noqa: PLC0415 -- the application may lack it
     except ImportError as error:
-        raise Failure(
-            f"cannot load the application: {sys.executable} has no Django ({error}); ENTRYPOINT_PYTHON names another",
+        raise AgentError(
+            f"cannot load the application: {sys.executable} has no Django ({error}); set ENTRYPOINT_PYTHON",
             "unusable",
         ) from error
     _check_access()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
-    with _told():
+    with _load_errors():
         _run_manage()
         _check_key()
         return _settings(django.get_version())
 
 
-def load_apps() -> dict[str, Any]:
-    """Load the project's apps; return what only they can say. Raises Failure as above."""
+def load_apps() -> AppsReport:
+    """Load the project's apps; return the facts from them. Raises AgentError as above."""
     import django  # noqa: PLC0415 -- as above
 
-    with _told():
+    with _load_errors():
         django.setup()
         return _apps()
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Tell what goes wrong in the application in one line. Raises Failure."""
+def _load_errors() -> Iterator[None]:
+    """Turn any error of the application into an AgentError of one line."""
     try:
         yield
     except (Exception, SystemExit) as error:
         line = _own_line(error)
-        kind = "not allowed" if isinstance(error, PermissionError) else "unusable"
-        raise Failure(f"cannot load the application: {line}{_hint(line)}", kind) from error
+        kind: ErrorKind = "not allowed" if isinstance(error, PermissionError) else "unusable"
+        raise AgentError(f"cannot load the application: {line}{_hint(line)}", kind) from error
 
 
 def _check_access() -> None:
-    """Refuse a project whose folder or manage.py the user that we run as may not use. Raises Failure."""
-    folder = os.getcwd()  # noqa: PTH109 -- a Path drops the dot, for which the folder has to be entered
+    """Check that this user may enter the project's folder and read its manage.py. Raises AgentError."""
+    folder = os.getcwd()  # noqa: PTH109 -- Path drops the dot, which tests that the folder can be entered
     for verb, path in (("enter", f"{folder}/."), ("read", f"{folder}/{MANAGE}")):
         if not os.access(path, os.R_OK) and (verb == "enter" or os.path.lexists(path)):
             what = folder if verb == "enter" else path
-            raise Failure(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
+            raise AgentError(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
 
 
 def _run_manage() -> None:
-    """Run manage.py up to its command: it may set more than DJANGO_SETTINGS_MODULE (sys.path, a .env file)."""
+    """Run manage.py up to its command: it may change more than DJANGO_SETTINGS_MODULE (sys.path, a .env file)."""
     if not Path(MANAGE).is_file():
         return
-    from django.core import management  # noqa: PLC0415 -- not before the application's path is set
+    from django.core import management  # noqa: PLC0415 -- the application's path must be set first
 
     def reached(_argv: object = None) -> None:
         raise _Reached
@@ -94,22 +95,22 @@ def _run_manage() -> None:
 
 
 def _check_key() -> None:
-    """Have Django say now, and not at the first request, that there is no SECRET_KEY."""
-    from django.conf import settings  # noqa: PLC0415 -- Django is known to be there only now
+    """Let Django report a missing SECRET_KEY now, and not at the first request."""
+    from django.conf import settings  # noqa: PLC0415 -- only now is Django known to be installed
 
     settings.SECRET_KEY  # noqa: B018 -- reading it raises
 
 
 def _hint(line: str) -> str:
-    """Return what mends settings that do not load for want of a key."""
+    """Return the fix for settings that fail to load without a SECRET_KEY."""
     named = _KEY.search(line)
     if named is None or os.environ.get(named[0]):
         return ""
-    return f"; set {named[0]}, or ENTRYPOINT_DATA_DIR to a volume where one is made and kept"
+    return f"; set {named[0]}, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
 
 
 def _own_line(error: BaseException) -> str:
-    """Return the last line of the traceback, with the place in the application where it happened."""
+    """Return the last line of the traceback, with the place in the application that raised it."""
     line = " ".join(traceback.format_exception_only(error)[-1].split())
     here = str(Path.cwd())
     own = [
@@ -122,62 +123,62 @@ def _own_line(error: BaseException) -> str:
     return f"{line} ({own[-1].filename}, line {own[-1].lineno})" if own else line
 
 
-def _settings(version: str) -> dict[str, Any]:
-    from django.conf import settings  # noqa: PLC0415 -- Django is known to be there only now
+def _settings(version: str) -> Application:
+    from django.conf import settings  # noqa: PLC0415 -- only now is Django known to be installed
 
-    return {
-        "version": version,
-        "settings_module": os.environ["DJANGO_SETTINGS_MODULE"],
-        "wsgi": _callable(settings.WSGI_APPLICATION) or "django.core.wsgi:get_wsgi_application()",
-        "asgi": _asgi(settings),
-        "asynchronous": bool(getattr(settings, "ASGI_APPLICATION", None)),
-        "prefix": sys.prefix,
-        "virtual": sys.prefix != sys.base_prefix,
-        "static_url": _url(settings, "STATIC_URL"),
-        "static_root": _absolute(settings.STATIC_ROOT),
-        "media_url": _url(settings, "MEDIA_URL"),
-        "media_root": _absolute(settings.MEDIA_ROOT),
-        "allowed_hosts": [str(host) for host in settings.ALLOWED_HOSTS],
-        "sqlite": {
+    return Application(
+        version=version,
+        settings_module=os.environ["DJANGO_SETTINGS_MODULE"],
+        wsgi=_callable(settings.WSGI_APPLICATION) or "django.core.wsgi:get_wsgi_application()",
+        asgi=_asgi(settings),
+        asynchronous=bool(getattr(settings, "ASGI_APPLICATION", None)),
+        prefix=sys.prefix,
+        virtual=sys.prefix != sys.base_prefix,
+        static_url=_url(settings, "STATIC_URL"),
+        static_root=_absolute(settings.STATIC_ROOT),
+        media_url=_url(settings, "MEDIA_URL"),
+        media_root=_absolute(settings.MEDIA_ROOT),
+        allowed_hosts=tuple(str(host) for host in settings.ALLOWED_HOSTS),
+        sqlite={
             alias: str(database.get("NAME") or "")
             for alias, database in settings.DATABASES.items()
             if _SQLITE.search(database.get("ENGINE", ""))
         },
-    }
+    )
 
 
-def _apps() -> dict[str, Any]:
-    from django.apps import apps  # noqa: PLC0415 -- Django stands only now
+def _apps() -> AppsReport:
+    from django.apps import apps  # noqa: PLC0415 -- only now is Django set up
 
-    return {
-        "databases": _databases(),  # not among the settings: the driver and Django's models are most of what is loaded
-        "staticfiles": apps.is_installed("django.contrib.staticfiles"),
-        "user": _user() if apps.is_installed("django.contrib.auth") else None,
-    }
+    return AppsReport(
+        databases=_databases(),  # not among the settings: it imports the drivers and Django's models, which is slow
+        staticfiles=apps.is_installed("django.contrib.staticfiles"),
+        user=_user() if apps.is_installed("django.contrib.auth") else None,
+    )
 
 
-def _user() -> dict[str, Any]:
-    from django.contrib.auth import get_user_model  # noqa: PLC0415 -- Django stands only now
+def _user() -> User:
+    from django.contrib.auth import get_user_model  # noqa: PLC0415 -- only now is Django set up
 
     from entrypoint.app.superuser import fields_of, required  # noqa: PLC0415 -- as above
 
     model = get_user_model()
-    return {
-        "model": model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
-        "username_field": model.USERNAME_FIELD,
-        "fields": sorted(fields_of(model)),
-        "required": required(model),
-    }
+    return User(
+        model=model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
+        username_field=model.USERNAME_FIELD,
+        fields=sorted(fields_of(model)),
+        required=required(model),
+    )
 
 
 def _callable(dotted: str | None) -> str:
-    """Return the dotted name of a callable as a server wants it."""
+    """Return the dotted name of a callable in the form `module:name`."""
     module, _, name = (dotted or "").rpartition(".")
     return f"{module}:{name}" if module else ""
 
 
 def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
-    """Return ASGI_APPLICATION, which Django itself does not know, or asgi.py beside wsgi.py, or Django's factory."""
+    """Return ASGI_APPLICATION (which is not Django's own), else asgi.py beside wsgi.py, else Django's factory."""
     named = _callable(getattr(settings, "ASGI_APPLICATION", None))
     package = (settings.WSGI_APPLICATION or "").rpartition(".wsgi.")[0]
     if not named and package and find_spec(f"{package}.asgi"):
@@ -186,29 +187,29 @@ def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
 
 
 def _url(settings: Any, name: str) -> str:  # noqa: ANN401 -- as above
-    """Return the URL in the setting `name` as Django has it where it serves from `/`.
+    """Return the URL in the setting `name`, with a leading slash, as Django has it without a script prefix.
 
-    Django's own `settings` would import its views and models for that, 80 ms.
+    Django's own `settings` would import its views and models for this, which takes 80 ms.
     """
-    said = str(getattr(import_module(settings.SETTINGS_MODULE), name, "") or "")
-    return said if not said or said.startswith(("/", "http://", "https://")) else f"/{said}"
+    url = str(getattr(import_module(settings.SETTINGS_MODULE), name, "") or "")
+    return url if not url or url.startswith(("/", "http://", "https://")) else f"/{url}"
 
 
 def _absolute(folder: object) -> str:
     return str(Path(str(folder)).absolute()) if folder else ""
 
 
-def _databases() -> list[dict[str, str]]:
-    from django.db import connections  # noqa: PLC0415 -- Django stands only now
+def _databases() -> tuple[Database, ...]:
+    from django.db import connections  # noqa: PLC0415 -- only now is Django set up
 
-    return [
-        {
-            "alias": connection.alias,
-            "vendor": connection.vendor,
-            "name": str(connection.settings_dict["NAME"] or ""),
-            "host": str(connection.settings_dict["HOST"] or ""),
-            "port": str(connection.settings_dict["PORT"] or ""),
-        }
+    return tuple(
+        Database(
+            alias=connection.alias,
+            vendor=connection.vendor,
+            name=str(connection.settings_dict["NAME"] or ""),
+            host=str(connection.settings_dict["HOST"] or ""),
+            port=str(connection.settings_dict["PORT"] or ""),
+        )
         for connection in connections.all(initialized_only=False)
         if connection.settings_dict["ENGINE"] != "django.db.backends.dummy"
-    ]
+    )

@@ -1,4 +1,4 @@
-"""Saying what became of an unfinished migration that somebody has mended by hand."""
+"""Records whether an unfinished migration, which a person has repaired by hand, is applied."""
 
 from typing import Any
 
@@ -7,33 +7,36 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
 from entrypoint.app import direct, journal, lock
-from entrypoint.app.answer import Progress
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.protocol import AgentResult, RepairRequest
 
 
-def repair(  # noqa: PLR0913 -- one argument for each part of the message from boot
-    *, migration: str, applied: bool, database: str, url: str | None, seconds: float, progress: Progress
-) -> str:
-    """Change the row of an unfinished migration as somebody says who has mended the database. Raises Failure."""
+def repair(request: RepairRequest, progress: Progress) -> AgentResult:
+    """Record the migration as applied, or not, and clear its journal. Raises AgentError."""
+    migration, database = request.migration, request.database
     if database not in connections:
-        raise Failure(f"cannot repair {migration}: the project has no database {database}", "unusable")
-    with direct.way(database, url, seconds, progress) as connection, lock.held(connection, seconds, progress):
+        raise AgentError(f"cannot repair {migration}: the project has no database {database}", "unusable")
+    with (
+        direct.connected(database, request.url, request.seconds, progress) as connection,
+        lock.held(connection, request.seconds, progress),
+    ):
         rows = MigrationRecorder(connection).applied_migrations()
         found = journal.unfinished(rows)
         if found is None:
             why = f"no migration of database {database} is unfinished"
-            raise Failure(f"cannot repair {migration}: {why}", "unusable")
+            raise AgentError(f"cannot repair {migration}: {why}", "unusable")
         if str(found) != migration:
             why = f"the unfinished migration of database {database} is {found}"
-            raise Failure(f"cannot repair {migration}: {why}", "unusable")
-        if applied:
+            raise AgentError(f"cannot repair {migration}: {why}", "unusable")
+        if request.applied:
             _record(connection, found)
         journal.clear(connection)
-    return f"{migration} of database {database} counts as {'applied' if applied else 'not applied'} now"
+    state = "applied" if request.applied else "not applied"
+    return AgentResult(f"{migration} of database {database} is now recorded as {state}")
 
 
 def _record(connection: Any, found: journal.Unfinished) -> None:  # noqa: ANN401 -- Django ships no types
-    """Record a migration as Django does, which records for a squashed one those that it replaces."""
+    """Record a migration as Django does: for a squashed one, also those that it replaces."""
     executor = MigrationExecutor(connection)
     migration = executor.loader.disk_migrations.get((found.app, found.name))
     if migration:

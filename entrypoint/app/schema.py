@@ -1,4 +1,4 @@
-"""What a database has, compared with the migrations of the project: a look that costs two queries."""
+"""Compares the migrations of a database with those of the project, in two queries."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,21 +11,21 @@ from entrypoint.app.journal import BEGUN, Unfinished, unfinished
 
 @dataclass(frozen=True)
 class State:
-    """What one database has, compared with the project."""
+    """The migrations of one database, compared with those of the project."""
 
     pending: tuple[str, ...]
     unknown: tuple[str, ...]  # applied by a newer image
-    begun: bool  # somebody began, and has not come to the end
-    unfinished: Unfinished | None  # what the database could not undo
+    begun: bool  # a process has begun to migrate, and has not reached the end
+    unfinished: Unfinished | None  # which the database could not roll back
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing to do."""
+        """Whether no work is left."""
         return not (self.pending or self.begun or self.unfinished)
 
 
 def look(alias: str) -> State:
-    """Compare the migrations of the project with those that the database has, without a lock."""
+    """Compare the migrations of the project with those of the database, without a lock."""
     executor = MigrationExecutor(connections[alias])
     loader = executor.loader
     plan = executor.migration_plan(loader.graph.leaf_nodes())
@@ -39,13 +39,13 @@ def look(alias: str) -> State:
 
 
 def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
-    """Return what was applied after all that this project knows of the same app.
+    """Return the migrations that were applied after the last one of the same app that this project knows.
 
-    What was applied before it are the parts of a squashed migration whose files are gone, or the like.
+    Earlier unknown ones are usually the parts of a squashed migration whose files were deleted.
     """
     known = set(loader.disk_migrations)
     known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
-    # Django adds a squashed migration whose parts are all applied, by its class, which is no row.
+    # For a squashed migration whose parts are all applied Django adds a class, which is no row.
     rows = {
         key: row.id
         for key, row in loader.applied_migrations.items()
@@ -63,6 +63,6 @@ def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
 
 
 def takes_migrations(alias: str) -> bool:
-    """Whether Django would migrate a database: a mirror is migrated by what it mirrors."""
+    """Return whether Django migrates this database: a mirror is migrated through the database that it mirrors."""
     settings = connections[alias].settings_dict
     return settings["ENGINE"] != "django.db.backends.dummy" and not settings["TEST"]["MIRROR"]

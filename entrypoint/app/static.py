@@ -1,4 +1,4 @@
-"""Collecting static files, when there is a reason to, so that no reader ever finds one missing or half."""
+"""Collects static files where their sources have changed, and deploys them atomically."""
 
 import errno
 import fcntl
@@ -20,53 +20,56 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from entrypoint.app import publication
-from entrypoint.app.answer import Changed, Progress
-from entrypoint.app.failure import Failure
+from entrypoint.app import deploy
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.protocol import AgentResult, CollectStaticRequest
 
-_MARKER: Final = ".collected-"  # and the fingerprint
-_SIBLINGS: Final = "-compressed"
-_OLD_MARKER: Final = ".collected.json"  # of versions up to 0.1, which a server other than nginx would serve
+_MARKER: Final = ".collected-"  # followed by the fingerprint
+_PRECOMPRESSED: Final = "-compressed"
+_OLD_MARKER: Final = ".collected.json"  # of versions up to 0.1; servers other than nginx would serve it
 _LOCK: Final = ".collected.lock"
-_PAUSE: Final = 0.05  # seconds between two looks at it
+_POLL_EVERY: Final = 0.05  # seconds
 _STAGING: Final = ".collecting"
 _READ_ONLY: Final = (errno.EROFS, errno.EACCES, errno.EPERM)
-_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # of an object in a setting: another in each process
+_ADDRESS: Final = re.compile(r" at 0x[0-9a-f]+")  # of an object in a setting; it differs in each process
 
 Sources = dict[str, tuple[Any, str]]
 
 
-def collect(*, always: bool, siblings: bool, patience: float, progress: Progress) -> str:
-    """Collect into STATIC_ROOT unless nothing changed since the last time, with `siblings` (.gz, .br) if asked.
+def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
+    """Collect into STATIC_ROOT unless no source changed since the last time.
 
-    `patience` is how many seconds to wait for another container that collects. Raises Failure where that takes longer,
-    and where it cannot write, unless everything is there already.
+    Raises AgentError where another container collects for longer than the patience, and where STATIC_ROOT is read-only
+    and lacks a file.
     """
+    always, precompress = request.always, request.precompress
     root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
     sources = _sources()
     fingerprint = _fingerprint(sources)
-    done = f"{len(sources)} static files are up to date"
-    if not always and _is_collected(root, fingerprint, siblings=siblings):
-        return done
+    up_to_date = AgentResult(f"{len(sources)} static files are up to date")
+    if not always and _is_collected(root, fingerprint, precompress=precompress):
+        return up_to_date
     try:
-        with _turn(root, patience, progress):
-            if not always and _is_collected(root, fingerprint, siblings=siblings):
-                return done  # another container was faster
+        with _locked(root, request.patience, progress):
+            if not always and _is_collected(root, fingerprint, precompress=precompress):
+                return up_to_date  # another container has collected them
             _unmark(root)
-            _collect(root, siblings=siblings)
-            (root / f"{_MARKER}{fingerprint}{_SIBLINGS if siblings else ''}").mkdir()
+            _collect(root, precompress=precompress)
+            (root / f"{_MARKER}{fingerprint}{_PRECOMPRESSED if precompress else ''}").mkdir()
     except OSError as error:
         read_only = error.errno in _READ_ONLY
         if read_only and not always and _is_complete(root, sources):
-            return f"{done}, and {root} cannot be written"
-        hint = "; its files are not those of this image: collect at its build, or make it writable" if read_only else ""
-        raise Failure(f"cannot write {error.filename or root}: {error.strerror}{hint}", "not allowed") from error
-    return Changed(f"{len(sources)} static files collected{', compressed as well' if siblings else ''}")
+            return AgentResult(f"{up_to_date.text}, and {root} is read-only")
+        hint = "; it lacks files of this image: collect them at its build, or make it writable" if read_only else ""
+        raise AgentError(f"cannot write {error.filename or root}: {error.strerror}{hint}", "not allowed") from error
+    return AgentResult(
+        f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
+    )
 
 
-def _collect(root: Path, *, siblings: bool) -> None:
+def _collect(root: Path, *, precompress: bool) -> None:
     staging = root / _STAGING
-    shutil.rmtree(staging, ignore_errors=True)  # of a boot that was killed
+    shutil.rmtree(staging, ignore_errors=True)  # left by a killed boot
     storage = _storage_in(staging)
     if storage is None:
         _run(_command())
@@ -76,9 +79,9 @@ def _collect(root: Path, *, siblings: bool) -> None:
         command = _command()
         command.storage = storage
         _run(command)
-        if siblings:
-            publication.compress(staging)
-        publication.publish(staging, root, last=getattr(storage, "manifest_name", ""))
+        if precompress:
+            deploy.precompress(staging)
+        deploy.deploy(staging, root, last=getattr(storage, "manifest_name", ""))
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -88,7 +91,7 @@ def _is_local() -> bool:
 
 
 def _storage_in(folder: Path) -> Any:  # noqa: ANN401 -- Django ships no types
-    """Return the project's storage, writing into another folder; None where it writes into none, or only its own."""
+    """Return the project's storage for another folder; None where it has no folder, or a fixed one."""
     if not _is_local():
         return None
     wanted = settings.STORAGES["staticfiles"]
@@ -99,9 +102,9 @@ def _storage_in(folder: Path) -> Any:  # noqa: ANN401 -- Django ships no types
 
 
 def _command() -> Any:  # noqa: ANN401 -- Django ships no types
-    """Return the project's `collectstatic`, made to replace each file where that costs no transfer.
+    """Return the project's `collectstatic`, which replaces every file of a local storage.
 
-    By itself Django leaves a file that is as new as its source: after a rollback, the one from before.
+    Django's own keeps a file that is as new as its source: after a rollback, the wrong one.
     """
     command: Any = load_command_class(get_commands()["collectstatic"], "collectstatic")
 
@@ -118,21 +121,25 @@ def _command() -> Any:  # noqa: ANN401 -- Django ships no types
 def _run(command: Any) -> None:  # noqa: ANN401 -- Django ships no types
     try:
         call_command(command, interactive=False, verbosity=0, skip_checks=True)
-    except (CommandError, SuspiciousOperation, ValueError) as error:  # a file that another names is missing
-        raise Failure(f"cannot collect static files: {' '.join(str(error).split())}", "failed") from error
+    except (
+        CommandError,
+        SuspiciousOperation,
+        ValueError,
+    ) as error:  # such as a reference to a missing file
+        raise AgentError(f"cannot collect static files: {' '.join(str(error).split())}", "failed") from error
 
 
 @contextmanager
-def _turn(root: Path, patience: float, progress: Progress) -> Iterator[None]:
-    """Wait until nobody else collects into this folder, which containers may share; a process that ends lets go.
+def _locked(root: Path, patience: float, progress: Progress) -> Iterator[None]:
+    """Hold a lock on this folder, which containers may share; the lock ends with its process.
 
-    The file of the lock is taken away in the end, so that no server serves it. Raises Failure.
+    The lock file is removed in the end, so that no server serves it. Raises AgentError after `patience` seconds.
     """
     root.mkdir(parents=True, exist_ok=True)
-    end, told = time.monotonic() + patience, False
+    end, reported = time.monotonic() + patience, False
     while True:
         with (root / _LOCK).open("a") as lock:
-            if _lock(lock.fileno(), root / _LOCK):
+            if _acquire(lock.fileno(), root / _LOCK):
                 try:
                     yield
                 finally:
@@ -140,15 +147,15 @@ def _turn(root: Path, patience: float, progress: Progress) -> Iterator[None]:
                 return
         if time.monotonic() > end:
             why = f"another container has been collecting into it for {patience:g} s"
-            raise Failure(f"cannot collect static files into {root}: {why}", "timed out")
-        if not told:
-            progress(f"another container collects into {root}")
-            told = True
-        time.sleep(_PAUSE)
+            raise AgentError(f"cannot collect static files into {root}: {why}", "timed out")
+        if not reported:
+            progress(f"another container is collecting into {root}")
+            reported = True
+        time.sleep(_POLL_EVERY)
 
 
-def _lock(descriptor: int, path: Path) -> bool:
-    """Return whether the lock is ours, on the file that has this path by then."""
+def _acquire(descriptor: int, path: Path) -> bool:
+    """Lock the file; return whether that succeeded and the file still has this path."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return os.path.samestat(os.fstat(descriptor), path.stat())
@@ -157,19 +164,19 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 
 def _unmark(root: Path) -> None:
-    """Take away the marker: an empty folder, so that it goes wherever STATIC_ROOT goes, and no server can serve it."""
+    """Remove the marker: an empty folder, because that is copied with STATIC_ROOT and no server serves it."""
     (root / _OLD_MARKER).unlink(missing_ok=True)
     for marker in root.glob(f"{_MARKER}*"):
         marker.rmdir()
 
 
-def _is_collected(root: Path, fingerprint: str, *, siblings: bool) -> bool:
+def _is_collected(root: Path, fingerprint: str, *, precompress: bool) -> bool:
     marker = f"{_MARKER}{fingerprint}"
-    return (root / f"{marker}{_SIBLINGS}").is_dir() or (not siblings and (root / marker).is_dir())
+    return (root / f"{marker}{_PRECOMPRESSED}").is_dir() or (not precompress and (root / marker).is_dir())
 
 
 def _is_complete(root: Path, sources: Sources) -> bool:
-    """Return whether Django's own command left here what would be collected."""
+    """Return whether Django's own command has already collected the same files here."""
     manifest = getattr(staticfiles_storage, "manifest_name", "")
     try:
         return (root / manifest).exists() and all(
@@ -180,7 +187,7 @@ def _is_complete(root: Path, sources: Sources) -> bool:
 
 
 def _sources() -> Sources:
-    """Return each file that would be collected, by its name in STATIC_ROOT; of two with one name the first."""
+    """Return each source by its name in STATIC_ROOT; of two with the same name, the first."""
     ignored = [os.path.normpath(pattern) for pattern in apps.get_app_config("staticfiles").ignore_patterns]
     found: Sources = {}
     for finder in get_finders():
@@ -191,11 +198,11 @@ def _sources() -> Sources:
 
 
 def _fingerprint(sources: Sources) -> str:
-    """Return a digest of what would be collected, by name, size and time, and of how."""
-    how = (settings.STATIC_URL, settings.STORAGES["staticfiles"])
-    digest = hashlib.sha256(_ADDRESS.sub("", repr(how)).encode())
+    """Return a digest of the sources (name, size, time) and of the settings that affect the collection."""
+    affecting = (settings.STATIC_URL, settings.STORAGES["staticfiles"])
+    digest = hashlib.sha256(_ADDRESS.sub("", repr(affecting)).encode())
     for name, (storage, path) in sources.items():
-        # Whole seconds: a container image keeps no finer times.
+        # In whole seconds, as a container image stores times.
         stamp = int(storage.get_modified_time(path).timestamp())
         digest.update(repr((name, storage.size(path), stamp)).encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""The superuser: made once, or kept as the settings say. Both the boot and `manage.py createsu` come here."""
+"""Creates or updates the superuser, for the boot and for `manage.py createsu`."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,11 +11,12 @@ from django.core.exceptions import ValidationError
 from django.db import DataError, IntegrityError, connections, router, transaction
 
 from entrypoint.app import lock
-from entrypoint.app.answer import Progress
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.protocol import AgentResult, SuperuserRequest
+from entrypoint.secret import Secret
 
-# What is tried first by whoever finds a login page, beside the user's own name.
-_NOTORIOUS: Final = frozenset(
+# Passwords that an attacker tries first, besides the user's own name.
+_WELL_KNOWN: Final = frozenset(
     """
     0000 1234 12345 123456 1234567 12345678 123456789 1234567890 admin admin123 administrator changeme change-me
     change_me default demo django guest letmein master passw0rd password password1 password123 qwerty qwerty123 root
@@ -24,85 +25,82 @@ _NOTORIOUS: Final = frozenset(
 )
 _FLAGS: Final = ("is_staff", "is_superuser", "is_active")
 _MASK: Final = "***"
-_PATIENCE: Final = 30.0  # seconds until the lock's own connection is there
+_PATIENCE: Final = 30.0  # seconds for the lock's own connection
 _CREATE: Final = lock.Purpose("create the superuser in", "at work there")
-_REFUSED: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
+_INVALID: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
 
 
-def keep(  # noqa: PLR0913 -- one argument a part of the message from boot
-    *,
-    name: str,
-    password: str,
-    fields: Mapping[str, str],
-    update: bool,
-    development: bool,
-    progress: Progress,
-) -> str:
-    """Create the superuser `name` unless a user of that name exists, whom only `update` changes.
+def keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
+    """Create the superuser unless a user of that name exists; change an existing user only on `update`.
 
-    A password that everybody would try is refused, in `development` only told. Raises Failure with one line, in which
-    no value stands but the name.
+    Refuse a well-known password; in development only warn. Raises AgentError, which contains no value but the name.
     """
+    name, password = request.name, request.password.reveal()
     user = _find(name)
-    if user is not None and not update:
-        return f"user {name} exists"
-    _judge(name, password, development=development, progress=progress)
+    if user is not None and not request.update:
+        return AgentResult(f"user {name} exists")
+    _check_password(name, password, development=request.development, progress=progress)
     if user is None:
-        # To hash a password takes a quarter of a second of a CPU: so of many replicas one does, and not each in vain.
+        fields = {
+            field: value.reveal() if isinstance(value, Secret) else value for field, value in request.fields.items()
+        }
+        # Hashing a password takes a quarter of a second of a CPU, so only one of many replicas does it.
         with lock.held(connections[router.db_for_write(get_user_model())], _PATIENCE, progress, _CREATE):
             user = _find(name) or _new(name, password, fields, progress)
             if user is None:
-                return f"user {name} created"
-    return _update(user, name, password) if update else f"user {name} exists"
+                return AgentResult(f"user {name} created")
+    return AgentResult(_update(user, name, password) if request.update else f"user {name} exists")
 
 
 def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress) -> Any:  # noqa: ANN401 -- as below
-    """Create the user; return None, or the one who was there all the same. Raises Failure."""
+    """Create the user; return None, or the user who exists already. Raises AgentError."""
     try:
         cleaned = {field: _clean(field, text) for field, text in fields.items()}
         _clean(get_user_model().USERNAME_FIELD, name)
         _warn(name, password, cleaned, progress)
         _create(name, password, cleaned)
-    except _REFUSED as error:
-        # Somebody who knows nothing of our lock may have been faster, or a manager writes a name otherwise than given.
+    except _INVALID as error:
+        # Another process without the lock may have created the user, or the manager changes the spelling of the name.
         user = _find(name) or _find(name, in_any_case=True)
         if user is None:
-            why = _why(error, {"password": password, **fields})
-            raise Failure(f"cannot create the superuser {name}: {why}", "unusable") from error
+            why = _reason(error, {"password": password, **fields})
+            raise AgentError(f"cannot create the superuser {name}: {why}", "unusable") from error
         return user
     return None
 
 
 def fields_of(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
-    """Return the names of the fields that this model has itself, and not because another refers to it."""
+    """Return the names of the fields that this model defines, without those of reverse relations."""
     return [field.name for field in model._meta.get_fields() if field.concrete or not field.auto_created]  # noqa: SLF001 -- Django documents the _meta API
 
 
 def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
-    """Return the fields that a superuser of this model cannot be without, beside name and password."""
+    """Return the fields that a superuser of this model must have, besides name and password."""
     fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- as above
-    # Django's prompt asks for more than the model needs: e-mail is among REQUIRED_FIELDS and may yet be blank.
+    # REQUIRED_FIELDS, for which Django prompts, also names fields that may be blank, such as the e-mail address.
     return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
 
 
 def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- the project's user, or None
     model = get_user_model()
-    manager = model._default_manager  # noqa: SLF001 -- Django documents it as the model's manager for such code
-    if hasattr(manager, "get_by_natural_key"):  # how the project itself finds who logs in
+    manager = model._default_manager  # noqa: SLF001 -- Django documents it for such code
+    if hasattr(manager, "get_by_natural_key"):  # how the project itself finds a user at login
         with suppress(model.DoesNotExist):
             return manager.get_by_natural_key(name)
-    # As a manager may have written it: by Unicode's normal form, and an address with its domain in lower case.
+    # A manager may have normalised the name: to Unicode's normal form, or an address's domain to lower case.
     spellings = {name, model.normalize_username(name), BaseUserManager.normalize_email(name)}
-    among = {f"{model.USERNAME_FIELD}__iexact": name} if in_any_case else {f"{model.USERNAME_FIELD}__in": spellings}
-    return manager.filter(**among).first()
+    lookup = {f"{model.USERNAME_FIELD}__iexact": name} if in_any_case else {f"{model.USERNAME_FIELD}__in": spellings}
+    return manager.filter(**lookup).first()
 
 
 def _create(name: str, password: str, fields: Mapping[str, object]) -> None:
     model = get_user_model()
     manager = model._default_manager  # noqa: SLF001 -- as above
     if not hasattr(manager, "create_superuser"):
-        raise Failure(f"cannot create the superuser {name}: the manager of {model.__name__} has none", "unusable")
-    # A manager may write more than once, and a boot may be killed between: a user that is half a superuser stays so.
+        raise AgentError(
+            f"cannot create the superuser {name}: the manager of {model.__name__} has no create_superuser", "unusable"
+        )
+    # A manager may write more than once; a boot that is killed in between must not leave half a superuser.
     with transaction.atomic(using=router.db_for_write(model)):
         manager.create_superuser(**{**fields, model.USERNAME_FIELD: name, "password": password})
 
@@ -111,7 +109,7 @@ def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the 
     changed = [flag for flag in _FLAGS if _is_field(user, flag) and not getattr(user, flag)]
     for flag in changed:
         setattr(user, flag, True)
-    if not user.check_password(password):  # the same password with another salt would end everyone's session
+    if not user.check_password(password):  # a new salt for the same password would end the user's sessions
         user.set_password(password)
         changed.append("password")
     if not changed:
@@ -125,26 +123,26 @@ def _is_field(user: Any, name: str) -> bool:  # noqa: ANN401 -- the project's us
 
 
 def _clean(field: str, text: str) -> object:
-    """Return the value of a field as its type has it. Raises ValidationError."""
+    """Convert the value of a field to its type. Raises ValidationError."""
     try:
         return get_user_model()._meta.get_field(field).clean(text, None)  # noqa: SLF001 -- as above
     except ValidationError as error:
         raise ValidationError({field: error.messages}) from error
 
 
-def _judge(name: str, password: str, *, development: bool, progress: Progress) -> None:
-    """Refuse a password that everybody would try."""
-    tried = {name.casefold(), name.casefold().partition("@")[0], *_NOTORIOUS}
-    if password.casefold() not in tried:
+def _check_password(name: str, password: str, *, development: bool, progress: Progress) -> None:
+    """Refuse a well-known password; in development only warn. Raises AgentError."""
+    well_known = {name.casefold(), name.casefold().partition("@")[0], *_WELL_KNOWN}
+    if password.casefold() not in well_known:
         return
-    why = "everybody would try it first"
+    why = "the password is well known"
     if not development:
-        raise Failure(f"cannot use SUPERUSER_PASSWORD: {why}; DJANGO_ENV=development allows it", "unusable")
+        raise AgentError(f"cannot use SUPERUSER_PASSWORD: {why}; DJANGO_ENV=development allows it", "unusable")
     progress(f"warning: SUPERUSER_PASSWORD: {why}")
 
 
 def _warn(name: str, password: str, fields: Mapping[str, object], progress: Progress) -> None:
-    """Tell what the project's own rules for passwords say."""
+    """Log what the project's own password validators say."""
     model = get_user_model()
     plain = {field: value for field, value in fields.items() if not model._meta.get_field(field).is_relation}  # noqa: SLF001 -- as above
     try:
@@ -154,8 +152,8 @@ def _warn(name: str, password: str, fields: Mapping[str, object], progress: Prog
             progress(f"warning: SUPERUSER_PASSWORD: {_hide(message, {'password': password})}")
 
 
-def _why(error: Exception, hidden: Mapping[str, str]) -> str:
-    """Return what an error says, in one line and without the values."""
+def _reason(error: Exception, hidden: Mapping[str, str]) -> str:
+    """Return the message of an error, in one line and without the values."""
     if isinstance(error, ValidationError) and hasattr(error, "error_dict"):
         parts = [f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()]
         return _hide("; ".join(parts), hidden)

@@ -17,12 +17,12 @@ from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
-from entrypoint.boot.facts.application import Application, Facts
-from entrypoint.boot.facts.machine import Machine, read_machine
+from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
+from entrypoint.protocol import Application, CheckRequest, RepairRequest
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
@@ -135,13 +135,13 @@ def check(settings: Settings, tell: Tell) -> None:
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
-                steps.append(Ask("check", "check the project as manage.py check --deploy does"))
+                steps.append(Ask("check", "check the project as manage.py check --deploy does", CheckRequest()))
             hooks = HookRunner(tell, stops, machine.trust)
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
 def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
-    """Let the agent record what became of a mended migration; return its answer. Raises an EntrypointError."""
+    """Let the agent record what became of a mended migration; return its result. Raises an EntrypointError."""
     stops = StopRequests()
     machine = read_machine(settings)
     settings, _hooks = _source(settings, machine, tell, stops)
@@ -150,14 +150,14 @@ def repair(settings: Settings, tell: Tell, migration: str, database: str, *, app
         if agent is None:
             raise Unusable(f"cannot repair {migration}: there is no Django project in {machine.app_dir}")
         agent.application()
-        orders = {
-            "migration": migration,
-            "applied": applied,
-            "database": database,
-            "url": settings.migrate_database_url,
-            "seconds": settings.wait_timeout,
-        }
-        return agent.ask("repair", orders).done
+        request = RepairRequest(
+            migration=migration,
+            applied=applied,
+            database=database,
+            url=settings.migrate_database_url,
+            seconds=settings.wait_timeout,
+        )
+        return agent.ask("repair", request).text
 
 
 def preview(settings: Settings, tell: Tell) -> "Plan":

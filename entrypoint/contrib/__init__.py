@@ -1,1 +1,1 @@
-"""What a project may take into itself; it runs in the application's processes, as the application's user."""
+"""Apps for a project to install. They run in the application's processes, as the application's user."""

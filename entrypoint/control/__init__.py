@@ -1,1 +1,1 @@
-"""Talks to a running container, from beside it: health now; status, reload and the timeline later."""
+"""Commands that examine a running container."""

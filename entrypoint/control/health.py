@@ -1,31 +1,32 @@
-"""What HEALTHCHECK and exec probes call: one request to this container's own nginx, or without it one look."""
+"""The health check for HEALTHCHECK and exec probes: by this container's nginx, or without it."""
 
 import socket
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Final
 
-_PATIENCE: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
+_TIMEOUT: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
 
 
 def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
-    """Ask nginx there for `ready` or `live`; return whether it is, and one line why."""
-    connection = _over_tls(host, port) if tls else HTTPConnection(host, port, timeout=_PATIENCE)
+    """Request `ready` or `live` from nginx; return whether the status is 200, and the reason in one line."""
+    connection = _over_tls(host, port) if tls else HTTPConnection(host, port, timeout=_TIMEOUT)
     try:
         connection.request("GET", f"/-/{what}")
         response = connection.getresponse()
-        said = response.read(500).decode(errors="replace").strip()
+        text = response.read(500).decode(errors="replace").strip()
     except (OSError, HTTPException) as error:
         return False, f"cannot reach {host}:{port}: {error}"
     finally:
         connection.close()
-    return response.status == 200, said or f"status {response.status}"  # noqa: PLR2004 -- HTTP's word for yes
+    return response.status == 200, text or f"status {response.status}"  # noqa: PLR2004 -- OK
 
 
-def look(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:
-    """Look by ourselves, where nothing serves our health paths: live is what listens, ready what the file says.
+def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:
+    """Test the health without nginx; return whether it is good, and the reason in one line.
 
-    What listens is the site, or, where none is served, supervisord on the Unix socket of that path.
+    `live` means that `address` accepts a connection: the server's, or supervisord's Unix socket where the container
+    serves no site. `ready` means that the ready file exists.
     """
     try:
         if what == "ready":
@@ -41,7 +42,7 @@ def look(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[b
 
 def _connect(address: tuple[str, int] | str) -> None:
     with socket.socket(_family(address)) as connection:
-        connection.settimeout(_PATIENCE)
+        connection.settimeout(_TIMEOUT)
         connection.connect(address)
 
 
@@ -55,7 +56,7 @@ def _over_tls(host: str, port: int) -> HTTPSConnection:
     import ssl  # noqa: PLC0415 -- 10 ms that only TLS has to pay
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # The certificate is for the site's name and not for the address of this very machine, which we ask.
+    # The certificate names the site, not the loopback address that this request goes to.
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return HTTPSConnection(host, port, timeout=_PATIENCE, context=context)
+    return HTTPSConnection(host, port, timeout=_TIMEOUT, context=context)

@@ -1,19 +1,16 @@
-"""The last boot as a picture: one SVG file that needs no other, for a light page and for a dark one."""
+"""Draws a bar chart as an SVG file for light and dark pages: the timeline of a boot, and the results of benchmarks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
-from entrypoint.control.timeline import Step, Timeline
+from entrypoint.control.timeline import Timeline
 
-# All in the units of the picture's own coordinates.
-_WIDTH: Final = 960
-_LABELS: Final = 480  # where the bars begin
-_RIGHT: Final = 60  # beside the bars: the longest of their numbers
-_TOP: Final = 40
-_ROW: Final = 22
+# In the units of the picture's coordinates:
 _BAR: Final = 12
+_SLOT: Final = 14  # the height of a bar and the space below it
+_GAP: Final = 8  # between two rows
 _LONGEST_LABEL: Final = 68  # characters
 _TICKS: Final = 6  # at most
 _STYLE: Final = """
@@ -22,69 +19,138 @@ _STYLE: Final = """
   .line { font: 11px ui-monospace, monospace; }
   .dim { fill: #656d76; }
   .grid { stroke: #d8dee4; }
-  .bar { fill: #2f6fdb; }
+  .first { fill: #9cbcf0; }
+  .second { fill: #2f6fdb; }
+  .span { stroke: #1f2328; }
   .ready { stroke: #1a7f37; stroke-width: 2; }
   @media (prefers-color-scheme: dark) {
     svg { background: #0d1117; }
     text { fill: #e6edf3; }
     .dim { fill: #9198a1; }
     .grid { stroke: #30363d; }
-    .bar { fill: #4c8dff; }
+    .first { fill: #2b4a80; }
+    .second { fill: #4c8dff; }
+    .span { stroke: #e6edf3; }
     .ready { stroke: #3fb950; }
   }
 """
 
 
-def svg(timeline: Timeline) -> str:
-    """Return the picture: a bar a step from the moment when it began, and a line where all was ready."""
-    height = _TOP + _ROW * len(timeline.steps) + 12
+class Bar(NamedTuple):
+    """A bar on the chart's scale."""
+
+    start: float
+    end: float
+    number: str  # the text beside it
+    colour: str = "second"  # first or second
+    span: tuple[float, float] | None = None  # the ends of a thin line over it
+
+
+class Row(NamedTuple):
+    """A label with the bars beside it. None leaves the place of a bar empty."""
+
+    label: str
+    bars: Sequence[Bar | None]
+
+
+class Layout(NamedTuple):
+    """The horizontal layout of a chart, in the units of the picture's coordinates."""
+
+    width: int
+    labels: int  # the width of the labels, left of the bars
+    right: int  # the space right of the bars, for their numbers
+    end: float  # the value at the right end of the bars
+
+    def x(self, value: float) -> float:
+        """Return the position of a value."""
+        return self.labels + value / self.end * (self.width - self.right - self.labels) if self.end else self.labels
+
+
+def timeline_svg(timeline: Timeline) -> str:
+    """Return the picture of a boot: a bar for each step, and a line where all programs were ready."""
     what = "not ready yet" if timeline.ready is None else f"ready after {timeline.ready:.2f} s"
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="title">\n'
-        f'<title id="title">The boot, step by step: {what}</title>\n<style>{_STYLE}</style>\n'
-        f'<text x="12" y="22" font-weight="600">{what}</text>\n'
-    )
-    parts = [*_grid(timeline.end, height), *_rows(timeline)]
+    rows = [
+        Row(
+            step.line,
+            [
+                Bar(
+                    step.at,
+                    step.at + (step.seconds or 0),
+                    "" if step.seconds is None else f"{1000 * step.seconds:.0f} ms",
+                )
+            ],
+        )
+        for step in timeline.steps
+    ]
+    layout, top = Layout(width=960, labels=480, right=60, end=timeline.end), 40
+    bottom = top + _height(rows) + 4
+    parts = list(_grid(layout, top - 8, bottom))
+    parts += _rows(rows, layout, top, "line")
     if timeline.ready is not None:
-        x = _x(timeline.ready, timeline.end)
-        parts.append(f'<line class="ready" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height - 8}"/>')
+        x = layout.x(timeline.ready)
+        parts.append(f'<line class="ready" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{bottom}"/>')
+    return _document(f"The boot, step by step: {what}", what, layout.width, bottom + 8, parts)
+
+
+def chart_svg(title: str, legend: Sequence[str], rows: Sequence[Row], layout: Layout) -> str:
+    """Return the picture of a bar chart; `legend` names the colours, the first and the second."""
+    top = 58
+    parts = [*_legend(legend, layout.labels), *_rows(rows, layout, top, "label")]
+    return _document(title, title, layout.width, top + _height(rows) + 8, parts)
+
+
+def _document(title: str, heading: str, width: int, height: int, parts: Sequence[str]) -> str:
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-labelledby="title">\n'
+        f'<title id="title">{escape(title)}</title>\n<style>{_STYLE}</style>\n'
+        f'<text x="12" y="22" font-weight="600">{escape(heading)}</text>\n'
+    )
     return head + "".join(f"{part}\n" for part in parts) + "</svg>\n"
 
 
-def _grid(end: float, height: int) -> Iterator[str]:
-    """Yield the round moments."""
-    for at in _ticks(end):
-        x = _x(at, end)
-        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height - 8}"/>'
-        yield f'<text class="dim" x="{x:.1f}" y="22" text-anchor="middle">{at:g} s</text>'
+def _height(rows: Sequence[Row]) -> int:
+    return sum(len(row.bars) * _SLOT + _GAP for row in rows)
+
+
+def _grid(layout: Layout, top: int, bottom: int) -> Iterator[str]:
+    for value in _ticks(layout.end):
+        x = layout.x(value)
+        yield f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+        yield f'<text class="dim" x="{x:.1f}" y="22" text-anchor="middle">{value:g} s</text>'
 
 
 def _ticks(end: float) -> list[float]:
-    """Return few enough round numbers from 0 to `end`."""
+    """Return a few round numbers from 0 to `end`."""
     steps = (mantissa * 10.0**exponent for exponent in range(-3, 9) for mantissa in (1, 2, 5))
     step = next(step for step in steps if end / step <= _TICKS - 1)
-    return list(takewhile(lambda at: at <= end, (round(step * number, 3) for number in range(_TICKS))))
+    return list(takewhile(lambda value: value <= end, (round(step * number, 3) for number in range(_TICKS))))
 
 
-def _rows(timeline: Timeline) -> Iterator[str]:
-    for number, step in enumerate(timeline.steps):
-        y = _TOP + number * _ROW
-        yield f"<g>{_row(step, y, timeline.end)}</g>"
+def _legend(names: Sequence[str], x: int) -> Iterator[str]:
+    for colour, name in zip(("first", "second"), names, strict=True):
+        yield f'<rect class="{colour}" x="{x}" y="34" width="10" height="10" rx="2"/>'
+        yield f'<text class="dim" x="{x + 15}" y="43">{escape(name)}</text>'
+        x += 36 + 7 * len(name)
 
 
-def _row(step: Step, y: int, end: float) -> str:
-    left, right = _x(step.at, end), _x(step.at + (step.seconds or 0), end)
-    label = step.line if len(step.line) <= _LONGEST_LABEL else step.line[: _LONGEST_LABEL - 1] + "…"
-    took = "" if step.seconds is None else f"{1000 * step.seconds:.0f} ms"
-    # A number that fits into the picture beside its bar stands there, else before it.
-    beside = (right + 6, "start") if right < _WIDTH - _RIGHT else (left - 6, "end")
+def _rows(rows: Sequence[Row], layout: Layout, y: int, style: str) -> Iterator[str]:
+    for row in rows:
+        label = row.label if len(row.label) <= _LONGEST_LABEL else row.label[: _LONGEST_LABEL - 1] + "…"
+        middle = y + len(row.bars) * _SLOT / 2 + 4
+        bars = "".join(_bar(bar, layout, y + at * _SLOT + 1) for at, bar in enumerate(row.bars) if bar)
+        text = f'<text class="{style}" x="12" y="{middle:g}">{escape(label)}</text>'
+        yield f"<g><title>{escape(row.label)}</title>{text}{bars}</g>"
+        y += len(row.bars) * _SLOT + _GAP
+
+
+def _bar(bar: Bar, layout: Layout, y: int) -> str:
+    left, right = layout.x(bar.start), layout.x(bar.end)
+    low, high = map(layout.x, bar.span or (bar.start, bar.end))
+    span = f'<line class="span" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 6}" y2="{y + 6}"/>' if bar.span else ""
+    # The number is right of the bar where the picture has room for it, else left of it.
+    beside = (max(right, high) + 6, "start") if right < layout.width - layout.right or bar.span else (left - 6, "end")
     return (
-        f"<title>{escape(step.line)}</title>"
-        f'<text class="line" x="12" y="{y + 11}">{escape(label)}</text>'
-        f'<rect class="bar" x="{left:.1f}" y="{y + 1}" width="{max(right - left, 1):.1f}" height="{_BAR}" rx="2"/>'
-        f'<text class="dim" x="{beside[0]:.1f}" y="{y + 11}" text-anchor="{beside[1]}">{took}</text>'
+        f'<rect class="{bar.colour}" x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" '
+        f'height="{_BAR}" rx="2"/>{span}'
+        f'<text class="dim" x="{beside[0]:.1f}" y="{y + 10}" text-anchor="{beside[1]}">{escape(bar.number)}</text>'
     )
-
-
-def _x(seconds: float, end: float) -> float:
-    return _LABELS + seconds / end * (_WIDTH - _RIGHT - _LABELS) if end else _LABELS

@@ -1,13 +1,14 @@
-"""Where the time of the last boot went: what the boot wrote down, and when supervisord's plugin found all ready."""
+"""The timeline of the last boot: the steps that boot recorded, and when all programs became ready."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.protocol import BootRecord, BootStep
 
 _BAR: Final = 24  # columns
 
@@ -19,45 +20,45 @@ class Step:
     at: float
     """Seconds since the boot's process started."""
     seconds: float | None
-    """How long it took; None for the last one, as long as not all is ready."""
+    """Its duration; None for the last step until all programs are ready."""
     line: str
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """A boot that has come to its exec."""
+    """A boot that has reached its exec."""
 
     began: float
-    """When its process started: seconds since the epoch."""
+    """When its process started, in seconds since the epoch."""
     ready: float | None
-    """Seconds until every essential program was ready for the first time; None: they have not been yet."""
+    """Seconds until all essential programs were ready for the first time; None if they are not ready yet."""
     steps: tuple[Step, ...]
 
     @property
     def end(self) -> float:
-        """The last moment that is known, in seconds."""
+        """The end of the timeline, in seconds."""
         return self.steps[-1].at if self.ready is None else self.ready
 
 
 def read(file: Path, first_ready: Path) -> Timeline:
-    """Read what a boot wrote into `file`; it was ready when `first_ready` was made. Raises an EntrypointError."""
+    """Read boot.json; `first_ready` is the file that is created when all programs are ready. Raises EntrypointError."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise Unusable(f"cannot show the last boot: none has come to its end in {file.parent}") from None
+        raise Unusable(f"cannot show the last boot: no boot has finished in {file.parent}") from None
     except OSError as error:
         kind = NotAllowed if isinstance(error, PermissionError) else Unusable
         raise kind(f"cannot read {file}: {error.strerror}") from error
     try:
-        record = json.loads(text)
-        began, steps = float(record["began"]), [(float(each["at"]), str(each["line"])) for each in record["steps"]]
-        return Timeline(began, ready := _ready(began, first_ready), tuple(_steps(steps, ready)))
+        record = BootRecord.from_json(text)
+        ready = _ready(record.began, first_ready)
+        return Timeline(record.began, ready, tuple(_steps(record.steps, ready)))
     except (ValueError, LookupError, TypeError) as error:
-        raise Unusable(f"cannot read {file}: it is not what a boot writes") from error
+        raise Unusable(f"cannot read {file}: it is not the record of a boot") from error
 
 
 def _ready(began: float, first_ready: Path) -> float | None:
-    """Return when, after the boot `began`; None where the file is not there or is of an earlier boot."""
+    """Return the seconds from the start of the boot; None where the file is missing or belongs to an earlier boot."""
     try:
         made = first_ready.stat().st_mtime
     except FileNotFoundError:
@@ -65,8 +66,8 @@ def _ready(began: float, first_ready: Path) -> float | None:
     return round(made - began, 4) if made > began else None
 
 
-def _steps(recorded: list[tuple[float, str]], ready: float | None) -> Iterator[Step]:
-    """Yield the steps, each of which lasts until the next one begins, and the last until all is ready."""
+def _steps(recorded: Sequence[BootStep], ready: float | None) -> Iterator[Step]:
+    """Yield the steps. Each lasts until the next one begins, the last until all programs are ready."""
     for (at, line), (end, _) in pairwise(recorded):
         yield Step(at, round(end - at, 4), line)
     at, line = recorded[-1]
@@ -74,12 +75,12 @@ def _steps(recorded: list[tuple[float, str]], ready: float | None) -> Iterator[S
 
 
 def as_json(timeline: Timeline) -> str:
-    """Return it for a program."""
+    """Return the timeline as JSON."""
     return json.dumps(asdict(timeline), indent=2) + "\n"
 
 
 def table(timeline: Timeline, width: int | None) -> str:
-    """Return a line a step: when it began, how long it took, a bar, what it was; cut for a terminal of `width`."""
+    """Return a line for each step (start, duration, bar, name), cut to `width` columns."""
     lines = [f"{'AT':>8} {'TOOK':>8}  {'':{_BAR}}  STEP"]
     for step in timeline.steps:
         took = "" if step.seconds is None else f"{step.seconds:.3f}"
@@ -89,7 +90,7 @@ def table(timeline: Timeline, width: int | None) -> str:
 
 
 def _bar(step: Step, end: float) -> str:
-    """Return when it was at work, on a line that is the whole boot."""
+    """Return the step's bar, on a scale of the whole boot."""
     scale = _BAR / end if end else 0
     left = min(int(step.at * scale), _BAR - 1)
     return " " * left + ("█" * (round((step.at + (step.seconds or 0)) * scale) - left) or "▏")

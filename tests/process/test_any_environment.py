@@ -30,8 +30,7 @@ from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
-from entrypoint.boot.facts.application import Application, Facts
-from entrypoint.boot.facts.machine import read_machine
+from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
 from entrypoint.boot.settings import reference
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from conftest import Project
 
     from entrypoint.boot.settings.spec import SettingSpec
+    from entrypoint.protocol import Application
 
 SECRET: Final = "open-sesame-7f3a"
 HOSTILE: Final = [
@@ -136,7 +136,7 @@ def pem(place: Path) -> tuple[Path, Path]:
 
 def fitting(draw: st.DrawFn, spec: SettingSpec, twins: Twins, names: st.SearchStrategy[str]) -> tuple[str, str]:
     """Return a text of the form that the setting wants, with `names` wherever any text may stand, and its tame twin."""
-    kind = spec.kind
+    kind = spec.type
     name = f"{len(twins.words)}{draw(names)}".replace("/", "_")[:60]
     if kind.name == "path":
         hostile, tame = twins.folder / name, twins.folder / twins.word(name)
@@ -165,7 +165,7 @@ def any_text(draw: st.DrawFn, spec: SettingSpec) -> str:
     if spec.secret:
         return SECRET + draw(TEXT)
     # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
-    pattern = None if spec.kind.name in ("path", "port") else spec.kind.schema.get("pattern")
+    pattern = None if spec.type.name in ("path", "port") else spec.type.schema.get("pattern")
     return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
 
 
@@ -205,7 +205,7 @@ def plan_of(environ: Mapping[str, str], application: Application) -> tuple[Setti
     read = Settings.read(environ)
     machine = replace(read_machine(read), http_files=(), server_files=(), supervisor_files={})
     module = read.settings_module or application.settings_module
-    return read, make_plan(read, Facts(machine, replace(application, settings_module=module)))
+    return read, make_plan(read, Facts(machine, application._replace(settings_module=module)))
 
 
 def write(plan: Plan, pem: tuple[Path, Path]) -> dict[str, Path]:

@@ -28,7 +28,7 @@ def run(place: Path) -> Path:
 def test_where_no_boot_was_there_is_nothing_to_show(entrypoint: Command, project: Project, place: Path) -> None:
     done = entrypoint.run(project.root, "boot")
     assert (done.code, done.out) == (78, "")
-    assert done.err == f"[entrypoint] cannot show the last boot: none has come to its end in {place}/run\n"
+    assert done.err == f"[entrypoint] cannot show the last boot: no boot has finished in {place}/run\n"
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_what_no_boot_has_written_is_told_in_one_line(
     (run / "boot.json").write_text(text, encoding="utf-8")
     done = entrypoint.run(project.root, "boot")
     assert (done.code, done.out) == (78, "")
-    assert done.err == f"[entrypoint] cannot read {run}/boot.json: it is not what a boot writes\n"
+    assert done.err == f"[entrypoint] cannot read {run}/boot.json: it is not the record of a boot\n"
 
 
 def test_what_was_ready_before_the_boot_does_not_count(entrypoint: Command, project: Project, run: Path) -> None:

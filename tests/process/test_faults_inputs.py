@@ -57,18 +57,6 @@ def certificate(make: Callable[[Path], None], why: str) -> Case:
     return Case(make, "both.pem", environ, f"cannot read NGINX_TLS_CERTIFICATE={{path}}: {why}")
 
 
-def hook(data: bytes, name: str, why: str) -> Case:
-    environ = {"ENTRYPOINT_HOOKS_DIR": "{folder}"}
-    return Case(lambda path: _write(path, data), f"hooks/{name}", environ, f"cannot run hook {name}: {why}")
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    path.chmod(0o755)
-
-
-CRLF = "it has Windows line endings (CRLF); sed -i 's/\\r$//' {} removes them"
-BOM = "it begins with a byte order mark (BOM); sed -i '1s/^\\xef\\xbb\\xbf//' {} removes it"
 CASES = {
     "a password from a FIFO": password(fifo, SPECIAL),
     "a password from a device": password(device, SPECIAL),
@@ -91,10 +79,6 @@ CASES = {
     ),
     "a certificate as a FIFO": certificate(fifo, SPECIAL),
     "a certificate as a device": certificate(device, SPECIAL),
-    "a hook with CRLF": hook(b"#!/bin/sh\r\ntrue\r\n", "10-a.sh", CRLF.format("10-a.sh")),
-    "a hook with CRLF and no shebang": hook(b"true\r\n", "10-a.sh", CRLF.format("10-a.sh")),
-    "a sourced hook with CRLF": hook(b"export A=1\r\n", "10-a.envsh", CRLF.format("10-a.envsh")),
-    "a hook with a BOM": hook(b"\xef\xbb\xbf#!/bin/sh\ntrue\n", "10-a.sh", BOM.format("10-a.sh")),
 }
 
 

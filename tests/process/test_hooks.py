@@ -305,8 +305,8 @@ def test_root_runs_no_hook_that_anyone_may_change(hooks: Folder, *, dry: bool) -
     assert "ran" not in done.err
     first, second = f"{hooks.root}/pre-migrate.d/1.envsh", f"{hooks.root}/pre-start.d"
     assert done.err.splitlines()[-2:] == [
-        f"[entrypoint] cannot use hook {first} as root: anyone may write it; chmod o-w mends it",
-        f"[entrypoint] cannot use hook {second}/2.sh as root: anyone may write {second}; chmod o-w mends it",
+        f"[entrypoint] cannot use hook {first} as root: anyone can write it; run chmod o-w to fix it",
+        f"[entrypoint] cannot use hook {second}/2.sh as root: anyone can write {second}; run chmod o-w to fix it",
     ]
 
 
@@ -322,4 +322,4 @@ def test_a_hook_that_could_export_to_nobody_is_refused(hooks: Folder) -> None:
     hooks.add("pre-stop.d/1.envsh", "")
     done = hooks.run("--dry-run")
     assert done.code == 78
-    assert "pre-stop.d/1.envsh: nothing that it could export to comes after it\n" in done.err
+    assert "pre-stop.d/1.envsh: no program after it can use its exports\n" in done.err

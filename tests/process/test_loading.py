@@ -64,7 +64,7 @@ def test_a_process_that_ends_while_it_loads_is_told_with_its_code(entrypoint: Co
     done = entrypoint.run(project.root, "prepare")
     assert (done.code, done.err) == (
         41,
-        "[entrypoint] cannot load the application: its process ended with exit status 41\n",
+        "[entrypoint] cannot load the application: its process exited with status 41\n",
     )
 
 
@@ -73,7 +73,7 @@ def test_a_process_that_is_killed_while_it_loads_is_told_with_its_signal(entrypo
     done = entrypoint.run(project.root, "prepare")
     assert (done.code, done.err) == (
         137,
-        "[entrypoint] cannot load the application: its process was ended by SIGKILL\n",
+        "[entrypoint] cannot load the application: its process was killed by SIGKILL\n",
     )
 
 
@@ -101,7 +101,7 @@ def test_an_application_without_django_is_told_which_interpreter_lacks_it(
     done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON=str(place / "venv/bin/python"))
     assert done.code == 78
     assert f"{place}/venv/bin/python has no Django" in done.err
-    assert done.err.endswith("ENTRYPOINT_PYTHON names another\n")
+    assert done.err.endswith("; set ENTRYPOINT_PYTHON\n")
 
 
 @pytest.mark.parametrize("found_by", ["ENTRYPOINT_PYTHON", "VIRTUAL_ENV", ".venv"])

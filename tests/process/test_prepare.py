@@ -193,7 +193,7 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     use_postgresql(project, silent_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
     assert done.code == 75
-    assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it gives no answer\n")
+    assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
 
 
 def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:

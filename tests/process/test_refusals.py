@@ -59,7 +59,7 @@ def test_a_warning_is_told_once_before_anything_is_done(
     said = entrypoint.run(project.root, *words, **environ).err.splitlines()
     (number,) = (number for number, line in enumerate(said) if "warning: " in line)
     assert said[number].split(maxsplit=2)[2] == (
-        "warning: NGINX_CLIENT_MAX_BODY changes nothing: there is no such setting; "
+        "warning: NGINX_CLIENT_MAX_BODY has no effect: there is no such setting; "
         "did you mean NGINX_CLIENT_MAX_BODY_SIZE?"
     )
     assert [line.split()[2] for line in said[:number]] == ["read"]

@@ -23,7 +23,7 @@ ENVIRON = """
     import os
     SECRET_KEY = os.environ["SECRET_KEY"]
 """
-HINT = "set SECRET_KEY, or ENTRYPOINT_DATA_DIR to a volume where one is made and kept"
+HINT = "set SECRET_KEY, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def test_an_images_build_needs_no_database(entrypoint: Command, project: Project
     project.add_setting('DATABASES["default"]["NAME"] = "/nonexistent/db.sqlite3"\n')
     done = collect(entrypoint, project, PORT="1")
     assert done.code == 0
-    assert "     1 static files collected, compressed as well\n" in done.err
+    assert "     1 static files collected and precompressed\n" in done.err
 
 
 def test_compressed_files_stand_beside_those_that_they_are_smaller_than(entrypoint: Command, project: Project) -> None:
@@ -95,7 +95,7 @@ def test_what_prepare_has_compressed_is_up_to_date_for_the_boot_and_not_the_othe
     (marker,) = static(project).glob(".collected-*-compressed")
     assert "are up to date" in collect(entrypoint, project).err
     marker.rename(marker.with_name(marker.name.removesuffix("-compressed")))
-    assert "collected, compressed as well" in collect(entrypoint, project).err
+    assert "collected and precompressed" in collect(entrypoint, project).err
     assert list(static(project).glob(".collected-*")) == [marker]
 
 
@@ -263,7 +263,7 @@ def read_only(entrypoint: Command, project: Project, ordinary_user: int | None) 
 
 def refused(done: Done, project: Project) -> bool:
     said = re.escape(f"cannot write {static(project)}")
-    hint = "Permission denied; its files are not those of this image: collect at its build, or make it writable"
+    hint = "Permission denied; it lacks files of this image: collect them at its build, or make it writable"
     return done.code == 77 and bool(re.search(f"{said}.*: {hint}$", done.err.splitlines()[-1]))
 
 
@@ -285,7 +285,7 @@ def test_what_djangos_own_command_collected_is_complete_as_well(
     sealed(project)
     command = entrypoint.as_user(ordinary_user)
     done = collect(command, project, ENTRYPOINT_USER="")
-    assert (done.code, f", and {static(project)} cannot be written\n" in done.err) == (0, True)
+    assert (done.code, f", and {static(project)} is read-only\n" in done.err) == (0, True)
     change(project, TEXT)
     assert refused(collect(command, project, ENTRYPOINT_USER=""), project)
 

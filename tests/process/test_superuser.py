@@ -135,11 +135,11 @@ def test_a_password_that_everybody_tries_is_refused(
 ) -> None:
     environ = {"SUPERUSER_USERNAME": name, "SUPERUSER_PASSWORD": password}
     done = prepare(entrypoint, project, **environ)
-    line = "cannot use SUPERUSER_PASSWORD: everybody would try it first; DJANGO_ENV=development allows it"
+    line = "cannot use SUPERUSER_PASSWORD: the password is well known; DJANGO_ENV=development allows it"
     assert (done.code, done.err.splitlines()[-1]) == (78, f"[entrypoint] {line}")
     allowed = prepare(entrypoint, project, **environ, DJANGO_ENV="development", ENTRYPOINT_NGINX="on")
     assert allowed.code == 0
-    assert "[application] warning: SUPERUSER_PASSWORD: everybody would try it first\n" in allowed.err
+    assert "[application] warning: SUPERUSER_PASSWORD: the password is well known\n" in allowed.err
     # Whoever is there already may have chosen another.
     assert prepare(entrypoint, project, **environ).code == 0
 

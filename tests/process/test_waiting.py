@@ -20,7 +20,7 @@ from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
 from entrypoint.boot.effects.waiting import Watch
-from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.settings.endpoints import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +32,9 @@ WAIT = ("prepare", "--only", "wait")
 IMPATIENT = """
 import sys
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.settings.endpoints import targets
+from entrypoint.boot.settings.endpoints import endpoints
 from entrypoint.boot.effects.waiting import wait_for
-wait_for(targets(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
+wait_for(endpoints(sys.argv[1]), 50, print, StopRequests(), grace=0.5)
 """
 
 
@@ -217,17 +217,32 @@ def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..
     ("scheme", "not_yet", "there", "why"),
     [
         ("redis", b"-LOADING Redis is loading the dataset in memory\r\n", b"+PONG\r\n", "LOADING Redis"),
-        ("redis", b"HTTP/1.0 400\r\n\r\n", b"-NOAUTH Authentication required.\r\n", "another protocol"),
+        (
+            "redis",
+            b"HTTP/1.0 400\r\n\r\n",
+            b"-NOAUTH Authentication required.\r\n",
+            "does not speak the Redis protocol",
+        ),
         (
             "postgres",
             b"E\x00\x00\x00\x37SFATAL\0C57P03\0Mthe database system is starting up\0\0",
             b"R\x00\x00\x00\x08\x00\x00\x00\x03",
             "the database system is starting up",
         ),
-        ("postgres", b"HTTP/1.0 400\r\n\r\n", b"E\x00\x00\x00\x10SFATAL\0C28000\0\0", "another protocol"),
+        (
+            "postgres",
+            b"HTTP/1.0 400\r\n\r\n",
+            b"E\x00\x00\x00\x10SFATAL\0C28000\0\0",
+            "does not speak the PostgreSQL protocol",
+        ),
         ("mysql", b"\x17\x00\x00\x00\xff\x10\x04Too many connections", b"\x01\x00\x00\x00\x0a", "Too many connections"),
-        ("amqp", b"HTTP/1.0 400\r\n\r\n", b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a", "another protocol"),
-        ("http", b"SSH-2.0\r\n", b"HTTP/1.0 204 No Content\r\n\r\n", "no HTTP"),
+        (
+            "amqp",
+            b"HTTP/1.0 400\r\n\r\n",
+            b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a",
+            "does not speak the AMQP protocol",
+        ),
+        ("http", b"SSH-2.0\r\n", b"HTTP/1.0 204 No Content\r\n\r\n", "does not speak HTTP"),
         ("http", b"HTTP/1.0 503 Busy\r\n\r\n", b"HTTP/1.0 302 Found\r\nLocation: /\r\n\r\n", "status 503"),
         ("mysql", b"", b"\x01\x00\x00\x00\x0a", "closed the connection"),
         ("redis", b"", b"+PONG\r\n", "closed the connection"),
@@ -254,7 +269,7 @@ def test_a_try_that_the_deadline_cuts_short_hides_nothing_that_the_server_said()
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as server:
         answer = threading.Thread(target=_says_once, args=(server, b"\x17\x00\x00\x00\xff\x10\x04Too many connections"))
         answer.start()
-        (target,) = targets(f"mysql://127.0.0.1:{server.getsockname()[1]}")
+        (target,) = endpoints(f"mysql://127.0.0.1:{server.getsockname()[1]}")
         watch = Watch(target, time.monotonic() + 1, 10, theirs)
         watch.run()
         answer.join()

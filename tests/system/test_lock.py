@@ -44,7 +44,7 @@ connection.ensure_connection()
 own = connection.copy()
 own.inc_thread_sharing()
 held = lock._SESSIONS[connection.vendor](own{more})
-assert held.take()
+assert held.acquire()
 print("held", flush=True)
 sys.stdin.read()
 held.release()
@@ -93,7 +93,7 @@ def test_mariadb_ends_the_session_of_a_holder_that_says_nothing(mariadb_server: 
     def now() -> float:
         return float(str(database.ask("SELECT unix_timestamp(now(6))")[0][0]))
 
-    with holder(database, f", silence={SILENCE}") as process:
+    with holder(database, f", idle_timeout={SILENCE}") as process:
         assert is_held()
         if lost:
             os.kill(process.pid, signal.SIGSTOP)

@@ -97,14 +97,15 @@ def test_who_waits_says_who_migrates_and_then_goes_on(
     second.wait_until_it_says("waiting to migrate database default: ")
     (told,) = [line for line in second.err.splitlines() if "waiting to migrate" in line]
     assert ": replica " in told
-    assert " is migrating" in told
-    if kind != "mariadb":  # which knows an address only
-        assert " is migrating since " in told
+    if kind == "mariadb":  # which knows an address only
+        assert " is migrating" in told
+    else:
+        assert " has been migrating for " in told
         assert f"{Path('/proc/sys/kernel/hostname').read_text().strip()[:40]} (PID " in told
     (project.parent / "go").touch()
     assert first.process.wait(PATIENCE) == 0, first.err
     assert second.process.wait(PATIENCE) == 0, second.err
-    assert "it is our turn at database default after " in second.err
+    assert "acquired the migration lock on default after " in second.err
     assert "no migration is pending" in second.err
 
 
@@ -117,10 +118,10 @@ def test_a_replica_waits_until_another_has_migrated(
     patient = entrypoint.start(
         project, *ONLY, **environ(database, entrypoint.place, ENTRYPOINT_MIGRATE="wait", ENTRYPOINT_WAIT_TIMEOUT="30s")
     )
-    patient.wait_until_it_says("migrations of database default: nobody is migrating")
+    patient.wait_until_it_says("migrations of database default: no replica is migrating")
     migrating = entrypoint.start(project, *ONLY, **environ(database, entrypoint.place))
     migrating.wait_until_it_says("pages.0001_initial")
-    patient.wait_until_it_says(" is migrating")
+    patient.wait_until_it_says("migrations of database default: replica ")
     (project.parent / "go").touch()
     assert migrating.process.wait(PATIENCE) == 0, migrating.err
     assert patient.process.wait(PATIENCE) == 0, patient.err
@@ -132,7 +133,7 @@ def test_a_replica_does_not_wait_for_ever(entrypoint: Command, project: Path, ne
         entrypoint, project, new_database("sqlite"), ENTRYPOINT_MIGRATE="wait", ENTRYPOINT_WAIT_TIMEOUT="300ms"
     )
     assert done.code == 75
-    assert "migrations are pending on database default, and nobody has applied one for 0.3 s" in done.err
+    assert "migrations are pending on database default, and no replica has applied one for 0.3 s" in done.err
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_an_image_older_than_the_database_is_refused(
         "the last is pages.0002_newer"
     )
     assert done.err.splitlines()[-1] == (
-        f"[entrypoint] cannot start: {told}; ENTRYPOINT_MIGRATE_ALLOW_OLDER=yes starts it all the same"
+        f"[entrypoint] cannot start: {told}; ENTRYPOINT_MIGRATE_ALLOW_OLDER=yes starts it anyway"
     )
     allowed = prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE=mode, ENTRYPOINT_MIGRATE_ALLOW_OLDER="yes")
     assert allowed.code == 0
@@ -203,7 +204,7 @@ def test_limits_are_set_where_the_session_is_ours(
     limits = {"ENTRYPOINT_MIGRATE_LOCK_TIMEOUT": "10s", "ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT": "30s"}
     done = prepare(entrypoint, project, new_database(kind), **limits)
     assert done.code == code, done.err
-    assert ("is reached through a pooler; ENTRYPOINT_MIGRATE_DATABASE_URL" in done.err) == (kind == "pgbouncer")
+    assert ("is behind a connection pooler; set ENTRYPOINT_MIGRATE_DATABASE_URL" in done.err) == (kind == "pgbouncer")
     assert "horse" not in done.err
 
 

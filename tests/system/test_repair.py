@@ -1,4 +1,4 @@
-"""A migration that MariaDB cannot undo: the next boot refuses to start, until somebody says what became of it."""
+"""A migration that MariaDB cannot roll back: the next boot fails, until a person records its state."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ UPDATE = "UPDATE pages_upload SET file = 'thrice'"
 CONSTRAIN = "ALTER TABLE `pages_note` ADD CONSTRAINT"
 RECORD = "INSERT INTO `django_migrations` .*'pages', '0002_more'"
 HELP = (
-    "[entrypoint] to go on, mend the database by hand, then run: entrypoint repair pages.0002_more --applied or "
+    "[entrypoint] to continue, repair the database by hand, then run: entrypoint repair pages.0002_more --applied or "
     "--unapplied; see docs/how-to/repair-a-migration.md"
 )
 
@@ -161,7 +161,7 @@ def test_the_next_boot_refuses_what_the_database_cannot_undo(  # noqa: PLR0913, 
         line, help_ = done.err.splitlines()[-2:]
         assert line.startswith(
             "[entrypoint] cannot migrate database default: migration pages.0002_more was begun and not finished, and "
-            f"the database cannot undo it; it was {told}"
+            f"the database cannot roll it back; it was {told}"
         )
         assert help_ == HELP
         assert left(case.database) == before
@@ -207,7 +207,7 @@ def test_after_a_repair_the_boot_goes_on(
     repaired = case.run("repair", "pages.0002_more", answer)
     assert repaired.code == 0, repaired.err
     counts = "applied" if answer == "--applied" else "not applied"
-    said = f"[entrypoint] pages.0002_more of database default counts as {counts} now\n"
+    said = f"[entrypoint] pages.0002_more of database default is now recorded as {counts}\n"
     assert repaired.err.endswith(said)
     recorded: list[tuple[object, ...]] = [("pages", "0002_more")] if answer == "--applied" else []
     kept = [row for row in before if row[0] != "entrypoint" or row[1] == "migrating"]

@@ -12,8 +12,9 @@ import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
 PACKAGES = ("app", "boot", "contrib", "control", "supervision")
-SHARED = {"contrib": "entrypoint.app"}  # what a project takes into itself runs where the agent does
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
+SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
+PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
 TOP = {f"entrypoint.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")} - COMMAND_LINE
 
 
@@ -119,8 +120,8 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("app", ["django", "brotli", "entrypoint.app"]),  # brotli where the application has it
-        ("contrib", ["django", "entrypoint.app", "entrypoint.contrib"]),
+        ("app", ["django", "brotli", "entrypoint.app", *PROTOCOL]),  # brotli where the application has it
+        ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),

@@ -7,9 +7,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import boot
-import picture
 import pytest
 import scale
+import table
 import throughput
 
 # By its path: a folder of tests has the same name.
@@ -66,7 +66,7 @@ def bars(text: str, series: str) -> list[float]:
 
 
 def test_a_bar_is_as_long_as_its_median() -> None:
-    text = picture.svg("a <b> & c", ("x", "y"), {"p": [[1, 2, 6], [4]], "q": [[1], [2]]}, " s")
+    text = table.chart("a <b> & c", ("x", "y"), {"p": [[1, 2, 6], [4]], "q": [[1], [2]]}, " s")
     first, second = bars(text, "first"), bars(text, "second")
     assert first[0] == pytest.approx(2 * first[1], abs=0.1)
     assert second == pytest.approx([2 * first[0], first[0]], abs=0.1)
@@ -74,7 +74,7 @@ def test_a_bar_is_as_long_as_its_median() -> None:
 
 
 def test_a_picture_of_nothing_is_a_picture() -> None:
-    assert bars(picture.svg("nothing", ("x", "y"), {}, " s"), "first") == []
+    assert bars(table.chart("nothing", ("x", "y"), {}, " s"), "first") == []
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_a_goal_of_scale_is_missed_by_the_median_alone() -> None:
 
 
 def test_each_row_of_scale_shows_its_goal_and_what_was_measured() -> None:
-    table = {row[0]: row[1:] for row in scale.rows({scale.SHARE.heading: [0.7, 0.8]})}
-    assert table[scale.SHARE.heading] == ["0.75", "0.75 (0.70 to 0.80)"]
-    assert table[scale.ONE.heading] == ["-", "-"]
+    rows = {row[0]: row[1:] for row in scale.rows({scale.SHARE.heading: [0.7, 0.8]})}
+    assert rows[scale.SHARE.heading] == ["0.75", "0.75 (0.70 to 0.80)"]
+    assert rows[scale.ONE.heading] == ["-", "-"]
 
 
 def test_the_start_of_a_process_is_known_to_a_hundredth() -> None:

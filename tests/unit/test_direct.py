@@ -1,9 +1,9 @@
-"""The URL of the direct way to a database."""
+"""The URL of a direct connection to a database."""
 
 import pytest
 
 from entrypoint.app import direct
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError
 
 
 def test_a_url_says_where_and_who() -> None:
@@ -24,5 +24,5 @@ def test_mariadb_is_mysql_to_django(url: str) -> None:
 
 
 def test_a_url_of_another_kind_of_database_is_refused() -> None:
-    with pytest.raises(Failure, match="it is for mysql, and the default database is postgresql"):
+    with pytest.raises(AgentError, match="it is for mysql, but the default database is postgresql"):
         direct.parse("mysql://name:secret@h/n", "postgresql", {})

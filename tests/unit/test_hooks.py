@@ -32,7 +32,7 @@ def test_a_broken_link_is_no_hook_and_a_mounted_one_is(tmp_path: Path) -> None:
     (folder / "2.sh").symlink_to("..data/2.sh")
     found = find(folder)
     assert [hook.path for hook in found.of("pre-start")] == [PurePosixPath(folder / "1.sh")]
-    assert found.passed_over == ("2.sh",)
+    assert found.ignored == ("2.sh",)
 
 
 def test_a_python_hook_can_import_the_application_before_all_else(tmp_path: Path) -> None:

@@ -128,12 +128,12 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ('essential = "yes"', "essential=yes in entrypoint.toml: it is neither true nor false"),
+        ('essential = "yes"', "essential=yes in entrypoint.toml: it is not true or false"),
         ('restart = "often"', "restart=often in entrypoint.toml: it is not one of always, on-failure, never"),
-        ("restart = true", "restart in entrypoint.toml: it is neither a string nor an integer"),
+        ("restart = true", "restart in entrypoint.toml: it is not a string or an integer"),
         ("after = [1]", "after in entrypoint.toml: it is not a list of names"),
         ('after = "web;nginx"', "after=web;nginx in entrypoint.toml: 'web;nginx' is not a program name"),
-        ('ready = "tcp:db:80"', "ready=tcp:db:80 in entrypoint.toml: its host is neither an IP address, IPv6 in b"),
+        ('ready = "tcp:db:80"', "ready=tcp:db:80 in entrypoint.toml: its host must be an IP address (IPv6 in b"),
         ('ready = "tcp:127.0.0.1:0"', "ready=tcp:127.0.0.1:0 in entrypoint.toml: a port is a number from 1 to 65535"),
         (
             'live = "exit"',
@@ -141,16 +141,19 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ),
         ('live = "running"', "live=running in entrypoint.toml: it is not one of notify, unix:PATH, tcp:HOST:PORT, "),
         ('live = "log:x"', "live=log:x in entrypoint.toml: it is not one of notify, unix:PATH, tcp:HOST:PORT, http://"),
-        ('log = "raw"\nready = "log:x"', "ready=log:x in entrypoint.toml: with log=raw nobody reads its lines"),
-        ('ready = "unix:/' + "é" * 54 + '"', "ready=unix:/" + "é" * 54 + " in entrypoint.toml: the path of a socket"),
-        ('ready = "log:a{99999999999}"', "ready=log:a{99999999999} in entrypoint.toml: its regular expression is w"),
-        ('ready = "log:("', "ready=log:( in entrypoint.toml: its regular expression is wrong: "),
+        (
+            'log = "raw"\nready = "log:x"',
+            "ready=log:x in entrypoint.toml: with log=raw, its lines are not read",
+        ),
+        ('ready = "unix:/' + "é" * 54 + '"', "ready=unix:/" + "é" * 54 + " in entrypoint.toml: a socket's path"),
+        ('ready = "log:a{99999999999}"', "ready=log:a{99999999999} in entrypoint.toml: its regular expression is i"),
+        ('ready = "log:("', "ready=log:( in entrypoint.toml: its regular expression is invalid: "),
         ('ready = "http://127.0.0.1/a b"', "ready=http://127.0.0.1/a b in entrypoint.toml: it is not one of running, "),
         ('user = "a b"', "user=a b in entrypoint.toml: it is not a user name, a uid or uid:gid"),
         ('environment = {"A B" = ""}', "environment in entrypoint.toml: 'A B' is not a variable name"),
-        ("environment = {A = true}", "environment in entrypoint.toml: A is neither a string nor an integer"),
+        ("environment = {A = true}", "environment in entrypoint.toml: A must be a string without a NUL, or an integer"),
         ('environment = "A=b"', "environment=A=b in entrypoint.toml: it is not a table"),
-        ("memory_limit = 0", "memory_limit=0 in entrypoint.toml: with no memory nothing runs"),
+        ("memory_limit = 0", "memory_limit=0 in entrypoint.toml: it must be more than 0"),
         ('stop_signal = "STOP"', "stop_signal=STOP in entrypoint.toml: it is not one of TERM, HUP, INT, QUIT, KILL, "),
         ('stop_timeout = "soon"', "stop_timeout=soon in entrypoint.toml: a duration is a number with ms, s, m or h"),
         ("tier = 0", "tier=0 in entrypoint.toml: it is not a whole number from 1 to 999"),
@@ -158,7 +161,7 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ("replicas = true", "replicas in entrypoint.toml: it is not a whole number from 1 to 99"),
         ('log = "file"', "log=file in entrypoint.toml: it is not one of lines, raw, file:PATH"),
         ('log = "file:"', "log=file: in entrypoint.toml: it is not one of lines, raw, file:PATH"),
-        ('log = "file:/var/log/"', "log=file:/var/log/ in entrypoint.toml: it names a folder, and no file in it"),
+        ('log = "file:/var/log/"', "log=file:/var/log/ in entrypoint.toml: it is a folder, not a file"),
         ('log = "file:a\\nb"', "log=file:a\\nb in entrypoint.toml: it contains a control character"),
         ('directory = "a\\nb"', "directory=a\\nb in entrypoint.toml: it contains a control character"),
         ('restarts = "never"', "restarts in entrypoint.toml: there is no such key; did you mean restart?"),
@@ -181,32 +184,32 @@ def test_what_is_no_such_value_is_told_with_file_and_key(tmp_path: Path, line: s
             ("cannot use programs.worker.command in entrypoint.toml: No closing quotation",),
         ),
         ("worker.command = []", ("cannot use programs.worker.command in entrypoint.toml: it is empty",)),
-        ('nginx.command = "a"', ("cannot use programs.nginx in entrypoint.toml: nginx is a name of ours",)),
+        ('nginx.command = "a"', ("cannot use programs.nginx in entrypoint.toml: nginx is a reserved name",)),
         (
             '"a:b".command = "a"',
             (
                 (
-                    "cannot use programs.a:b in entrypoint.toml: a program's name is of letters, digits, "
-                    "- and _, at most 63"
+                    "cannot use programs.a:b in entrypoint.toml: a program name has at most 63 characters: letters, "
+                    "digits, - and _"
                 ),
             ),
         ),
         (
             'a_b.command = "a"\na-b.command = "a"',
-            ("cannot use programs.a-b in entrypoint.toml: there is another one of that name, - and _ being the same",),
+            ("cannot use programs.a-b in entrypoint.toml: another program has the same name (- and _ are equal)",),
         ),
         (
             'release.command = "a"\nrelease.tier = 3',
             (
                 (
-                    "cannot use programs.release.tier in entrypoint.toml: it is run once, and has command, directory, "
-                    "environment, user alone"
+                    "cannot use programs.release.tier in entrypoint.toml: release runs once and takes only command, "
+                    "directory, environment, user"
                 ),
             ),
         ),
         (
             'web.command = "a"\nweb.replicas = 2',
-            ("cannot use programs.web.replicas=2 in entrypoint.toml: there is one $PORT to listen on",),
+            ("cannot use programs.web.replicas=2 in entrypoint.toml: all replicas would listen on the same $PORT",),
         ),
         (
             'web.command = "a"\nweb.environment.PORT = "http"',
@@ -229,7 +232,7 @@ def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text("[programs.worker]\ntier = 0\n")
     assert problems(tmp_path, ENTRYPOINT_PROGRAM_BEAT="'", PORT="x")[1:] == (
         "cannot read Procfile, line 2: it is not of the form name: command",
-        "cannot use nginx: in Procfile: nginx is a name of ours",
+        "cannot use nginx: in Procfile: nginx is a reserved name",
         "cannot use programs.worker.tier=0 in entrypoint.toml: it is not a whole number from 1 to 999",
         "cannot use ENTRYPOINT_PROGRAM_BEAT=': No closing quotation",
     )
@@ -325,5 +328,5 @@ def test_without_server_and_nginx_programs_of_ones_own_run(tmp_path: Path, name:
 
 def test_a_release_alone_is_nothing_to_run(tmp_path: Path) -> None:
     assert problems(tmp_path, **SERVED_BY_NOBODY, ENTRYPOINT_PROGRAM_RELEASE="true") == (
-        "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+        "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
     )

@@ -3,7 +3,6 @@
 import json
 import pwd
 import re
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
 
@@ -11,16 +10,16 @@ import pytest
 from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.config import decide
-from entrypoint.boot.facts.application import Application, Database, Facts, User
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
-from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.protocol import Application, Database, User
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))
@@ -128,7 +127,7 @@ def step_of(plan: Plan, name: str) -> Ask | None:
 
 def superuser(environ: dict[str, str], user: User | None = USER) -> dict[str, Any] | None:
     step = step_of(plan(environ, user=user), "superuser")
-    return dict(step.arguments) if step else None
+    return step.request._asdict() if step else None
 
 
 def problems(environ: dict[str, str], **different: Any) -> tuple[str, ...]:
@@ -178,7 +177,7 @@ def test_the_plan_of(path: Path, step_names: set[str]) -> None:
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_a_boot_may_begin_before_the_apps_are_loaded(path: Path) -> None:
     settings, facts = given(json.loads(path.read_text(encoding="utf-8")))
-    early = facts.application and replace(facts.application, databases=(), staticfiles=False, user=None)
+    early = facts.application and facts.application._replace(databases=(), staticfiles=False, user=None)
     begun = opening(decide(settings, Facts(facts.machine, None)))
     begun = (*begun, *start(decide(settings, Facts(facts.machine, early)), begun))
     assert (*begun, *rest(decide(settings, facts))) == make_plan(settings, facts).steps
@@ -222,7 +221,7 @@ NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server
         ),
         (
             {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"},
-            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would answer",
+            "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
         ),
         (
             {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k", "DJANGO_ENV": "development"},

@@ -93,9 +93,9 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
     assert told == (
         f"cannot use migrat in {name}: there is no such setting; did you mean migrate?",
         f"cannot use ENTRYPOINT_MIGRATE in {name}: there is no such setting; did you mean migrate?",
-        f"cannot use wait_timeout in {name}: it is neither a string nor an integer nor a boolean",
-        f"cannot use secrets in {name}: it is neither a string nor an integer nor a boolean",
-        f"cannot use superuser_password in {name}: a secret has no place there; SUPERUSER_PASSWORD_FILE names one",
+        f"cannot use wait_timeout in {name}: it is not a string, an integer or a boolean",
+        f"cannot use secrets in {name}: it is not a string, an integer or a boolean",
+        f"cannot use superuser_password in {name}: secrets are not allowed there; set SUPERUSER_PASSWORD_FILE instead",
         (
             f"cannot use port=0 in {name}: a port is a number from 1 to 65535, "
             "optionally after an IP address and a colon"
@@ -109,7 +109,7 @@ def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path,
 
 def test_an_endless_number_is_refused(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text(f"port = 0x{'f' * 5000}\n")
-    assert problems(tmp_path) == ("cannot use port in entrypoint.toml: it is larger than an integer of TOML may be",)
+    assert problems(tmp_path) == ("cannot use port in entrypoint.toml: it is too large for a TOML integer",)
 
 
 def test_a_value_that_the_environment_overrides_need_not_be_right(tmp_path: Path) -> None:

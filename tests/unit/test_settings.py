@@ -123,7 +123,7 @@ def test_a_secrets_inner_lines_and_spaces_are_kept(tmp_path: Path) -> None:
 def test_a_name_and_its_file_exclude_each_other(tmp_path: Path) -> None:
     file = tmp_path / "port"
     file.write_text("9000", encoding="ascii")
-    assert problems({"PORT": "8000", "PORT_FILE": str(file)}) == ("cannot use PORT: PORT_FILE is set as well",)
+    assert problems({"PORT": "8000", "PORT_FILE": str(file)}) == ("cannot use PORT: PORT_FILE is also set",)
 
 
 def test_a_file_counts_where_the_name_is_empty(tmp_path: Path) -> None:
@@ -214,13 +214,15 @@ def test_an_alias_may_say_the_same_again() -> None:
 
 def test_an_alias_that_differs_is_refused() -> None:
     assert problems({"SUPERUSER_EMAIL": "a@b.c", "DJANGO_SUPERUSER_EMAIL": "x@y.z"}) == (
-        "cannot use SUPERUSER_EMAIL and DJANGO_SUPERUSER_EMAIL: they mean the same and differ",
+        "cannot use SUPERUSER_EMAIL and DJANGO_SUPERUSER_EMAIL: they are the same setting and differ",
     )
 
 
 def test_a_password_that_differs_from_its_alias_is_refused_and_not_shown() -> None:
     told = problems({"SUPERUSER_PASSWORD": "sesame-1", "DJANGO_SUPERUSER_PASSWORD": "sesame-2"})
-    assert told == ("cannot use SUPERUSER_PASSWORD and DJANGO_SUPERUSER_PASSWORD: they mean the same and differ",)
+    assert told == (
+        "cannot use SUPERUSER_PASSWORD and DJANGO_SUPERUSER_PASSWORD: they are the same setting and differ",
+    )
 
 
 def test_further_fields_of_the_superuser_are_kept_as_secrets() -> None:
@@ -259,8 +261,8 @@ def test_an_unknown_name_of_nginx_is_a_warning_with_the_nearest_known() -> None:
         {"NGINX_CLIENT_MAX_BODY": "1m", "NGINX_" + "Q" * 40: "x", "NGINX_CLIENT_MAX_BODY_SIZE": "1m"}
     )
     assert settings.warnings == (
-        "NGINX_CLIENT_MAX_BODY changes nothing: there is no such setting; did you mean NGINX_CLIENT_MAX_BODY_SIZE?",
-        "NGINX_" + "Q" * 40 + " changes nothing: there is no such setting",
+        "NGINX_CLIENT_MAX_BODY has no effect: there is no such setting; did you mean NGINX_CLIENT_MAX_BODY_SIZE?",
+        "NGINX_" + "Q" * 40 + " has no effect: there is no such setting",
     )
 
 
@@ -278,7 +280,7 @@ HOSTILE = ["a\nb", "a\x1b[2Jb", "a\x7fb", "a\x00b", "caf\udce9", "/" + LONG + "\
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:12]))
 @pytest.mark.parametrize(
     "spec",
-    [d for d in ALL if d.kind not in (values.text, values.secret, values.names)],
+    [spec for spec in ALL if spec.type not in (values.text, values.secret, values.names)],
     ids=lambda spec: spec.name,
 )
 def test_a_hostile_text_is_refused_in_one_short_printable_line(spec: SettingSpec, text: str) -> None:

@@ -36,10 +36,10 @@ def test_every_problem_of_the_folder_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(Unusable) as caught:
         read_templates(tmp_path)
     assert caught.value.problems == (
-        f"cannot use {tmp_path}/nginx.cnf.j2: it replaces no template; did you mean nginx.conf.j2?",
+        f"cannot use {tmp_path}/nginx.cnf.j2: no template has this name; did you mean nginx.conf.j2?",
         f"cannot read {tmp_path}/nginx.conf.j2: Is a directory",
         f"cannot read {tmp_path}/starting.html: it is not UTF-8 text",
-        f"cannot use {tmp_path}/zzz: it replaces no template, which are {', '.join(NAMES)}",
+        f"cannot use {tmp_path}/zzz: no template has this name; the templates are {', '.join(NAMES)}",
     )
 
 

@@ -17,7 +17,7 @@ UNREADY = Timeline(1.7e9, None, (Step(0.0, 0.5, "start"), Step(0.5, None, "1. ex
 
 
 def bars(boot: Timeline) -> list[ET.Element]:
-    return list(ET.fromstring(picture.svg(boot)).iter(f"{SVG}rect"))
+    return list(ET.fromstring(picture.timeline_svg(boot)).iter(f"{SVG}rect"))
 
 
 def test_a_bar_begins_and_ends_where_its_step_does() -> None:
@@ -34,12 +34,12 @@ def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
 
 def test_what_is_not_ready_says_so() -> None:
     assert timeline.table(UNREADY, None).endswith("not ready yet\n")
-    assert "not ready yet" in picture.svg(UNREADY)
-    assert 'class="ready"' not in picture.svg(UNREADY)
+    assert "not ready yet" in picture.timeline_svg(UNREADY)
+    assert 'class="ready"' not in picture.timeline_svg(UNREADY)
 
 
 def test_the_picture_has_a_bar_a_step_with_its_whole_line() -> None:
-    root = ET.fromstring(picture.svg(BOOT))
+    root = ET.fromstring(picture.timeline_svg(BOOT))
     assert [row[0].text for row in root.iter(f"{SVG}g")] == [step.line for step in BOOT.steps]
     lefts = [float(bar.attrib["x"]) for bar in bars(BOOT)]
     widths = [float(bar.attrib["width"]) for bar in bars(BOOT)]
@@ -51,7 +51,7 @@ def test_the_picture_has_a_bar_a_step_with_its_whole_line() -> None:
 @pytest.mark.parametrize("end", [0.0, 0.0004, 0.3, 0.999, 1.0, 59.0, 3600.0])
 def test_there_are_a_few_round_moments(end: float) -> None:
     boot = Timeline(0.0, end, (Step(0.0, end, "start"),))
-    moments = [text.text for text in ET.fromstring(picture.svg(boot)).iter(f"{SVG}text") if "y" in text.attrib]
+    moments = [text.text for text in ET.fromstring(picture.timeline_svg(boot)).iter(f"{SVG}text") if "y" in text.attrib]
     shown = [moment for moment in moments if moment and moment.endswith(" s") and not moment.startswith("ready")]
     assert 1 <= len(shown) <= 6
     assert shown[0] == "0 s"

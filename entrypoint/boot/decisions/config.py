@@ -9,14 +9,14 @@ from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts import templates
-from entrypoint.boot.facts.application import Application, Facts
-from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.program_keys import LONGEST_SOCKET
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.protocol import Application
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready

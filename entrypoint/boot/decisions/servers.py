@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Final
 
-from entrypoint.boot.facts.application import Application, Facts
+from entrypoint.boot.facts.machine import Facts
 from entrypoint.boot.settings.server_names import NONE
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
+from entrypoint.protocol import Application
 
 Words = tuple[str, ...]
 
@@ -61,7 +62,7 @@ def choose(settings: Settings, facts: Facts) -> Server | None:
     machine = facts.machine
     name = settings.server or ("runserver" if settings.development and machine.django else "uwsgi")
     if name == NONE:
-        if not machine.server_files and not machine.nginx_conf and not settings.runs_own:
+        if not machine.server_files and not machine.nginx_conf and not settings.runs_user_programs:
             raise Unusable(
                 "cannot use ENTRYPOINT_SERVER=none: nothing would answer; "
                 "add your own configuration to /etc/nginx/server.d"

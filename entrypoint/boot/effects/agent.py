@@ -1,12 +1,8 @@
-"""The application's agent, seen from boot: one process in the application's interpreter, asked over a socket.
+"""The client of the application's agent, which runs in the application's interpreter and is reached over a socket.
 
-Each message is one line of JSON. It begins with two answers that nobody asked for: what the settings say, and what the
-apps say once they are loaded. We send `{"do": NAME, ...}`; it answers with any number of `{"progress": TEXT}`, which
-have `count` and `of` where it counts, and then one `{"done": TEXT, "changed": BOOL}` or one
-`{"failed": TEXT, "kind": KIND, "mend": TEXT}`. Its other half is `entrypoint/app/agent.py`.
+`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
 
-import json
 import os
 import selectors
 import signal
@@ -16,29 +12,35 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self, TypeVar
 
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.application import Application
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
-from entrypoint.secret import Secret
+from entrypoint.protocol import (
+    AgentResult,
+    Application,
+    AppsReport,
+    ErrorKind,
+    ErrorReport,
+    Message,
+    ProgressReport,
+    Request,
+    decode,
+    encode,
+)
 
 _MAIN: Final = str(Path(__file__).resolve().parents[2] / "app" / "__main__.py")
-_GRACE: Final = 5.0  # seconds that a stopped agent has to end what it is doing
-_KINDS: Final[Mapping[str, type[EntrypointError]]] = {
+_GRACE: Final = 5.0  # seconds that a stopped agent has to exit
+_KINDS: Final[Mapping[ErrorKind, Callable[[str], EntrypointError]]] = {
+    "unusable": Unusable,
     "not allowed": NotAllowed,
     "timed out": TimedOut,
+    "failed": lambda text: StepFailed(text, 1),
 }
 
 Tell = Callable[[str, str], None]
-
-
-class Answer(NamedTuple):
-    """What came of a step."""
-
-    done: str
-    changed: bool  # whether it changed what an application that was loaded before it has read
+Reply = TypeVar("Reply", Application, AppsReport, AgentResult)
 
 
 class Interpreter(NamedTuple):
@@ -46,7 +48,7 @@ class Interpreter(NamedTuple):
 
     process: "subprocess.Popen[bytes]"
     socket: socket.socket
-    output: int  # the descriptor from which we read what it prints
+    output: int  # the descriptor from which its output is read
 
 
 def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: bool = True) -> Interpreter:
@@ -54,9 +56,9 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
     account = machine.account
     ours, theirs = socket.socketpair()
     output, written = os.pipe()
-    os.fchmod(written, 0o666)  # a project may open /dev/stdout, as another user than we are
+    os.fchmod(written, 0o666)  # the project may open /dev/stdout as its own user
     try:
-        process = subprocess.Popen(  # noqa: S603 -- the interpreter is the application's, the script ours
+        process = subprocess.Popen(  # noqa: S603 -- the application's interpreter runs our script
             [str(machine.python), "-P", *([] if write_bytecode else ["-B"]), _MAIN, str(theirs.fileno())],
             cwd=machine.app_dir,
             env=dict(environment),
@@ -67,7 +69,7 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
             stdout=written,
             stderr=written,
             pass_fds=(theirs.fileno(),),
-            start_new_session=True,  # a Ctrl-C in the terminal is ours to pass on
+            start_new_session=True,  # so that Ctrl-C in the terminal reaches boot alone
         )
     except OSError as error:
         ours.close()
@@ -80,10 +82,10 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
 
 
 class Agent:
-    """The running agent, as a context: start it early, for what it imports is what takes the time."""
+    """The connection to a running agent, as a context manager that ends it."""
 
     def __init__(self, interpreter: Interpreter, tell: Tell, stops: StopRequests | None = None) -> None:
-        """Be the other end of what runs. `tell(name, line)` gets what it prints; `stops` interrupts each wait."""
+        """`tell(name, line)` logs what the agent prints; `stops` interrupts each wait."""
         self._process, self._socket, self._output = interpreter
         self._tell = tell
         self._stops = stops
@@ -100,23 +102,23 @@ class Agent:
         return self
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """End it: at once where something went wrong, for the database undoes what it leaves half done."""
+        """End the agent: at once after an error, because the database rolls back what is half done."""
         if error is not None and self._socket.fileno() >= 0:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGTERM)
         self.close()
 
     def close(self) -> None:
-        """Let it go: nothing is left to be asked."""
+        """Let the agent exit, and pass on the rest of its output."""
         if self._socket.fileno() < 0:
             return
-        self._socket.close()  # what it waits for has ended, so it goes
+        self._socket.close()  # at which the agent exits
         try:
             self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        os.set_blocking(self._output, False)  # a process that the application left behind may hold the other end open
+        os.set_blocking(self._output, False)  # a process that the application left behind may keep the pipe open
         with suppress(BlockingIOError):
             while self._relay_output():
                 pass
@@ -124,53 +126,59 @@ class Agent:
         self._selector.close()
 
     def settings(self) -> Application:
-        """Return what the settings say; it reports that by itself, first of all. Raises what `ask` raises."""
+        """Return the facts from the settings, which the agent sends first of all. Raises what `ask` raises."""
         if self._settings is None:
-            self._settings = Application.parse(self._answer("load the application", None)["done"])
+            self._settings = self._reply(Application, "load the application")
         return self._settings
 
     def application(self) -> Application:
-        """Return all facts, once Django stands; it reports that by itself, too. To be called once, before `ask`."""
-        return self.settings().with_apps(self._answer("load the application", None)["done"])
+        """Return all facts, once the apps are loaded. To be called once, before `ask`. Raises what `ask` raises."""
+        return self.settings().with_apps(self._reply(AppsReport, "load the application"))
 
     def ask(
         self,
-        do: str,
-        arguments: Mapping[str, Any],
+        name: str,
+        request: Request,
         seconds: float | None = None,
-        count: Callable[[int, int], None] = lambda _done, _of: None,
-    ) -> Answer:
-        """Have it do one thing, within `seconds`; return what came of it. `count` is told how much of it is done.
+        count: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> AgentResult:
+        """Send the request and return its result, within `seconds`; `name` is its verb in error messages.
 
-        Raises Unusable, NotAllowed, TimedOut or StepFailed as it says, Stopped when a stop was asked for meanwhile.
+        `count(done, total)` is called for each progress that is counted. Raises Unusable, NotAllowed, TimedOut or
+        StepFailed as the agent reports it, Stopped when a stop is requested meanwhile.
         """
         try:
-            self._socket.sendall(json.dumps({"do": do, **arguments}, default=_reveal).encode() + b"\n")
+            self._socket.sendall(encode(request))
         except ConnectionError:
-            raise self._ended(do) from None
-        answer = self._answer(do, seconds, count)
-        return Answer(answer["done"], answer.get("changed", False))
+            raise self._ended(name) from None
+        return self._reply(AgentResult, name, seconds, count)
 
-    def _answer(
-        self, doing: str, seconds: float | None, count: Callable[[int, int], None] = lambda _done, _of: None
-    ) -> Mapping[str, Any]:
+    def _reply(
+        self,
+        expected: type[Reply],
+        doing: str,
+        seconds: float | None = None,
+        count: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Reply:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             message = self._next_message(doing, deadline)
-            if "progress" in message:
-                self._tell("application", message["progress"])
-                if "of" in message:
-                    count(message["count"], message["of"])
-            elif "failed" in message:
-                raise _failure(**message)
-            else:
+            if isinstance(message, expected):
                 return message
+            if isinstance(message, ErrorReport):
+                error = _KINDS[message.kind](message.text)
+                raise Unusable(message.text, message.hint) if message.hint else error
+            if not isinstance(message, ProgressReport):
+                raise TypeError(message)
+            self._tell("application", message.text)
+            if message.done is not None and message.total is not None:
+                count(message.done, message.total)
 
-    def _next_message(self, doing: str, deadline: float | None) -> Mapping[str, Any]:
+    def _next_message(self, doing: str, deadline: float | None) -> Message:
         while b"\n" not in self._messages:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise TimedOut(f"cannot {doing}: the application gave no answer in time")
+                raise TimedOut(f"cannot {doing}: the application did not answer in time")
             for key, _ in self._selector.select(left):
                 if key.fileobj is self._socket:
                     self._receive(doing)
@@ -179,29 +187,28 @@ class Agent:
                 elif self._stops:
                     self._stops.check()
         line, _, self._messages = self._messages.partition(b"\n")
-        message: Mapping[str, Any] = json.loads(line)
-        return message
+        return decode(line)
 
     def _receive(self, doing: str) -> None:
         try:
             data = self._socket.recv(65536)
-        except ConnectionError:  # it ended before it had read what we sent
+        except ConnectionError:  # it ended before it read the request
             data = b""
         self._messages += data
         if not data:
             raise self._ended(doing)
 
     def _ended(self, doing: str) -> StepFailed:
-        """Return how the process ended, which nobody has asked to."""
+        """Return the error for an agent that ended by itself."""
         try:
             code = self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:  # the application has closed the socket: nobody can ask it any more
+        except subprocess.TimeoutExpired:  # the application has closed the socket
             return StepFailed(f"cannot {doing}: its process closed the connection", 1)
-        how = f"was ended by {_signal_name(-code)}" if code < 0 else f"ended with exit status {code}"
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
         return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
 
     def _relay_output(self) -> bool:
-        """Pass on what it printed, whole lines; return whether there may be more."""
+        """Log what the agent printed, in whole lines; return whether there may be more."""
         data = os.read(self._output, 65536)
         *lines, self._printed = (self._printed + data).split(b"\n")
         if not data:
@@ -216,17 +223,5 @@ class Agent:
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
-    except ValueError:  # a real-time signal, of which the first and the last alone have names
+    except ValueError:  # a real-time signal: only the first and the last have names
         return f"signal {number}"
-
-
-def _failure(*, failed: str, kind: str, mend: str) -> EntrypointError:
-    if kind == "unusable":
-        return Unusable(failed, *filter(None, [mend]))
-    return _KINDS[kind](failed) if kind in _KINDS else StepFailed(failed, 1)
-
-
-def _reveal(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError(type(value))

@@ -52,12 +52,13 @@ from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, TimedOut, Unusable
 from entrypoint.log import Tell, printable
+from entrypoint.protocol import WaitRequest
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
 _FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
 _LONGEST_VALIDATION: Final = 60.0  # seconds
-_ANSWER_GRACE: Final = 2.0  # seconds that the agent may answer later than its own deadline
+_RESULT_GRACE: Final = 2.0  # seconds by which the agent's result may come after its own deadline
 
 
 class DryRunPerformer:
@@ -190,19 +191,16 @@ class RealPerformer(DryRunPerformer):
         if self._agent is None:
             raise NotImplementedError(step)
         self._show(step.progress)
-        arguments = dict(step.arguments)
-        seconds = None
-        if "seconds" in arguments:
-            seconds = arguments["seconds"] = self._left(arguments["seconds"])
-        answer = self._agent.ask(
-            step.name,
-            arguments,
-            None if seconds is None else seconds + _ANSWER_GRACE,
-            lambda done, of: self._show(step.progress, done, of),
+        request, seconds = step.request, None
+        if isinstance(request, WaitRequest):
+            request = request._replace(seconds=self._left(request.seconds))
+            seconds = request.seconds + _RESULT_GRACE
+        result = self._agent.ask(
+            step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
-        if answer.changed:
+        if result.changed:
             self._outdate()
-        self._say(f"    {answer.done}")
+        self._say(f"    {result.text}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:

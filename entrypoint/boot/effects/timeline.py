@@ -1,31 +1,28 @@
 """Record when each step of a boot began, for `entrypoint boot`."""
 
-import json
 import os
 import time
 from pathlib import Path, PurePosixPath
 
 from entrypoint.boot.effects import run_files
+from entrypoint.protocol import BootRecord, BootStep
 
 
 class Timeline:
-    """The steps of one boot. Times are seconds since this process started."""
+    """The steps of one boot. All times are in seconds since this process started."""
 
     def __init__(self) -> None:
         self._began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
         self._steps: list[tuple[float, str]] = [(0.0, "start Python and read the settings")]
 
     def mark(self, line: str) -> None:
-        """Record that the step with this line begins now."""
+        """Record that the step of this line begins now."""
         self._steps.append((self._now(), line))
 
     def write(self, file: PurePosixPath) -> None:
-        """Write the timeline, just before the exec."""
-        document = {
-            "began": time.time() - self._now(),
-            "steps": [{"at": round(at, 4), "line": line} for at, line in self._steps],
-        }
-        run_files.write(file, json.dumps(document))
+        """Write boot.json; call this just before the exec."""
+        steps = tuple(BootStep(at=round(at, 4), line=line) for at, line in self._steps)
+        run_files.write(file, BootRecord(began=time.time() - self._now(), steps=steps).to_json())
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began

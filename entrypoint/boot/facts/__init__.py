@@ -1,1 +1,1 @@
-"""What is true of the machine and the application: read, never written."""
+"""Facts about the machine and the application: read, never written."""

@@ -1,7 +1,7 @@
-"""What the control group grants this container: CPU time and memory, in cgroup v1 and v2 (cgroups(7)).
+"""The CPU and memory limits of this container's control group, in cgroup v1 and v2 (cgroups(7)).
 
-A group cannot use more than the groups that it lies in, so each reading walks from the own group up to the root of the
-mount and the smallest limit counts. Inside a container that mount is the container's own group.
+The limits of the parent groups apply too. So the smallest limit counts, from this process's group up to the root of
+the mount. Inside a container, that root is the container's own group.
 """
 
 import re
@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-_UNLIMITED: Final = 1 << 60  # cgroup v1 says "no limit" as the largest multiple of a page in 63 bits
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # how mountinfo writes a space: proc(5)
+_UNLIMITED: Final = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")  # mountinfo escapes a space like this: proc(5)
 _MIB: Final = 1 << 20
 _GIB: Final = 1 << 30
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What all processes of the container may use together."""
+    """The limits for all processes of the container together."""
 
-    cpus: float  # 0.5: half of the time of one CPU
-    memory: int | None = None  # bytes; None where nothing limits it
+    cpus: float  # 0.5 is half of one CPU's time
+    memory: int | None = None  # bytes; None if unlimited
 
     def __str__(self) -> str:
         cpus = f"{self.cpus:.2f}".rstrip("0").rstrip(".")
@@ -36,8 +36,8 @@ class Limits:
 def read_limits(root: Path, cpus: int) -> Limits:
     """Return the limits of this process.
 
-    `root` is where /proc and the mounts are found. `cpus` counts the CPUs that it may run on: the kernel keeps that
-    affinity within the cpuset. What cannot be read limits nothing.
+    `root` is the folder of /proc and the mounts. `cpus` is the number of CPUs that it may run on; the kernel keeps that
+    affinity within the cpuset. A file that cannot be read sets no limit.
     """
     quotas = [quota for folder in _folders(root, "cpu") if (quota := _quota(folder))]
     memory = [limit for folder in _folders(root, "memory") if (limit := _memory(folder))]
@@ -45,7 +45,7 @@ def read_limits(root: Path, cpus: int) -> Limits:
 
 
 def _quota(folder: Path) -> float | None:
-    """Return the CPUs that the group itself may use; `cpu.max` is v2's file, the others are v1's."""
+    """Return the CPU limit of one group. `cpu.max` is v2's file, the others are v1's."""
     quota, _, period = _text(folder / "cpu.max").partition(" ")
     quota = quota or _text(folder / "cpu.cfs_quota_us")
     period = period or _text(folder / "cpu.cfs_period_us")
@@ -53,25 +53,25 @@ def _quota(folder: Path) -> float | None:
 
 
 def _memory(folder: Path) -> int | None:
-    """Return the bytes that the group itself may use; v1 tells in memory.stat of groups beyond the mount as well."""
+    """Return the memory limit of one group in bytes. v1's memory.stat includes groups outside the mount."""
     texts = [_text(folder / name) for name in ("memory.max", "memory.limit_in_bytes")]
     texts += re.findall(r"(?m)^hierarchical_memory_limit (\d+)$", _text(folder / "memory.stat"))
     return min((int(text) for text in texts if text.isdigit() and int(text) < _UNLIMITED), default=None)
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folder of the own group and of each that it lies in, where a hierarchy has the controller."""
+    """Yield the folders of this process's group and its parents, in each hierarchy with the controller."""
     groups = dict(_groups(root))
     for line in _text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         mounted, mount_point = map(_unescape, before.split()[3:5])
         kind, _, options = after.split()[:3]
-        # In v2 all controllers share the one hierarchy, which has no name.
+        # In v2 all controllers share one hierarchy, which has no name.
         wanted = {"cgroup": controller, "cgroup2": ""}.get(kind)
         if wanted is None or wanted not in groups or (wanted and wanted not in options.split(",")):
             continue
         top, group = root / mount_point.lstrip("/"), PurePosixPath(groups[wanted])
-        # Where the mount does not show our group, its top is the nearest that can be read.
+        # If the mount does not contain this group, use the root of the mount.
         below = (
             group.relative_to(mounted) if group.is_relative_to(mounted) and ".." not in group.parts else PurePosixPath()
         )
@@ -80,7 +80,7 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _groups(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each controller of v1, "" for v2, with the path of the own group in its hierarchy."""
+    """Yield each controller of v1, or "" for v2, with the path of this process's group."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for controller in controllers.split(","):
@@ -92,7 +92,7 @@ def _unescape(text: str) -> str:
 
 
 def _text(path: Path) -> str:
-    """Return the text of one of the kernel's files; a file that is not there says nothing."""
+    """Return the text of a kernel file; empty if it does not exist."""
     try:
         return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
     except OSError:

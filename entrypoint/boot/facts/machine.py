@@ -22,6 +22,7 @@ from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
+from entrypoint.protocol import Application
 
 # The command that installs each program, for the message that reports it as missing.
 BROUGHT_BY: Final = {
@@ -86,6 +87,14 @@ class Machine:
     def nginx_conf(self) -> str | None:
         """The text of the user's complete nginx.conf."""
         return self.templates.get(NGINX_CONF)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a plan is made from, beside the settings; `application` is None where it is not Django."""
+
+    machine: Machine
+    application: Application | None
 
 
 def read_machine(settings: Settings) -> Machine:

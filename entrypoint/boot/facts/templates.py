@@ -1,4 +1,4 @@
-"""Templates of the user's own (ENTRYPOINT_CONF_DIR), each replacing the one of ours that has its name."""
+"""The user's templates in ENTRYPOINT_CONF_DIR; each replaces the built-in template of the same name."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,18 +12,18 @@ OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
 SUPERVISORD: Final = "supervisord.conf.j2"
 NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", STARTING_PAGE)
-"""What can be replaced: every file that is a template's text."""
+"""The templates that a user can replace."""
 NGINX_CONF: Final = "nginx.conf"
-"""No template but the whole file, as it is."""
+"""The complete file; it is not a template."""
 
 
 def read_templates(folder: Path) -> Mapping[str, str]:
     """Return the texts of the templates in `folder`, by name.
 
-    Raises Unusable with every problem at once: no such folder, a file that replaces nothing or cannot be read.
+    Raises Unusable with every problem at once: a missing folder, a file with another name, an unreadable file.
     """
     try:
-        # A mounted ConfigMap keeps the versions of its files under names that begin with a dot.
+        # A mounted ConfigMap keeps versions of its files under hidden names.
         found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         raise Unusable(f"cannot use ENTRYPOINT_CONF_DIR={folder}: {error.strerror}") from error
@@ -31,7 +31,7 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     problems = []
     for path in found:
         if path.name not in (*NAMES, NGINX_CONF):
-            problems.append(f"cannot use {folder}/{shown(path.name)}: it replaces no template{_hint(path.name)}")
+            problems.append(f"cannot use {folder}/{shown(path.name)}: no template has this name{_hint(path.name)}")
             continue
         try:
             texts[path.name] = textfile.read(path)
@@ -42,7 +42,7 @@ def read_templates(folder: Path) -> Mapping[str, str]:
 
 
 def _hint(name: str) -> str:
-    import difflib  # noqa: PLC0415 -- 5 ms that only a typing error has to pay
+    import difflib  # noqa: PLC0415 -- 5 ms, needed after a typing error only
 
     near = difflib.get_close_matches(name, NAMES, n=1)
-    return f"; did you mean {near[0]}?" if near else f", which are {', '.join(NAMES)}"
+    return f"; did you mean {near[0]}?" if near else f"; the templates are {', '.join(NAMES)}"

@@ -49,8 +49,8 @@ def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
     if (skipped := (*after, *before)) and not _migrates(config.settings):
         why = f"ENTRYPOINT_MIGRATE={config.settings.migrate}"
         yield Read("hooks", f"skip hooks {', '.join(map(str, skipped))}: {why}")
-    if hooks.passed_over:
-        yield Read("hooks", f"ignore {', '.join(hooks.passed_over)} in {config.settings.hooks_dir}: not a hook")
+    if hooks.ignored:
+        yield Read("hooks", f"ignore {', '.join(hooks.ignored)} in {config.settings.hooks_dir}: not a hook")
 
 
 def before_loading(settings: Settings, machine: Machine) -> RunHooks:

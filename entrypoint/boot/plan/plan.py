@@ -9,8 +9,7 @@ from entrypoint.boot.decisions.artifacts import File, Progress
 from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
-from entrypoint.boot.facts.application import Facts
-from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.config_warnings import warnings

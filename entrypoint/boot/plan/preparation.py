@@ -1,14 +1,17 @@
 """The steps that the application's agent carries out before the site is served."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.application import Application
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import Unusable
+from entrypoint.protocol import Application, CollectStaticRequest, MigrateRequest, SuperuserRequest, WaitRequest
+
+if TYPE_CHECKING:
+    from entrypoint.secret import Secret
 
 _MIGRATE: Final = {
     "auto": "apply pending migrations",
@@ -30,42 +33,44 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
         yield Ask(
             "wait",
             f"wait for database {', '.join(map(str, databases))}, at most {settings.wait_timeout:g} s",
-            {"aliases": [database.alias for database in databases], "seconds": settings.wait_timeout},
+            WaitRequest(aliases=tuple(database.alias for database in databases), seconds=settings.wait_timeout),
             config.progress("waiting for database"),
         )
     if databases and settings.migrate != "off":
-        yield Ask("migrate", _MIGRATE[settings.migrate], _orders(settings), config.progress("migrating"))
+        yield Ask("migrate", _MIGRATE[settings.migrate], _migrate(settings), config.progress("migrating"))
     if settings.superuser != "off" and (superuser := _superuser(config.application, settings)):
-        what = "create or update superuser {}" if superuser["update"] else "create superuser {} unless it exists"
-        yield Ask("superuser", what.format(shown(superuser["name"])), superuser, config.progress("creating superuser"))
-    # A container without a site needs no static files, and runserver finds them in their sources.
+        what = "create or update superuser {}" if superuser.update else "create superuser {} unless it exists"
+        yield Ask("superuser", what.format(shown(superuser.name)), superuser, config.progress("creating superuser"))
+    # A container without a site needs no static files, and runserver reads them from their sources.
     served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
     if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
         when = " if their sources changed" if settings.collectstatic == "auto" else ""
         yield Ask(
             "collectstatic",
             f"collect static files into {config.application.static_root}{when}",
-            {"always": settings.collectstatic == "on", "siblings": ahead, "patience": settings.wait_timeout},
+            CollectStaticRequest(
+                always=settings.collectstatic == "on", precompress=ahead, patience=settings.wait_timeout
+            ),
             config.progress("collecting static"),
         )
 
 
-def _orders(settings: Settings) -> dict[str, Any]:
-    return {
-        "mode": settings.migrate,
-        "patience": settings.wait_timeout,
-        "allow_older": settings.migrate_allow_older,
-        "url": settings.migrate_database_url,
-        "lock_timeout": settings.migrate_lock_timeout,
-        "statement_timeout": settings.migrate_statement_timeout,
-    }
+def _migrate(settings: Settings) -> MigrateRequest:
+    return MigrateRequest(
+        mode=settings.migrate,
+        patience=settings.wait_timeout,
+        allow_older=settings.migrate_allow_older,
+        url=settings.migrate_database_url,
+        lock_timeout=settings.migrate_lock_timeout,
+        statement_timeout=settings.migrate_statement_timeout,
+    )
 
 
-def _superuser(application: Application, settings: Settings) -> dict[str, Any] | None:
-    """Return the superuser's fields, None if none is wanted. Raises Unusable if the user model needs others."""
+def _superuser(application: Application, settings: Settings) -> SuperuserRequest | None:
+    """Return the request, None if none is named. Raises Unusable where the settings do not fit the user model."""
     user = application.user
     by_email = user is not None and user.username_field == "email"
-    own = settings.superuser_fields.get(user.username_field) if user else None  # as in Django's createsuperuser
+    own = settings.superuser_fields.get(user.username_field) if user else None  # DJANGO_SUPERUSER_<USERNAME_FIELD>
     name = own.reveal() if own else (settings.superuser_email if by_email else None) or settings.superuser_username
     if name is None:
         return None
@@ -73,7 +78,7 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         raise Unusable("cannot create the superuser: django.contrib.auth is not installed")
     if settings.superuser_password is None:
         raise Unusable("cannot create the superuser: SUPERUSER_PASSWORD is not set")
-    fields: dict[str, Any] = dict(settings.superuser_fields)
+    fields: dict[str, str | Secret] = dict(settings.superuser_fields)
     if settings.superuser_username and "username" in user.fields:
         fields["username"] = settings.superuser_username
     if settings.superuser_email and "email" in user.fields:
@@ -84,11 +89,11 @@ def _superuser(application: Application, settings: Settings) -> dict[str, Any] |
         [f"cannot use SUPERUSER_{name.upper()}: {user.model} has no such field" for name in unknown]
         + [f"cannot create the superuser: SUPERUSER_{name.upper()} is not set" for name in missing]
     )
-    fields.pop(user.username_field, None)  # passed as the name
-    return {
-        "name": name,
-        "password": settings.superuser_password,
-        "fields": fields,
-        "update": settings.superuser == "update",
-        "development": settings.development,
-    }
+    fields.pop(user.username_field, None)  # its value is `name`
+    return SuperuserRequest(
+        name=name,
+        password=settings.superuser_password,
+        fields=fields,
+        update=settings.superuser == "update",
+        development=settings.development,
+    )

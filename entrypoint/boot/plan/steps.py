@@ -6,7 +6,6 @@ They are named tuples: a dataclass takes Python half a millisecond to make, and 
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
@@ -14,6 +13,7 @@ from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.protocol import Request
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs import Program
@@ -25,7 +25,6 @@ SERVE: Final = "serve"
 WARNING: Final = "warning"
 """The name of a step that only warns."""
 _IN_CHECK: Final[set[type]] = set()
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 def _in_check(step: type[_Step]) -> type[_Step]:
@@ -183,11 +182,11 @@ class Reload(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """Something that the application's agent does; `name` is the command that it obeys."""
+    """A request to the application's agent."""
 
     name: str
     line: str
-    arguments: Mapping[str, Any] = _NOTHING
+    request: Request
     progress: Progress | None = None
 
     def __repr__(self) -> str:

@@ -44,7 +44,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 def _network(item: str) -> Network:
     if len(item) > _LONGEST_NETWORK:
-        raise ValueError("it is too long for an address or a network")
+        raise ValueError("an item is too long for an address or a network")
     if "%" in item:
         raise ValueError(f"{item!r} has a zone, which is not allowed here")
     return ip_network(item)

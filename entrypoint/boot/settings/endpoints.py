@@ -1,4 +1,4 @@
-"""What ENTRYPOINT_WAIT_FOR names: things that have to be there, each as a URL."""
+"""The endpoints of ENTRYPOINT_WAIT_FOR, each a URL."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from entrypoint.secret import Secret
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-_PORTS: Final[Mapping[str, int | None]] = {  # None: there is no usual one
+_PORTS: Final[Mapping[str, int | None]] = {  # the default ports; None if the scheme has none
     "tcp": None,
     "http": 80,
     "https": 443,
@@ -22,7 +22,7 @@ _PORTS: Final[Mapping[str, int | None]] = {  # None: there is no usual one
     "amqp": 5672,
 }
 _PATHS: Final = ("unix", "file")
-_SAME: Final = {"postgresql": "postgres"}  # both are usual in a DATABASE_URL
+_SAME: Final = {"postgresql": "postgres"}  # DATABASE_URL uses both
 _HOST: Final = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 _LONGEST_HOST: Final = 253
 _LONGEST_SOCKET: Final = 107  # unix(7)
@@ -30,12 +30,12 @@ _LONGEST_SOCKET: Final = 107  # unix(7)
 
 @dataclass(frozen=True)
 class Endpoint:
-    """One thing to wait for; it prints without user, password and query."""
+    """One endpoint to wait for; its text omits user, password and query."""
 
     scheme: str
     host: str = ""
     port: int = 0
-    path: str = ""  # of a file or a socket; of the request, query included; of the database
+    path: str = ""  # a file or socket; for http, the path and query; for a database, its name
     user: str = ""
     password: Secret | None = field(default=None, repr=False)
 
@@ -51,36 +51,36 @@ class Endpoint:
     "URLs",
     pattern=r"[^\x00-\x1f\x7f]*",
     examples=["redis://cache:6379 tcp://mail:25"],
-    writeOnly=True,  # they may hold passwords
+    writeOnly=True,  # they may contain passwords
 )
-def targets(value: str) -> tuple[Endpoint, ...]:
-    """Read a list of URLs, with commas or spaces between them."""
+def endpoints(value: str) -> tuple[Endpoint, ...]:
+    """Parse a list of URLs, separated by commas or spaces."""
     found = []
     items = (item for item in text(value).replace(",", " ").split(" ") if item)
     for number, item in enumerate(items, 1):
         try:
-            found.append(_target(item))
+            found.append(_endpoint(item))
         except ValueError as error:
-            # The URL itself must not be shown, nor what urllib says of it.
-            raise ValueError(f"number {number} of its URLs {error}") from None
+            # The URL and urllib's message may contain a password, so the message must not show them.
+            raise ValueError(f"URL number {number} {error}") from None
     return tuple(dict.fromkeys(found))
 
 
-def _target(item: str) -> Endpoint:
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 -- 3 ms that only who waits has to pay
+def _endpoint(item: str) -> Endpoint:
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 -- 3 ms, needed for a wait only
 
     try:
         url = urlsplit(item)
     except ValueError:
-        raise ValueError("is none") from None
+        raise ValueError("is not a URL") from None
     scheme = _SAME.get(url.scheme, url.scheme)
     if scheme in _PATHS:
         return Endpoint(scheme, path=_path(scheme, url, unquote(url.path)))
     if scheme not in _PORTS:
-        raise ValueError(f"begins with none of {', '.join((*_PORTS, *_PATHS))}")
+        raise ValueError(f"does not begin with one of {', '.join((*_PORTS, *_PATHS))}")
     host = url.hostname or ""
     if not _is_host(host):
-        raise ValueError(f"({scheme}) names no host; in a password @, /, ?, # and a comma are written as %40 and so on")
+        raise ValueError(f"({scheme}) has no host; in a password, write @, /, ?, # and a comma as %40 and so on")
     return Endpoint(
         scheme,
         host,
@@ -101,9 +101,9 @@ def _is_host(host: str) -> bool:
 
 def _path(scheme: str, url: "SplitResult", path: str) -> str:
     if url.netloc or not path.startswith("/"):
-        raise ValueError(f"({scheme}) names no absolute path, such as {scheme}:/run/it")
+        raise ValueError(f"({scheme}) has no absolute path, such as {scheme}:/run/it")
     if scheme == "unix" and len(path.encode()) > _LONGEST_SOCKET:
-        raise ValueError(f"({scheme}) is too long for the path of a socket")
+        raise ValueError(f"({scheme}) has a path that is too long for a socket")
     return path
 
 
@@ -111,7 +111,7 @@ def _port(scheme: str, url: "SplitResult") -> int:
     try:
         port = url.port or _PORTS[scheme]
     except ValueError:
-        raise ValueError(f"({scheme}) has a port that is no number from 1 to 65535") from None
+        raise ValueError(f"({scheme}) has a port that is not a number from 1 to 65535") from None
     if port is None:
-        raise ValueError(f"({scheme}) names no port")
+        raise ValueError(f"({scheme}) has no port")
     return port

@@ -1,4 +1,4 @@
-"""The keys of a program of the user's own, `programs.NAME.KEY`: how the value of each is read, or why it is refused."""
+"""The keys of a user program, `programs.NAME.KEY`: each parses its value, or raises ValueError with the reason."""
 
 import os
 import re
@@ -13,34 +13,34 @@ from typing import Any, Final
 from entrypoint.boot.settings import values
 from entrypoint.boot.settings.values import Type
 
-SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # what supervisord takes
+SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
 _MOST_REPLICAS: Final = 99
 _HIGHEST_TIER: Final = 999
 _HIGHEST_PORT: Final = 65535
 _IPV6: Final = 6
 LONGEST_SOCKET: Final = 107
-"""Bytes of a path: unix(7)."""
-# As in user_programs, not compiled here.
+"""The longest path of a socket, in bytes: unix(7)."""
+# Not compiled here: see user_programs.
 _ADDRESS: Final = r"(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+):([0-9]{1,5})"
 _URL: Final = r"http://(\[[0-9a-fA-F:.]+\]|[^:/\[\]]+)(?::([0-9]{1,5}))?(/[!-~]*)"
 _VARIABLE: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 
 
 def command(value: object) -> tuple[str, ...]:
-    """Read a command: a text in shell words, or a list. Nothing but its words is a shell's: no `$`, no `&&`."""
+    """Parse a command: a text, which is split into shell words, or a list. No shell runs it: `$` is plain text."""
     if isinstance(value, str):
         words = tuple(shlex.split(values.text(value)))
     elif isinstance(value, list) and all(isinstance(word, str) for word in value):
         words = tuple(map(values.text, value))
     else:
-        raise ValueError("it is neither a string nor a list of strings")
+        raise ValueError("it is not a string or a list of strings")
     if not words or not words[0]:
         raise ValueError("it is empty")
     return words
 
 
 def probe(value: str) -> str:
-    """Read how a program shows that it is ready."""
+    """Parse the readiness probe of a program."""
     kind, _, target = values.text(value).partition(":")
     if value in ("running", "notify", "exit"):
         return value
@@ -48,7 +48,7 @@ def probe(value: str) -> str:
         try:
             re.compile(target)
         except (re.error, OverflowError, RecursionError) as error:
-            raise ValueError(f"its regular expression is wrong: {error}") from error
+            raise ValueError(f"its regular expression is invalid: {error}") from error
         return value
     return _connection(
         value, "it is not one of running, notify, exit, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH, log:REGEX"
@@ -56,29 +56,29 @@ def probe(value: str) -> str:
 
 
 def live(value: str) -> str:
-    """Read how a program shows that it is alive."""
+    """Parse the liveness probe of a program."""
     if values.text(value) == "notify":  # WATCHDOG=1, see sd_notify(3)
         return value
     return _connection(value, "it is not one of notify, unix:PATH, tcp:HOST:PORT, http://HOST[:PORT]/PATH")
 
 
-def _connection(value: str, otherwise: str) -> str:
+def _connection(value: str, reason: str) -> str:
     kind, _, target = value.partition(":")
     if kind == "unix" and target.startswith("/"):
         if len(os.fsencode(target)) > LONGEST_SOCKET:
-            raise ValueError(f"the path of a socket has no more than {LONGEST_SOCKET} bytes")
+            raise ValueError(f"a socket's path must not be longer than {LONGEST_SOCKET} bytes")
         return value
     match = re.fullmatch(_ADDRESS, target) if kind == "tcp" else re.fullmatch(_URL, value)
     if match is None:
-        raise ValueError(otherwise)
+        raise ValueError(reason)
     host, port = match[1], match[2]
     if host != "localhost":
         try:
             if (ip_address(host.strip("[]")).version == _IPV6) != host.startswith("["):
-                raise ValueError(host)  # noqa: TRY301 -- as one that is none
+                raise ValueError(host)  # noqa: TRY301 -- like an invalid address
         except ValueError:
-            # A name would have to be asked for, which takes as long as it takes, and supervision waits for nothing.
-            raise ValueError("its host is neither an IP address, IPv6 in brackets, nor localhost") from None
+            # Resolving a name could block supervision.
+            raise ValueError("its host must be an IP address (IPv6 in brackets) or localhost") from None
     if port and not 1 <= int(port) <= _HIGHEST_PORT:
         raise ValueError(f"a port is a number from 1 to {_HIGHEST_PORT}")
     return value
@@ -86,7 +86,7 @@ def _connection(value: str, otherwise: str) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise ValueError("it is neither a string nor an integer")  # noqa: TRY004 -- it is the file that is wrong
+        raise ValueError("it is not a string or an integer")  # noqa: TRY004 -- the file is wrong, not the code
     return str(value)
 
 
@@ -96,7 +96,7 @@ def _typed(kind: Type[Any] | Callable[[str], Any]) -> Callable[[object], Any]:
 
 def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("it is neither true nor false")  # noqa: TRY004 -- as above
+        raise ValueError("it is not true or false")  # noqa: TRY004 -- as above
     return value
 
 
@@ -128,11 +128,11 @@ def _directory(value: str) -> str:
 
 
 def log(value: str) -> str:
-    """Read where a program's output goes."""
+    """Parse the destination of a program's output."""
     kind, _, path = values.text(value).partition(":")
     if kind == "file" and path:
         if not PurePosixPath(path).name or path.endswith("/"):
-            raise ValueError("it names a folder, and no file in it")
+            raise ValueError("it is a folder, not a file")
     elif value not in ("lines", "raw"):
         raise ValueError("it is not one of lines, raw, file:PATH")
     return value
@@ -141,7 +141,7 @@ def log(value: str) -> str:
 def _memory(value: str) -> int:
     size = values.size(value)
     if not size:
-        raise ValueError("with no memory nothing runs")
+        raise ValueError("it must be more than 0")
     return size
 
 
@@ -153,7 +153,7 @@ def _environment(value: object) -> Mapping[str, str]:
         if not re.fullmatch(_VARIABLE, name):
             raise ValueError(f"{values.shown(name)!r} is not a variable name")
         if isinstance(each, bool) or not isinstance(each, str | int) or "\0" in str(each):
-            raise ValueError(f"{name} is neither a string nor an integer, or contains a NUL")
+            raise ValueError(f"{name} must be a string without a NUL, or an integer")
         found[name] = str(each)
     return MappingProxyType(found)
 

@@ -1,4 +1,4 @@
-"""What a project's own file sets: `[tool.entrypoint]` of its pyproject.toml, or its entrypoint.toml."""
+"""The project's file: `[tool.entrypoint]` in pyproject.toml, or entrypoint.toml."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -21,22 +21,22 @@ Table = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Project:
-    """What the file says."""
+    """The content of the project's file."""
 
-    file: str = ""  # its name; empty where none says anything
-    texts: Mapping[str, str] = field(default_factory=dict)  # of settings, by key
-    programs: Table = field(default_factory=dict)  # the tables of programs of the user's own, as they are
+    file: str = ""  # its name; empty if no file has settings
+    texts: Mapping[str, str] = field(default_factory=dict)  # the texts of settings, by key
+    programs: Table = field(default_factory=dict)  # the tables of user programs, not yet parsed
 
 
 def read(
     folder: Path,
     setting_specs: Mapping[str, SettingSpec],
-    refuse: Callable[[str], None],
+    report: Callable[[str], None],
     trust: Trust = NO_SUSPECTS,
 ) -> Project:
-    """Return what the file in `folder` that says anything does say.
+    """Return the content of the project's file in `folder`; an empty Project if there is none.
 
-    `setting_specs` are all settings by key; `refuse` gets each problem.
+    `setting_specs` are all settings by key. Call `report` with each problem.
     """
     tables = {}
     for name, keys in ((PYPROJECT, ("tool", "entrypoint")), (OWN, ())):
@@ -44,27 +44,27 @@ def read(
             tables[name] = _table(folder / name, keys, trust)
         except ValueError as error:
             where = f" in {shown(str(folder))}" if folder.is_absolute() else ""
-            refuse(f"cannot read {name}{where}: {error}")
+            report(f"cannot read {name}{where}: {error}")
     found = {name: table for name, table in tables.items() if table}
     if len(found) > 1:
-        refuse(f"cannot use {OWN}: {PYPROJECT} has [tool.entrypoint] as well")
+        report(f"cannot use {OWN}: {PYPROJECT} has [tool.entrypoint] as well")
         return Project()
     for name, table in found.items():
-        # A text is the setting of that name, which chooses among them.
+        # `programs` with a text is the setting ENTRYPOINT_PROGRAMS.
         programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
         settings = {key: value for key, value in table.items() if value is not programs}
-        return Project(name, dict(_texts(name, settings, setting_specs, refuse)), programs)
+        return Project(name, dict(_texts(name, settings, setting_specs, report)), programs)
     return Project()
 
 
 def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
-    """Return the table under `keys`. Raises ValueError with why there is none."""
-    if not os.path.exists(path):  # noqa: PTH110 -- Path.exists raises where the name is too long
+    """Return the table under `keys`. Raises ValueError with the reason if the file is invalid."""
+    if not os.path.exists(path):  # noqa: PTH110 -- Path.exists raises if the name is too long
         return {}
     text = textfile.read(path, trust)
     if not all(key in text for key in keys):
-        return {}  # most projects' pyproject.toml says nothing of us: it need not be parsed, nor be without fault
-    import tomllib  # noqa: PLC0415 -- 12 ms that only a project with such a file has to pay
+        return {}  # a pyproject.toml without settings is not parsed, so it may even be invalid
+    import tomllib  # noqa: PLC0415 -- 12 ms, needed for such a file only
 
     try:
         table = tomllib.loads(text)
@@ -73,27 +73,27 @@ def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
     for key in keys:
         table = table.get(key, {})
         if not isinstance(table, dict):
-            raise ValueError(f"{'.'.join(keys)} is not a table")  # noqa: TRY004 -- it is the file that is wrong
+            raise ValueError(f"{'.'.join(keys)} is not a table")  # noqa: TRY004 -- the file is wrong, not the code
     return table
 
 
 def _texts(
-    file: str, table: Table, setting_specs: Mapping[str, SettingSpec], refuse: Callable[[str], None]
+    file: str, table: Table, setting_specs: Mapping[str, SettingSpec], report: Callable[[str], None]
 ) -> list[tuple[str, str]]:
     found = []
     for key, value in table.items():
         spec = setting_specs.get(key)
         if spec is None:
             near = nearest(key.lower().removeprefix("entrypoint_"), setting_specs)
-            refuse(f"cannot use {shown(key)} in {file}: there is no such setting{near}")
+            report(f"cannot use {shown(key)} in {file}: there is no such setting{near}")
         elif spec.secret:
-            refuse(f"cannot use {key} in {file}: a secret has no place there; {spec.name}_FILE names one")
+            report(f"cannot use {key} in {file}: secrets are not allowed there; set {spec.name}_FILE instead")
         elif not isinstance(value, str | int):
-            refuse(f"cannot use {key} in {file}: it is neither a string nor an integer nor a boolean")
+            report(f"cannot use {key} in {file}: it is not a string, an integer or a boolean")
         elif isinstance(value, int) and value.bit_length() >= _BITS:
-            refuse(f"cannot use {key} in {file}: it is larger than an integer of TOML may be")
+            report(f"cannot use {key} in {file}: it is too large for a TOML integer")
         else:
-            found.append((key, _text(value, spec.kind)))
+            found.append((key, _text(value, spec.type)))
     return found
 
 

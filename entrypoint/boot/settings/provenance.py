@@ -1,7 +1,7 @@
-"""Where what stands in a rendered file came from.
+"""The sources of the values in a rendered file.
 
-The templates name the setting beside the line that it decides, `listen 80;  # PORT`, or in a comment of its own before
-it, `; WEB_CONCURRENCY`. What each of them came from is for a reader of the dry run, and stays out of the files.
+A template names the setting after its line, `listen 80;  # PORT`, or in a comment before it, `; WEB_CONCURRENCY`. The
+dry run adds the source of each setting; the written files do not contain it.
 """
 
 import re
@@ -11,23 +11,23 @@ from typing import Final
 from entrypoint.boot.settings.settings import setting_specs
 
 DEFAULT: Final = "default"
-# The name ends the line. Before it is the sign of a comment: alone, with words and a colon, or after a directive's end.
+# The name ends the line, in a comment of its own, after words and a colon, or in a comment after a directive.
 _COMMENT: Final = re.compile(r"(?m)^( *[#;] (?:.*: )?|.*[;{}]  # )([A-Z][A-Z0-9_]*(?:, [A-Z][A-Z0-9_]*)*)$")
-_OF_DJANGO: Final = ("STATIC_ROOT", "MEDIA_ROOT")
+_FROM_DJANGO: Final = ("STATIC_ROOT", "MEDIA_ROOT")
 
 
 def annotate(text: str, origins: Mapping[str, str]) -> str:
-    """Return `text` with the origin after each setting that a comment names; `origins` has those that are set."""
-    known = dict.fromkeys(_OF_DJANGO, "Django's settings")
-    known |= {d.name: origin_of((d.name, *d.aliases), origins) for d in setting_specs()}
+    """Return `text` with the source after each setting in a comment; `origins` has the settings that are set."""
+    known = dict.fromkeys(_FROM_DJANGO, "Django's settings")
+    known |= {spec.name: origin_of(spec.names, origins) for spec in setting_specs()}
 
-    def named(match: re.Match[str]) -> str:
+    def with_origins(match: re.Match[str]) -> str:
         names = (f"{name} ({known[name]})" if name in known else name for name in match[2].split(", "))
         return match[1] + ", ".join(names)
 
-    return _COMMENT.sub(named, text)
+    return _COMMENT.sub(with_origins, text)
 
 
 def origin_of(names: tuple[str, ...], origins: Mapping[str, str]) -> str:
-    """Return where a setting of these names came from."""
+    """Return the source of the setting with these names."""
     return next((origins[name] for name in names if name in origins), DEFAULT)

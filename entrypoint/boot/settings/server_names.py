@@ -1,8 +1,8 @@
-"""The names of the application servers, as ENTRYPOINT_SERVER takes them."""
+"""The names of the application servers for ENTRYPOINT_SERVER."""
 
 from typing import Final
 
 NAMES: Final = ("uwsgi", "gunicorn", "uvicorn", "granian", "runserver")
-"""Each is described in `entrypoint/boot/decisions/servers.py`."""
+"""entrypoint/boot/decisions/servers.py describes each of them."""
 NONE: Final = "none"
-"""nginx alone, with configuration of your own."""
+"""nginx alone, with the user's configuration."""

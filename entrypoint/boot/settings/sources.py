@@ -1,4 +1,4 @@
-"""Where the texts of settings come from: the project's file, the environment over it, NAME_FILE in its place."""
+"""The sources of settings: the project's file, the environment, which overrides it, and NAME_FILE."""
 
 import os
 import re
@@ -15,15 +15,15 @@ from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
 
 ENVIRONMENT: Final = "environment"
-RUN_SECRETS: Final = "/run/secrets/"
-# What Kubernetes puts into each container beside a service of that name (its page "Service", discovery).
-KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
-OTHERS: Final = re.compile(rf"{KUBERNETES.pattern}|{VARIABLE}.+")
+_RUN_SECRETS: Final = "/run/secrets/"
+# Kubernetes sets these in each container for a service named entrypoint or nginx (its page "Service", discovery).
+_KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
+OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
 class Sources:
-    """One pass over all sources, gathering problems instead of stopping at the first."""
+    """One pass over all sources, which collects every problem."""
 
     def __init__(self, environ: Mapping[str, str], setting_specs: tuple[SettingSpec, ...]) -> None:
         self.environment = dict(environ)
@@ -31,21 +31,21 @@ class Sources:
         self.texts: dict[str, str] = {}
         self.problems: list[str] = []
         self.warnings: list[str] = []
-        self._declarations = setting_specs
+        self._specs = setting_specs
         self._project = Project()
         self._procfile = ""
         self._refused: set[str] = set()
         self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
 
     def refused(self, name: str) -> bool:
-        """Return whether there already is a problem with this variable."""
+        """Return whether a problem with this variable was reported."""
         return name in self._refused
 
     def read_project(self, variable: str) -> None:
-        """Read the file of the project, in the folder that `variable` names or else the working directory."""
+        """Read the project's file and Procfile in the folder in `variable`, by default the working directory."""
         folder = self.text_of(variable)
         if not self.refused(variable) and (not folder or folder.startswith("/")):
-            by_key = {spec.key: spec for spec in self._declarations}
+            by_key = {spec.key: spec for spec in self._specs}
             self._project = project_file.read(Path(folder or "."), by_key, self.problems.append, self._trust)
             self._read_procfile(Path(folder or ".", PROCFILE))
 
@@ -56,42 +56,42 @@ class Sources:
             except ValueError as error:
                 self.problems.append(f"cannot read {shown(str(path))}: {error}")
 
-    def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- of the spec's type
-        """Return the typed value of a setting, None where it is not set or was refused."""
+    def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- the spec's type
+        """Return the value of a setting; None if it is not set or is invalid."""
         found = {name: text for name in spec.names if (text := self.text_of(name))}
         if self._refused.intersection(spec.names):
             self._refused.add(spec.name)
             return None
         if not found:
-            return self._value_of_project(spec)
+            return self._project_value(spec)
         name, text = next(iter(found.items()))
         if len(set(found.values())) > 1:
-            return self._refuse(name, f"cannot use {' and '.join(found)}: they mean the same and differ")
+            return self._refuse(name, f"cannot use {' and '.join(found)}: they are the same setting and differ")
         try:
-            return spec.kind(text)
+            return spec.type(text)
         except ValueError as error:
             value = "" if spec.secret else f"={shown(text)}"
             return self._refuse(name, f"cannot use {name}{value}: {error}")
 
-    def _value_of_project(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
+    def _project_value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
         text = self._project.texts.get(spec.key)
         if not text:
             return None
         self._note(spec.name, text, self._project.file)
         try:
-            return spec.kind(text)
+            return spec.type(text)
         except ValueError as error:
             why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
             return self._refuse(spec.name, why)
 
     def text_of(self, name: str) -> str:
-        """Return the text of one variable, from the environment or its NAME_FILE; an empty one is as good as none."""
+        """Return the text of one variable or of its NAME_FILE; empty if it is unset."""
         if name in self.texts or self.refused(name):
             return self.texts.get(name, "")
         path = self.environment.pop(f"{name}_FILE", "")
         text = self.environment.get(name, "")
         if path and text:
-            self._refuse(name, f"cannot use {name}: {name}_FILE is set as well")
+            self._refuse(name, f"cannot use {name}: {name}_FILE is also set")
         elif path:
             self._read_file(name, path)
         elif text:
@@ -113,15 +113,15 @@ class Sources:
             self._note(name, text, path)
 
     def read_files(self, names: tuple[str, ...]) -> None:
-        """Resolve NAME_FILE of what is not a setting: by name, and whatever lies under /run/secrets."""
+        """Resolve NAME_FILE of other variables: those in `names`, and those with a file under /run/secrets."""
         for variable, path in list(self.environment.items()):
             name = variable.removesuffix("_FILE")
-            if name not in ("", variable) and (name in names or path.startswith(RUN_SECRETS)):
+            if name not in ("", variable) and (name in names or path.startswith(_RUN_SECRETS)):
                 self.text_of(name)
 
     def superuser_fields(self) -> dict[str, Secret]:
-        """Return the fields of the user model that SUPERUSER_<FIELD> names beside those that are settings."""
-        known = {name for spec in self._declarations for name in spec.names}
+        """Return the values of `SUPERUSER_<FIELD>`, by field, without those that are settings."""
+        known = {name for spec in self._specs for name in spec.names}
         found = {}
         for variable in list(self.environment):
             match = SUPERUSER_FIELD.fullmatch(variable.removesuffix("_FILE"))
@@ -130,7 +130,7 @@ class Sources:
         return found
 
     def programs(self) -> dict[str, UserProgram]:
-        """Return the programs of the user's own, by name: the environment over the project's file over a Procfile."""
+        """Return the user programs. The environment overrides the project's file, which overrides a Procfile."""
         found = UserPrograms(self.problems.append)
         found.add_procfile(self._procfile)
         found.add_tables(self._project.file, self._project.programs)
@@ -140,16 +140,16 @@ class Sources:
         return found.programs()
 
     def check_names(self) -> None:
-        """Note every variable that looks like a setting and is none, with the nearest that is."""
-        known = {spec.name: spec for spec in self._declarations}
+        """Report each variable that looks like a setting and is not one, with the most similar name."""
+        known = {spec.name: spec for spec in self._specs}
         for name in sorted(self.environment):
-            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHERS.fullmatch(name):
+            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHER_NAMES.fullmatch(name):
                 continue
             why = f"there is no such setting{nearest(name, known)}"
             if name.startswith("ENTRYPOINT_"):
                 self.problems.append(f"cannot use {shown(name)}: {why}")
-            else:  # it may be another program's: nginx's own image has some
-                self.warnings.append(f"{shown(name)} changes nothing: {why}")
+            else:  # it may belong to another program, such as the nginx image's scripts
+                self.warnings.append(f"{shown(name)} has no effect: {why}")
 
     def _note(self, name: str, text: str, origin: str) -> None:
         self.texts[name] = text

@@ -1,6 +1,6 @@
-"""One setting, described."""
+"""The description of one setting."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from entrypoint.boot.settings.values import Type
@@ -8,26 +8,41 @@ from entrypoint.boot.settings.values import Type
 
 @dataclass(frozen=True)
 class SettingSpec:
-    """One setting: its name in the environment, how its text is read, what it means."""
+    """The name, type, meaning and default of one setting."""
 
     name: str
-    kind: Type[Any]
+    type: Type[Any]
     meaning: str
-    default: str | None  # a text, read like one from the environment; None where what holds depends on more
-    otherwise: str  # what holds where it is not set, in words
+    default: str | None  # parsed like a text from the environment; None if the default depends on other facts
+    when_unset: str  # the default in words
     aliases: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every variable that sets it, the one of the reference first."""
+        """Every variable that sets it; the name in the reference comes first."""
         return (self.name, *self.aliases)
 
     @property
     def key(self) -> str:
-        """Its name in a project's file."""
+        """Its key in a project's file."""
         return self.name.lower().removeprefix("entrypoint_")
 
     @property
     def secret(self) -> bool:
         """Whether its value must not be shown."""
-        return bool(self.kind.schema.get("writeOnly"))
+        return bool(self.type.schema.get("writeOnly"))
+
+
+def setting(  # noqa: PLR0913 -- one argument per column of the reference
+    name: str,
+    type_: Type[Any],
+    meaning: str,
+    *,
+    default: str | None = None,
+    when_unset: str = "none",
+    aliases: tuple[str, ...] = (),
+) -> Any:  # noqa: ANN401 -- a dataclass field takes the type of its annotation
+    """Return the dataclass field of one setting; `default` is parsed like a text from the environment."""
+    value = None if default is None else type_(default)
+    spec = SettingSpec(name, type_, meaning, default, default or when_unset, aliases)
+    return field(default=value, metadata={"spec": spec})

@@ -1,1 +1,1 @@
-"""Whom root trusts: the users that processes run as, and the files that they can write."""
+"""The users that processes run as, and which files root trusts."""

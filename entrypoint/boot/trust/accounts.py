@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 USUAL: Final = "www-data"
-"""Who the application runs as where root starts it and nobody says otherwise."""
-_SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; by its path, for PATH may begin with folders of that user's
+"""The application's default user, if root starts it."""
+_SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; an absolute path, because the user may own folders in PATH
 
 
 @dataclass(frozen=True)
@@ -18,18 +18,18 @@ class Account:
     uid: int
     gid: int
     groups: tuple[int, ...]
-    name: str | None  # None where the uid has no passwd entry
-    group: str | None  # None where the gid has no group entry
+    name: str | None  # None if the uid has no passwd entry
+    group: str | None  # None if the gid has no group entry
     home: str
-    by_name: bool = False  # whether `user=NAME` alone, in any program, means this very user and group
+    by_name: bool = False  # whether the user name alone implies this group
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the environment says of who a process runs as."""
+        """The environment variables that name the user of a process."""
         return {"HOME": self.home, "USER": str(self), "LOGNAME": str(self)}
 
     def switching(self, command: tuple[str, ...]) -> tuple[str, ...]:
-        """Return a command of root's that changes to this user, and then runs `command`."""
+        """Return the command that root runs to switch to this user and then run `command`."""
         groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
         return (_SETPRIV, f"--reuid={self.uid}", f"--regid={self.gid}", groups, "--", *command)
 
@@ -43,7 +43,7 @@ def is_root() -> bool:
 
 
 def look_up(wanted: str) -> Account:
-    """Return the account of a user's name, uid or uid:gid. Raises ValueError with the reason if it cannot be used."""
+    """Return the account of a user name, uid or uid:gid. Raises ValueError with the reason if it cannot be used."""
     current = os.geteuid()
     name, _, group = wanted.partition(":")
     try:

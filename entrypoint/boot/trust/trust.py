@@ -1,8 +1,8 @@
-"""What root may run, read and follow: nothing that the application's user can write.
+"""Decides which files root may run, read and follow: none that the application's user can write.
 
-This is the one place that decides it. A path is trusted if no suspect, which is each user that the container's programs
-run as, can change what the path leads to: neither the file, nor a folder on the way, nor a link. Where the container
-does not run as root there are no suspects, and everything is trusted.
+The suspects are the users of the container's programs. Root trusts a path if no suspect can change what it leads to:
+the file, a folder on the way, or a symbolic link. If the container does not run as root, there are no suspects, and
+every path is trusted.
 """
 
 import os
@@ -17,7 +17,7 @@ from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 T = TypeVar("T")
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_MOST_LINKS: Final = 40  # as many as the kernel follows: path_resolution(7)
+_MOST_LINKS: Final = 40  # the kernel's limit: path_resolution(7)
 _ACL: Final = "system.posix_acl_access"
 LOADED: Final = frozenset(
     {
@@ -37,9 +37,9 @@ class Trust(NamedTuple):
 
     @classmethod
     def of(cls, users: Iterable[str | None]) -> Self:
-        """Return the trust of root in a container with these users; None is the usual user.
+        """Return the trust of root in a container with these users; None is the default user.
 
-        A user that does not exist is left out: other code reports it. root is never a suspect.
+        Root and users that do not exist are left out; other code reports missing users.
         """
         if not is_root():
             return cls()
@@ -56,19 +56,19 @@ class Trust(NamedTuple):
     def fault(self, path: os.PathLike[str] | str) -> str | None:
         """Return why root does not trust the file or folder `path`, such as `www-data can write /srv`, else None.
 
-        A path that does not exist is judged by the folders on the way to it.
+        For a path that does not exist, the folders on the way to it count.
         """
         return self._fault(path, create=False) if self.suspects else None
 
     def fault_of_new(self, path: os.PathLike[str] | str) -> str | None:
         """Return why root must not create or open for writing the file `path`, else None.
 
-        A folder such as /tmp, where everyone may create files, is not trusted for that: somebody could be faster.
+        A folder such as /tmp is not trusted for that: another user could create the file first.
         """
         return self._fault(path, create=True) if self.suspects else None
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return `environment` for a process of root: root's HOME, and no path to code that is not trusted."""
+        """Return `environment` for a process of root: with root's HOME, and without paths to untrusted code."""
         if not self.suspects:
             return dict(environment)
         kept = {name: value for name, value in environment.items() if name not in LOADED}
@@ -79,9 +79,9 @@ class Trust(NamedTuple):
         return {"PATH": SYSTEM_PATH, **kept, **look_up("0").variables}
 
     def read(self, path: os.PathLike[str] | str, read: Callable[[], T]) -> T:
-        """Return what `read` returns: called as root if `path` is trusted, else as the first suspect.
+        """Call `read` as root if `path` is trusted, else as the first suspect; return its result.
 
-        So a link that the application's user has put there leads root to nothing that this user cannot read.
+        So a symbolic link of the application's user cannot expose a file that this user cannot read.
         """
         if self.fault(path) is None:
             return read()
@@ -99,12 +99,12 @@ class Trust(NamedTuple):
 
 
 NO_SUSPECTS: Final = Trust()
-"""Everything is trusted: what holds where the container does not run as root."""
+"""Every path is trusted, because the container does not run as root."""
 
 
 @contextmanager
 def acting_as(account: Account) -> Iterator[None]:
-    """Access files as `account` would, in this process: the kernel then decides. Only root can do that."""
+    """Access files with the permissions of `account` in this process. Only root can do that."""
     groups, gid = os.getgroups(), os.getegid()
     os.setgroups(account.groups)
     os.setegid(account.gid)
@@ -118,7 +118,7 @@ def acting_as(account: Account) -> Iterator[None]:
 
 
 def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield everything that exists on the way to `path`, each with its lstat: folders, links, and the file itself."""
+    """Yield each folder, link and file on the way to `path` that exists, with its lstat."""
     here, links = "/", 0
     yield here, os.lstat(here)
     left = [part for part in path.split("/") if part][::-1]
@@ -127,7 +127,7 @@ def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
         if name in ("", "."):
             continue
         if name == "..":
-            here = os.path.dirname(here)  # noqa: PTH120 -- texts: a Path takes ten times as long, and this runs often
+            here = os.path.dirname(here)  # noqa: PTH120 -- a Path is ten times slower, and this runs often
             continue
         place = os.path.join(here, name)  # noqa: PTH118 -- see above
         try:
@@ -149,15 +149,15 @@ def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
 def _can_change(
     account: Account, place: str, found: os.stat_result, following: os.stat_result | None, *, may_create: bool
 ) -> bool:
-    """Return whether `account` can change what a path leads to by writing `place`, which is a part of the path.
+    """Return whether `account` can change what a path leads to by writing `place`, a part of the path.
 
-    `following` is the next part, None if there is none that exists.
+    `following` is the next part; None if it does not exist.
     """
     if stat.S_ISLNK(found.st_mode) or not _can_write(account, place, found) or _read_only(place):
         return False
     if not stat.S_ISDIR(found.st_mode) or not found.st_mode & stat.S_ISVTX or found.st_uid == account.uid:
         return True
-    # In a sticky folder only its owner and the owner of an entry can replace that entry.
+    # In a sticky folder, only the owners of the folder and of an entry can replace that entry.
     if following is not None:
         return following.st_uid == account.uid
     return may_create
@@ -172,7 +172,7 @@ def _can_write(account: Account, place: str, found: os.stat_result) -> bool:
 
 
 def _has_acl(place: str) -> bool:
-    """Return whether the group's bits are the mask of an access control list, which may name anyone: acl(5)."""
+    """Return whether an access control list, which may name any user, replaces the group's permissions: acl(5)."""
     try:
         return bool(os.getxattr(place, _ACL))
     except OSError:

@@ -1,10 +1,10 @@
-"""How Django calls this app."""
+"""The configuration of this Django app."""
 
 from django.apps import AppConfig
 
 
 class EntrypointConfig(AppConfig):  # type: ignore[misc]  # Django ships no types
-    """No models, no URLs: one command."""
+    """An app with one command, without models or URLs."""
 
     name = "entrypoint.contrib.django"
     label = "entrypoint"

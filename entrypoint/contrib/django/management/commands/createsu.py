@@ -1,4 +1,4 @@
-"""`manage.py createsu`: what the boot does about the superuser, by hand and from Django's settings."""
+"""`manage.py createsu`: creates the superuser by hand, as the boot does."""
 
 import os
 from typing import Any, Final
@@ -8,13 +8,15 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from entrypoint.app import superuser
-from entrypoint.app.failure import Failure
+from entrypoint.app.reporting import AgentError
+from entrypoint.protocol import SuperuserRequest
+from entrypoint.secret import Secret
 
-_UNUSABLE: Final = 78  # EX_CONFIG, as the boot ends
+_UNUSABLE: Final = 78  # EX_CONFIG, as in a boot
 
 
 class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
-    """Create the superuser of the settings SUPERUSER_USERNAME, SUPERUSER_PASSWORD, SUPERUSER_EMAIL."""
+    """Creates the superuser that SUPERUSER_USERNAME, SUPERUSER_PASSWORD and SUPERUSER_EMAIL describe."""
 
     help = (
         "Create the superuser that the settings SUPERUSER_USERNAME, SUPERUSER_PASSWORD, SUPERUSER_EMAIL and "
@@ -23,38 +25,39 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the one option."""
-        parser.add_argument("--update", action="store_true", help="Set the password and the rights of one who exists.")
+        """Add the option `--update`."""
+        parser.add_argument("--update", action="store_true", help="Also set password and rights of an existing user.")
 
     def handle(self, *_args: object, update: bool, **_options: object) -> str:
-        """Create or update; return the line that says what came of it."""
-        wanted = _wanted(get_user_model())
+        """Create or update the superuser; return the outcome in one line. Raises CommandError."""
+        request = _request(get_user_model(), update=update)
         try:
-            return superuser.keep(
-                **wanted,
-                update=update,
-                development=os.environ.get("DJANGO_ENV") == "development",
-                progress=self.stderr.write,
-            )
-        except Failure as failure:
-            raise CommandError(str(failure), returncode=_UNUSABLE) from failure
+            return superuser.keep(request, self.stderr.write).text
+        except AgentError as error:
+            raise CommandError(str(error), returncode=_UNUSABLE) from error
 
 
-def _wanted(model: Any) -> dict[str, Any]:  # noqa: ANN401 -- Django ships no types
-    """Return name, password and fields. Raises CommandError where one is missing."""
-    fields = {name: text for name in superuser.fields_of(model) if (text := _given(name))}
-    name = fields.pop(model.USERNAME_FIELD, "") or _given("username")
-    password = fields.pop("password", "") or _given("password")
+def _request(model: Any, *, update: bool) -> SuperuserRequest:  # noqa: ANN401 -- Django ships no types
+    """Return the request that settings and environment describe. Raises CommandError where a value is missing."""
+    fields = {name: text for name in superuser.fields_of(model) if (text := _value(name))}
+    name = fields.pop(model.USERNAME_FIELD, "") or _value("username")
+    password = fields.pop("password", "") or _value("password")
     missing = [] if name else [model.USERNAME_FIELD if model.USERNAME_FIELD in ("email", "username") else "username"]
     missing += [] if password else ["password"]
     missing += [field for field in superuser.required(model) if field not in fields]
     if missing:
         unset = ", ".join(f"SUPERUSER_{field.upper()}" for field in missing)
         raise CommandError(f"cannot create the superuser: {unset} is not set", returncode=_UNUSABLE)
-    return {"name": name, "password": password, "fields": fields}
+    return SuperuserRequest(
+        name=name,
+        password=Secret(password),
+        fields=fields,
+        update=update,
+        development=os.environ.get("DJANGO_ENV") == "development",
+    )
 
 
-def _given(field: str) -> str:
+def _value(field: str) -> str:
     name = f"SUPERUSER_{field.upper()}"
     environ = os.environ
     return str(getattr(settings, name, None) or environ.get(name) or environ.get(f"DJANGO_{name}") or "")

@@ -2,12 +2,12 @@
 
 import pytest
 
-from entrypoint.boot.settings.endpoints import Endpoint, targets
+from entrypoint.boot.settings.endpoints import Endpoint, endpoints
 from entrypoint.secret import Secret
 
 
 @pytest.mark.parametrize(
-    ("text", "target", "shown"),
+    ("text", "endpoint", "shown"),
     [
         ("tcp://db:5432", Endpoint("tcp", "db", 5432), "tcp://db:5432"),
         ("tcp://[::1]:25", Endpoint("tcp", "::1", 25), "tcp://[::1]:25"),
@@ -22,43 +22,47 @@ from entrypoint.secret import Secret
         ("amqp://u:sesame@q:1//", Endpoint("amqp", "q", 1, "/", "u", Secret("sesame")), "amqp://q:1"),
     ],
 )
-def test_a_url_is_read_and_shown_without_its_secrets(text: str, target: Endpoint, shown: str) -> None:
-    (found,) = targets(text)
-    assert found == target
+def test_a_url_is_read_and_shown_without_its_secrets(text: str, endpoint: Endpoint, shown: str) -> None:
+    (found,) = endpoints(text)
+    assert found == endpoint
     assert str(found) == shown
     assert "same" not in repr(found).replace(f"path={found.path!r}", "")
 
 
 def test_several_are_parted_by_commas_or_spaces_and_each_counts_once() -> None:
-    assert list(map(str, targets(" tcp://a:1,tcp://b:2, file:/c  tcp://a:1"))) == ["tcp://a:1", "tcp://b:2", "file:/c"]
-    assert targets(" ") == ()
+    assert list(map(str, endpoints(" tcp://a:1,tcp://b:2, file:/c  tcp://a:1"))) == [
+        "tcp://a:1",
+        "tcp://b:2",
+        "file:/c",
+    ]
+    assert endpoints(" ") == ()
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("sesame", "number 1 of its URLs begins with none of tcp, http"),
-        ("tcp://a:1 ftp://sesame", "number 2 of its URLs begins with none of"),
-        ("tcp://sesame", "names no port"),
-        ("tcp://a:0", "names no port"),
-        ("tcp://a:sesame", "has a port that is no number from 1 to 65535"),
-        ("tcp://a:65536", "has a port that is no number from 1 to 65535"),
-        ("redis://:ses,ame@cache", "names no host"),
-        ("redis://:ses/ame@cache", "names no host"),
-        ("redis://", "names no host"),
-        ("redis://" + "a" * 64, "names no host"),
-        ("redis://a..b", "names no host"),
-        ("redis://[::g]", "none"),
-        ("redis://cäche", "names no host"),
-        ("redis://[sesame", "is none"),
-        ("unix:sesame", "names no absolute path, such as unix:/run/it"),
-        ("file://sesame/x", "names no absolute path, such as file:/run/it"),
-        ("unix:/" + "x" * 107, "is too long for the path of a socket"),
+        ("sesame", "URL number 1 does not begin with one of tcp, http"),
+        ("tcp://a:1 ftp://sesame", "URL number 2 does not begin with one of"),
+        ("tcp://sesame", "has no port"),
+        ("tcp://a:0", "has no port"),
+        ("tcp://a:sesame", "has a port that is not a number from 1 to 65535"),
+        ("tcp://a:65536", "has a port that is not a number from 1 to 65535"),
+        ("redis://:ses,ame@cache", "has no host"),
+        ("redis://:ses/ame@cache", "has no host"),
+        ("redis://", "has no host"),
+        ("redis://" + "a" * 64, "has no host"),
+        ("redis://a..b", "has no host"),
+        ("redis://[::g]", "is not a URL"),
+        ("redis://cäche", "has no host"),
+        ("redis://[sesame", "is not a URL"),
+        ("unix:sesame", "has no absolute path, such as unix:/run/it"),
+        ("file://sesame/x", "has no absolute path, such as file:/run/it"),
+        ("unix:/" + "x" * 107, "has a path that is too long for a socket"),
         ("tcp://a:1\n", "it contains a control character"),
     ],
 )
 def test_a_url_that_cannot_be_meant_is_refused_without_being_shown(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=r"\w") as caught:
-        targets(text)
+        endpoints(text)
     assert why in str(caught.value)
     assert "ses" not in str(caught.value)

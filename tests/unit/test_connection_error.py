@@ -1,4 +1,4 @@
-"""What of a database can be waited for, and what cannot."""
+"""Connection errors of a database: temporary or permanent."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db.utils import NotSupportedError, OperationalError
 
-from entrypoint.app import refusal
+from entrypoint.app import connection_error
 
 
 def connection(vendor: str = "postgresql", host: str = "127.0.0.1", password: str = "") -> Any:
@@ -26,8 +26,8 @@ def connection(vendor: str = "postgresql", host: str = "127.0.0.1", password: st
         'root certificate file "/x" does not exist',
     ],
 )
-def test_a_refusal_of_postgresql_is_final(said: str) -> None:
-    assert refusal.for_good("default", connection(), OperationalError(said), 0) is not None
+def test_a_connection_that_postgresql_rejects_is_a_permanent_error(said: str) -> None:
+    assert connection_error.permanent("default", connection(), OperationalError(said), 0) is not None
 
 
 @pytest.mark.parametrize(
@@ -43,29 +43,33 @@ def test_a_refusal_of_postgresql_is_final(said: str) -> None:
         "connection timeout expired",
     ],
 )
-def test_a_postgresql_that_is_not_there_yet_is_waited_for(said: str) -> None:
-    assert refusal.for_good("default", connection(), OperationalError(said), 3600) is None
+def test_a_postgresql_that_is_starting_is_a_temporary_error(said: str) -> None:
+    assert connection_error.permanent("default", connection(), OperationalError(said), 3600) is None
 
 
 @pytest.mark.parametrize(
     ("number", "final"), [(1045, True), (1049, True), (1044, True), (2003, False), (2013, False), (1040, False)]
 )
-def test_mysql_says_it_by_a_number(number: int, *, final: bool) -> None:
-    failure = refusal.for_good("default", connection("mysql"), OperationalError(number, "in words"), 0)
-    assert (failure is not None) == final
-    assert refusal.why(connection("mysql"), OperationalError(number, "in words")) == "in words"
+def test_mysql_reports_errors_by_number(number: int, *, final: bool) -> None:
+    error = connection_error.permanent("default", connection("mysql"), OperationalError(number, "in words"), 0)
+    assert (error is not None) == final
+    assert connection_error.reason(connection("mysql"), OperationalError(number, "in words")) == "in words"
 
 
-def test_a_server_that_is_too_old_is_not_waited_for() -> None:
-    assert refusal.for_good("default", connection(), NotSupportedError("PostgreSQL 14 or later is required"), 0)
+def test_a_server_that_is_too_old_is_a_permanent_error() -> None:
+    assert connection_error.permanent(
+        "default", connection(), NotSupportedError("PostgreSQL 14 or later is required"), 0
+    )
 
 
 @pytest.mark.parametrize(("waited", "final"), [(9.0, False), (11.0, True)])
-def test_the_name_of_a_host_may_come_up_with_it(waited: float, *, final: bool) -> None:
-    failure = refusal.for_good("default", connection(host="nothing.invalid"), OperationalError("no"), waited)
-    assert (failure is not None) == final
+def test_a_host_name_may_resolve_late(waited: float, *, final: bool) -> None:
+    error = connection_error.permanent("default", connection(host="nothing.invalid"), OperationalError("no"), waited)
+    assert (error is not None) == final
 
 
-def test_what_is_told_is_one_line_without_the_password() -> None:
-    told = refusal.why(connection(password="battery staple"), OperationalError("bad\n  dsn: battery staple\n"))
-    assert told == "bad dsn: ***"
+def test_the_reason_is_one_line_without_the_password() -> None:
+    reason = connection_error.reason(
+        connection(password="battery staple"), OperationalError("bad\n  dsn: battery staple\n")
+    )
+    assert reason == "bad dsn: ***"

@@ -1,0 +1,21 @@
+"""How a command of the agent reports its progress and its errors."""
+
+from typing import Protocol
+
+from entrypoint.protocol import ErrorKind
+
+
+class AgentError(Exception):
+    """An error for the user, in one line; `hint` may add a line that says how to fix it."""
+
+    def __init__(self, message: str, kind: ErrorKind, hint: str = "") -> None:
+        super().__init__(message)
+        self.kind: ErrorKind = kind
+        self.hint = hint
+
+
+class Progress(Protocol):
+    """Logs one line; where the work can be counted, also how much of it is done."""
+
+    def __call__(self, text: str, done: int | None = None, total: int | None = None) -> None:
+        """Log the line."""

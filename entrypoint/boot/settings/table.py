@@ -1,0 +1,277 @@
+"""The table of settings.
+
+To add a setting, add a field here; nothing else lists them. docs/reference/settings.md is generated from this table.
+"""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from entrypoint.boot.settings import addresses, server_names, values
+from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.endpoints import Endpoint, endpoints
+from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.values import Listen
+from entrypoint.log import LEVELS
+from entrypoint.secret import Secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsTable:
+    """One field per setting; None if the setting is not set and has no fixed default."""
+
+    environment_kind: str = setting(
+        "DJANGO_ENV",
+        values.choice("production", "development"),
+        "development runs Django's runserver without nginx; the programs get this variable too",
+        default="production",
+    )
+    settings_module: str | None = setting(
+        "DJANGO_SETTINGS_MODULE",
+        values.module,
+        "Django's settings module; the programs get this variable too",
+        when_unset="as manage.py sets it",
+    )
+    listen: Listen | None = setting(
+        "PORT",
+        values.listen,
+        "where nginx listens: a port, or address:port; without nginx, the application server listens there",
+        when_unset="80 as root, else 8080; with TLS, 443 and 80 as root, else 8443 and 8080",
+    )
+    workers: int | None = setting(
+        "WEB_CONCURRENCY",
+        values.count,
+        "worker processes of the application server",
+        when_unset="from the container's CPU and memory limits",
+    )
+    superuser_username: str | None = setting(
+        "SUPERUSER_USERNAME",
+        values.text,
+        "the superuser's name; it is created once, if no such user exists",
+        aliases=("DJANGO_SUPERUSER_USERNAME",),
+    )
+    superuser_email: str | None = setting(
+        "SUPERUSER_EMAIL", values.email, "the superuser's e-mail address", aliases=("DJANGO_SUPERUSER_EMAIL",)
+    )
+    superuser_password: Secret | None = setting(
+        "SUPERUSER_PASSWORD",
+        values.secret,
+        "the superuser's password; the programs that serve the site do not get it",
+        aliases=("DJANGO_SUPERUSER_PASSWORD",),
+    )
+    superuser: str = setting(
+        "ENTRYPOINT_SUPERUSER",
+        values.choice("create", "update", "off"),
+        "create creates the superuser once; update also resets its password and permissions at each start",
+        default="create",
+    )
+    app_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_APP_DIR",
+        values.path,
+        "the folder of manage.py or of the application module",
+        when_unset="the working directory",
+    )
+    app: str | None = setting(
+        "ENTRYPOINT_APP",
+        values.application,
+        "the application, as package.module:callable",
+        when_unset="Django's WSGI_APPLICATION or ASGI_APPLICATION",
+    )
+    server: str | None = setting(
+        "ENTRYPOINT_SERVER",
+        values.choice(*server_names.NAMES, server_names.NONE),
+        "the application server; with none, nginx serves alone, with your own configuration",
+        when_unset="uwsgi; in development, runserver",
+    )
+    nginx: str | None = setting(
+        "ENTRYPOINT_NGINX",
+        values.choice("on", "off"),
+        "off: the application server listens on PORT itself",
+        when_unset="on; in development, off",
+    )
+    python: PurePosixPath | None = setting(
+        "ENTRYPOINT_PYTHON",
+        values.path,
+        "the application's Python interpreter",
+        when_unset="$VIRTUAL_ENV, else .venv in the application, else entrypoint's own",
+    )
+    user: str | None = setting(
+        "ENTRYPOINT_USER",
+        values.account,
+        "the user that runs the application: a name, or uid[:gid]",
+        when_unset="www-data as root, else the current user",
+    )
+    migrate: str = setting(
+        "ENTRYPOINT_MIGRATE",
+        values.choice("auto", "wait", "check", "off"),
+        "auto applies pending migrations, one replica at a time; wait lets another replica apply them; "
+        "check refuses to start while any is pending",
+        default="auto",
+    )
+    migrate_database_url: Secret | None = setting(
+        "ENTRYPOINT_MIGRATE_DATABASE_URL",
+        addresses.database_url,
+        "a direct connection to the default database, not through a pooler, for migrations and their lock",
+        when_unset="as in Django's settings",
+    )
+    migrate_allow_older: bool = setting(
+        "ENTRYPOINT_MIGRATE_ALLOW_OLDER",
+        values.yes_or_no,
+        "start even if the database has migrations that this image does not have",
+        default="no",
+    )
+    migrate_lock_timeout: float | None = setting(
+        "ENTRYPOINT_MIGRATE_LOCK_TIMEOUT",
+        values.duration,
+        "how long one statement of a migration may wait for a table lock (PostgreSQL, MySQL, MariaDB)",
+        when_unset="the database server's setting",
+    )
+    migrate_statement_timeout: float | None = setting(
+        "ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT",
+        values.duration,
+        "how long one statement of a migration may take (PostgreSQL, MariaDB; in MySQL only a SELECT)",
+        when_unset="the database server's setting",
+    )
+    collectstatic: str = setting(
+        "ENTRYPOINT_COLLECTSTATIC",
+        values.choice("auto", "on", "off"),
+        "auto collects static files only if the sources have changed since the last time",
+        default="auto",
+    )
+    wait_for: tuple[Endpoint, ...] = setting(
+        "ENTRYPOINT_WAIT_FOR",
+        endpoints,
+        "services to wait for, besides Django's databases: tcp, http, https, unix, file, postgres, mysql, redis, amqp",
+        default="",
+    )
+    wait_timeout: float = setting(
+        "ENTRYPOINT_WAIT_TIMEOUT", values.duration, "how long all waiting together may take", default="60s"
+    )
+    request_timeout: float = setting(
+        "ENTRYPOINT_REQUEST_TIMEOUT", values.duration, "how long one request may take", default="60s"
+    )
+    stop_timeout: float = setting(
+        "ENTRYPOINT_STOP_TIMEOUT", values.duration, "how long the whole stop may take", default="8s"
+    )
+    drain_delay: float = setting(
+        "ENTRYPOINT_DRAIN_DELAY",
+        values.duration,
+        "how long requests are still served after a stop signal, while /-/ready already answers 503",
+        default="0s",
+    )
+    on_failure: str = setting(
+        "ENTRYPOINT_ON_FAILURE",
+        values.choice("exit", "keep"),
+        "when an essential program fails permanently: exit ends the container; keep keeps it running, not ready",
+        default="exit",
+    )
+    roles: tuple[str, ...] = setting(
+        "ENTRYPOINT_PROGRAMS",
+        values.program_names,
+        "the programs that run in this container; web is nginx and the application server",
+        default="",
+        when_unset="all",
+    )
+    log_format: str = setting(
+        "ENTRYPOINT_LOG_FORMAT",
+        values.choice("text", "json"),
+        "the format of all log lines: text with the program's name in front, or one JSON object per line",
+        default="text",
+    )
+    log_level: str = setting(
+        "ENTRYPOINT_LOG_LEVEL",
+        values.choice(*LEVELS),
+        "the lowest level that entrypoint and supervisord log; the output of the programs is not filtered",
+        default="info",
+    )
+    run_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_RUN_DIR",
+        values.path,
+        "the folder of all files that are written at run time",
+        when_unset="/run/entrypoint, else under $TMPDIR",
+    )
+    data_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_DATA_DIR",
+        values.path,
+        "a volume for data that must outlive the container: a SECRET_KEY is generated there if none is set",
+    )
+    secrets: tuple[str, ...] = setting(
+        "ENTRYPOINT_SECRETS", values.names, "further variables whose NAME_FILE is read", default=""
+    )
+    client_max_body_size: int = setting(
+        "NGINX_CLIENT_MAX_BODY_SIZE", values.size, "the largest request body that nginx accepts", default="10m"
+    )
+    proxies: tuple[Network, ...] = setting(
+        "FORWARDED_ALLOW_IPS",
+        addresses.networks,
+        "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are trusted: addresses, CIDR networks, or *",
+        default="",
+    )
+    tls_certificate: PurePosixPath | None = setting(
+        "NGINX_TLS_CERTIFICATE", values.path, "the file of the certificate and its chain (PEM); nginx then serves TLS"
+    )
+    tls_key: PurePosixPath | None = setting(
+        "NGINX_TLS_KEY", values.path, "the file of the certificate's private key (PEM, not encrypted)"
+    )
+    access_log: str = setting(
+        "NGINX_ACCESS_LOG",
+        values.choice("text", "json", "off"),
+        "one line per request: in nginx's own format, as a JSON object, or none",
+        default="text",
+    )
+    server_names: tuple[str, ...] = setting(
+        "NGINX_SERVER_NAME",
+        addresses.hosts,
+        "the host names of the site; a request for another host is answered with 421; _ matches every host",
+        default="_",
+    )
+    nginx_workers: int | None = setting(
+        "NGINX_WORKER_PROCESSES",
+        values.count,
+        "worker processes of nginx",
+        when_unset="one per CPU that the container may use",
+    )
+    worker_connections: int = setting(
+        "NGINX_WORKER_CONNECTIONS",
+        values.count,
+        "the most connections of one nginx worker, including those to the application",
+        default="1024",
+    )
+    ipv6: str = setting(
+        "NGINX_IPV6",
+        values.choice("auto", "on", "off"),
+        "whether nginx also listens on IPv6; auto: if the kernel supports it",
+        default="auto",
+    )
+    static_url: str | None = setting(
+        "NGINX_STATIC_URL",
+        addresses.url_path,
+        "the URL path where nginx serves static files",
+        when_unset="Django's STATIC_URL",
+    )
+    static_root: PurePosixPath | None = setting(
+        "NGINX_STATIC_ROOT", values.path, "the folder of the static files", when_unset="Django's STATIC_ROOT"
+    )
+    media_url: str | None = setting(
+        "NGINX_MEDIA_URL",
+        addresses.url_path,
+        "the URL path where nginx serves uploads",
+        when_unset="Django's MEDIA_URL",
+    )
+    media_root: PurePosixPath | None = setting(
+        "NGINX_MEDIA_ROOT", values.path, "the folder of the uploads", when_unset="Django's MEDIA_ROOT"
+    )
+    conf_dir: PurePosixPath | None = setting(
+        "ENTRYPOINT_CONF_DIR",
+        values.path,
+        "a folder of your own templates; each replaces the built-in one of the same name",
+    )
+    hooks_dir: PurePosixPath = setting(
+        "ENTRYPOINT_HOOKS_DIR",
+        values.path,
+        "a folder of hooks: NAME.sh, NAME.py and NAME.envsh; one folder per step: pre-migrate.d, post-migrate.d, "
+        "pre-start.d and pre-stop.d",
+        default="/docker-entrypoint.d",
+    )
+    hooks_timeout: float = setting(
+        "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"
+    )
