@@ -57,7 +57,7 @@ class ResolvedConfig:
         return self.settings.behind_nginx
 
     @property
-    def own(self) -> tuple[UserProgram, ...]:
+    def user_programs(self) -> tuple[UserProgram, ...]:
         """The user's programs that run here, except the application server."""
         return tuple(own for own in self.settings.chosen if own.name not in (WEB, RELEASE))
 

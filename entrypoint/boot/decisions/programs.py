@@ -130,13 +130,13 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
     )
 
 
-def own(config: ResolvedConfig, declared: UserProgram) -> Program:
+def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
     """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
     machine, once = config.machine, declared.ready == "exit"
     return Program(
         name=declared.name,
-        command=own_command(config, declared),
-        account=own_account(config, declared),
+        command=user_command(config, declared),
+        account=user_account(config, declared),
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
         stop_seconds=config.stop_seconds[declared.name],
@@ -155,22 +155,22 @@ def own(config: ResolvedConfig, declared: UserProgram) -> Program:
     )
 
 
-def own_command(config: ResolvedConfig, declared: UserProgram) -> tuple[str, ...]:
+def user_command(config: ResolvedConfig, declared: UserProgram) -> tuple[str, ...]:
     """Return the command of a user program, found on the application's PATH."""
     return (str(config.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
 
 
-def own_account(config: ResolvedConfig, declared: UserProgram) -> Account | None:
+def user_account(config: ResolvedConfig, declared: UserProgram) -> Account | None:
     """Return the account of a user program; None: the current user."""
     return config.machine.accounts.get(declared.name, config.machine.account) if config.machine.root else None
 
 
-def own_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
+def user_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
     """Return the user program that is the application server. It listens on $PORT."""
     # gunicorn and uvicorn read it: they trust the client's address that nginx sends.
     trusted = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
     return replace(
-        own(config, declared),
+        user_program(config, declared),
         ready=declared.ready or bind.probe,
         essential=declared.essential is not False,
         environment={**trusted, **declared.environment, "PORT": str(bind.port)},

@@ -15,7 +15,7 @@ from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.config_warnings import warnings
 from entrypoint.boot.plan.hook_steps import around
 from entrypoint.boot.plan.preparation import preparation
-from entrypoint.boot.plan.sources_used import readings
+from entrypoint.boot.plan.sources_used import sources_used
 from entrypoint.boot.plan.steps import (
     SERVE,
     CheckPort,
@@ -68,7 +68,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
     supervised = _programs(config)
     files = tuple(configuration.files(config, supervised))
     return (
-        *readings(config),
+        *sources_used(config),
         WriteFiles(files),
         *_early_server(config),
         *_validations(config, supervised, files),
@@ -148,18 +148,18 @@ def _keys(config: ResolvedConfig) -> Iterator[Step]:
 def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
     return (
         *([programs.application_server(config, config.server)] if config.server else []),
-        *([programs.own_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
+        *([programs.user_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
         *([programs.nginx(config)] if config.nginx else []),
-        *(programs.own(config, own) for own in config.own),
+        *(programs.user_program(config, own) for own in config.user_programs),
     )
 
 
 def _release(config: ResolvedConfig) -> Iterator[Run]:
     if release := _own_release(config):
-        account = programs.own_account(config, release)
+        account = programs.user_account(config, release)
         yield Run(
             RELEASE,
-            programs.own_command(config, release),
+            programs.user_command(config, release),
             {**_application_environment(config), **(account.variables if account else {}), **release.environment},
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
@@ -202,7 +202,7 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             yield ValidateNginx((*program.argv, "-t", "-q"), (by_name["nginx.conf"], by_name["nginx-app.conf"]))
     # Its parser takes 50 ms to import: for a text that is ours alone `entrypoint check` asks it, not every boot.
-    if config.own or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
+    if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
         yield ValidateSupervisord(by_name["supervisord.conf"])
 
 

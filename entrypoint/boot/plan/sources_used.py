@@ -13,7 +13,7 @@ from entrypoint.boot.settings.values import shown
 _NGINX_SETTINGS: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
 
 
-def readings(config: ResolvedConfig) -> Iterator[Read]:
+def sources_used(config: ResolvedConfig) -> Iterator[Read]:
     """Yield the sources besides the settings: the application, its server, and the user's files."""
     django = config.application and f"Django {config.application.version}, {config.application.settings_module}"
     what = django or config.settings.app or "none"
