@@ -89,7 +89,7 @@ def commands() -> None:
 @click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
 @click.pass_obj
 def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
-    """Prepare the application, then run supervisord in the foreground, in the same process."""
+    """Prepare the application, then run supervisord. It runs in the foreground, in the same process."""
     if not dry_run and (form or diff):
         raise click.UsageError("--format and --diff need --dry-run.")
     if form == "json" and diff:
@@ -115,10 +115,10 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
 @click.option("--skip", multiple=True, metavar="STEP", help="Skip this step. Repeatable.")
 @click.pass_obj
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
-    """Run the steps of a boot without starting supervisord: for an image build, an init container, a release phase.
+    """Run the steps of a boot without starting supervisord.
 
-    --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
-    collectstatic, release, hooks.
+    Use it in an image build, an init container or a release phase. --only and --skip accept these steps: programs,
+    port, tls, logs, render, validate, wait, migrate, superuser, collectstatic, release, hooks.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
@@ -138,9 +138,9 @@ def render(environ: Environ, *, out: str | None) -> None:
 @commands.command()
 @click.pass_obj
 def check(environ: Environ) -> None:
-    """Validate everything that needs neither a database nor a free port, and leave no files behind.
+    """Validate everything that needs no database and no free port. Leave no files behind.
 
-    It checks the environment, the templates, nginx -t, supervisord's parser and manage.py check --deploy.
+    The command checks the environment, the templates, nginx -t, supervisord's parser and manage.py check --deploy.
     """
     from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
@@ -151,9 +151,10 @@ def check(environ: Environ) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]), default="table")
 @click.pass_obj
 def env(environ: Environ, *, form: str) -> None:
-    """Show every setting: its type, default, value, the value's source, and its meaning. Secrets are hidden.
+    """Show every setting with its value and the value's source. Hide secrets.
 
-    markdown and schema describe the settings; the other formats show the effective values in this environment.
+    The output also names each type, default and meaning. markdown and schema describe the settings; the other formats
+    show the effective values in this environment.
     """
     signals.release()
     from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
@@ -214,7 +215,7 @@ def _ready_file(settings: "Settings") -> Path | None:
 @click.option("--format", "form", type=click.Choice(["table", "json", "svg"]), default="table")
 @click.pass_obj
 def boot(environ: Environ, *, form: str) -> None:
-    """Show how long each step of the last boot took, as a table or a picture."""
+    """Show how long each step of the last boot took."""
     signals.release()
     from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
@@ -236,7 +237,7 @@ def boot(environ: Environ, *, form: str) -> None:
 @click.option("--database", default="default", metavar="ALIAS", help="The database's alias in DATABASES.")
 @click.pass_obj
 def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
-    """Record that you repaired the database by hand after an interrupted migration. Change nothing else.
+    """Record that you repaired an interrupted migration by hand. Change nothing else.
 
     MySQL and MariaDB cannot roll back a migration that was killed or failed half-way. Until you record its repair,
     the boot refuses to start.
@@ -252,7 +253,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
-    """Run COMMAND as the application's user, in its environment and folder. Run no boot steps."""
+    """Run COMMAND as the application's user. Use its environment and folder, and run no boot steps."""
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
 
@@ -263,7 +264,7 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
-    """Run supervisorctl, connected to this container's supervisord, for example: entrypoint ctl status."""
+    """Run supervisorctl for this container: entrypoint ctl status."""
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
 
