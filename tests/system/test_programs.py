@@ -176,8 +176,11 @@ def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx
 
 def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
-    names = sorted(child.name() for child in psutil.Process(site.pid).children())
-    assert names == ["nginx", "sleep"]
+
+    def names() -> list[str]:
+        return sorted(child.name() for child in psutil.Process(site.pid).children())
+
+    until(lambda: names() == ["nginx", "sleep"], "both programs", instead=lambda: str(names()))
 
 
 @pytest.mark.alone
