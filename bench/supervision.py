@@ -28,8 +28,8 @@ from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, wri
 
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.files.render import render
-from entrypoint.codec import to_json
-from entrypoint.protocol import LogFormat, ProgramConfig, Restart, SupervisionConfig
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.supervision import LogFormat, ProgramConfig, Restart, SupervisionConfig
 
 ROOT = Path(__file__).resolve().parents[1]
 SUPERVISORD = Path(sys.executable).with_name("supervisord")

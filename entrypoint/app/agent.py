@@ -12,7 +12,7 @@ from typing import NoReturn
 
 from entrypoint.app import project
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import (
+from entrypoint.protocol.agent import (
     AgentResult,
     CheckRequest,
     CollectStaticRequest,

@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.core import checks
 
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import AgentResult
+from entrypoint.protocol.agent import AgentResult
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 

@@ -11,7 +11,7 @@ from django.db import connections
 
 from entrypoint.app import connection_error
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import AgentResult, WaitRequest
+from entrypoint.protocol.agent import AgentResult, WaitRequest
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 1.0

@@ -14,7 +14,7 @@ from django.db.utils import OperationalError
 from entrypoint.app import connection_error, direct, journal, lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.app.schema import State, look, takes_migrations
-from entrypoint.protocol import AgentResult, MigrateRequest
+from entrypoint.protocol.agent import AgentResult, MigrateRequest
 
 _POLL_EVERY: Final = 0.5  # seconds between two looks at the progress of another replica
 _REPORT_EVERY: Final = 5.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.app.reporting import AgentError
-from entrypoint.protocol import Application, AppsReport, Database, ErrorKind, User
+from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
 
 MANAGE: Final = "manage.py"
 _SQLITE: Final = re.compile("sqlite|spatialite")

@@ -8,7 +8,7 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from entrypoint.app import direct, journal, lock
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import AgentResult, RepairRequest
+from entrypoint.protocol.agent import AgentResult, RepairRequest
 
 
 def repair(request: RepairRequest, progress: Progress) -> AgentResult:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from entrypoint.protocol import ErrorKind
+from entrypoint.protocol.agent import ErrorKind
 
 
 class AgentError(Exception):

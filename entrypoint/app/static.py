@@ -22,7 +22,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 
 from entrypoint.app import deploy
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import AgentResult, CollectStaticRequest
+from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
 
 _MARKER: Final = ".collected-"  # followed by the fingerprint
 _PRECOMPRESSED: Final = "-compressed"

@@ -12,7 +12,7 @@ from django.db import DataError, IntegrityError, connections, router, transactio
 
 from entrypoint.app import lock
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol import AgentResult, SuperuserRequest
+from entrypoint.protocol.agent import AgentResult, SuperuserRequest
 from entrypoint.secret import Secret
 
 # Passwords that an attacker tries first, besides the user's own name.

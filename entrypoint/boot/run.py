@@ -22,7 +22,7 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
-from entrypoint.protocol import Application, CheckRequest, RepairRequest
+from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.protocol import BootRecord, BootStep
+from entrypoint.protocol.boot_record import BootRecord, BootStep
+from entrypoint.protocol.codec import from_json
 
 _BAR: Final = 24  # columns
 
@@ -50,7 +51,7 @@ def read(file: Path, first_ready: Path) -> Timeline:
         kind = NotAllowed if isinstance(error, PermissionError) else Unusable
         raise kind(f"cannot read {file}: {error.strerror}") from error
     try:
-        record = BootRecord.from_json(text)
+        record = from_json(BootRecord, text, str(file))
         ready = _ready(record.began, first_ready)
         return Timeline(record.began, ready, tuple(_steps(record.steps, ready)))
     except (ValueError, LookupError, TypeError) as error:

@@ -4,9 +4,9 @@ import re
 import sched
 from collections.abc import Callable, Mapping
 
-from entrypoint.codec import ConfigError
-from entrypoint.probe import CONNECTS, LIVENESS, READINESS, Kind
-from entrypoint.protocol import ProgramConfig
+from entrypoint.protocol.codec import ConfigError
+from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
+from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.internals import Program, Sink
 from entrypoint.supervision.lines import LineProbe

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from entrypoint.codec import from_json, read_json
-from entrypoint.protocol import Environments, Handover, RunningProgram
+from entrypoint.protocol.codec import from_json, read_json
+from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
 
 
 class Inheritance(NamedTuple):

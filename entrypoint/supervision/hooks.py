@@ -4,7 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
-from entrypoint.protocol import Environments, PreStopHook
+from entrypoint.protocol.supervision import Environments, PreStopHook
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lines import Lines
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from entrypoint.codec import ConfigError, read_json
-from entrypoint.probe import Kind
-from entrypoint.protocol import OnFailure, Restart, SupervisionConfig
+from entrypoint.protocol.codec import ConfigError, read_json
+from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS

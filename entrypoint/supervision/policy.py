@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from entrypoint.probe import Kind
-from entrypoint.protocol import ProgramConfig, Restart
+from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.supervision import ProgramConfig, Restart
 from entrypoint.supervision.internals import NEVER, Program, State
 
 FIRST = 1.0

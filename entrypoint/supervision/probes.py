@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from entrypoint.probe import Kind, Probe
+from entrypoint.protocol.probe import Kind, Probe
 
 TIMEOUT = 5.0
 """Seconds for one attempt."""

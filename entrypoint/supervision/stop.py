@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from entrypoint.protocol import SupervisionConfig
+from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.accept_guard import CLOSING, SETTLING, AcceptGuard
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from conftest import Project
 
     from entrypoint.boot.settings.spec import SettingSpec
-    from entrypoint.protocol import Application
+    from entrypoint.protocol.agent import Application
 
 SECRET: Final = "open-sesame-7f3a"
 HOSTILE: Final = [

@@ -15,7 +15,12 @@ PACKAGES = ("app", "boot", "contrib", "control", "supervision")
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
 SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
 PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
-TOP = {f"entrypoint.{path.stem}" for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")} - COMMAND_LINE
+SHARED_FILES = {
+    f"entrypoint.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}": path
+    for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("protocol/*.py"))
+    if not path.stem.startswith("__")
+}
+TOP = SHARED_FILES.keys() - COMMAND_LINE
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -141,7 +146,7 @@ def test_what_is_shared_at_the_top_depends_on_no_package() -> None:
     wrong = {
         (name, imported)
         for name in TOP
-        for imported in imports(PACKAGE / f"{name.rpartition('.')[2]}.py")
+        for imported in imports(SHARED_FILES[name])
         if not is_standard(imported) and imported not in TOP
     }
     assert wrong == set()

@@ -11,8 +11,8 @@ from entrypoint.boot.settings import program_keys
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
-from entrypoint.probe import Probe
-from entrypoint.protocol import ProgramConfig
+from entrypoint.protocol.probe import Probe
+from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision import checks
 
 

@@ -18,9 +18,10 @@ from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account
-from entrypoint.codec import from_json
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.protocol import Application, Database, SupervisionConfig, User
+from entrypoint.protocol.agent import Application, Database, User
+from entrypoint.protocol.codec import from_json
+from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.secret import Secret
 
 GOLDEN = sorted((Path(__file__).parent.parent / "golden").glob("*.json"))

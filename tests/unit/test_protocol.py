@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.codec import ConfigError, from_json, read_json, to_json
-from entrypoint.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
-from entrypoint.protocol import (
+from entrypoint.protocol.codec import ConfigError, from_json, read_json, to_json
+from entrypoint.protocol.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
+from entrypoint.protocol.supervision import (
     Environments,
     Handover,
     LogFormat,

@@ -15,8 +15,8 @@ from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProg
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.probe import LONGEST_SOCKET
-from entrypoint.protocol import Application
+from entrypoint.protocol.agent import Application
+from entrypoint.protocol.probe import LONGEST_SOCKET
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready

@@ -7,7 +7,7 @@ from entrypoint.boot.facts.machine import Facts
 from entrypoint.boot.settings.server_names import NONE
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
-from entrypoint.protocol import Application
+from entrypoint.protocol.agent import Application
 
 Words = tuple[str, ...]
 

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
-from entrypoint.protocol import (
+from entrypoint.protocol.agent import (
     AgentResult,
     Application,
     AppsReport,

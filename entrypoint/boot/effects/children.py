@@ -21,8 +21,8 @@ from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.codec import to_json
-from entrypoint.protocol import Environments, Handover, RunningProgram
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
 
 _STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
 _DIES_WITHIN: Final = 2.0  # seconds after SIGKILL

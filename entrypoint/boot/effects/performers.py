@@ -52,7 +52,7 @@ from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, NotRunnable, Several, TimedOut, Unusable
 from entrypoint.log import Tell, printable
-from entrypoint.protocol import WaitRequest
+from entrypoint.protocol.agent import WaitRequest
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")

@@ -5,7 +5,8 @@ import time
 from pathlib import Path, PurePosixPath
 
 from entrypoint.boot.effects import run_files
-from entrypoint.protocol import BootRecord, BootStep
+from entrypoint.protocol.boot_record import BootRecord, BootStep
+from entrypoint.protocol.codec import to_json
 
 
 class Timeline:
@@ -22,7 +23,7 @@ class Timeline:
     def write(self, file: PurePosixPath) -> None:
         """Write boot.json; call this just before the exec."""
         steps = tuple(BootStep(at=round(at, 4), line=line) for at, line in self._steps)
-        run_files.write(file, BootRecord(began=time.time() - self._now(), steps=steps).to_json())
+        run_files.write(file, to_json(BootRecord(began=time.time() - self._now(), steps=steps)))
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began

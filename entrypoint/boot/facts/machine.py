@@ -22,7 +22,7 @@ from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
-from entrypoint.protocol import Application
+from entrypoint.protocol.agent import Application
 
 # The command that installs each program, for the message that reports it as missing.
 BROUGHT_BY: Final = {

@@ -13,10 +13,10 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
-from entrypoint.codec import to_json
 from entrypoint.errors import Unusable
-from entrypoint.probe import Probe
-from entrypoint.protocol import (
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.probe import Probe
+from entrypoint.protocol.supervision import (
     LogFormat,
     OnFailure,
     PreStopHook,

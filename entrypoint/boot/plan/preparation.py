@@ -8,7 +8,7 @@ from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import Unusable
-from entrypoint.protocol import Application, CollectStaticRequest, MigrateRequest, SuperuserRequest, WaitRequest
+from entrypoint.protocol.agent import Application, CollectStaticRequest, MigrateRequest, SuperuserRequest, WaitRequest
 
 if TYPE_CHECKING:
     from entrypoint.secret import Secret

@@ -13,7 +13,7 @@ from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
-from entrypoint.protocol import Request
+from entrypoint.protocol.agent import Request
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs import Program

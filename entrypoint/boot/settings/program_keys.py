@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from entrypoint.boot.settings import values
 from entrypoint.boot.settings.values import Type
-from entrypoint.probe import LIVENESS, READINESS, Kind, Probe
+from entrypoint.protocol.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
 _MOST_REPLICAS: Final = 99

@@ -2,8 +2,8 @@ import signal
 
 import pytest
 
-from entrypoint.probe import Probe
-from entrypoint.protocol import ProgramConfig, Restart
+from entrypoint.protocol.probe import Probe
+from entrypoint.protocol.supervision import ProgramConfig, Restart
 from entrypoint.supervision.policy import (
     CRASHES,
     FIRST,

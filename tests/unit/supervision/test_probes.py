@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from deadline import until
 
-from entrypoint.probe import Probe
+from entrypoint.protocol.probe import Probe
 from entrypoint.supervision.probes import Endpoint, Prober
 
 

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from entrypoint.app import superuser
 from entrypoint.app.reporting import AgentError
-from entrypoint.protocol import SuperuserRequest
+from entrypoint.protocol.agent import SuperuserRequest
 from entrypoint.secret import Secret
 
 _UNUSABLE: Final = 78  # EX_CONFIG, as in a boot

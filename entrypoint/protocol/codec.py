@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from types import UnionType
 from typing import Any, Final, TypeVar, get_args, get_origin
 
-from entrypoint.probe import Probe
+from entrypoint.protocol.probe import Probe
 
 T = TypeVar("T", bound=tuple[Any, ...])
 _NAMES: Final = {bool: "true or false", float: "a number", int: "an integer", str: "a string", list: "a list"}

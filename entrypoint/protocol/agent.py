@@ -1,0 +1,181 @@
+"""The messages between boot and the application's agent.
+
+A message is one line of JSON. The agent first sends an `Application` and then an `AppsReport`, without being asked.
+From then on it answers each request with any number of `ProgressReport` and one `AgentResult`. An `ErrorReport` may
+take the place of each of these messages.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Self
+
+from entrypoint.secret import Secret
+
+
+class Database(NamedTuple):
+    """One of Django's DATABASES, without its password."""
+
+    alias: str
+    vendor: str
+    name: str
+    host: str
+    port: str
+
+    def __str__(self) -> str:
+        where = f"{self.host}{':' + self.port if self.port else ''}/" if self.host else ""
+        return f"{self.alias} ({self.vendor} {where}{self.name})"
+
+
+class User(NamedTuple):
+    """Django's user model."""
+
+    model: str
+    username_field: str
+    fields: Sequence[str]
+    required: Sequence[str]  # the fields that a superuser must have, besides name and password
+
+
+class AppsReport(NamedTuple):
+    """The facts that Django knows only after it has loaded the apps."""
+
+    databases: tuple[Database, ...]
+    staticfiles: bool
+    user: User | None
+
+
+class Application(NamedTuple):
+    """The facts about a Django project: first those from its settings, later also those from its apps."""
+
+    version: str
+    settings_module: str
+    wsgi: str
+    asgi: str
+    asynchronous: bool  # whether the settings name an ASGI_APPLICATION
+    prefix: str  # the interpreter's sys.prefix
+    virtual: bool  # whether that is a virtual environment
+    static_url: str
+    static_root: str
+    media_url: str
+    media_root: str
+    allowed_hosts: tuple[str, ...]
+    sqlite: Mapping[str, str] = MappingProxyType({})  # the names of the SQLite databases, by alias
+    # Unknown until the apps are loaded:
+    databases: tuple[Database, ...] = ()
+    staticfiles: bool = False  # whether django.contrib.staticfiles is installed
+    user: User | None = None  # None without django.contrib.auth
+
+    def with_apps(self, apps: AppsReport) -> Self:
+        """Return these facts together with those of the loaded apps."""
+        return self._replace(databases=apps.databases, staticfiles=apps.staticfiles, user=apps.user)
+
+
+class WaitRequest(NamedTuple):
+    """Wait until each of these databases accepts a connection."""
+
+    aliases: tuple[str, ...]
+    seconds: float
+
+
+class MigrateRequest(NamedTuple):
+    """Migrate each database, wait until another replica has done so, or check that no migration is pending."""
+
+    mode: str  # auto, wait or check
+    patience: float  # seconds to wait for a database, or for another replica's progress
+    allow_older: bool
+    url: Secret | None  # a direct connection to the default database
+    lock_timeout: float | None  # seconds
+    statement_timeout: float | None  # seconds
+
+
+class SuperuserRequest(NamedTuple):
+    """Create a superuser; where a user of that name exists, `update` sets its password and rights."""
+
+    name: str
+    password: Secret
+    fields: Mapping[str, str | Secret]
+    update: bool
+    development: bool  # whether a well-known password only causes a warning
+
+
+class CollectStaticRequest(NamedTuple):
+    """Collect static files into STATIC_ROOT."""
+
+    always: bool  # even if no source changed since the last time
+    precompress: bool  # whether to write .gz and .br files, too
+    patience: float  # seconds to wait while another container collects
+
+
+class CheckRequest(NamedTuple):
+    """Run `manage.py check --deploy`."""
+
+
+class RepairRequest(NamedTuple):
+    """Record the state of a migration that a person has repaired by hand."""
+
+    migration: str
+    applied: bool
+    database: str
+    url: Secret | None  # a direct connection to the default database
+    seconds: float  # to wait for the database
+
+
+Request = WaitRequest | MigrateRequest | SuperuserRequest | CollectStaticRequest | CheckRequest | RepairRequest
+
+ErrorKind = Literal["unusable", "not allowed", "timed out", "failed"]
+"""The exit code of an error: 78, 77, 75 or 1."""
+
+
+class ProgressReport(NamedTuple):
+    """A line for the log; where the work can be counted, also how much of it is done."""
+
+    text: str
+    done: int | None = None
+    total: int | None = None
+
+
+class AgentResult(NamedTuple):
+    """The outcome of a request, as a line for the log."""
+
+    text: str
+    changed: bool = False  # whether an application that was loaded before has read what this changed
+
+
+class ErrorReport(NamedTuple):
+    """The reason why the agent could not do something."""
+
+    text: str
+    kind: ErrorKind
+    hint: str = ""  # a second line: how to fix it
+
+
+Message = Application | AppsReport | ProgressReport | AgentResult | ErrorReport | Request
+
+_MESSAGES: Final[Mapping[str, Any]] = {each.__name__: each for each in Message.__args__}
+_SECRET: Final = "<secret>"  # noqa: S105 -- the key that marks a secret in JSON
+
+
+def encode(message: Message) -> bytes:
+    """Return a message as a line of JSON. A Secret is sent as plain text, and is a Secret again at the other end."""
+    return json.dumps([type(message).__name__, message._asdict()], default=_mark).encode() + b"\n"
+
+
+def decode(line: bytes | str) -> Message:
+    """Return the message that `encode` wrote as this line."""
+    name, fields = json.loads(line, object_hook=_unmark)
+    values = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
+    message: Message = _MESSAGES[name](**values)
+    if isinstance(message, AppsReport):
+        databases = tuple(Database(*each) for each in message.databases)
+        return message._replace(databases=databases, user=message.user and User(*message.user))
+    return message
+
+
+def _mark(value: object) -> Mapping[str, str]:
+    if isinstance(value, Secret):
+        return {_SECRET: value.reveal()}
+    raise TypeError(type(value))
+
+
+def _unmark(value: dict[str, Any]) -> Any:  # noqa: ANN401 -- a Secret, or the dictionary itself
+    return Secret(value[_SECRET]) if value.keys() == {_SECRET} else value

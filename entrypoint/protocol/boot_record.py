@@ -1,0 +1,17 @@
+"""boot.json: what boot records of its steps for `entrypoint boot`."""
+
+from typing import NamedTuple
+
+
+class BootStep(NamedTuple):
+    """A step of a boot and when it began."""
+
+    at: float  # seconds since the boot's process started
+    line: str
+
+
+class BootRecord(NamedTuple):
+    """The steps of a boot that has reached its exec: boot.json."""
+
+    began: float  # when the boot's process started: seconds since the epoch
+    steps: tuple[BootStep, ...]

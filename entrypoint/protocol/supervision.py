@@ -1,0 +1,135 @@
+"""What boot hands to supervisord's plugin: the supervision config and the handover.
+
+Named tuples, not dataclasses: supervisord imports this before it starts anything.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import NamedTuple
+
+from entrypoint.protocol.probe import RUNNING, Probe
+
+
+class OnFailure(StrEnum):
+    """What happens when an essential program fails permanently."""
+
+    EXIT = "exit"
+    """All other programs are stopped, and the container ends with the exit code of the failed program."""
+    KEEP = "keep"
+    """The other programs keep running; the container is not ready."""
+
+
+class Restart(StrEnum):
+    """When a program that has ended is started again."""
+
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    """After any end but exit status 0."""
+    NEVER = "never"
+
+
+class LogFormat(StrEnum):
+    """The format of the container's log."""
+
+    TEXT = "text"
+    """The name of the program and the line that it wrote."""
+    JSON = "json"
+    """One object a line: time, program, stream, pid, message."""
+
+
+class ReloadConfig(NamedTuple):
+    """Files that a program has to read again when they change, such as a renewed certificate."""
+
+    files: tuple[PurePosixPath, ...]
+    signal: str
+    """The name of the signal that reloads the program, such as HUP."""
+
+
+class ProgramConfig(NamedTuple):
+    """How one program is supervised. The defaults apply to a program that the configuration does not name."""
+
+    essential: bool = False
+    """The container ends when the program fails permanently, and is not ready without it."""
+    after: tuple[str, ...] = ()
+    """The processes that must be ready before this one starts."""
+    ready: Probe = RUNNING
+    liveness: Probe | None = None
+    """The program is restarted when this probe fails several times in a row."""
+    restart: Restart | None = None
+    """None: `autorestart` and `startretries` of supervisord's configuration apply."""
+    memory_limit: int | None = None
+    """Bytes (PSS of the program and its descendants) above which the program is restarted."""
+    stop_order: int = 0
+    """The programs with the highest number are stopped first, together; the next ones when those have ended."""
+    environment: Mapping[str, str] = MappingProxyType({})
+    """The program's own variables: supervisord's configuration cannot carry every value."""
+    raw: bool = False
+    """The program writes to the container's standard output directly."""
+    reload: ReloadConfig | None = None
+    as_root: bool | None = None
+    """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
+
+
+class PreStopHook(NamedTuple):
+    """A command that runs before the first program is stopped."""
+
+    name: str
+    command: tuple[str, ...]
+    """The first word is a path."""
+    as_root: bool = False
+
+
+class SupervisionConfig(NamedTuple):
+    """promises.json: how all programs are supervised. supervisord's plugin reads it each time supervisord (re)loads."""
+
+    ready_file: PurePosixPath
+    """The file exists exactly while every essential program is ready and no stop has begun."""
+    stop_seconds: int = 8
+    """The longest time of a whole stop, drain and hooks included."""
+    drain_seconds: int = 0
+    """How long requests are still served after a stop signal, while the container is no longer ready."""
+    hook_seconds: float = 0.0
+    """How long the pre-stop hooks may take, counted from the stop signal."""
+    on_failure: OnFailure = OnFailure.EXIT
+    log_format: LogFormat = LogFormat.TEXT
+    programs: Mapping[str, ProgramConfig] = MappingProxyType({})
+    """By supervisord's name of the process."""
+    listen: tuple[str, ...] = ()
+    """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
+    pre_stop: tuple[PreStopHook, ...] = ()
+    """The hooks run one after the other."""
+
+    def program(self, name: str) -> ProgramConfig:
+        """Return the configuration of the process `name`."""
+        return self.programs.get(name, ProgramConfig())
+
+
+class RunningProgram(NamedTuple):
+    """A program that boot has started. It is still a child of this process after the exec of supervisord."""
+
+    pid: int
+    output: int
+    """The descriptor that the program's output is read from."""
+    unwritten: str = ""
+    """Output that boot has read and not yet written, one character a byte (latin-1)."""
+
+
+class Environments(NamedTuple):
+    """The environments of the programs. They contain secrets, so they cross in memory and not in a file."""
+
+    programs: Mapping[str, str]
+    root: Mapping[str, str]
+    """The environment of root's programs: without paths to code that the application's user can write."""
+
+
+class Handover(NamedTuple):
+    """handover.json: what boot leaves to supervisord's plugin."""
+
+    environments: int
+    """The descriptor of a memory file that contains `Environments`."""
+    notify: int | None = None
+    """The descriptor of the socket that programs notify of their readiness."""
+    programs: Mapping[str, RunningProgram] = MappingProxyType({})
+    """The programs that already run, by name."""
