@@ -1,7 +1,7 @@
-"""The boot: settings to facts, facts to plan, plan to effects.
+"""The entry points of boot: settings to facts, facts to plan, plan to effects.
 
-What takes the time is the application's start. So its agent is started first, and what else a boot needs (jinja2,
-supervisor's parser) is imported while it loads: the imports inside the functions below stand there for that.
+The start of the application takes the most time. So its agent starts first, and the other modules of a boot (jinja2,
+supervisor's parser) are imported inside the functions below, while the application loads.
 """
 
 import os
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def serve(settings: Settings, tell: Tell) -> NoReturn:
-    """Carry out the whole plan and become supervisord. Raises an EntrypointError; Stopped if a signal came first."""
+    """Carry out the whole plan and exec supervisord. Raises an EntrypointError; Stopped after a stop signal."""
     stops = StopRequests()
     machine = read_machine(settings)
     settings, hooks = _source(settings, machine, tell, stops)
@@ -69,7 +69,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     machine = read_machine(settings)
     wanted = (not only or "hooks" in only) and "hooks" not in skip
     settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
-    # An image's build has no key, and a volume of keys no place in it.
+    # The build of an image has no key, and must not create one in a volume.
     building = set(only) == {"collectstatic"}
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with _agent(settings, machine, tell, stops) as agent:
@@ -105,13 +105,14 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
 
 
 def check(settings: Settings, tell: Tell) -> None:
-    """Validate what can be without a database or a free port. Raises an EntrypointError with all that is wrong."""
+    """Validate everything that needs no database and no free port. Raises an EntrypointError with all problems."""
     stops = StopRequests()
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
+        from entrypoint.boot.effects import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer, temporary_folder  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
         from entrypoint.boot.plan.steps import (  # noqa: PLC0415
             SERVE,
@@ -125,7 +126,7 @@ def check(settings: Settings, tell: Tell) -> None:
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
-        with temporary_folder(machine.temporary) as folder:
+        with places.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
             # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.
@@ -141,7 +142,7 @@ def check(settings: Settings, tell: Tell) -> None:
 
 
 def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:
-    """Let the agent record what became of a mended migration; return its result. Raises an EntrypointError."""
+    """Let the agent record a repaired migration; return its result. Raises an EntrypointError."""
     stops = StopRequests()
     machine = read_machine(settings)
     settings, _hooks = _source(settings, machine, tell, stops)
@@ -176,7 +177,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 
 
 def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
-    """Become COMMAND, in the application's environment and as its user."""
+    """Exec `command` in the application's environment, as the application's user."""
     machine = read_machine(settings)
     stops = StopRequests()
     settings = secret_key.kept(settings, machine, stops)
@@ -191,10 +192,10 @@ def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
 def _source(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
 ) -> tuple[Settings, HookRunner]:
-    """Source the hooks whose variables the application is to be loaded with; return the settings with them."""
+    """Source the hooks that must run before the application is loaded; return the settings with their variables."""
     hooks = HookRunner(tell, stops, machine.trust)
     if wanted and machine.hooks.before_loading:
-        from entrypoint.boot.plan.hook_steps import before_loading  # noqa: PLC0415 -- what only such hooks have to pay
+        from entrypoint.boot.plan.hook_steps import before_loading  # noqa: PLC0415 -- needed only for such hooks
 
         hooks.run(before_loading(settings, machine))
         settings = replace(settings, environment=hooks.changed(settings.environment))
@@ -202,7 +203,7 @@ def _source(
 
 
 def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
-    """Become supervisorctl, connected to the supervisord of this container."""
+    """Exec supervisorctl, connected to the supervisord of this container."""
     from entrypoint.boot.decisions.config import run_dir  # noqa: PLC0415 -- see above
 
     machine = read_machine(settings)
@@ -218,7 +219,7 @@ def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
 def _agent(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None, *, write_bytecode: bool = True
 ) -> Iterator[Agent | None]:
-    """Run the agent where there is a Django project; what is not Django has none."""
+    """Run the agent of a Django project; other applications have none."""
     if not machine.django:
         yield None
         return
@@ -241,7 +242,7 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 
 
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
-    """Return the configuration that a plan can be made from. Raises Unusable if something private would be served."""
+    """Return the resolved configuration. Raises Unusable if a private file would be served."""
     from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import overlaps  # noqa: PLC0415
 

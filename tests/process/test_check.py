@@ -118,7 +118,7 @@ def test_a_check_tells_a_run_directory_that_could_not_be_used(entrypoint: Comman
 def test_a_check_tells_the_warnings_of_the_environment(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "check", NGINX_CLIENT_BODY="1m")
     assert done.code == 0
-    assert ". warning: NGINX_CLIENT_BODY changes nothing: " in done.err
+    assert ". warning: NGINX_CLIENT_BODY has no effect: " in done.err
 
 
 def test_a_check_tells_all_that_is_wrong_and_ends_with_the_code_of_the_first(

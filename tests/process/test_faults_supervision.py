@@ -19,7 +19,7 @@ MEND = "remove it, or set ENTRYPOINT_RUN_DIR to another folder"
 BAD = {"WEB_CONCURRENCY": "0"}
 TOO_FEW = "[entrypoint] cannot start: the limit of open files is 100, and supervisord needs 256"
 DIR = "[entrypoint] cannot write {run}/{0}: it is a folder; " + MEND
-FIFO = "[entrypoint] cannot write {run}/{0}: it is no ordinary file; " + MEND
+FIFO = "[entrypoint] cannot write {run}/{0}: it is not a regular file; " + MEND
 RUN_FILES = (
     *("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json"),
     *("handover.json", "boot.json", "supervisor.sock", "supervisord.pid", "nginx/nginx.pid", "app/uwsgi.sock"),

@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -253,6 +254,18 @@ def test_a_stop_ends_a_hook_and_the_boot(hooks: Folder, entrypoint: Command, pha
     assert code == 143
     assert running.err.endswith("[entrypoint] stopped by SIGTERM\n")
     assert entrypoint.left_running() == []
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGUSR1", "SIGUSR2"])
+def test_a_signal_that_is_no_stop_does_not_end_the_boot(hooks: Folder, name: str) -> None:
+    go_on = hooks.root.parent / "go-on"
+    hooks.add("1.sh", f"echo begun; while [ ! -e {go_on} ]; do sleep 0.05; done; echo ended")
+    running = hooks.start()
+    running.wait_until_it_says("[hook 1] begun")
+    running.process.send_signal(signal.Signals[name])
+    go_on.touch()
+    assert running.process.wait(PATIENCE) == 0
+    assert SAID.findall(running.err) == [("1", "begun"), ("1", "ended")]
 
 
 def test_what_a_hook_leaves_running_does_not_hold_the_boot(

@@ -62,7 +62,7 @@ def test_a_file_that_nobody_could_log_to_is_told_before_anything_is_written(
     done = entrypoint.run(project.root, word)
     told = [
         f"programs.a.log=file:nowhere/a.log in entrypoint.toml: there is no folder {project.root}/nowhere",
-        "programs.b.log=file:/dev/stdout in entrypoint.toml: it is no ordinary file",
+        "programs.b.log=file:/dev/stdout in entrypoint.toml: it is not a regular file",
     ]
     assert done.code == 78
     lines = [line for line in done.err.splitlines() if " cannot " in line]
@@ -93,8 +93,8 @@ def test_a_log_that_may_not_be_written_ends_with_77(
     done = entrypoint.as_user(ordinary_user).run(project.root, "prepare", "--only", "logs", ENTRYPOINT_USER="")
     assert done.code == 77
     told = [
-        f"a.log=file:{place}/closed/a.log in entrypoint.toml: the folder {place}/closed cannot be written",
-        f"b.log=file:{place}/open/b.log in entrypoint.toml: the file cannot be written",
+        f"a.log=file:{place}/closed/a.log in entrypoint.toml: the folder {place}/closed is not writable",
+        f"b.log=file:{place}/open/b.log in entrypoint.toml: the file is not writable",
     ]
     assert done.err.splitlines()[-2:] == [f"[entrypoint] cannot use programs.{each}" for each in told]
 

@@ -72,7 +72,7 @@ def test_a_link_in_the_place_of_the_run_directory_is_refused(
     (place / "run").symlink_to(place / "elsewhere")
     done = entrypoint.run(project.root, "prepare", PORT=f"127.0.0.1:{free_port}")
     assert done.code == 77
-    assert "it is not a folder of ours" in done.err
+    assert "it is not a folder of this user" in done.err
     assert list((place / "elsewhere").iterdir()) == []
 
 

@@ -2,14 +2,16 @@
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 from typing import Final
 
 from entrypoint.errors import Stopped
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+IGNORED: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Process 1 loses a signal for which it has no handler, so block each until it has one.
-HELD: Final = (*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+HELD: Final = (*STOPS, *IGNORED)
 
 
 def hold() -> None:
@@ -35,6 +37,8 @@ class StopRequests:
         signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
         for number in STOPS:
             signal.signal(number, self._note)
+        for number in IGNORED:  # not SIG_IGN, which every program that boot starts would inherit
+            signal.signal(number, lambda _number, _frame: None)
         release()
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -46,6 +50,9 @@ class StopRequests:
 
     def check(self) -> None:
         """Raise Stopped if a stop was requested."""
+        if not self._requested:
+            with suppress(BlockingIOError):
+                self._wakeup.recv(64)  # another signal has made it readable
         if self._requested:
             raise Stopped(self._requested, self._requested.name)
 
@@ -53,7 +60,7 @@ class StopRequests:
         """Block the signals again, for the program that we exec. Raises Stopped if one arrived before."""
         hold()
         signal.set_wakeup_fd(-1)
-        for number in STOPS:
+        for number in (*STOPS, *IGNORED):
             signal.signal(number, signal.SIG_DFL)
         self.check()
         for end in (self._wakeup, self._alarm):

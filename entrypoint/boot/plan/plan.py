@@ -1,4 +1,4 @@
-"""Settings and Facts to a Plan: a pure function. What is decided stands in `decisions`, the order of the steps here."""
+"""The order of the steps: pure functions of the resolved configuration."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -48,12 +48,12 @@ class Plan:
 
     @property
     def files(self) -> tuple[File, ...]:
-        """The files that the plan writes, as they are in the end."""
+        """The files that the plan writes, in their final form."""
         return written(self.steps, "render")
 
 
 def opening(config: ResolvedConfig) -> tuple[Step, ...]:
-    """Return the first steps, of a configuration that knows nothing of the application yet. Raises Unusable."""
+    """Return the first steps. `config` does not know the application yet. Raises Unusable."""
     names = {program.name for program in _programs(config)}
     machine = config.machine
     Unusable.check((*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names)))
@@ -61,7 +61,7 @@ def opening(config: ResolvedConfig) -> tuple[Step, ...]:
 
 
 def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
-    """Return the steps that follow `begun`, the opening; of the application they need only the settings.
+    """Return the steps after `begun`, the opening. Of the application, `config` needs only the settings.
 
     Raises Unusable if the settings contradict each other or a file cannot hold a text.
     """
@@ -77,7 +77,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
 
 def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
-    """Return the remaining steps, for a boot or `ahead` of one; they need all facts. Raises Unusable."""
+    """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
     return (*around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
 
 
@@ -122,7 +122,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
-    """Yield what has to be installed, and where it is; a command of the user's own with the program that it is for."""
+    """Yield each program that must be installed, and its path."""
     if config.nginx:
         yield "nginx", config.machine.programs.get("nginx")
     if config.server and config.server.name in BROUGHT_BY:
@@ -133,7 +133,7 @@ def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]
 
 
 def _sources(config: ResolvedConfig) -> Iterator[str]:
-    """Yield each program that runs here, and who said so."""
+    """Yield each program of this container, and the source that declares it."""
     for program in _programs(config):
         own = config.settings.programs.get(program.name)
         yield f"{program.name} ({own.source if own else 'ours'})"
@@ -178,7 +178,7 @@ def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
     Usually they find all as it should be. It may meet a database that is not there yet; then it is started again.
     """
     if config.server is None or not config.opens_early or config.machine.hooks.prepare or _own_release(config):
-        return ()  # a hook or a release may change what it has to load
+        return ()  # a hook or a release may change the application
     why = "again if a step below changes what it has loaded"
     return (
         Start(
@@ -200,15 +200,17 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
     by_name = {file.path.name: file for file in files}
     for program in supervised:
         if program.name == "nginx":
-            yield ValidateNginx((*program.argv, "-t", "-q"), (by_name["nginx.conf"], by_name["nginx-app.conf"]))
-    # Its parser takes 50 ms to import: for a text that is ours alone `entrypoint check` asks it, not every boot.
+            command = (*program.argv, "-t", "-q")
+            surroundings = environment.of_process_1(config.settings, config.machine)
+            yield ValidateNginx(command, (by_name["nginx.conf"], by_name["nginx-app.conf"]), surroundings)
+    # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
         yield ValidateSupervisord(by_name["supervisord.conf"])
 
 
 def make_exec(config: ResolvedConfig) -> Exec:
-    """Return the last act of a boot."""
-    # By our own interpreter: for root it must load nothing that the environment or a home names.
+    """Return the exec of supervisord."""
+    # With this process's interpreter: as root it must not load modules from the environment or from a home.
     command = (str(config.machine.own_python), "-I" if config.machine.root else "-P", str(config.path("supervisord")))
     return Exec(
         argv=(*command, "-n", "-c", str(config.run_dir / "supervisord.conf")),

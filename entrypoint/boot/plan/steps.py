@@ -1,4 +1,4 @@
-"""What a boot does, as values: a step's `str()` is the line that a dry run and a real run both print.
+"""The steps of a boot, as values. `str(step)` is the line that a dry run and a real run print.
 
 They are named tuples: a dataclass takes Python half a millisecond to make, and each boot makes all of these.
 """
@@ -6,6 +6,7 @@ They are named tuples: a dataclass takes Python half a millisecond to make, and 
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _Step = TypeVar("_Step", bound=tuple[Any, ...])
 
 SERVE: Final = "serve"
-"""The name of the steps that only a boot has which ends in its exec: they start what supervisord adopts."""
+"""The name of the steps that only `serve` has: they start the programs that supervisord adopts."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
 _IN_CHECK: Final[set[type]] = set()
@@ -44,7 +45,7 @@ def _without_secrets(step: object) -> str:
 
 @_in_check
 class Read(NamedTuple):
-    """Something that the plan was made from; there is nothing left to do."""
+    """A source of the plan. The step only reports it."""
 
     name: str
     line: str
@@ -55,7 +56,7 @@ class Read(NamedTuple):
 
 @_in_check
 class FindPrograms(NamedTuple):
-    """All programs that the plan runs must be there: a missing one is told before anything is written."""
+    """Check that all programs of the plan are installed, before anything is written."""
 
     programs: Mapping[str, PurePosixPath | None]
     name: str = "programs"
@@ -65,7 +66,7 @@ class FindPrograms(NamedTuple):
 
 
 class CheckPort(NamedTuple):
-    """The port must be free and allowed, before the database is touched."""
+    """Check that the addresses are free and allowed, before the database is used."""
 
     addresses: tuple[Listen, ...]
     name: str = "port"
@@ -76,7 +77,7 @@ class CheckPort(NamedTuple):
 
 @_in_check
 class CheckReadable(NamedTuple):
-    """Files of the user's that nginx reads, by the setting that names each."""
+    """Check that the user's files for nginx can be read. The key of each is the setting that names it."""
 
     files: Mapping[str, PurePosixPath]
     name: str = "tls"
@@ -87,7 +88,7 @@ class CheckReadable(NamedTuple):
 
 @_in_check
 class CheckWritable(NamedTuple):
-    """Files that supervisord writes and rotates, each with what names it."""
+    """Check that supervisord can write and rotate log files. The value of each is the key that names it."""
 
     files: Mapping[PurePosixPath, str]
     name: str = "logs"
@@ -98,11 +99,11 @@ class CheckWritable(NamedTuple):
 
 @_in_check
 class MakeDirectories(NamedTuple):
-    """The folders that files and sockets are put into."""
+    """Create the folders of the run directory."""
 
     directories: tuple[Directory, ...]
-    files: tuple[PurePosixPath, ...] = ()  # what is written into them later, by whomever: none of it may be a folder
-    stale: tuple[PurePosixPath, ...] = ()  # what a killed container may have left in them: it holds no more
+    files: tuple[PurePosixPath, ...] = ()  # are written there later; none of them may be a folder
+    stale: tuple[PurePosixPath, ...] = ()  # to remove: a killed container may have left them
     name: str = "render"
 
     def __str__(self) -> str:
@@ -111,7 +112,7 @@ class MakeDirectories(NamedTuple):
 
 @_in_check
 class WriteFiles(NamedTuple):
-    """The files of the configuration, each replaced as a whole."""
+    """Write the configuration files, each atomically."""
 
     files: tuple[File, ...]
     name: str = "render"
@@ -122,10 +123,11 @@ class WriteFiles(NamedTuple):
 
 @_in_check
 class ValidateNginx(NamedTuple):
-    """`nginx -t`."""
+    """Validate with `nginx -t`."""
 
     command: tuple[str, ...]
     files: tuple[File, ...]
+    environment: Mapping[str, str] = MappingProxyType({})
     name: str = "validate"
 
     def __str__(self) -> str:
@@ -133,7 +135,7 @@ class ValidateNginx(NamedTuple):
 
 
 class ValidateSupervisord(NamedTuple):
-    """Supervisord's own parser."""
+    """Validate with supervisord's own parser."""
 
     file: File
     name: str = "validate"
@@ -143,13 +145,13 @@ class ValidateSupervisord(NamedTuple):
 
 
 class Start(NamedTuple):
-    """A program that is started now; supervisord adopts it."""
+    """Start a program, which supervisord adopts."""
 
     program: "Program"
     directory: PurePosixPath
     environment: Mapping[str, str]
     why: str
-    loads: bool  # whether it loads the application, and so is outdated by what a later step changes
+    loads: bool  # whether it loads the application, which a later step may change
     progress: Progress | None = None
     name: str = SERVE
 
@@ -161,7 +163,7 @@ class Start(NamedTuple):
 
 
 class Serve(NamedTuple):
-    """All is prepared: what was outdated meanwhile is started again, and nginx passes requests on."""
+    """Start the discarded programs again, and let nginx pass requests to the application."""
 
     program: "Program"
     progress: Progress
@@ -172,7 +174,7 @@ class Serve(NamedTuple):
 
 
 class Reload(NamedTuple):
-    """A program that runs reads its configuration again."""
+    """Let a running program read its configuration again."""
 
     program: "Program"
     name: str = SERVE
@@ -197,10 +199,10 @@ class Ask(NamedTuple):
 
 
 class WaitFor(NamedTuple):
-    """What has to be there beside Django's own databases."""
+    """Wait for services, besides Django's databases."""
 
     targets: tuple[Endpoint, ...]
-    seconds: float  # the one deadline of all waiting
+    seconds: float  # until the deadline of all waits together
     progress: Progress | None = None
     name: str = "wait"
 
@@ -209,13 +211,13 @@ class WaitFor(NamedTuple):
 
 
 class RunHooks(NamedTuple):
-    """The hooks of one phase, one after the other."""
+    """Run the hooks of one step, one after the other."""
 
-    when: str  # the name of the folder that they are from
+    when: str  # the name of their folder
     hooks: tuple[Hook, ...]
     environment: Mapping[str, str]
     directory: PurePosixPath
-    seconds: float  # for each
+    seconds: float  # for each hook
     progress: Progress | None = None
     name: str = "hooks"
 
@@ -228,14 +230,14 @@ class RunHooks(NamedTuple):
 
 
 class Run(NamedTuple):
-    """A command that has to succeed before the programs start."""
+    """Run a command that must succeed before the programs start."""
 
     name: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
     directory: PurePosixPath
     seconds: float
-    account: Account | None  # None: whoever runs us
+    account: Account | None  # None: the current user
     progress: Progress | None = None
 
     def __repr__(self) -> str:
@@ -274,14 +276,14 @@ def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[Step]:
 
 
 class Exec(NamedTuple):
-    """The last act: this process becomes that one."""
+    """Replace this process by supervisord."""
 
     argv: tuple[str, ...]
     directory: PurePosixPath
-    environment: Mapping[str, str]  # its own
-    programs: Mapping[str, str]  # the environment of the programs that it runs
-    handover: PurePosixPath  # where it finds who runs already
-    timeline: PurePosixPath  # where the time of the boot went
+    environment: Mapping[str, str]  # of supervisord itself
+    programs: Mapping[str, str]  # the environment of the programs
+    handover: PurePosixPath  # the file that lists the running programs
+    timeline: PurePosixPath  # the file that records the steps
 
     def __repr__(self) -> str:
         return _without_secrets(self)
