@@ -72,8 +72,14 @@ class Container:
 
     @functools.cached_property
     def _port(self) -> str:
-        published = until(lambda: docker("port", self.name, check=False).stdout, "the published port")
-        return published.split("\n")[0].rpartition(":")[2]
+        def published() -> str | None:
+            """Return the lines of `docker port`, which are empty before the container has begun and after its end."""
+            lines = docker("port", self.name, check=False).stdout
+            if not lines and not self.state["Running"]:
+                raise requests.ConnectionError(f"{self.name} has ended")
+            return lines or None
+
+        return until(published, "the published port").split("\n")[0].rpartition(":")[2]
 
     @property
     def url(self) -> str:

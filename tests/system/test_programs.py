@@ -203,7 +203,7 @@ def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -
     for line in lines:
         assert {"time", "program", "stream", "pid", "message"} <= line.keys(), line
     assert lines[0]["message"].startswith("1. read the settings: ")
-    assert [line["level"] for line in lines if "NGINX_NAME changes nothing" in str(line["message"])] == ["warning"]
+    assert [line["level"] for line in lines if "NGINX_NAME has no effect" in str(line["message"])] == ["warning"]
     assert {"entrypoint", "application", "nginx", "uwsgi", "worker", "supervisord"} >= {
         each["program"] for each in lines
     }

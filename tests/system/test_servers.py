@@ -85,9 +85,7 @@ def test_a_file_of_ones_own_is_honoured(new_site: NewSite, project: Path, server
     site = new_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2").start().ready()
     (master,) = site.programs(server)
     until(lambda: len(master.children()) == 3, "the workers")
-    assert (
-        f"read {project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: what it sets wins" in site.output
-    )
+    assert f"read {project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: it overrides " in site.output
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
