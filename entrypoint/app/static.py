@@ -43,7 +43,10 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     and lacks a file.
     """
     always, precompress = request.always, request.precompress
-    root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
+    try:
+        root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
+    except OSError as error:  # a storage reads its manifest when it is created
+        raise AgentError(f"cannot read {error.filename}: {error.strerror}", "not allowed") from error
     sources = _sources()
     fingerprint = _fingerprint(sources)
     up_to_date = AgentResult(f"{len(sources)} static files are up to date")
@@ -138,7 +141,7 @@ def _locked(root: Path, patience: float, progress: Progress) -> Iterator[None]:
     root.mkdir(parents=True, exist_ok=True)
     end, reported = time.monotonic() + patience, False
     while True:
-        with (root / _LOCK).open("a") as lock:
+        with open(root / _LOCK, "a", opener=_open_at_once) as lock:
             if _acquire(lock.fileno(), root / _LOCK):
                 try:
                     yield
@@ -152,6 +155,10 @@ def _locked(root: Path, patience: float, progress: Progress) -> Iterator[None]:
             progress(f"another container is collecting into {root}")
             reported = True
         time.sleep(_POLL_EVERY)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW, 0o666)  # a FIFO would block
 
 
 def _acquire(descriptor: int, path: Path) -> bool:

@@ -299,3 +299,25 @@ def test_a_volume_that_hides_newer_files_of_the_image_is_noticed(entrypoint: Com
     done = collect(entrypoint, project, STATIC_ROOT=str(volume))
     assert "1 static files collected" in done.err
     assert (volume / "shelf/book.css").read_text(encoding="utf-8") == TEXT
+
+
+def test_a_manifest_that_its_user_cannot_read_is_one_line(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    project.add_setting(MANIFEST)
+    static(project).mkdir()
+    (static(project) / "staticfiles.json").write_text("{}")
+    (static(project) / "staticfiles.json").chmod(0)
+    done = collect(entrypoint.as_user(ordinary_user), project, ENTRYPOINT_USER="")
+    assert done.code == 77
+    assert f"[entrypoint] cannot read {static(project)}/staticfiles.json: Permission denied\n" in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("name", [".collected.lock", ".collected.json"])
+def test_a_fifo_in_place_of_a_lock_holds_nobody(entrypoint: Command, project: Project, name: str) -> None:
+    static(project).mkdir()
+    os.mkfifo(static(project) / name)
+    done = collect(entrypoint, project)
+    assert done.code in (0, 77)
+    assert "Traceback" not in done.err
