@@ -26,8 +26,8 @@ _MINIMUM_TTL = {  # level and option, <linux/in.h> and <linux/in6.h>
     socket.AF_INET: (socket.IPPROTO_IP, 21),  # IP_MINTTL
     socket.AF_INET6: (socket.IPPROTO_IPV6, 73),  # IPV6_MINHOPCOUNT
 }
-# A user's own configuration listens elsewhere or without `reuseport`, or an address is not usable yet.
-_EXPECTED = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
+# An interface or an address that has gone, or that is not usable yet: no client can connect to it either.
+_UNUSABLE = frozenset({errno.EADDRNOTAVAIL, errno.ENODEV})
 
 
 class AcceptGuard:
@@ -49,7 +49,7 @@ class AcceptGuard:
             try:
                 self._sockets += _deaf_sockets(host.strip("[]"), int(port))
             except OSError as error:
-                if error.errno not in _EXPECTED:
+                if error.errno != errno.EADDRINUSE:  # a user's own configuration listens without `reuseport`
                     self._warn(f"cannot hold new connections to {address} while nginx stops: {error.strerror}")
         return bool(self._sockets)
 
@@ -61,17 +61,29 @@ class AcceptGuard:
 
 def _deaf_sockets(host: str, port: int) -> Iterator[socket.socket]:
     """Yield sockets that take precedence over nginx's on this address and receive nothing. Raises OSError."""
+    for place in _places(host, port):
+        try:
+            made = _listen(*place)
+        except OSError as error:
+            if error.errno not in _UNUSABLE:
+                raise
+        else:
+            yield made
+
+
+def _places(host: str, port: int) -> Iterator[tuple[socket.AddressFamily, tuple[str | int, ...], str]]:
+    """Yield the family, address and interface of each socket that takes precedence."""
     if ":" not in host:
         for _, interface in socket.if_nameindex():
-            yield _listen(socket.AF_INET, (host, port), interface)
+            yield socket.AF_INET, (host, port), interface
     elif host == "::":
         for line in Path("/proc/net/if_inet6").read_text("ascii").splitlines():
             address, index, *_ = line.split()
             own = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(address))
-            yield _listen(socket.AF_INET6, (own, port, 0, int(index, 16)))
+            yield socket.AF_INET6, (own, port, 0, int(index, 16)), ""
 
 
-def _listen(family: socket.AddressFamily, address: tuple[str | int, ...], interface: str = "") -> socket.socket:
+def _listen(family: socket.AddressFamily, address: tuple[str | int, ...], interface: str) -> socket.socket:
     made = socket.socket(family)
     try:
         made.setsockopt(*_MINIMUM_TTL[family], _HIGHEST_TTL)

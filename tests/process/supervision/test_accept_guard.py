@@ -1,6 +1,9 @@
 """New connections, while the program that listened for them stops."""
 
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -73,3 +76,33 @@ def test_an_address_that_is_shared_with_nobody_is_left_alone() -> None:
         with closing(connect(listener)) as later:
             until(lambda: established(later), "the connection")
     assert warnings == []
+
+
+# A network with an interface whose addresses are not usable yet, because the kernel still looks for duplicates.
+UNUSABLE = """
+ip link set lo up && ip link add one type veth peer name two && ip link set one up && ip link set two up || exit 3
+for n in 1 2 3 4 5 6 7 8 9; do ip addr add fd00::$n/64 dev one; done
+exec "$@"
+"""
+HOLD = """
+import socket
+from entrypoint.supervision.accept_guard import AcceptGuard
+listener = socket.create_server(("::", 0), family=socket.AF_INET6, reuse_port=True)
+listener.settimeout(0)
+held = AcceptGuard([f"[::]:{listener.getsockname()[1]}"], print)
+assert held.hold()
+client = socket.socket(socket.AF_INET6)
+client.settimeout(0)
+client.connect_ex(("::1", listener.getsockname()[1]))
+try:
+    listener.accept()
+except BlockingIOError:
+    print("held")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a network of its own")
+def test_an_address_that_is_not_usable_yet_leaves_the_others_guarded() -> None:
+    made = ["unshare", "--net", "sh", "-c", UNUSABLE, "sh", sys.executable, "-c", HOLD]
+    done = subprocess.run(made, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "held\n"), done.stderr
