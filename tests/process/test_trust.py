@@ -230,3 +230,25 @@ def test_a_folder_that_an_older_release_gave_away_is_made_anew(
     found = theirs.stat()
     assert (found.st_uid, found.st_mode & 0o777) == (0, 0o755)
     assert not (theirs / "scgi").is_symlink()
+
+
+def test_root_that_cannot_change_the_user_says_so_in_one_line(entrypoint: Command, project: Project) -> None:
+    project.write("Procfile", "a: true\n")
+    give(project.root)
+    without = ["/usr/bin/setpriv", "--bounding-set=-setuid,-setgid", "--", str(entrypoint.script), "--dry-run"]
+    done = entrypoint.run_argv(project.root, without, ENTRYPOINT_USER=USER)
+    assert done.code == 77, done.err
+    assert done.err.startswith("[entrypoint] cannot act as www-data: Operation not permitted; add the capabilities ")
+
+
+def test_root_does_not_read_an_environment_file_that_a_link_leads_to(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    (project.root / ".env").symlink_to(secret_of_root(place, "SECRET_KEY=of-root\n"))
+    give(project.root)
+    data = ones_own_folder(place, "data")
+    done = entrypoint.run(
+        project.root, "prepare", "--only", "programs", ENTRYPOINT_USER=USER, ENTRYPOINT_DATA_DIR=str(data)
+    )
+    assert done.code == 0, done.err
+    assert (data / "secret_key").exists()  # as if there were no such file

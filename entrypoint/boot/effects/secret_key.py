@@ -84,7 +84,9 @@ def _is_set(settings: Settings, machine: Machine) -> bool:
     if any(settings.environment.get(f"{name}{suffix}") for name in NAMES for suffix in ("", "_FILE")):
         return True
     try:
-        return bool(_IN_DOTENV.search(textfile.read_bytes(Path(machine.app_dir, ".env")).decode(errors="replace")))
+        file = Path(machine.app_dir, ".env")
+        text = machine.trust.read(file, lambda: textfile.read_bytes(file)).decode(errors="replace")
+        return bool(_IN_DOTENV.search(text))
     except (OSError, ValueError):
         return False
 

@@ -6,6 +6,7 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -93,7 +94,7 @@ class Finder:
                 problems.append(
                     f"cannot use hook {shown(str(path))} as root: anyone can write {what}; run chmod o-w to fix it"
                 )
-            elif why := _windows_fault(path):
+            elif why := self.trust.read(path, partial(_windows_fault, path)):
                 problems.append(f"cannot run hook {hook}: {why}")
             else:
                 found[step].append(hook)
@@ -125,7 +126,8 @@ class Finder:
             command = ("/usr/bin/env", f"PYTHONPATH={modules}", str(self.python), str(path))
             return Hook(PurePosixPath(path), command, self.account)
         if path.suffix == ".sh":
-            return Hook(PurePosixPath(path), (str(path),) if _runs_by_itself(path) else (_SHELL, str(path)), account)
+            by_itself = self.trust.read(path, partial(_runs_by_itself, path))
+            return Hook(PurePosixPath(path), (str(path),) if by_itself else (_SHELL, str(path)), account)
         return None
 
 

@@ -8,11 +8,12 @@ every path is trusted.
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self, TypeVar
 
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
+from entrypoint.errors import NotAllowed
 
 T = TypeVar("T")
 
@@ -104,17 +105,22 @@ NO_SUSPECTS: Final = Trust()
 
 @contextmanager
 def acting_as(account: Account) -> Iterator[None]:
-    """Access files with the permissions of `account` in this process. Only root can do that."""
+    """Access files with the permissions of `account` in this process. Raises NotAllowed if root may not do that."""
     groups, gid = os.getgroups(), os.getegid()
-    os.setgroups(account.groups)
-    os.setegid(account.gid)
-    os.seteuid(account.uid)
     try:
+        try:
+            os.setgroups(account.groups)
+            os.setegid(account.gid)
+            os.seteuid(account.uid)
+        except PermissionError as error:
+            mend = "add the capabilities SETUID and SETGID, or start the container as that user"
+            raise NotAllowed(f"cannot act as {account}: {error.strerror}; {mend}") from error
         yield
     finally:
         os.seteuid(0)
         os.setegid(gid)
-        os.setgroups(groups)
+        with suppress(PermissionError):  # then they were not changed
+            os.setgroups(groups)
 
 
 def _way(path: str) -> Iterator[tuple[str, os.stat_result]]:
