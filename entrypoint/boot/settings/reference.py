@@ -26,7 +26,7 @@ Each setting is an environment variable. A later source overrides an earlier one
 1. the default,
 2. the project's file in `ENTRYPOINT_APP_DIR` or the working directory: `[tool.entrypoint]` in `pyproject.toml`, or
    `entrypoint.toml` with the same keys and without that heading. A key is the name in lower case without
-   `ENTRYPOINT_`: `migrate`, `wait_timeout`, `port`. This file must not contain secrets.
+   `ENTRYPOINT_`: `migrate`, `wait_timeout`, `port`. This file must not contain secrets, such as a URL's password.
 3. the environment,
 4. the file at the path in `NAME_FILE`: its text without the final newline. NAME and `NAME_FILE` exclude each other.
 
@@ -66,7 +66,8 @@ def rows(settings: Settings) -> Iterator[Row]:
         if name is None:
             yield Row(spec, spec.default, None)
         else:
-            yield Row(spec, MASK if spec.secret else settings.texts[name], settings.origins[name])
+            text = settings.texts[name]
+            yield Row(spec, MASK if spec.type.secret_in(text) else text, settings.origins[name])
     for name, origin in sorted(settings.origins.items()):
         field = name.rpartition("SUPERUSER_")[2].lower()
         if name not in known and field in settings.superuser_fields:
@@ -142,7 +143,7 @@ def _dotenv_lines(row: Row) -> Iterator[str]:
     yield f"# {row.spec.meaning} (default: {row.spec.when_unset})"
     if row.origin is None:
         yield f"# {name}={row.value or ''}"
-    elif not row.spec.secret:
+    elif row.value != MASK:
         yield f"{name}={_quoted(row.value or '')}"
     elif row.origin == ENVIRONMENT:
         yield f"# {name}={MASK} is set; its value is a secret and is not shown"

@@ -81,7 +81,8 @@ class Sources:
         try:
             return spec.type(text)
         except ValueError as error:
-            why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
+            value = "" if spec.secret else f"={shown(text)}"
+            why = f"cannot use {spec.key}{value} in {self._project.file}: {error}"
             return self._refuse(spec.name, why)
 
     def text_of(self, name: str) -> str:

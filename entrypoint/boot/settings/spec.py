@@ -29,8 +29,8 @@ class SettingSpec:
 
     @property
     def secret(self) -> bool:
-        """Whether its value must not be shown."""
-        return bool(self.type.schema.get("writeOnly"))
+        """Whether its value may be a secret."""
+        return self.type.secret
 
 
 def setting(  # noqa: PLR0913 -- one argument per column of the reference
