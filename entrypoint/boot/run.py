@@ -19,6 +19,7 @@ from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
@@ -79,8 +80,11 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
-        unknown = sorted({*only, *skip} - {step.name for step in steps})
-        Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
+        known = dict.fromkeys(step.name for step in steps)
+        unknown = sorted({*only, *skip} - known.keys())
+        Unusable.check(
+            f"cannot choose step {name}: this plan has no such step{nearest(name, known)}" for name in unknown
+        )
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
         execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
