@@ -128,6 +128,8 @@ class ValidateNginx(NamedTuple):
     command: tuple[str, ...]
     files: tuple[File, ...]
     environment: Mapping[str, str] = MappingProxyType({})
+    http_files: tuple[PurePosixPath, ...] = ()  # the user's files that nginx.conf includes
+    server_files: tuple[PurePosixPath, ...] = ()  # those that nginx-app.conf includes
     name: str = "validate"
 
     def __str__(self) -> str:
