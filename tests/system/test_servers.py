@@ -107,7 +107,7 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
     (own / "nginx.conf").write_text(
         f"pid {tmp_path}/run/nginx/pid;\nuser {getpass.getuser()};\nevents {{}}\n"
-        f"http {{ access_log off; add_header X-Own yes; {scratch}\n{include} }}\n"
+        f"http {{ include mime.types; access_log off; add_header X-Own yes; {scratch}\n{include} }}\n"
     )
     site.start().ready()
     assert answer_of(site).headers["X-Own"] == "yes"

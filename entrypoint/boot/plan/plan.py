@@ -10,6 +10,7 @@ from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, Resol
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
+from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.config_warnings import warnings
@@ -23,6 +24,7 @@ from entrypoint.boot.plan.steps import (
     CheckWritable,
     Exec,
     FindPrograms,
+    Link,
     MakeDirectories,
     Read,
     Reload,
@@ -112,6 +114,8 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield MakeDirectories(
         configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
     )
+    if links := configuration.links(config):
+        yield Link(links, PurePosixPath(NGINX_FOLDER))
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
