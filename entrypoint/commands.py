@@ -164,10 +164,17 @@ def env(environ: Environ, *, form: str) -> None:
     elif form == "schema":
         text = reference.schema()
     else:
+        from entrypoint.boot.run import derived  # noqa: PLC0415 -- as above
+
         settings = _read(environ)
-        boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
+        values, unknown = derived(settings)
+        for warning in (*settings.warnings, *unknown):
+            log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
+        if form == "table":
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            text = reference.table(settings, width, values)
+        else:
+            text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
     _print(text)
 
 
