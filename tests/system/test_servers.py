@@ -102,7 +102,7 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
     own = tmp_path / "own"
     own.mkdir()
     site = new_site(ENTRYPOINT_CONF_DIR=str(own))
-    include = f"include {tmp_path}/run/nginx-app.conf;"
+    include = "include nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
     (own / "nginx.conf").write_text(

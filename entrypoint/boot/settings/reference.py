@@ -38,8 +38,10 @@ An empty text is treated as unset. `NAME_FILE` also works for a variable that is
 of the superuser, as a secret. `ENTRYPOINT_PROGRAM_<NAME>` is the command of an additional program, see
 [how to run more programs](../how-to/programs.md).
 
-An unknown `ENTRYPOINT_…` is an error. An unknown `NGINX_…` is a warning. Variables that Kubernetes injects for a
-service named `entrypoint` or `nginx` are ignored. `entrypoint env` shows the effective values and their sources.
+An unknown `ENTRYPOINT_…` is an error. An unknown `NGINX_…` is a warning, and so is a misspelt name, such as
+`WEB_CONCURENCY` or `SECRET_KY`, if the right one is not set. Variables that Kubernetes injects for a service named
+`entrypoint` or `nginx` are ignored. `entrypoint env` shows the values in force, their sources, and what they follow
+from.
 
 | name | type | default | meaning |
 |---|---|---|---|
