@@ -286,6 +286,43 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
 
+@commands.command()
+@click.option("--kubernetes", is_flag=True, help="Also write the manifests for Kubernetes, in kubernetes/.")
+@click.option(
+    "--base", default="entrypoint-base", show_default=True, help="The image that the Dockerfile inherits from."
+)
+@click.option("--check", is_flag=True, help="Write nothing; print the differences, and exit 1 if there are any.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["tiangolo", "supervisor", "procfile", "gunicorn"]),
+    help="Write nothing; report what the existing files of this kind become, line by line.",
+)
+def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str | None) -> int:
+    """Write a Dockerfile, .dockerignore, compose.yaml and .env.example for the project in this folder.
+
+    The files follow from what the project's own files say: its requirements, settings, Procfile and package.json. Each
+    choice is explained by a comment.
+    """
+    signals.release()
+    from entrypoint.scaffold import project, translation, writing  # noqa: PLC0415 -- as above
+    from entrypoint.scaffold.files import files  # noqa: PLC0415 -- as above
+
+    folder = Path.cwd()
+    if source:
+        _print("".join(f"{line}\n" for line in translation.report(folder, source)))
+        return 0
+    wanted = files(project.look_at(folder), kubernetes=kubernetes, base=base)
+    if check:
+        text = "".join(writing.differences(folder, wanted))
+        _print(text)
+        return 1 if text else 0
+    for name in writing.write(folder, wanted, force=force):
+        log.tell(log.ENTRYPOINT, f"wrote {name}")
+    return 0
+
+
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
