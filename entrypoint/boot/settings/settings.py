@@ -93,12 +93,17 @@ class Settings(SettingsTable):
     @property
     def serves(self) -> bool:
         """Whether the site is served in this container: by nginx, by the application server, or by both."""
-        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or WEB in self.programs)
+        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or bool(self._web))
 
     @property
     def own_server(self) -> UserProgram | None:
         """The user program that serves the site in place of an application server."""
-        return self.programs.get(WEB) if self.serves else None
+        return self._web if self.serves else None
+
+    @property
+    def _web(self) -> UserProgram | None:
+        web = self.programs.get(WEB)
+        return web if web and (web.enabled or self.roles) else None
 
     @property
     def chosen(self) -> tuple[UserProgram, ...]:
@@ -106,7 +111,8 @@ class Settings(SettingsTable):
         return tuple(
             program
             for name, program in self.programs.items()
-            if not self.roles or name in self.roles or (name == user_programs.RELEASE and self.serves)
+            if (name in self.roles if self.roles else program.enabled)
+            or (name == user_programs.RELEASE and self.serves)
         )
 
     @property

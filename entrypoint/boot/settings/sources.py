@@ -49,7 +49,7 @@ class Sources:
         if not self.refused(variable) and (not folder or folder.startswith("/")):
             by_key = {spec.key: spec for spec in self._specs}
             self._folder = Path(folder or ".")
-            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust)
+            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust, self.environment)
             self._read_procfile(self._folder / PROCFILE)
 
     def _read_procfile(self, path: Path) -> None:
@@ -156,8 +156,13 @@ class Sources:
                 self.problems.append(f"cannot use {shown(name)}: {why}")
             else:  # it may belong to another program, such as the nginx image's scripts
                 self.warnings.append(f"{shown(name)} has no effect: {why}")
+        others = {
+            name: text
+            for name, text in {**self.environment, **self.texts}.items()
+            if name not in self._project.variables
+        }
         django = os.path.lexists(self._folder / "manage.py")
-        hints = list(other_names.warnings({**self.environment, **self.texts}, self._specs, django=django))
+        hints = list(other_names.warnings(others, self._specs, django=django))
         # A misspelt name may be the cause of a problem: that its right name is not set.
         (self.problems or self.warnings).extend(hints)
 
