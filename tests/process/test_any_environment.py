@@ -61,7 +61,10 @@ TEXT: Final = (
 NAME: Final = st.lists(st.sampled_from(GOOD), min_size=1, max_size=4).map("".join)
 SPOILED: Final = st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=4).map("".join)
 ALL: Final = sorted(spec.name for spec in setting_specs())
-PAIRS: Final = [{"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"}, {"SUPERUSER_USERNAME", "SUPERUSER_PASSWORD"}]
+PAIRS: Final = [
+    {"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"},
+    {"SUPERUSER_USERNAME", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD"},
+]
 BOOT_ALONE: Final = {
     "ENTRYPOINT_SUPERUSER",
     *(name for spec in setting_specs() if spec.secret for name in spec.names),
