@@ -155,27 +155,71 @@ def test_each_database_gets_the_migrations_that_its_router_allows(entrypoint: Co
     assert again.err.endswith("[entrypoint]     no migration is pending\n")
 
 
-def test_a_broken_migration_ends_with_1_and_its_own_error(entrypoint: Command, project: Project) -> None:
-    project.write(
-        "shelf/migrations/0002_broken.py",
-        """
-        from django.db import migrations
-
-
+FAIL = """
         def fail(apps, schema_editor):
             raise RuntimeError("the books are gone")
+"""
+QUERY = """
+        def fail(apps, schema_editor):
+            schema_editor.connection.cursor().execute("SELECT lost")
+"""
+LOST = """
+    from django.db import migrations
 
+
+    class Migration(migrations.Migration):
+        dependencies = [("shelf", "0000_never")]
+"""
+BROKEN = {
+    "the project's code": (
+        f"{FAIL}\n        OPERATIONS = [migrations.RunPython(fail)]",
+        "RuntimeError: the books are gone",
+    ),
+    "its query": (f"{QUERY}\n        OPERATIONS = [migrations.RunPython(fail)]", "no such column: lost"),
+    "a table": ("OPERATIONS = [migrations.CreateModel('Shelf', [], {'db_table': 'shelf_book'})]", "already exists"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_migration_is_told_by_its_name_its_file_and_its_operation(
+    entrypoint: Command, project: Project, what: str
+) -> None:
+    operations, why = BROKEN[what]
+    file = project.root / "shelf/migrations/0002_broken.py"
+    project.write(
+        "shelf/migrations/0002_broken.py",
+        f"""
+        from django.db import migrations, models
+
+        {operations}
 
         class Migration(migrations.Migration):
             dependencies = [("shelf", "0001_initial")]
-            operations = [migrations.RunPython(fail)]
+            operations = [migrations.AddField("Book", "pages", models.IntegerField(null=True)), *OPERATIONS]
         """,
     )
     done = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
     assert done.code == 1
-    assert done.err.splitlines()[-1] == "[entrypoint] RuntimeError: the books are gone"
-    assert "migrated" in done.err
+    last = done.err.splitlines()[-1]
+    place = f"cannot apply migration shelf.0002_broken to database default ({file}, operation 2 of 2 ("
+    assert last.startswith(f"[entrypoint] {place}"), done.err
+    assert why in last
     assert "superuser" not in done.err
+    shown = [line for line in done.err.splitlines() if 'File "' in line]
+    assert all("/entrypoint/" not in line and "core/management" not in line for line in shown)
+    if "fail(" in operations:
+        assert shown[0].endswith(f'File "{file}", line 6, in fail')
+    else:
+        assert shown == []
+
+
+def test_migrations_that_django_cannot_order_are_one_line(entrypoint: Command, project: Project) -> None:
+    project.write("shelf/migrations/0002_two.py", LOST)
+    done = entrypoint.run(project.root, "prepare", *WITHOUT)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot migrate database default: ")
+    assert "NodeNotFoundError" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_database_that_cannot_be_reached_ends_with_75_in_time(
