@@ -233,6 +233,18 @@ def test_a_database_that_cannot_be_reached_ends_with_75_in_time(
     assert "Traceback" not in done.err
 
 
+def test_a_databases_host_may_get_its_name_late_and_is_named_until_then(
+    entrypoint: Command, project: Project, free_port: int
+) -> None:
+    use_postgresql(project, free_port)
+    project.add_setting('\nDATABASES["default"]["HOST"] = "no-such-host.invalid"\n')
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="2s")
+    assert done.code == 75
+    assert "[application] waiting for database default: unknown host no-such-host.invalid\n" in done.err
+    why = "within 2 s: unknown host no-such-host.invalid; check HOST of DATABASES['default']"
+    assert done.err.endswith(f"[entrypoint] cannot reach database default {why}\n")
+
+
 def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project: Project, silent_port: int) -> None:
     use_postgresql(project, silent_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
