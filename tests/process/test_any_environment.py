@@ -69,6 +69,8 @@ BOOT_ALONE: Final = {
     "ENTRYPOINT_SUPERUSER",
     *(name for spec in setting_specs() if spec.secret for name in spec.names),
 }
+NEVER_EMPTY: Final = {"DJANGO_ENV", "DJANGO_SETTINGS_MODULE"}
+"""What the programs get even where it is not set."""
 FOREIGN: Final = [
     "UWSGI_PROCESSES",
     "UWSGI_HARAKIRI",
@@ -345,5 +347,5 @@ def hold_exactly(twins: Twins, plan: Plan) -> None:
         if variable != name:
             assert name not in plan.exec.programs
         expected = text if variable == name else Path(text).read_bytes().decode().rstrip("\r\n")
-        if variable not in BOOT_ALONE:
+        if variable not in BOOT_ALONE and (expected or variable not in NEVER_EMPTY):
             assert plan.exec.programs[variable] == expected
