@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from django.db.utils import InterfaceError, OperationalError
 
+from entrypoint.app import sqlite_error
 from entrypoint.app.reporting import AgentError
 
 UNKNOWN_HOST: Final = "unknown host"
@@ -33,7 +34,7 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
     text = reason(connection, error)
     if connection.vendor == "sqlite":
         # A missing file does not appear by itself; but the database is locked while another process changes its mode.
-        return None if "locked" in text else AgentError(f"cannot open database {name}: {text}", "not allowed")
+        return None if "locked" in str(error) else AgentError(f"cannot open database {name}: {text}", "not allowed")
     if not isinstance(error, OperationalError | InterfaceError) or _is_rejected(error, text):
         return AgentError(f"cannot use database {name}: {text}", "unusable")
     return None
@@ -50,6 +51,8 @@ def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as abov
     # PyMySQL and mysqlclient raise errors with a number and a text.
     message = str(error.args[1]) if connection.vendor == "mysql" and len(error.args) > 1 else str(error)
     text = " ".join(message.split()) or type(error).__name__
+    if connection.vendor == "sqlite":
+        return sqlite_error.reason(connection, text)
     password = str(connection.settings_dict["PASSWORD"] or "")
     return text.replace(password, _MASK) if password else text
 

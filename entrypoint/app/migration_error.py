@@ -16,6 +16,8 @@ from entrypoint.app.reporting import AgentError, last_line
 # query_canceled), and the numbers of MySQL and MariaDB (ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT).
 _TIMEOUTS: Final = {"55P03", "57014", 1205, 1969, 3024}
 
+_READ_ONLY: Final = "readonly database"  # SQLite's words
+
 
 def failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- Django ships no types
     """Return the error, and print the traceback of the application's own code.
@@ -37,7 +39,9 @@ def failure(connection: Any, migration: Any, error: Exception, *, limited: bool)
     if limited and isinstance(error, OperationalError) and _code(error) in _TIMEOUTS:
         names = "ENTRYPOINT_MIGRATE_LOCK_TIMEOUT, ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT"
         return AgentError(f"cannot {what}: {why} ({names})", "timed out")
-    return AgentError(f"cannot {what}: {why}", "failed")
+    return AgentError(
+        f"cannot {what}: {why}", "not allowed" if from_database and _READ_ONLY in str(error) else "failed"
+    )
 
 
 def _file(migration: Any) -> str:  # noqa: ANN401 -- as above

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -252,11 +255,61 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
 
 
-def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:
-    project.add_setting('DATABASES["default"]["NAME"] = "/nonexistent/db.sqlite3"')
-    done = entrypoint.run(project.root, "prepare", *WITHOUT)
+IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} {root}/data"
+CANNOT_OPEN = "cannot open database default: unable to open database file"
+READ_ONLY = (
+    "cannot migrate database default: Unable to create the django_migrations table "
+    "(attempt to write a readonly database)"
+)
+SQLITE = {
+    "no folder": (
+        "data/none/x",
+        0o777,
+        f"{CANNOT_OPEN}: there is no folder {{root}}/data/none; create it {IN_IMAGE}/none,",
+    ),
+    "a folder": ("data", 0o777, f"{CANNOT_OPEN}: {{root}}/data is a folder; NAME must name a file in it"),
+    "another user's folder": (
+        "data/x",
+        0o755,
+        f"{CANNOT_OPEN}: {{user}} cannot write {{root}}/data; {IN_IMAGE}, or for a volume: chown {{user}} {{root}}",
+    ),
+    "another user's file": (
+        "data/old.sqlite3",
+        0o777,
+        f"{READ_ONLY}: {{user}} cannot write {{root}}/data/old.sqlite3; chown {{user}} {{root}}/data/old.sqlite3",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SQLITE)
+def test_an_sqlite_file_that_cannot_be_written_is_told_with_its_path_its_user_and_the_remedy(
+    entrypoint: Command, project: Project, ordinary_user: int | None, what: str
+) -> None:
+    name, mode, told = SQLITE[what]
+    project.add_setting(f'\nDATABASES["default"]["NAME"] = BASE_DIR / "{name}"\n')
+    file = project.root / "data/old.sqlite3"
+    sqlite3.connect(file).close()
+    file.touch()
+    file.chmod(0o444)
+    (project.root / "data").chmod(mode if ordinary_user is not None else mode & 0o577)
+    uid = os.geteuid() if ordinary_user is None else ordinary_user
+    user = pwd.getpwuid(uid).pw_name
+    done = entrypoint.run(project.root, "prepare", "--only", "wait", "--only", "migrate", ENTRYPOINT_USER=str(uid))
     assert done.code == 77
-    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot open database default: ")
+    assert done.err.splitlines()[-1].startswith(f"[entrypoint] {told.format(root=project.root, user=user)}")
+    assert "Traceback" not in done.err
+
+
+def test_a_locked_sqlite_file_is_told_with_its_path(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+    project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
+    with closing(sqlite3.connect(project.database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = entrypoint.run(project.root, "prepare", "--only", "migrate")
+    assert done.code == 1
+    why = f"database is locked: another process writes {project.database}; stop that process, and keep the file off"
+    assert why in done.err.splitlines()[-1]
 
 
 @pytest.mark.alone
