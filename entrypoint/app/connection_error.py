@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.db.utils import InterfaceError, OperationalError
 
 from entrypoint.app import sqlite_error
+from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError
 
 UNKNOWN_HOST: Final = "unknown host"
@@ -35,7 +36,10 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
     if connection.vendor == "sqlite":
         # A missing file does not appear by itself; but the database is locked while another process changes its mode.
         return None if "locked" in str(error) else AgentError(f"cannot open database {name}: {text}", "not allowed")
-    if not isinstance(error, OperationalError | InterfaceError) or _is_rejected(error, text):
+    if not isinstance(error, OperationalError | InterfaceError):
+        why = psycopg_mismatch() if connection.vendor == "postgresql" else ""
+        return AgentError(f"cannot use database {name}: {text}{f'; {why}' if why else ''}", "unusable")
+    if _is_rejected(error, text):
         return AgentError(f"cannot use database {name}: {text}", "unusable")
     return None
 

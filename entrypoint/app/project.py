@@ -103,7 +103,11 @@ def _check_key() -> None:
 
 
 def _hint(line: str) -> str:
-    """Return the fix for settings that fail to load without a SECRET_KEY."""
+    """Return the fix for settings that fail to load without a SECRET_KEY, and for a driver that does not fit."""
+    if "psycopg" in line:
+        from entrypoint.app.packages import psycopg_mismatch  # noqa: PLC0415 -- needed for this error only
+
+        return f"; {why}" if (why := psycopg_mismatch()) else ""
     named = _KEY.search(line)
     if named is None or os.environ.get(named[0]):
         return ""

@@ -1,5 +1,6 @@
 """Connection errors of a database: temporary or permanent."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +60,19 @@ def test_mysql_reports_errors_by_number(number: int, *, final: bool) -> None:
 def test_a_server_that_is_too_old_is_a_permanent_error() -> None:
     too_old = NotSupportedError("PostgreSQL 14 or later is required")
     assert connection_error.permanent("default", connection(), too_old)
+
+
+def test_two_halves_of_psycopg_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, version in (("psycopg", "3.2.9"), ("psycopg_binary", "3.1.18")):
+        folder = tmp_path / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    error = connection_error.permanent("default", connection(), TypeError("connect() takes no keyword arguments"))
+    assert str(error) == (
+        "cannot use database default: connect() takes no keyword arguments; psycopg 3.2.9 and psycopg-binary 3.1.18 "
+        "have different versions; install one version of both: pip install 'psycopg[binary]==3.2.9'"
+    )
 
 
 def test_a_host_name_may_resolve_late_and_is_named_until_then() -> None:
