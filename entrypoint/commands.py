@@ -253,11 +253,14 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
-    """Run COMMAND as the application's user. Use its environment and folder, and run no boot steps."""
+    """Run COMMAND as the application's user. Use its environment and folder, and run no boot steps.
+
+    The hooks that a boot sources for its programs, NAME.envsh, are sourced for the command too.
+    """
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
 
-    run_command(_read(environ), command)
+    run_command(serving.read(environ), log.tell, command)
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -8,8 +8,8 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from entrypoint.app import project
 from entrypoint.app.reporting import AgentError, Progress, last_line
@@ -18,6 +18,8 @@ from entrypoint.protocol.agent import (
     CheckRequest,
     CollectStaticRequest,
     ErrorReport,
+    HookDoneRequest,
+    HookDueRequest,
     Message,
     MigrateRequest,
     ProgressReport,
@@ -66,23 +68,19 @@ def main(descriptor: int) -> NoReturn:
 
 def _carry_out(request: Message, progress: Progress) -> AgentResult:
     # Only now is Django known to be installed.
-    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415
+    from entrypoint.app import checks, database, migrations, once, repair, static, superuser  # noqa: PLC0415
 
-    match request:
-        case WaitRequest():
-            return database.wait(request, progress)
-        case MigrateRequest():
-            return migrations.migrate(request, progress)
-        case SuperuserRequest():
-            return superuser.keep(request, progress)
-        case CollectStaticRequest():
-            return static.collect(request, progress)
-        case CheckRequest():
-            return checks.check(progress)
-        case RepairRequest():
-            return repair.repair(request, progress)
-        case _:
-            raise TypeError(request)
+    actions: Mapping[type[Message], Callable[[Any, Progress], AgentResult]] = {
+        WaitRequest: database.wait,
+        MigrateRequest: migrations.migrate,
+        SuperuserRequest: superuser.keep,
+        CollectStaticRequest: static.collect,
+        CheckRequest: checks.check,
+        RepairRequest: repair.repair,
+        HookDueRequest: once.begin,
+        HookDoneRequest: once.finish,
+    }
+    return actions[type(request)](request, progress)
 
 
 def _print_traceback(error: Exception) -> None:

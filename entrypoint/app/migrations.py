@@ -25,7 +25,7 @@ def migrate(request: MigrateRequest, progress: Progress) -> AgentResult:
     found = [_migrate(alias, request, progress) for alias in connections if takes_migrations(alias)]
     applied = sum(number or 0 for number in found)
     text = f"{_count(applied)} applied" if applied else "no migration is pending"
-    return AgentResult(text, changed=any(number is not None for number in found))
+    return AgentResult(text, changed=any(number is not None for number in found), number=applied)
 
 
 def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | None:

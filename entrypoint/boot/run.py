@@ -19,6 +19,7 @@ from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources import HOOK
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
@@ -108,6 +109,7 @@ def check(settings: Settings, tell: Tell) -> None:
     """Validate everything that needs no database and no free port. Raises an EntrypointError with all problems."""
     stops = StopRequests()
     machine = read_machine(settings)
+    settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import places  # noqa: PLC0415
@@ -137,7 +139,6 @@ def check(settings: Settings, tell: Tell) -> None:
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", CheckRequest()))
-            hooks = HookRunner(tell, stops, machine.trust)
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
@@ -176,17 +177,24 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     return plan
 
 
-def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user."""
+def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
+    """Exec `command` in the application's environment, as the application's user. Source what a boot sources."""
     machine = read_machine(settings)
     stops = StopRequests()
+    inside_hook = HOOK in settings.environment  # it has these variables already, and may be a sourced hook itself
+    settings, hooks = _source(settings, machine, tell, stops, wanted=not inside_hook)
     settings = secret_key.kept(settings, machine, stops)
+    if machine.hooks.by_step and not inside_hook:
+        from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
+
+        for step in exports(settings, machine):
+            hooks.run(step)
     stops.hand_over()
     release()
     if machine.root:
         switch_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(command, surroundings, machine.app_dir)
+    exec_program(command, hooks.changed(surroundings), machine.app_dir)
 
 
 def _source(

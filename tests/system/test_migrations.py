@@ -191,7 +191,7 @@ def test_a_migration_waits_for_a_lock_only_as_long_as_it_may(
         done = prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms")
         assert done.code == 75, done.err
         last = done.err.splitlines()[-1]
-        assert last.startswith("[entrypoint] cannot apply migration members.0002_more to database default (")
+        assert last.startswith("[entrypoint] cannot apply migration pages.0002_more to database default (")
         assert ": canceling statement due to lock timeout (ENTRYPOINT_MIGRATE_LOCK_TIMEOUT" in last
         connection.rollback()
     assert prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms").code == 0

@@ -18,7 +18,10 @@ ENVIRONMENT: Final = "environment"
 _RUN_SECRETS: Final = "/run/secrets/"
 # Kubernetes sets these in each container for a service named entrypoint or nginx (its page "Service", discovery).
 _KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
-OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+")
+# A boot sets these for its hooks, and a hook may run `entrypoint`.
+MIGRATED: Final = "ENTRYPOINT_MIGRATED"
+HOOK: Final = "ENTRYPOINT_HOOK"
+OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+|{MIGRATED}|{HOOK}")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
