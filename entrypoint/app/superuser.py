@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, connections, router, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, router, transaction
 
-from entrypoint.app import lock
+from entrypoint.app import connection_error, lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, SuperuserRequest
 from entrypoint.secret import Secret
@@ -36,6 +36,15 @@ def keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
 
     Refuse a well-known password; in development only warn. Raises AgentError, which contains no value but the name.
     """
+    try:
+        return _keep(request, progress)
+    except DatabaseError as error:  # such as a table that no migration has created, or a file that is read-only
+        why = connection_error.reason(connections[router.db_for_write(get_user_model())], error)
+        hidden = _hide(why, {"password": request.password.reveal()})
+        raise AgentError(f"cannot create the superuser {request.name}: {hidden}", "failed") from error
+
+
+def _keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
     name, password = request.name, request.password.reveal()
     user = _find(name)
     if user is not None and not request.update:

@@ -165,6 +165,13 @@ def test_the_boot_reads_djangos_settings_too_and_shows_no_password(entrypoint: C
     assert project.ask(f"{USERS}print(us.get().email)") == "ada@example.com"
 
 
+def test_a_database_without_tables_is_one_line(entrypoint: Command, project: Project) -> None:
+    done = prepare(entrypoint, project, **ADMIN, ENTRYPOINT_MIGRATE="off")
+    assert done.code == 1
+    assert done.err.endswith("[entrypoint] cannot create the superuser admin: no such table: auth_user\n")
+    assert "Traceback" not in done.err
+
+
 # ---- manage.py createsu
 
 
