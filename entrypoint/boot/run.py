@@ -19,7 +19,7 @@ from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources import HOOK
+from entrypoint.boot.settings.sources import SOURCED
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotFound, Unusable
 from entrypoint.log import Tell
@@ -181,10 +181,10 @@ def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoR
     """Exec `command` in the application's environment, as the application's user. Source what a boot sources."""
     machine = read_machine(settings)
     stops = StopRequests()
-    inside_hook = HOOK in settings.environment  # it has these variables already, and may be a sourced hook itself
-    settings, hooks = _source(settings, machine, tell, stops, wanted=not inside_hook)
+    wanted = SOURCED not in settings.environment
+    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     settings = secret_key.kept(settings, machine, stops)
-    if machine.hooks.by_step and not inside_hook:
+    if machine.hooks.by_step and wanted:
         from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
 
         for step in exports(settings, machine):

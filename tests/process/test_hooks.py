@@ -442,15 +442,17 @@ def test_a_command_gets_what_hooks_export(hooks: Folder, entrypoint: Command, pr
     project.root.chmod(0o755)  # or root refuses prestart.sh
     (project.root / "prestart.sh").write_text("export THIRD=3\n", encoding="ascii")
     environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root)}
-    done = entrypoint.run(project.root, "sh", "-c", 'echo "$FIRST, $SECOND, $THIRD, $ENTRYPOINT_HOOK"', **environ)
+    done = entrypoint.run(project.root, "sh", "-c", 'echo "$FIRST, $SECOND, $THIRD, $ENTRYPOINT_MIGRATED"', **environ)
     assert (done.code, done.out, done.err) == (0, "1, 1 2, , \n", "[hook 1] first\n")
 
 
-def test_a_sourced_hook_may_run_a_command_itself(hooks: Folder, entrypoint: Command, project: Project) -> None:
-    hooks.add("pre-migrate.d/1.envsh", f"export NAME=$({entrypoint.script} sh -c 'echo inner $OWN')")
+def test_a_sourced_hook_may_run_a_command_itself_and_so_may_what_has_its_variables(
+    hooks: Folder, entrypoint: Command, project: Project
+) -> None:
+    hooks.add("pre-migrate.d/1.envsh", f"echo sourced; export NAME=$({entrypoint.script} sh -c 'echo inner $OWN')")
     environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root), "OWN": "x"}
-    done = entrypoint.run(project.root, "sh", "-c", 'echo "$NAME"', **environ)
-    assert (done.code, done.out) == (0, "inner x\n"), done.err
+    done = entrypoint.run(project.root, "sh", "-c", f"exec {entrypoint.script} sh -c 'echo \"$NAME\"'", **environ)
+    assert (done.code, done.out, done.err) == (0, "inner x\n", "[hook 1] sourced\n")
 
 
 @ONLY_ROOT

@@ -13,7 +13,7 @@ from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
-from entrypoint.boot.settings.sources import HOOK, MIGRATED
+from entrypoint.boot.settings.sources import MIGRATED, SOURCED
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
@@ -72,7 +72,7 @@ class HookRunner:
     def _about(self, when: str) -> dict[str, str]:
         """Return what a hook learns about the boot."""
         migrated = {MIGRATED: str(self.migrated)} if when in (POST_MIGRATE, PRE_START) else {}
-        return {HOOK: when, **migrated}
+        return {SOURCED: "yes", **migrated}
 
     def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
         by_root = account is None or account.uid == 0
@@ -81,7 +81,7 @@ class HookRunner:
     def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str], path: str) -> None:
         """Keep the changes of a sourced hook. `path` is the programs' PATH before it."""
         names = {name for name in {*before, *after} - _SET_BY_SHELL if before.get(name) != after.get(name)}
-        changes = {name: after.get(name) for name in names}
+        changes = {SOURCED: "yes", **{name: after.get(name) for name in names}}
         self._changes.update(changes)
         if hook.account is None:
             self._changes_by_root.update(changes)

@@ -20,7 +20,7 @@ PRE_START: Final = "pre-start"
 PRE_STOP: Final = "pre-stop"
 _STEPS: Final = (PRE_MIGRATE, POST_MIGRATE, PRE_START, PRE_STOP)
 _SHELL: Final = "/bin/sh"
-SOURCED: Final = ".envsh"
+SOURCED_SUFFIX: Final = ".envsh"
 _ONCE: Final = ".once"  # before the suffix
 _DIGITS: Final = 16
 _LONGEST_LINE: Final = 4096
@@ -123,7 +123,7 @@ class Finder:
     def _hook(self, path: Path) -> Hook | None:
         # A file that the application's user can write runs as that user.
         account = self.account if self.trust.fault(path) else None
-        if path.suffix == SOURCED or path.name == _PRESTART:
+        if path.suffix == SOURCED_SUFFIX or path.name == _PRESTART:
             return Hook(PurePosixPath(path), account=account)
         if path.suffix == ".py":
             # As with `python manage.py`, the application can be imported. Never import it as root.

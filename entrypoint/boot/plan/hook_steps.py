@@ -6,7 +6,7 @@ from typing import Final
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, SOURCED, Hook
+from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, SOURCED_SUFFIX, Hook
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.plan.steps import Ask, Read, RunHooks, Step, WaitFor
 from entrypoint.boot.settings.settings import Settings
@@ -81,7 +81,7 @@ def exports(settings: Settings, machine: Machine) -> Iterator[RunHooks]:
     A prestart.sh is not among them: it prepares a start.
     """
     for when in (POST_MIGRATE, PRE_START):
-        sourced = tuple(hook for hook in machine.hooks.of(when) if hook.path.suffix == SOURCED)
+        sourced = tuple(hook for hook in machine.hooks.of(when) if hook.path.suffix == SOURCED_SUFFIX)
         yield _step(settings, machine, settings.settings_module, when, sourced)
 
 
