@@ -1,6 +1,6 @@
 """The traceback of an error in the application, from the application's own first frame on."""
 
-import sysconfig
+import os
 import traceback
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import django
 
 _ENTRYPOINT: Final = str(Path(__file__).resolve().parents[1])
-_STANDARD_LIBRARY: Final = sysconfig.get_path("stdlib")
+_STANDARD_LIBRARY: Final = os.path.dirname(os.__file__)  # noqa: PTH120 -- as frames name it
 _PACKAGES: Final = frozenset({"site-packages", "dist-packages"})
 # The packages of Django and of the database drivers raise errors, but do not cause them.
 _LIBRARIES: Final = frozenset(

@@ -1,7 +1,6 @@
 """Packages in the application's environment that do not fit together."""
 
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 _COMPILED: Final = {"psycopg-binary": "psycopg[binary]", "psycopg-c": "psycopg[c]"}
@@ -30,6 +29,8 @@ def psycopg_mismatch() -> str:
 
 
 def _version(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 -- 20 ms, needed after an error only
+
     try:
         return version(name)
     except PackageNotFoundError:
