@@ -19,7 +19,12 @@ ENVIRONMENT: Final = "environment"
 _RUN_SECRETS: Final = "/run/secrets/"
 # Kubernetes sets these in each container for a service named entrypoint or nginx (its page "Service", discovery).
 _KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
-OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+")
+# A boot sets these, and a hook or a program may run `entrypoint`.
+MIGRATED: Final = "ENTRYPOINT_MIGRATED"
+"""How many migrations the boot has applied, for the hooks after them."""
+SOURCED: Final = "ENTRYPOINT_SOURCED"
+"""Is set where hooks have been sourced, and while they are: their variables are there."""
+OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+|{MIGRATED}|{SOURCED}")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
