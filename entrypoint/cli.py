@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from entrypoint import log, stderr
-from entrypoint.errors import EntrypointError
+from entrypoint.errors import EntrypointError, ProgramFailed
 from entrypoint.serving import serve
 
 _BUG: Final = 70  # EX_SOFTWARE
@@ -39,6 +39,9 @@ def _exit_code(action: Callable[[], int]) -> int:
     except EntrypointError as error:
         for text in error.lines():
             log.tell(log.ENTRYPOINT, text, "error")
+        if isinstance(error, ProgramFailed):
+            for text in error.output:
+                log.tell(error.program, text)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

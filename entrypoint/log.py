@@ -25,6 +25,11 @@ def use(form: str, level: str = "info") -> None:
     _use.update(form=form, level=level)
 
 
+def shows(level: str) -> bool:
+    """Return whether entrypoint's own lines of this level are logged."""
+    return LEVELS.index(level) >= LEVELS.index(_use["level"])
+
+
 def line(name: str, text: str) -> str:
     """Return a line of the program `name` in text format, without a newline."""
     return f"[{name}] {text}"
@@ -39,7 +44,7 @@ def printable(text: str) -> str:
 
 def tell(name: str, text: str, level: str = "info") -> None:
     """Write a line to stderr. The level filters entrypoint's own lines only."""
-    if name == ENTRYPOINT and LEVELS.index(level) < LEVELS.index(_use["level"]):
+    if name == ENTRYPOINT and not shows(level):
         return
     write(_formatted(name, text, level))
 

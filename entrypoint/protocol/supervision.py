@@ -47,6 +47,18 @@ class ReloadConfig(NamedTuple):
     """The name of the signal that reloads the program, such as HUP."""
 
 
+class ApplicationConfig(NamedTuple):
+    """The application that a server loads, for the messages about its start."""
+
+    server: str
+    module: str
+    """The application, package.module:callable."""
+    setting: str
+    """The setting that names it, such as WSGI_APPLICATION."""
+    folder: PurePosixPath
+    behind_nginx: bool = True
+
+
 class ProgramConfig(NamedTuple):
     """How one program is supervised. The defaults apply to a program that the configuration does not name."""
 
@@ -68,6 +80,8 @@ class ProgramConfig(NamedTuple):
     raw: bool = False
     """The program writes to the container's standard output directly."""
     reload: ReloadConfig | None = None
+    application: ApplicationConfig | None = None
+    """The application that it loads, if it is one of our application servers."""
     as_root: bool | None = None
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
 
@@ -94,6 +108,8 @@ class SupervisionConfig(NamedTuple):
     """How long the pre-stop hooks may take, counted from the stop signal."""
     on_failure: OnFailure = OnFailure.EXIT
     log_format: LogFormat = LogFormat.TEXT
+    quiet: bool = False
+    """Lines of a normal start that tell a user nothing are not logged."""
     programs: Mapping[str, ProgramConfig] = MappingProxyType({})
     """By supervisord's name of the process."""
     listen: tuple[str, ...] = ()

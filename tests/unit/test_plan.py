@@ -809,6 +809,12 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
+            "application": {
+                "server": "uwsgi",
+                "module": "site.wsgi:application",
+                "setting": "WSGI_APPLICATION",
+                "folder": "/srv/app",
+            },
         },
         "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
     }

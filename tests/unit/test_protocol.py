@@ -9,6 +9,7 @@ import pytest
 from entrypoint.protocol.codec import ConfigError, from_json, read_json, to_json
 from entrypoint.protocol.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
 from entrypoint.protocol.supervision import (
+    ApplicationConfig,
     Environments,
     Handover,
     LogFormat,
@@ -35,6 +36,7 @@ EVERYTHING = SupervisionConfig(
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),
+            application=ApplicationConfig("uwsgi", "site.wsgi:application", "ENTRYPOINT_APP", PurePosixPath("/site")),
             as_root=False,
         )
     },
@@ -44,6 +46,7 @@ EVERYTHING = SupervisionConfig(
     hook_seconds=12.5,
     pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
     log_format=LogFormat.JSON,
+    quiet=True,
     listen=("0.0.0.0:80",),
 )
 

@@ -237,6 +237,7 @@ class BootPerformer(RealPerformer):
 
     @apply.register
     def _(self, step: Serve) -> None:
+        self._children.check_loaded()
         self._children.start_outdated()
         for path in step.progress.paths:
             run_files.remove(path)

@@ -99,6 +99,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         hook_seconds=stop_budget.hook_seconds(timeout, drain) if hooks else 0.0,
         on_failure=OnFailure(config.settings.on_failure),
         log_format=LogFormat(config.settings.log_format),
+        quiet=config.settings.log_level != "debug",
         programs={process: _program(program, processes) for program in supervised for process in program.processes},
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
@@ -123,6 +124,7 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
+        application=program.application,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
 
