@@ -108,10 +108,14 @@ class SupervisionConfig(NamedTuple):
     """How long the pre-stop hooks may take, counted from the stop signal."""
     on_failure: OnFailure = OnFailure.EXIT
     log_format: LogFormat = LogFormat.TEXT
+    log_timestamps: bool = False
+    """Each line of a text log begins with the time."""
     quiet: bool = False
     """Lines of a normal start that tell a user nothing are not logged."""
     programs: Mapping[str, ProgramConfig] = MappingProxyType({})
     """By supervisord's name of the process."""
+    address: str = ""
+    """Where the site can be reached, as a link or in words; logged when the container becomes ready."""
     listen: tuple[str, ...] = ()
     """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
     pre_stop: tuple[PreStopHook, ...] = ()

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Callable
 
+from entrypoint.supervision.formats import SUPERVISORD
 from entrypoint.supervision.lines import Lines
 from entrypoint.supervision.stdout import Stdout
-
-SUPERVISORD = "supervisord"
 
 STAYED_UP = re.compile(r"success: \S+ entered RUNNING state, process has stayed up ")
 

@@ -17,10 +17,9 @@ from typing import Any
 from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
-from entrypoint.supervision import files, signals
+from entrypoint.protocol.supervision import LogFormat, OnFailure, Restart, SupervisionConfig
+from entrypoint.supervision import files, formats, signals
 from entrypoint.supervision.checks import Checks, variables, verify
-from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
@@ -56,6 +55,7 @@ class Plugin:
         self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
+        self._inherited = inherited
         self._failures: dict[str, PermanentFailure] = {}
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
@@ -64,13 +64,12 @@ class Plugin:
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
-        self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[config.log_format])
+        self._stdout = Stdout(None if sys.stdout is None else 1, form=self._format())
         essential = [name for name, program in config.programs.items() if program.essential]
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
         self._notify = NotifySocket(inherited.notify)
-        self._inherited = inherited
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
@@ -86,6 +85,13 @@ class Plugin:
             for missing in sorted(set(program.after) - names):
                 raise ConfigError(f"cannot start {name} after {missing}: supervisord has no such program")
         self._install()
+
+    def _format(self) -> formats.Format:
+        if self._config.log_format is LogFormat.JSON:
+            return formats.as_json
+        named = self._inherited.environments.programs
+        colour = os.isatty(1) and named.get("TERM") != "dumb" and not named.get("NO_COLOR")
+        return formats.as_text(timestamps=self._config.log_timestamps, colour=colour)
 
     def _install(self) -> None:
         supervisord = self._supervisord
@@ -266,7 +272,8 @@ class Plugin:
             program.replace()
 
     def _became_ready(self) -> None:
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
+        address = f": {self._config.address}" if self._config.address else ""
+        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s{address}")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)

@@ -112,7 +112,7 @@ def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
 
 @pytest.mark.parametrize("mark", ["", "1/", "8/", "migrated 3/", "exec ", "spawned: 'uwsgi'"])
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
-    container = engine.run(image, ADMIN)
+    container = engine.run(image, {**ADMIN, "ENTRYPOINT_LOG_LEVEL": "debug"})  # each migration is a line
     until(lambda: mark in container.logs, f"{mark!r} in the log")
     code, _ = container.stop()
     assert code == 0, container.logs  # 137 if Docker had had to kill

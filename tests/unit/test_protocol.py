@@ -46,7 +46,9 @@ EVERYTHING = SupervisionConfig(
     hook_seconds=12.5,
     pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
     log_format=LogFormat.JSON,
+    log_timestamps=True,
     quiet=True,
+    address="http://127.0.0.1:8080/",
     listen=("0.0.0.0:80",),
 )
 

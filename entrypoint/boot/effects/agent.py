@@ -14,9 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self, TypeVar
 
+from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
+from entrypoint.log import Tell
 from entrypoint.protocol.agent import (
     AgentResult,
     Application,
@@ -39,7 +41,7 @@ _KINDS: Final[Mapping[ErrorKind, Callable[[str], EntrypointError]]] = {
     "failed": lambda text: StepFailed(text, 1),
 }
 
-Tell = Callable[[str, str], None]
+_FEW: Final = 10  # pieces of work, each of which is worth a line
 Reply = TypeVar("Reply", Application, AppsReport, AgentResult)
 
 
@@ -170,7 +172,8 @@ class Agent:
                 raise Unusable(message.text, message.hint) if message.hint else error
             if not isinstance(message, ProgressReport):
                 raise TypeError(message)
-            self._tell("application", message.text)
+            between = message.total is not None and message.total > _FEW and message.done != message.total
+            self._tell("application", message.text, log.PROGRESS if between else "info")
             if message.done is not None and message.total is not None:
                 count(message.done, message.total)
 

@@ -155,7 +155,8 @@ class RealPerformer(DryRunPerformer):
         )
         if result.changed:
             self._outdate()
-        self._say(f"    {result.text}")
+        if result.text:
+            self._say(f"    {result.text}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:
