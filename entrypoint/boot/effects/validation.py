@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
+from pathlib import PurePath
 from typing import Final
 
 from entrypoint.boot.effects.signals import StopRequests
@@ -28,6 +29,8 @@ def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
         return
     message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
     message = _EMERGENCY.sub("", message)
+    if step.tls and (why := _tls_problem(message, *step.tls)):
+        raise Unusable(why)
     where = _WHERE.search(message)
     if where is None:
         raise Unusable(f"cannot use {step.files[0].path}: {message}")
@@ -36,6 +39,20 @@ def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
             line = file.text.splitlines()[int(where["line"]) - 1].strip()
             raise Unusable(f"cannot use {file.path}, from {file.source}: {message[: where.start()]}; it says: {line}")
     raise Unusable(f"cannot use {where['path']}: {message[: where.start()]} in line {where['line']}")
+
+
+def _tls_problem(message: str, certificate: PurePath, key: PurePath) -> str | None:
+    """Return what is wrong with the user's files if nginx's message is about them: it shows OpenSSL's own words."""
+    named_certificate, named_key = f"NGINX_TLS_CERTIFICATE={certificate}", f"NGINX_TLS_KEY={key}"
+    if "key values mismatch" in message and f'"{key}"' in message:
+        return f"cannot use {named_key}: it is not the key of {named_certificate}; set both to one pair"
+    if message.startswith(f'cannot load certificate key "{key}"'):
+        if "password" in message or "passphrase" in message:
+            return f"cannot use {named_key}: it is encrypted; write it without: openssl pkey -in {key} -out FILE"
+        return f"cannot use {named_key}: it is not a private key in PEM format"
+    if message.startswith(f'cannot load certificate "{certificate}"'):
+        return f"cannot use {named_certificate}: it is not a certificate in PEM format"
+    return None
 
 
 def validate_supervisord(step: ValidateSupervisord) -> None:

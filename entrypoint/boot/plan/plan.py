@@ -202,7 +202,9 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             command = (*program.argv, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
-            yield ValidateNginx(command, (by_name["nginx.conf"], by_name["nginx-app.conf"]), surroundings)
+            texts = (by_name["nginx.conf"], by_name["nginx-app.conf"])
+            certificate, key = config.settings.tls_certificate, config.settings.tls_key
+            yield ValidateNginx(command, texts, surroundings, (certificate, key) if certificate and key else None)
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
         yield ValidateSupervisord(by_name["supervisord.conf"])

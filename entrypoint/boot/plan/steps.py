@@ -128,6 +128,7 @@ class ValidateNginx(NamedTuple):
     command: tuple[str, ...]
     files: tuple[File, ...]
     environment: Mapping[str, str] = MappingProxyType({})
+    tls: tuple[PurePosixPath, PurePosixPath] | None = None  # the user's certificate and its key
     name: str = "validate"
 
     def __str__(self) -> str:
