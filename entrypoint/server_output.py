@@ -12,6 +12,7 @@ from entrypoint.protocol.supervision import ApplicationConfig
 
 # Only lines that are known are dropped: a new version of uWSGI may print more, and that is shown.
 _BEGIN: Final = (b"[uWSGI] getting ", b"*** Starting uWSGI ")
+_AS_ROOT: Final = b"*** WARNING: you are running uWSGI as root !!!"  # up to six times in one start
 _END: Final = b"*** Operational MODE: "
 _BANNER: Final = (
     *_BEGIN,
@@ -30,7 +31,6 @@ _BANNER: Final = (
     b"detected max file descriptor number: ",
     b"lock engine: ",
     b"thunder lock: ",
-    b"uWSGI running as root, you can use ",  # a warning follows
     b"uwsgi socket ",
     b"[uwsgi-static] added mapping for ",
     b"PEP 405 virtualenv detected: ",
@@ -52,6 +52,7 @@ _START: Final = (
     (b'running "call:PyRun_SimpleString import gc; gc.', b" app)..."),
     (b'running "unix_signal:15 gracefully_kill_them_all"', b" (master-start)..."),
     (b"WSGI app 0 (mountpoint='') ready in ", b" (default app)"),
+    (b"uWSGI running as root, you can use ", b" options"),  # a warning follows
     (b"spawned uWSGI master process (pid: ", b")"),
     (b"spawned uWSGI worker ", b")"),
 )
@@ -73,16 +74,23 @@ class Banner:
         self._behind_nginx = application.behind_nginx
         self._uwsgi = application.server == "uwsgi"
         self._inside = False
+        self._warned = False
 
     def has(self, line: bytes) -> bool:
         """Return whether the next line of the server belongs to the banner."""
         if not self._uwsgi:
             return False
+        if line.startswith(_AS_ROOT):
+            self._warned, known = True, self._warned
+            return known
         if self._inside:
             self._inside = not line.startswith(_END)
-            return line.startswith(_BANNER) or (self._behind_nginx and line.startswith(_VOID_BEHIND_NGINX))
-        self._inside = line.startswith(_BEGIN)
-        return self._inside or any(line.startswith(begin) and line.endswith(end) for begin, end in _START)
+            if line.startswith(_BANNER) or (self._behind_nginx and line.startswith(_VOID_BEHIND_NGINX)):
+                return True
+        elif line.startswith(_BEGIN):
+            self._inside = True
+            return True
+        return any(line.startswith(begin) and line.endswith(end) for begin, end in _START)
 
 
 def is_trouble(line: bytes) -> bool:

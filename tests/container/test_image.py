@@ -50,6 +50,15 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     assert (code, answers) == (0, [200])
 
 
+def test_the_log_of_a_first_boot_is_short_and_ends_with_the_address(engine: Engine, image: str) -> None:
+    container = engine.run(image, ADMIN).ready()
+    ready = until(lambda: [line for line in container.logs.splitlines() if " ready after " in line], "the last line")
+    lines = container.logs.splitlines()
+    assert len(lines) <= 40, container.logs
+    assert "[uwsgi]" not in container.logs
+    assert ready[0].endswith(" s: listening on port 80 of this container")
+
+
 def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
     container = engine.run(image, ADMIN).ready()
     assert "20 migrations applied" in container.logs

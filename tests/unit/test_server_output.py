@@ -52,6 +52,13 @@ def test_the_banner_is_left_out_and_all_else_is_kept() -> None:
     assert [line for line in START if not banner.has(line)] == SAID
 
 
+def test_that_uwsgi_runs_as_root_is_worth_one_warning() -> None:
+    warning = b"*** WARNING: you are running uWSGI as root !!! (use the --uid flag) *** "
+    often = [START[0], warning, b"uWSGI running as root, you can use --uid/--gid/--chroot options", warning, *START[1:]]
+    banner = Banner(UWSGI)
+    assert [line for line in [*often, warning] if not banner.has(line)] == [warning, *SAID]
+
+
 def test_a_second_start_in_the_same_output_has_a_banner_too() -> None:
     banner = Banner(UWSGI)
     assert [line for line in START * 2 if not banner.has(line)] == SAID * 2
