@@ -134,7 +134,9 @@ class Children:
         """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
         The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets.
+        Raises ProgramFailed as `check_loaded` does.
         """
+        self.check_loaded()
         self._relay.stop()
         environments = os.memfd_create("environments", 0)
         with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
