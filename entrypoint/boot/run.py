@@ -218,7 +218,18 @@ def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoR
     if machine.root:
         switch_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(command, hooks.changed(surroundings), machine.app_dir)
+    exec_program(_with_interpreter(command, machine), hooks.changed(surroundings), machine.app_dir)
+
+
+def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
+    """Let `manage.py`, and each script of the application that is not executable, run by its interpreter."""
+    word = command[0]
+    script = os.path.join(machine.app_dir, word)  # noqa: PTH118 -- an argument that may be of any length
+    if not word.endswith(".py") or not os.path.isfile(script):  # noqa: PTH113 -- as above
+        return command
+    if "/" in word and os.access(script, os.X_OK):
+        return command
+    return (str(machine.python), *command)
 
 
 def _source(

@@ -47,6 +47,18 @@ class ReloadConfig(NamedTuple):
     """The name of the signal that reloads the program, such as HUP."""
 
 
+class ApplicationConfig(NamedTuple):
+    """The application that a server loads, for the messages about its start."""
+
+    server: str
+    module: str
+    """The application, package.module:callable."""
+    setting: str
+    """The setting that names it, such as WSGI_APPLICATION."""
+    folder: PurePosixPath
+    behind_nginx: bool = True
+
+
 class ProgramConfig(NamedTuple):
     """How one program is supervised. The defaults apply to a program that the configuration does not name."""
 
@@ -70,6 +82,8 @@ class ProgramConfig(NamedTuple):
     raw: bool = False
     """The program writes to the container's standard output directly."""
     reload: ReloadConfig | None = None
+    application: ApplicationConfig | None = None
+    """The application that it loads, if it is one of our application servers."""
     as_root: bool | None = None
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
 
@@ -96,8 +110,14 @@ class SupervisionConfig(NamedTuple):
     """How long the pre-stop hooks may take, counted from the stop signal."""
     on_failure: OnFailure = OnFailure.EXIT
     log_format: LogFormat = LogFormat.TEXT
+    log_timestamps: bool = False
+    """Each line of a text log begins with the time."""
+    quiet: bool = False
+    """Lines of a normal start that tell a user nothing are not logged."""
     programs: Mapping[str, ProgramConfig] = MappingProxyType({})
     """By supervisord's name of the process."""
+    address: str = ""
+    """Where the site can be reached, as a link or in words; logged when the container becomes ready."""
     listen: tuple[str, ...] = ()
     """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
     pre_stop: tuple[PreStopHook, ...] = ()

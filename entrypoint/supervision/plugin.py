@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
-from entrypoint.supervision import files, signals
+from entrypoint.protocol.supervision import LogFormat, OnFailure, Restart, SupervisionConfig
+from entrypoint.supervision import files, formats, signals
 from entrypoint.supervision.checks import Checks, variables, verify
-from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
@@ -29,6 +29,7 @@ from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.server_log import ServerLog
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
 
@@ -54,20 +55,21 @@ class Plugin:
         self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
+        self._inherited = inherited
         self._failures: dict[str, PermanentFailure] = {}
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
         self._status: dict[Program, str] = {}
+        self._served: set[Program] = set()  # the programs that have been ready
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
-        self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[config.log_format])
+        self._stdout = Stdout(None if sys.stdout is None else 1, form=self._format())
         essential = [name for name, program in config.programs.items() if program.essential]
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
         self._notify = NotifySocket(inherited.notify)
-        self._inherited = inherited
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
@@ -84,6 +86,13 @@ class Plugin:
                 raise ConfigError(f"cannot start {name} after {missing}: supervisord has no such program")
         self._install()
 
+    def _format(self) -> formats.Format:
+        if self._config.log_format is LogFormat.JSON:
+            return formats.as_json
+        named = self._inherited.environments.programs
+        colour = os.isatty(1) and named.get("TERM") != "dumb" and not named.get("NO_COLOR")
+        return formats.as_text(timestamps=self._config.log_timestamps, colour=colour)
+
     def _install(self) -> None:
         supervisord = self._supervisord
         supervisord.fork_with(signals.fork)
@@ -98,8 +107,8 @@ class Plugin:
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Separate callbacks: if one fails, the next is still called.
-        log = SupervisordLog(self._stdout)
-        supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
+        own_log = SupervisordLog(self._stdout, quiet=self._config.quiet)
+        supervisord.on_running(lambda: supervisord.log_to(own_log.write, instead_of=1))
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
         supervisord.on_running(self._readiness.begin)
@@ -119,6 +128,7 @@ class Plugin:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
             self._status.pop(gone, None)
+            self._served.discard(gone)
         config = self._config.program(program.name)
         checks = Checks(
             program,
@@ -153,7 +163,24 @@ class Plugin:
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
             return Elsewhere()
-        return ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        application = self._config.program(program.name).application
+        if application is None:
+            return own
+        return ServerLog(
+            own,
+            application,
+            self._timers,
+            quiet=self._config.quiet,
+            starting=lambda: program not in self._served,
+            failed=lambda why: self._cannot_load(program, why),
+        )
+
+    def _cannot_load(self, program: Program, why: str) -> None:
+        """Say why a server has ended before it was ready, and do not start it again."""
+        if program.wait_status is not None and os.WIFEXITED(program.wait_status) and not self._stop.begun:
+            self._stdout.write(log.ENTRYPOINT, [why.encode()])
+            self._policies[program].give_up_loading()
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
@@ -212,6 +239,7 @@ class Plugin:
 
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
+            self._served.add(program)
             self._readiness.add(program.name)
             self._checks[program].ready()
 
@@ -222,11 +250,13 @@ class Plugin:
                 self._handle(program, message)
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
+        config = self._config.program(program.name)
+        by_notify = config.ready.kind is Kind.NOTIFY
         status = message.get("STATUS", "")
         if status and status != self._status.get(program):
             self._status[program] = status
-            self._supervisord.info(f"{program.name} reports: {status}")
+            if not (self._config.quiet and config.application):  # our servers report that they start
+                self._supervisord.info(f"{program.name} reports: {status}")
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1":
@@ -249,7 +279,8 @@ class Plugin:
             program.replace()
 
     def _became_ready(self) -> None:
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
+        address = f": {self._config.address}" if self._config.address else ""
+        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s{address}")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)

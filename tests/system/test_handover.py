@@ -102,7 +102,7 @@ def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Sit
     assert early.isdisjoint(site.family())
     site.stop()
     length = len(site.output)
-    site.start().ready()
+    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
     assert site.output[length:].count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
 
 

@@ -155,7 +155,8 @@ def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path
         """
     )
     site = new_site(project)
-    site.start({"APP": str(site.folder / "run/app/uwsgi.sock")}).ready()
+    # At the level debug supervisord's log has uWSGI's own reports.
+    site.start({"APP": str(site.folder / "run/app/uwsgi.sock"), "ENTRYPOINT_LOG_LEVEL": "debug"}).ready()
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
     assert site.output.index("uwsgi reports: uWSGI is ready") < site.output.index("spawned: 'worker'")

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 import pytest
 from whole_plan import as_difference, as_text, sections
 
+from entrypoint.boot.decisions.address import of_site
 from entrypoint.boot.decisions.config import decide
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
@@ -17,6 +18,7 @@ from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application, Database, User
@@ -845,6 +847,12 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "restart": "always",
             "stop_order": 20,
             "stop_interval": 0.1,
+            "application": {
+                "server": "uwsgi",
+                "module": "site.wsgi:application",
+                "setting": "WSGI_APPLICATION",
+                "folder": "/srv/app",
+            },
         },
         "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
     }
@@ -917,3 +925,36 @@ def test_the_page_names_each_variable_and_no_other() -> None:
 def test_the_example_of_the_page_is_a_template() -> None:
     (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
     assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("buffer-size = 65535\n")
+
+
+# ---- the address in the last line of a boot
+
+_PAIR = {"tls_certificate": PurePosixPath("/tls.pem"), "tls_key": PurePosixPath("/tls.key")}
+
+
+def address_of(*, container: bool = False, root: bool = False, **settings: Any) -> str:
+    facts = Facts(machine(container=container, root=root), application())
+    return of_site(decide(Settings(**settings), facts))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "http://127.0.0.1:8080/"),
+        ({"root": True}, "http://127.0.0.1/"),
+        ({"listen": Listen(9000)}, "http://127.0.0.1:9000/"),
+        ({"listen": Listen(9000, "10.0.0.1")}, "http://10.0.0.1:9000/"),
+        ({"listen": Listen(9000, "[::1]")}, "http://[::1]:9000/"),
+        ({"listen": Listen(9000, "0.0.0.0")}, "http://127.0.0.1:9000/"),
+        ({"server_names": ("*.example.com", "example.com")}, "http://example.com:8080/"),
+        ({"server_names": ("_",)}, "http://127.0.0.1:8080/"),
+        ({"root": True, **_PAIR}, "https://127.0.0.1/"),
+        ({**_PAIR}, "https://127.0.0.1:8443/"),
+        ({"nginx": "off"}, "http://127.0.0.1:8080/"),
+        ({"container": True, "root": True}, "listening on port 80 of this container"),
+        ({"container": True, "root": True, **_PAIR}, "listening on port 443 of this container, with TLS"),
+        ({"container": True, "listen": Listen(8080, "127.0.0.1")}, "http://127.0.0.1:8080/"),
+    ],
+)
+def test_a_boot_ends_with_an_address_that_works(settings: dict[str, Any], expected: str) -> None:
+    assert address_of(**settings) == expected

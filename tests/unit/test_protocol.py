@@ -9,6 +9,7 @@ import pytest
 from entrypoint.protocol.codec import ConfigError, from_json, read_json, to_json
 from entrypoint.protocol.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
 from entrypoint.protocol.supervision import (
+    ApplicationConfig,
     Environments,
     Handover,
     LogFormat,
@@ -36,6 +37,7 @@ EVERYTHING = SupervisionConfig(
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),
+            application=ApplicationConfig("uwsgi", "site.wsgi:application", "ENTRYPOINT_APP", PurePosixPath("/site")),
             as_root=False,
         )
     },
@@ -45,6 +47,9 @@ EVERYTHING = SupervisionConfig(
     hook_seconds=12.5,
     pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
     log_format=LogFormat.JSON,
+    log_timestamps=True,
+    quiet=True,
+    address="http://127.0.0.1:8080/",
     listen=("0.0.0.0:80",),
 )
 

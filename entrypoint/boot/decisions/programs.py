@@ -14,6 +14,7 @@ from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
+from entrypoint.protocol.supervision import ApplicationConfig
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 # A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state shows it.
@@ -45,6 +46,7 @@ class Program:
     raw: bool = False  # whether it writes to the container's standard output directly
     log_file: PurePosixPath | None = None  # for its output; None: the container's output
     reload_on: tuple[PurePosixPath, ...] = ()  # when one of these files changes, it gets a HUP
+    application: ApplicationConfig | None = None  # the application that it loads, if it is one of our servers
 
     @property
     def tier(self) -> int:
@@ -129,6 +131,13 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
+        application=ApplicationConfig(
+            server.name,
+            config.module,
+            "ENTRYPOINT_APP" if config.settings.app else f"{config.interface.upper()}_APPLICATION",
+            config.machine.app_dir,
+            behind_nginx=config.nginx,
+        ),
     )
 
 

@@ -78,6 +78,7 @@ class Machine:
     server_confs: Mapping[str, PurePosixPath] = field(
         default_factory=dict
     )  # the user's complete configuration files, by server
+    container: bool = False  # whether it is a container, whose ports are published under other addresses
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
     commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the paths of their commands, where found
@@ -145,6 +146,7 @@ def read_machine(settings: Settings) -> Machine:
         templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
+        container=_is_container(settings.environment),
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
@@ -247,6 +249,12 @@ def _has_ipv6() -> bool:
         return bool(Path("/proc/net/if_inet6").read_text(encoding="ascii"))
     except OSError:
         return False
+
+
+def _is_container(environment: Mapping[str, str]) -> bool:
+    """Return whether Docker, Podman or Kubernetes runs this process; each leaves its own mark."""
+    marks = any(os.path.exists(mark) for mark in ("/.dockerenv", "/run/.containerenv"))  # noqa: PTH110 -- 0.1 ms less
+    return marks or "KUBERNETES_SERVICE_HOST" in environment or bool(environment.get("container"))
 
 
 def _number(path: Path, default: int) -> int:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import stop_budget
+from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
@@ -113,7 +113,10 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         hook_seconds=stop_budget.hook_seconds(timeout, drain) if hooks else 0.0,
         on_failure=OnFailure(config.settings.on_failure),
         log_format=LogFormat(config.settings.log_format),
+        log_timestamps=config.settings.log_timestamps == "on",
+        quiet=config.settings.log_level != "debug",
         programs={process: _program(program, processes) for program in supervised for process in program.processes},
+        address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
     )
@@ -138,6 +141,7 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
+        application=program.application,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
 

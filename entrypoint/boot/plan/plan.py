@@ -206,12 +206,14 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             command = (*program.argv, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
+            certificate, key = config.settings.tls_certificate, config.settings.tls_key
             yield ValidateNginx(
                 command,
                 (by_name["nginx.conf"], by_name["nginx-app.conf"]),
                 surroundings,
                 () if config.machine.nginx_conf is not None else config.machine.http_files,
                 config.machine.server_files,
+                (certificate, key) if certificate and key else None,
             )
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:

@@ -177,6 +177,12 @@ class SettingsTable:
         "the format of all log lines: text with the program's name in front, or one JSON object per line",
         default="text",
     )
+    log_timestamps: str = setting(
+        "ENTRYPOINT_LOG_TIMESTAMPS",
+        values.choice("on", "off"),
+        "the time in front of each line of a text log, in UTC; Docker, Kubernetes and journald add their own times",
+        default="off",
+    )
     log_level: str = setting(
         "ENTRYPOINT_LOG_LEVEL",
         values.choice(*LEVELS),
