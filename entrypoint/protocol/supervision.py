@@ -60,7 +60,7 @@ class ProgramConfig(NamedTuple):
     restart: Restart | None = None
     """None: `autorestart` and `startretries` of supervisord's configuration apply."""
     memory_limit: int | None = None
-    """Bytes (PSS of the program and its descendants) above which the program is restarted."""
+    """Bytes, of the program and its descendants, above which the program is restarted."""
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
     environment: Mapping[str, str] = MappingProxyType({})

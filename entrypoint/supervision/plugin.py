@@ -128,7 +128,7 @@ class Plugin:
             became_ready=self._ready,
             unresponsive=self._unresponsive,
             failed=self._replace,
-            log=self._supervisord.critical,
+            log=self._supervisord.warn,
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
