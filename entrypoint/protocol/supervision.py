@@ -63,6 +63,9 @@ class ProgramConfig(NamedTuple):
     """Bytes, of the program and its descendants, above which the program is restarted."""
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
+    stop_seconds: int | None = None
+    """The seconds of a stop that it certainly gets, and more if others do not use theirs. None: supervisord's own
+    configuration says how long it gets."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The program's own variables: supervisord's configuration cannot carry every value."""
     raw: bool = False

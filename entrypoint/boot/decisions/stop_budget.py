@@ -1,12 +1,14 @@
 """The time for a whole stop, and each program's part of it.
 
 The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
+Each program is guaranteed a part. What an order does not use goes to the next ones, when the container stops
+(`entrypoint/supervision/stop.py`): so a program may have all the time but what is guaranteed to those that stop later.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.hooks import PRE_STOP
@@ -36,15 +38,34 @@ class Member:
     source: str = ""  # the key that sets the seconds
 
 
+class StopTime(NamedTuple):
+    """The seconds that a program gets from its stop signal to SIGKILL."""
+
+    guaranteed: int  # when the container stops
+    longest: int  # when it stops alone, or nobody before it uses any time
+
+
 def order_of(own: UserProgram) -> int:
     """Return the stop order of a user's program."""
     return own.stop_order or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
 
 
-def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
-    """Return each program's seconds in a stop of at most `timeout` seconds, by name. Raises Unusable."""
-    hooks = bool(machine.hooks.of(PRE_STOP))
-    return shares(tuple(_members(settings, server)), timeout, settings.drain_delay, hooks=hooks)
+def stop_times(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, StopTime]:
+    """Return each program's time in a stop of at most `timeout` seconds, by name. Raises Unusable."""
+    members = tuple(_members(settings, server))
+    guaranteed = shares(members, timeout, settings.drain_delay, hooks=bool(machine.hooks.of(PRE_STOP)))
+    return {
+        each.name: StopTime(guaranteed[each.name], _longest(each, members, guaranteed, timeout - settings.drain_delay))
+        for each in members
+    }
+
+
+def _longest(member: Member, members: Iterable[Member], guaranteed: Mapping[str, int], total: float) -> int:
+    """Return what the user has set, or all of `total` but what is guaranteed to the orders after it."""
+    if member.seconds is not None:
+        return member.seconds
+    later = {each.order for each in members if each.order < member.order}
+    return int(total) - sum(max(guaranteed[each.name] for each in members if each.order == order) for order in later)
 
 
 def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
@@ -72,7 +93,7 @@ def hook_seconds(stop_timeout: float, drain_delay: float) -> float:
 def shares(
     members: Sequence[Member], stop_timeout: float, drain_delay: float = 0, *, hooks: bool = False
 ) -> Mapping[str, int]:
-    """Return each program's seconds from its stop signal to SIGKILL, by name.
+    """Return each program's guaranteed seconds from its stop signal to SIGKILL, by name.
 
     The drain and the pre-stop `hooks` run first, together. Raises Unusable if `stop_timeout` is too short; the message
     names the program that needs most of it.

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.stop_budget import stop_seconds
+from entrypoint.boot.decisions.stop_budget import stop_times
 from entrypoint.boot.plan.steps import WARNING, Read
 from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.boot.settings.values import shown
@@ -51,7 +51,8 @@ def _enough(config: ResolvedConfig) -> int:
     """Return the least stop timeout, in seconds, in which nginx can finish the longest request."""
 
     def fits(seconds: int) -> bool:
-        return stop_seconds(config.settings, config.machine, config.server, seconds)[NGINX] >= config.request_seconds
+        times = stop_times(config.settings, config.machine, config.server, seconds)
+        return times[NGINX].guaranteed >= config.request_seconds
 
     most = least = math.ceil(config.settings.stop_timeout)
     while not fits(most):
