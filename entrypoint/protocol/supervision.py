@@ -136,3 +136,5 @@ class Handover(NamedTuple):
     """The descriptor of the socket that programs notify of their readiness."""
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
     """The programs that already run, by name."""
+    began: float | None = None
+    """When the process of the boot started, in seconds of CLOCK_BOOTTIME: clock_gettime(2)."""

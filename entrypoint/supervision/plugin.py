@@ -27,7 +27,7 @@ from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
-from entrypoint.supervision.readiness import Readiness
+from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
@@ -51,7 +51,6 @@ class Plugin:
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
-        self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
         self._failures: dict[str, PermanentFailure] = {}
@@ -102,7 +101,7 @@ class Plugin:
         supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
-        supervisord.on_running(self._readiness.begin)
+        supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
@@ -199,9 +198,14 @@ class Plugin:
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
             else:
-                self._readiness.remove(program.name)
+                self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._ready(program)
+
+    def _phase(self, program: Program) -> Phase | None:
+        if program.name in self._failures:
+            return Phase.FAILED
+        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
 
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
@@ -231,7 +235,8 @@ class Plugin:
     def _unresponsive(self, program: Program, why: str | None) -> None:
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
-            self._readiness.remove(program.name)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
         else:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
@@ -241,8 +246,8 @@ class Plugin:
             self._supervisord.critical(f"restarting {program.name}: {why}")
             program.replace()
 
-    def _became_ready(self) -> None:
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)

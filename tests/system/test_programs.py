@@ -189,6 +189,7 @@ def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
+    assert requests.get(site.url + "/-/ready", timeout=10).json() == {"phase": "stopping"}
     assert site.status("/") == 200
     assert site.wait() == 0
     assert time.monotonic() - began >= 2

@@ -50,7 +50,7 @@ def test_a_program_that_answers_no_more_is_replaced(hurried: Container) -> None:
     hurried.said("[site] stopped by TERM")
     (hurried.home / "deaf").unlink()
     assert hurried.spawned("site", 2) != first
-    hurried.said("ready after", 2)
+    hurried.said("ready again after")
     assert not alive(first)
     assert hurried.stop() == 0
 
@@ -208,7 +208,7 @@ def test_a_frozen_server_is_not_ready_and_then_replaced(hurried: Container, kind
     until(lambda: not hurried.ready_file.exists(), "red")
     hurried.said("CRIT restarting site: liveness probe failed 6 times in a row: ")
     assert hurried.spawned("site", 2) != master
-    hurried.said("ready after", 2)
+    hurried.said("ready again after")
     assert not any(map(alive, frozen))
     assert hurried.stop() == 0
 
@@ -224,6 +224,8 @@ def test_a_frozen_server_that_goes_on_is_ready_again(
     os.kill(master, signal.SIGSTOP)
     hurried.said("CRIT site is not ready")
     until(lambda: not hurried.ready_file.exists(), "red")
+    why = f"liveness probe failed 2 times in a row: process {master} is stopped (SIGSTOP)"
+    assert hurried.unready() == {"phase": "unresponsive", "programs": ["site"], "why": f"site: {why}"}
     os.kill(master, signal.SIGCONT)
     hurried.said("CRIT site responds again")
     until(hurried.ready_file.exists, "green")

@@ -173,7 +173,7 @@ def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
     container.ask("getState")
     assert not container.ready_file.exists()
     container.ask("sendProcessStdin", "site", "\n")
-    container.said("ready after", 2)
+    container.said("ready again after")
     assert container.stop() == 0
 
 

@@ -161,6 +161,7 @@ def test_a_drain_serves_on_and_restarts(container: Container) -> None:
     began = time.monotonic()
     container.signal(signal.SIGTERM)
     until(lambda: not container.ready_file.exists(), "red")
+    assert container.unready() == {"phase": "stopping"}
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert alive(container.spawned("site", 2))
     container.signal(signal.SIGHUP)  # which is ignored here, too
@@ -236,6 +237,7 @@ def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Containe
     lost = "site failed permanently (killed by SIGKILL): keeping the others, not ready, exit code 137"
     container.said(f"[supervisord] CRIT {lost}")
     assert not container.ready_file.exists()
+    assert container.unready() == {"phase": "failed", "programs": ["site"]}
     assert alive(other)
     assert container.stop() == 137
 
@@ -247,7 +249,8 @@ def test_what_is_started_again_by_hand_is_not_lost(container: Container) -> None
     os.kill(container.spawned("site"), signal.SIGKILL)
     container.said("failed permanently")
     container.ask("startProcess", "site")
-    container.said("ready after")
+    container.said("ready again after")
+    assert container.unready() is None
     assert container.stop() == 0
 
 
