@@ -70,6 +70,11 @@ class Checks:
         for each in self._while_ready:
             each.begin()
 
+    @property
+    def fault(self) -> str:
+        """Why the last readiness probe failed, if one did."""
+        return next((each.fault for each in self._while_up if isinstance(each, ReadinessProbe)), "")
+
     def watchdog_received(self) -> None:
         """Record that the program has sent WATCHDOG=1."""
         if self._watchdog is not None:

@@ -79,10 +79,13 @@ class ReadinessProbe:
         self._polling = Polling(prober, timers, endpoint, self._report)
         self._became_ready = became_ready
         self._begun = 0.0
+        self.fault = ""
+        """Why the last attempt failed."""
 
     def begin(self) -> None:
         """Start probing."""
         self._begun = time.monotonic()
+        self.fault = ""
         self._polling.begin(SOONEST)
 
     def end(self) -> None:
@@ -93,6 +96,7 @@ class ReadinessProbe:
         if fault is None:
             self._became_ready()
             return None
+        self.fault = fault
         return min(max(SOONEST, PART * (time.monotonic() - self._begun)), LATEST)
 
 

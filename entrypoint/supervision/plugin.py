@@ -31,6 +31,7 @@ from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
+from entrypoint.supervision.waits import Waits, line, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -65,13 +66,14 @@ class Plugin:
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
+        self._waits = Waits(self._timers, self._remind)
         self._notify = NotifySocket(inherited.notify)
         self._inherited = inherited
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._readiness.end)
+        self._stop = Stop(supervisord, config, self._hooks, self._end)
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -102,10 +104,12 @@ class Plugin:
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
+        supervisord.on_running(self._wait_for_first)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
-        supervisord.on_stopping(self._readiness.end)
+        supervisord.on_change(self._wait)
+        supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
 
@@ -197,10 +201,43 @@ class Plugin:
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
+                self._waits.end(program.name)
             else:
                 self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._ready(program)
+
+    def _wait_for_first(self) -> None:
+        for program in self._supervisord.programs:
+            for name in self._config.program(program.name).after:
+                self._waits.begin(name)
+
+    def _wait(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        if program.state is State.STARTING and not self._stop.begun:
+            self._waits.begin(program.name)
+            return
+        over = program.state in {State.STOPPED, State.EXITED} and not self._policies[program].waits()
+        if program.state is State.FATAL or (over and not self._waiting_for(program.name)):
+            self._waits.end(program.name)
+
+    def _waiting_for(self, name: str) -> list[str]:
+        programs = self._supervisord.programs
+        return [each.name for each in programs if each.unstarted and name in self._config.program(each.name).after]
+
+    def _remind(self, name: str, how_long: str) -> None:
+        program = next((each for each in self._supervisord.programs if each.name == name), None)
+        if program is None:  # removed by `supervisorctl update`
+            self._waits.end(name)
+            return
+        probe = self._config.program(name).ready
+        why = self._readiness.reason(name) or reason(name, program.state, probe, self._checks[program].fault)
+        may_take_long = probe.kind in {Kind.EXIT, Kind.RUNNING}
+        if text := line(name, self._waiting_for(name), how_long, why, may_take_long=may_take_long):
+            self._supervisord.warn(text)
+
+    def _end(self) -> None:
+        self._waits.close()
+        self._readiness.end()
 
     def _phase(self, program: Program) -> Phase | None:
         if program.name in self._failures:
@@ -210,6 +247,7 @@ class Plugin:
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
             self._readiness.add(program.name)
+            self._waits.end(program.name)
             self._checks[program].ready()
 
     def _notified(self) -> None:
@@ -262,9 +300,8 @@ class Plugin:
             self._failures.pop(program.name, None)  # a client has started it
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
-        for each in self._supervisord.programs:
-            if each.unstarted and program.name in self._config.program(each.name).after:
-                self._supervisord.info(f"not starting {each.name}: {program.name} failed permanently before")
+        for name in self._waiting_for(program.name):
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:

@@ -108,6 +108,10 @@ class Readiness:
         self._reasons[name] = why
         self._update()
 
+    def reason(self, name: str) -> str:
+        """Return what `explain` was told of the program `name`."""
+        return self._reasons.get(name, "")
+
     def has(self, names: Iterable[str]) -> bool:
         """Return whether all the programs `names` are ready."""
         return self._ready.issuperset(names)
