@@ -189,13 +189,17 @@ class FrozenProbe:
             self._timer = None
 
     def _enter(self) -> None:
-        # All programs at the same moment, so that an idle container wakes up only once.
-        self._timer = self._timers.enterabs((time.monotonic() // INTERVAL + 1) * INTERVAL, 0, self._check)
+        self._timer = self._timers.enterabs(next_look(), 0, self._check)
 
     def _check(self) -> None:
         self._timer = None
         if self._failures.record(frozen(self._pid())):
             self._enter()
+
+
+def next_look() -> float:
+    """Return when all programs are looked at: at the same moment, so that an idle container wakes up only once."""
+    return (time.monotonic() // INTERVAL + 1) * INTERVAL
 
 
 def frozen(pid: int) -> str | None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from entrypoint.oom import OutOfMemory
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
@@ -21,6 +22,7 @@ from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
+from entrypoint.supervision.health import next_look
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
@@ -66,6 +68,8 @@ class Plugin:
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
+        self._out_of_memory = OutOfMemory()
+        self._killed: dict[Program, str] = {}
         self._waits = Waits(self._timers, self._remind)
         self._notify = NotifySocket(inherited.notify)
         self._inherited = inherited
@@ -105,6 +109,7 @@ class Plugin:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._wait_for_first)
+        supervisord.on_running(self._look_for_kills)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
@@ -292,7 +297,25 @@ class Plugin:
         if program is None:
             self._hooks.ended(pid, wait_status)
         else:
+            self._killed.pop(program, None)
+            code = os.waitstatus_to_exitcode(wait_status)
+            # A shell reports the end of its child like this.
+            if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and self._out_of_memory.killed():
+                self._killed[program] = f"killed by the kernel: {self._out_of_memory}"
+                self._supervisord.critical(f"{program.name} was {self._killed[program]}")
             program.died(wait_status)
+
+    def _look_for_kills(self) -> None:
+        """Report a process that the kernel has killed but whose program goes on, such as a worker of uWSGI.
+
+        Look when the programs are looked at that may be frozen: supervisord is awake then.
+        """
+        if killed := self._out_of_memory.killed():
+            who = "a process" if killed == 1 else f"{killed} processes"
+            self._supervisord.critical(f"the kernel killed {who} of this container: {self._out_of_memory}")
+        liveness = [program.liveness for program in self._config.programs.values()]
+        if self._out_of_memory.known and any(each and each.kind is Kind.PROCESS for each in liveness):
+            self._timers.enterabs(next_look(), 1, self._look_for_kills)
 
     def _check_failure(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         """Record a permanent failure; if the program is essential, stop the container or keep the others running."""
@@ -305,7 +328,7 @@ class Plugin:
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:
-            failure = PermanentFailure.of_status(program.wait_status)
+            failure = PermanentFailure.of_status(program.wait_status, self._killed.get(program, ""))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
         self._failures[program.name] = failure
