@@ -94,7 +94,7 @@ def test_a_stop_keeps_its_time(container: Container) -> None:
     for tier in (1, 2):
         container.said(f"[site{tier}] up")
     assert 0.8 < seconds_of(container) < 1.3
-    container.said("CRIT site1, site2: still running ")
+    container.said("CRIT site1, site2 were still running after ")
     assert not container.pids()
 
 
@@ -125,9 +125,9 @@ def test_an_order_ends_in_time_for_what_is_guaranteed_to_the_next_ones(container
     for name in ("site", "worker"):
         container.said(f"[{name}] up")
     assert container.stop() == 0
-    line = container.said("CRIT site: still running ")
+    line = container.said("CRIT site was still running after ")
     assert line.endswith(
-        " s after the stop signal: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
+        " s: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
         "terminationGracePeriodSeconds to more"
     )
     assert [line.split()[0] for line in container.lines("site")] == ["up", "told"]
