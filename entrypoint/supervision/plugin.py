@@ -23,15 +23,17 @@ from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.handover import Inheritance, take
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.kills import Kills
 from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
-from entrypoint.supervision.readiness import Readiness
+from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.server_log import ServerLog
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
+from entrypoint.supervision.waits import Waits, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -52,7 +54,6 @@ class Plugin:
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
-        self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
         self._inherited = inherited
@@ -69,12 +70,14 @@ class Plugin:
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
+        self._kills = Kills(config, self._timers, supervisord.critical)
+        self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._readiness.end)
+        self._stop = Stop(supervisord, config, self._hooks, self._end)
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -109,13 +112,16 @@ class Plugin:
         # Separate callbacks: if one fails, the next is still called.
         own_log = SupervisordLog(self._stdout, quiet=self._config.quiet)
         supervisord.on_running(lambda: supervisord.log_to(own_log.write, instead_of=1))
+        supervisord.on_running(self._waits.open)
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
-        supervisord.on_running(self._readiness.begin)
+        supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
+        supervisord.on_running(self._kills.look)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
-        supervisord.on_stopping(self._readiness.end)
+        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
 
@@ -138,7 +144,7 @@ class Plugin:
             became_ready=self._ready,
             unresponsive=self._unresponsive,
             failed=self._replace,
-            log=self._supervisord.critical,
+            log=self._supervisord.warn,
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
@@ -227,10 +233,24 @@ class Plugin:
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
+                self._waits.end(program.name)
             else:
-                self._readiness.remove(program.name)
+                self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._ready(program)
+
+    def _why_not_ready(self, program: Program) -> str:
+        probe = self._config.program(program.name).ready
+        return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
+
+    def _end(self) -> None:
+        self._waits.close()
+        self._readiness.end()
+
+    def _phase(self, program: Program) -> Phase | None:
+        if program.name in self._failures:
+            return Phase.FAILED
+        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
 
     def _repeat_stop_signal(self, program: Program, interval: float) -> None:
         if program.state is State.STOPPING:
@@ -241,6 +261,7 @@ class Plugin:
         if not self._readiness.has([program.name]):
             self._served.add(program)
             self._readiness.add(program.name)
+            self._waits.end(program.name)
             self._checks[program].ready()
 
     def _notified(self) -> None:
@@ -268,7 +289,8 @@ class Plugin:
     def _unresponsive(self, program: Program, why: str | None) -> None:
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
-            self._readiness.remove(program.name)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
         else:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
@@ -278,15 +300,16 @@ class Plugin:
             self._supervisord.critical(f"restarting {program.name}: {why}")
             program.replace()
 
-    def _became_ready(self) -> None:
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
         address = f": {self._config.address}" if self._config.address else ""
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s{address}")
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)
         if program is None:
             self._hooks.ended(pid, wait_status)
         else:
+            self._kills.ended(program, wait_status)
             program.died(wait_status)
 
     def _check_failure(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
@@ -295,13 +318,12 @@ class Plugin:
             self._failures.pop(program.name, None)  # a client has started it
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
-        for each in self._supervisord.programs:
-            if each.unstarted and program.name in self._config.program(each.name).after:
-                self._supervisord.info(f"not starting {each.name}: {program.name} failed permanently before")
+        for name in self._waits.waiting_for(program.name):
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:
-            failure = PermanentFailure.of_status(program.wait_status)
+            failure = PermanentFailure.of_status(program.wait_status, self._kills.reason(program))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
         self._failures[program.name] = failure

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
@@ -48,9 +48,8 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
-    ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
-    return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
+    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
+    return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
 def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
@@ -137,6 +136,7 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
+        stop_seconds=program.stop_guaranteed,
         stop_interval=program.stop_interval,
         environment=program.environment,
         raw=program.raw,

@@ -112,7 +112,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
+        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
     )
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
