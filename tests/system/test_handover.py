@@ -143,6 +143,7 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(new_site: NewSite, 
     (tmp_path / "go-on").touch()
     site.ready()
     os.kill(site.pid, signal.SIGSTOP)  # so that nobody starts the application again
+    (tmp_path / "run/www/ready.json").unlink()  # as supervisord does when the application ends
     os.killpg(site.programs("uwsgi")[0].pid, signal.SIGKILL)
     until(lambda: page(site) == "<p>soon, by uwsgi: starting application</p>\n", "the page", instead=lambda: page(site))
     assert site.status("/") == 503

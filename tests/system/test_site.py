@@ -84,8 +84,7 @@ def test_a_crashed_worker_is_replaced(site: Site) -> None:
     (master,) = site.programs("uwsgi")
     before = {worker.pid for worker in master.children()}
     answer = requests.get(f"{site.url}/crash/", timeout=10)
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "1"
+    assert answer.status_code == 502
     until(lambda: {worker.pid for worker in master.children()} - before, "another worker")
     until(lambda: site.status("/request/") == 200, "an answer after the crash")
     assert site.programs("uwsgi") == [master]

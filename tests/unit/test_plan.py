@@ -839,6 +839,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "nginx-app.conf": "nginx-app.conf.j2",
         "uwsgi.ini": "uwsgi.ini.j2",
         "starting.html": "starting.html",
+        "error.html": "error.html",
         "promises.json": "the plan",
     }
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)

@@ -44,9 +44,9 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     """Return the files that a boot, supervisord and the servers write into those folders."""
-    names = [name.removesuffix(".j2") for name in used(config) if name != templates.STARTING_PAGE]
+    names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
     if config.nginx:
-        names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
     ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
@@ -67,11 +67,11 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
-    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
+    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *templates.PAGES))
 
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
-    path = (config.www if template == templates.STARTING_PAGE else config.run_dir) / template.removesuffix(".j2")
+    path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
@@ -81,7 +81,7 @@ def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File
 def used(config: ResolvedConfig) -> tuple[str, ...]:
     """Return the names of the templates that this boot renders."""
     own = config.machine.nginx_conf is not None
-    nginx = (*templates.OF_NGINX[own:], templates.STARTING_PAGE) if config.nginx else ()
+    nginx = (*templates.OF_NGINX[own:], *templates.PAGES) if config.nginx else ()
     wanted = {templates.SUPERVISORD, *nginx, config.server.template if config.server else None}
     return tuple(name for name in templates.NAMES if name in wanted)
 

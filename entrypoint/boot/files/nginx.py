@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.templates import STARTING_PAGE
+from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -34,6 +34,7 @@ class NginxValues(NamedTuple):
     www: PurePosixPath
     ready_file: PurePosixPath
     starting_page: PurePosixPath
+    error_page: PurePosixPath
     upstream: str
     protocol: str | None
     request_seconds: int
@@ -72,6 +73,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         www=config.www,
         ready_file=config.ready_file,
         starting_page=config.www / STARTING_PAGE,
+        error_page=config.www / ERROR_PAGE,
         upstream=config.upstream,
         protocol=config.protocol,
         request_seconds=config.nginx_timeout,
