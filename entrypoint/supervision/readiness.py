@@ -1,11 +1,17 @@
 """Whether the container is ready, and the file that shows it."""
 
+import contextlib
+import json
 import os
 import sched
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 READY = '{"phase": "ready"}\n'
+PHASE = "starting application"
+REASON = "unready.json"
+"""A file beside it: why the container is not ready although its programs run. nginx serves it as /-/ready."""
+
 FIRST = "first-ready"
 """An empty file beside it, created when the container is ready for the first time: the end of the boot."""
 
@@ -39,7 +45,9 @@ class Readiness:
         self._failing = False
         self._retry: sched.Event | None = None
         self._first = file.with_name(FIRST)
-        for left in (file, self._first):
+        self._reason = file.with_name(REASON)
+        self._reasons: dict[str, str] = {}
+        for left in (file, self._first, self._reason):
             left.unlink(missing_ok=True)
 
     def begin(self) -> None:
@@ -55,12 +63,23 @@ class Readiness:
     def add(self, name: str) -> None:
         """Record that the program `name` is ready."""
         self._ready.add(name)
+        self._forget(name)
         self._update()
 
     def remove(self, name: str) -> None:
         """Record that the program `name` is not ready."""
         self._ready.discard(name)
+        self._forget(name)
         self._update()
+
+    def explain(self, name: str, why: str) -> None:
+        """Tell clients why the program `name` is not ready, until it is ready or no longer runs."""
+        self._reasons[name] = why
+        self._write_reason()
+
+    def _forget(self, name: str) -> None:
+        if self._reasons.pop(name, None):
+            self._write_reason()
 
     def has(self, names: Iterable[str]) -> bool:
         """Return whether all the programs `names` are ready."""
@@ -99,10 +118,23 @@ class Readiness:
         self._update()
 
     def _write(self) -> None:
-        """Write the file atomically, readable for every user."""
-        beside = self._file.with_name(f".{self._file.name}.new")
-        beside.write_text(READY, "utf-8")
-        beside.chmod(0o644)
+        beside = _written_beside(self._file, READY)
         if not self._first.exists():
             self._first.touch()
         os.replace(beside, self._file)  # noqa: PTH105 - named like rename(2)
+
+    def _write_reason(self) -> None:
+        with contextlib.suppress(OSError):  # the reason is in the log, too
+            if self._reasons:
+                value = {"phase": PHASE, "why": "; ".join(f"{name}: {why}" for name, why in self._reasons.items())}
+                os.replace(_written_beside(self._reason, json.dumps(value) + "\n"), self._reason)  # noqa: PTH105 - as above
+            else:
+                self._reason.unlink(missing_ok=True)
+
+
+def _written_beside(file: Path, text: str) -> Path:
+    """Write `text` into a new file, readable for every user, that can replace `file` atomically."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.write_text(text, "utf-8")
+    beside.chmod(0o644)
+    return beside

@@ -6,7 +6,8 @@ from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
@@ -22,6 +23,7 @@ from entrypoint.protocol.supervision import (
     PreStopHook,
     ProgramConfig,
     ReloadConfig,
+    RequestConfig,
     Restart,
     SupervisionConfig,
 )
@@ -48,9 +50,8 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
-    ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
-    return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
+    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
+    return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
@@ -99,7 +100,11 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         hook_seconds=stop_budget.hook_seconds(timeout, drain) if hooks else 0.0,
         on_failure=OnFailure(config.settings.on_failure),
         log_format=LogFormat(config.settings.log_format),
-        programs={process: _program(program, processes) for program in supervised for process in program.processes},
+        programs={
+            process: _program(program, processes, first_request(config) if program.name == config.server_name else None)
+            for program in supervised
+            for process in program.processes
+        },
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
     )
@@ -110,12 +115,15 @@ def _pre_stop(hook: Hook) -> PreStopHook:
     return PreStopHook(hook.path.name, command, as_root=hook.account is None)
 
 
-def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+def _program(
+    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None
+) -> ProgramConfig:
     return ProgramConfig(
         essential=program.essential,
         # A program that runs in another container is not waited for.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
         ready=_probe(program.name, program.ready),
+        first_request=request,
         liveness=_probe(program.name, program.live) if program.live else None,
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,

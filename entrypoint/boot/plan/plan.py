@@ -110,7 +110,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
+        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
     )
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
