@@ -66,6 +66,8 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     assert (ready.status_code, ready.json()) == (503, {"phase": "migrating", "done": 20, "of": 21})
     for path in ("/-/phase.json", "/-/phase.txt", "/-/starting", "/-/error", "/-/error.json"):
         assert site.status(path) == 404
+    health = site.command("health")
+    assert (health.returncode, health.stderr) == (1, "starting: migrating 20/21\n")
     (tmp_path / "go-on").touch()
     site.ready()
     assert requests.get(site.url, headers=BROWSER, timeout=10).status_code == 200
