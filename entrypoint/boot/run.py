@@ -59,7 +59,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         stops.hand_over()
         programs = environment.without_secrets(hooks.changed(last.programs))
         of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
-        children.hand_over(last.handover, programs, of_root)
+        children.hand_over(last.handover, programs, of_root, performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
 
 

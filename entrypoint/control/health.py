@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 _TIMEOUT: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
-_AFTER_THE_START: Final = ("restarting", "stopping", "failed")  # how each phase begins that is no part of the start
+_AFTER_THE_START: Final = ("restarting", "unresponsive", "stopped", "stopping", "failed")  # supervisord's own phases
 _UNREADY: Final = "unready.json"  # beside the ready file: why the site is not ready
 _FIRST_READY: Final = "first-ready"  # beside the ready file, once the site has been ready
 
@@ -41,7 +41,9 @@ def in_words(text: str) -> str:
         return f"not ready: {why}"
     if phase.startswith("starting"):
         return phase
-    return f"{'not ready' if phase.startswith(_AFTER_THE_START) else 'starting'}: {phase}{counted}"
+    if phase in _AFTER_THE_START:
+        return f"not ready: {' '.join((phase, *map(str, found.get('programs', ()))))}"
+    return f"starting: {phase}{counted}"
 
 
 def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:

@@ -86,9 +86,12 @@ class ProgramConfig(NamedTuple):
     restart: Restart | None = None
     """None: `autorestart` and `startretries` of supervisord's configuration apply."""
     memory_limit: int | None = None
-    """Bytes (PSS of the program and its descendants) above which the program is restarted."""
+    """Bytes, of the program and its descendants, above which the program is restarted."""
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
+    stop_seconds: int | None = None
+    """The seconds of a stop that it certainly gets, and more if others do not use theirs. None: supervisord's own
+    configuration says how long it gets."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The program's own variables: supervisord's configuration cannot carry every value."""
     raw: bool = False
@@ -159,3 +162,5 @@ class Handover(NamedTuple):
     """The descriptor of the socket that programs notify of their readiness."""
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
     """The programs that already run, by name."""
+    began: float | None = None
+    """When the process of the boot started, in seconds of CLOCK_BOOTTIME: clock_gettime(2)."""

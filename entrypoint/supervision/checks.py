@@ -31,7 +31,7 @@ class Checks:
         failed: Callable[[Program, str], None],
         log: Callable[[str], None],
     ) -> None:
-        """Call `failed` with the reason to restart the program, and `log` with what cannot be checked.
+        """Call `failed` with the reason to restart the program, and `log` with what is measured instead of the PSS.
 
         Call `refused` with the reason why the program is not ready although its readiness probe has succeeded.
         Call `unresponsive` with the reason why the program is no longer ready, and with None when it responds again.
@@ -53,7 +53,8 @@ class Checks:
             self._line = re.compile(config.ready.target)
         if config.memory_limit is not None:
             pid, limit = (lambda: program.pid), config.memory_limit
-            self._while_up.append(MemoryLimit(timers, limit, pid, fail, lambda why: log(f"{program.name}: {why}")))
+            say = lambda what: log(f"memory_limit of {program.name} {what}")  # noqa: E731 - one line
+            self._while_up.append(MemoryLimit(timers, limit, pid, fail, say))
         if config.liveness is not None and config.liveness.kind in CONNECTS:
             self._while_ready.append(LivenessProbe(prober, timers, Endpoint.of(config.liveness), silence, fail))
         elif config.liveness is not None and config.liveness.kind is Kind.PROCESS:
@@ -82,6 +83,11 @@ class Checks:
         """Start the checks that apply once the program is ready."""
         for each in self._while_ready:
             each.begin()
+
+    @property
+    def fault(self) -> str:
+        """Why the last readiness probe failed, if one did."""
+        return next((each.fault for each in self._while_up if isinstance(each, ReadinessProbe)), "")
 
     def watchdog_received(self) -> None:
         """Record that the program has sent WATCHDOG=1."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from entrypoint.oom import OutOfMemory
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
@@ -21,16 +22,18 @@ from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
+from entrypoint.supervision.health import next_look
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
-from entrypoint.supervision.readiness import Readiness
+from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
+from entrypoint.supervision.waits import Waits, line, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -53,7 +56,6 @@ class Plugin:
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
-        self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
         self._failures: dict[str, PermanentFailure] = {}
@@ -68,13 +70,16 @@ class Plugin:
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
+        self._out_of_memory = OutOfMemory()
+        self._killed: dict[Program, str] = {}
+        self._waits = Waits(self._timers, self._remind)
         self._notify = NotifySocket(inherited.notify)
         self._inherited = inherited
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._readiness.end)
+        self._stop = Stop(supervisord, config, self._hooks, self._end)
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -104,11 +109,14 @@ class Plugin:
         supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
-        supervisord.on_running(self._readiness.begin)
+        supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
+        supervisord.on_running(self._wait_for_first)
+        supervisord.on_running(self._look_for_kills)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
-        supervisord.on_stopping(self._readiness.end)
+        supervisord.on_change(self._wait)
+        supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
 
@@ -131,7 +139,7 @@ class Plugin:
             refused=self._refused,
             unresponsive=self._unresponsive,
             failed=self._replace,
-            log=self._supervisord.critical,
+            log=self._supervisord.warn,
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
@@ -201,8 +209,9 @@ class Plugin:
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
+                self._waits.end(program.name)
             else:
-                self._readiness.remove(program.name)
+                self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._up(program)
 
@@ -210,9 +219,47 @@ class Plugin:
         if not self._readiness.has([program.name]):
             self._checks[program].up()
 
+    def _wait_for_first(self) -> None:
+        for program in self._supervisord.programs:
+            for name in self._config.program(program.name).after:
+                self._waits.begin(name)
+
+    def _wait(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        if program.state is State.STARTING and not self._stop.begun:
+            self._waits.begin(program.name)
+            return
+        over = program.state in {State.STOPPED, State.EXITED} and not self._policies[program].waits()
+        if program.state is State.FATAL or (over and not self._waiting_for(program.name)):
+            self._waits.end(program.name)
+
+    def _waiting_for(self, name: str) -> list[str]:
+        programs = self._supervisord.programs
+        return [each.name for each in programs if each.unstarted and name in self._config.program(each.name).after]
+
+    def _remind(self, name: str, how_long: str) -> None:
+        program = next((each for each in self._supervisord.programs if each.name == name), None)
+        if program is None:  # removed by `supervisorctl update`
+            self._waits.end(name)
+            return
+        probe = self._config.program(name).ready
+        why = self._readiness.reason(name) or reason(name, program.state, probe, self._checks[program].fault)
+        may_take_long = probe.kind in {Kind.EXIT, Kind.RUNNING}
+        if text := line(name, self._waiting_for(name), how_long, why, may_take_long=may_take_long):
+            self._supervisord.warn(text)
+
+    def _end(self) -> None:
+        self._waits.close()
+        self._readiness.end()
+
+    def _phase(self, program: Program) -> Phase | None:
+        if program.name in self._failures:
+            return Phase.FAILED
+        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
+
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
             self._readiness.add(program.name)
+            self._waits.end(program.name)
             self._checks[program].ready()
 
     def _refused(self, program: Program, why: str) -> None:
@@ -242,7 +289,8 @@ class Plugin:
     def _unresponsive(self, program: Program, why: str | None) -> None:
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
-            self._readiness.remove(program.name)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
         else:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
@@ -252,15 +300,33 @@ class Plugin:
             self._supervisord.critical(f"restarting {program.name}: {why}")
             program.replace()
 
-    def _became_ready(self) -> None:
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)
         if program is None:
             self._hooks.ended(pid, wait_status)
         else:
+            self._killed.pop(program, None)
+            code = os.waitstatus_to_exitcode(wait_status)
+            # A shell reports the end of its child like this.
+            if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and self._out_of_memory.killed():
+                self._killed[program] = f"killed by the kernel: {self._out_of_memory}"
+                self._supervisord.critical(f"{program.name} was {self._killed[program]}")
             program.died(wait_status)
+
+    def _look_for_kills(self) -> None:
+        """Report a process that the kernel has killed but whose program goes on, such as a worker of uWSGI.
+
+        Look when the programs are looked at that may be frozen: supervisord is awake then.
+        """
+        if killed := self._out_of_memory.killed():
+            who = "a process" if killed == 1 else f"{killed} processes"
+            self._supervisord.critical(f"the kernel killed {who} of this container: {self._out_of_memory}")
+        liveness = [program.liveness for program in self._config.programs.values()]
+        if self._out_of_memory.known and any(each and each.kind is Kind.PROCESS for each in liveness):
+            self._timers.enterabs(next_look(), 1, self._look_for_kills)
 
     def _check_failure(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         """Record a permanent failure; if the program is essential, stop the container or keep the others running."""
@@ -268,13 +334,12 @@ class Plugin:
             self._failures.pop(program.name, None)  # a client has started it
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
-        for each in self._supervisord.programs:
-            if each.unstarted and program.name in self._config.program(each.name).after:
-                self._supervisord.info(f"not starting {each.name}: {program.name} failed permanently before")
+        for name in self._waiting_for(program.name):
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:
-            failure = PermanentFailure.of_status(program.wait_status)
+            failure = PermanentFailure.of_status(program.wait_status, self._killed.get(program, ""))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
         self._failures[program.name] = failure

@@ -44,13 +44,16 @@ class PermanentFailure(NamedTuple):
     reason: str
 
     @classmethod
-    def of_status(cls, wait_status: int) -> "PermanentFailure":
-        """Return the failure of a program that ended with the `wait_status` of wait(2); the code is a shell's."""
+    def of_status(cls, wait_status: int, why: str = "") -> "PermanentFailure":
+        """Return the failure of a program that ended with the `wait_status` of wait(2); the code is a shell's.
+
+        `why` says more than the status does, if it is known.
+        """
         if os.WIFSIGNALED(wait_status):
             number = os.WTERMSIG(wait_status)
-            return cls(128 + number, f"killed by {_name(number)}")
+            return cls(128 + number, why or f"killed by {_name(number)}")
         code = os.WEXITSTATUS(wait_status)
-        return cls(code or FAILURE, f"exit status {code}")
+        return cls(code or FAILURE, why or f"exit status {code}")
 
 
 def _name(number: int) -> str:

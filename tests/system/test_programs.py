@@ -132,7 +132,7 @@ def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
     assert site.status("/-/live") is None
     assert not (site.folder / "run/nginx.conf").exists()
     assert site.stop()[0] == 0
-    for what, said in (("ready", "not ready\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
+    for what, said in (("ready", "not ready: stopping\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
         health = site.command("health", what)
         assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 
@@ -189,6 +189,7 @@ def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
+    assert requests.get(site.url + "/-/ready", timeout=10).json() == {"phase": "stopping"}
     assert site.status("/") == 200
     assert site.wait() == 0
     assert time.monotonic() - began >= 2

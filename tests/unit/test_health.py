@@ -9,7 +9,7 @@ from entrypoint.control.health import in_words
         ('{"phase": "ready"}\n', "ready"),
         ('{"phase": "migrating", "done": 14, "of": 37}', "starting: migrating 14/37"),
         ('{"phase": "starting application"}', "starting application"),
-        ('{"phase": "restarting application"}', "not ready: restarting application"),
+        ('{"phase": "restarting", "programs": ["uwsgi"]}', "not ready: restarting uwsgi"),
         ('{"phase": "starting application", "why": "uwsgi: GET /: status 500"}', "not ready: uwsgi: GET /: status 500"),
         ("<html>no JSON</html>", "<html>no JSON</html>"),
         ("[]", "[]"),

@@ -351,12 +351,15 @@ def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timeout", ["2", "2.4", "2500ms", "3", "3.9", "5", "8", "10", "28s", "29.5", "1m", "1h"])
 def test_the_whole_stop_fits_into_its_timeout(timeout: str) -> None:
-    text = text_of(plan({"ENTRYPOINT_STOP_TIMEOUT": timeout}), "supervisord.conf")
-    waits = [int(seconds) for seconds in re.findall(r"stopwaitsecs = (\d+)", text)]
+    made = plan({"ENTRYPOINT_STOP_TIMEOUT": timeout})
+    programs = json.loads(text_of(made, "promises.json"))["programs"].values()
+    guaranteed = sorted(program["stop_seconds"] for program in programs)
     limit = Settings.read({"ENTRYPOINT_STOP_TIMEOUT": timeout}).stop_timeout
-    assert len(waits) == 2
-    assert min(waits) >= 1
-    assert limit - 1 < sum(waits) <= limit
+    assert len(guaranteed) == 2
+    assert min(guaranteed) >= 1
+    assert limit - 1 < sum(guaranteed) <= limit
+    longest = re.findall(r"stopwaitsecs = (\d+)", text_of(made, "supervisord.conf"))
+    assert sorted(map(int, longest)) == [guaranteed[1], int(limit)]
 
 
 @pytest.mark.parametrize("timeout", ["0", "1", "1.9", "500ms"])
@@ -390,7 +393,7 @@ def warned(environ: dict[str, str]) -> list[str]:
         {"UWSGI_HARAKIRI": "64"},
         {"UWSGI_HARAKIRI": ""},
         {"ENTRYPOINT_REQUEST_TIMEOUT": "6s"},
-        {"ENTRYPOINT_REQUEST_TIMEOUT": "60s", "ENTRYPOINT_STOP_TIMEOUT": "80s"},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "8s", "ENTRYPOINT_STOP_TIMEOUT": "9s"},
     ],
 )
 def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
@@ -413,17 +416,49 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
     )
 
 
-@pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
+@pytest.mark.parametrize("timeout", ["8s", "20s", "1h", "366m"])
 def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
     assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
-    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
-    assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
-    assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
+    assert not aborted({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"})
+    assert aborted({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
-def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
-    assert len(warned({"ENTRYPOINT_STOP_TIMEOUT": "28s"})) == 1
+def aborted(environ: dict[str, str]) -> bool:
+    return any("but a stop aborts it" in warning for warning in warned(environ))
+
+
+def test_the_stop_timeout_for_the_longest_request_is_hardly_longer_than_that() -> None:
+    workers = {f"ENTRYPOINT_PROGRAM_{name}": "w" for name in ("WORKER", "BEAT")}
+    (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": "60s", **workers})
+    assert "set ENTRYPOINT_STOP_TIMEOUT=62s with docker run --stop-timeout 64 or terminationGraceP" in warning
+
+
+DOCKER = "docker run --stop-timeout"
+KILLED = "Docker kills the container"
+KUBERNETES = "terminationGracePeriodSeconds:"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kubernetes", "told"),
+    [
+        ("9", False, None),
+        ("10", False, f"10s needs {DOCKER} 12: without that, {KILLED} after 10 s"),
+        ("25", False, f"25s needs {DOCKER} 27: without that, {KILLED} after 10 s"),
+        ("29", True, None),
+        ("70", True, f"70s needs {KUBERNETES} 72: without that, Kubernetes kills the container after 30 s"),
+        (
+            "70",
+            False,
+            f"70s needs {DOCKER} 72 or {KUBERNETES} 72: without that, {KILLED} after 10 s, Kubernetes after 30 s",
+        ),
+    ],
+)
+def test_a_stop_that_the_engine_would_cut_short_is_a_warning(seconds: str, kubernetes: bool, told: str | None) -> None:  # noqa: FBT001 -- a parameter
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"} if kubernetes else {}
+    expected = [f"warning: ENTRYPOINT_STOP_TIMEOUT={told}"] if told else []
+    assert warned({"ENTRYPOINT_STOP_TIMEOUT": f"{seconds}s", **environ}) == expected
 
 
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
@@ -477,7 +512,7 @@ def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
 
 def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
     found = promised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
-    assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10}
+    assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10, "stop_seconds": 8}
 
 
 def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
@@ -489,9 +524,9 @@ def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
 def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
     environ = {"ENTRYPOINT_PROGRAM_WORKER": "w", "ENTRYPOINT_REQUEST_TIMEOUT": "20s"}
     (warning,) = warned(environ)
-    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
-    assert warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
-    assert len(warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
+    assert not aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"})
+    assert aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
 # ---- what nginx serves by itself
@@ -818,8 +853,15 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
+            "stop_seconds": 2,
         },
-        "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
+        "nginx": {
+            "essential": True,
+            "liveness": "process",
+            "restart": "always",
+            "stop_order": 30,
+            "stop_seconds": 6,
+        },
     }
 
 

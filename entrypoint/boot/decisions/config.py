@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
+from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.settings import Settings
@@ -48,7 +49,7 @@ class ResolvedConfig:
     listen: Listen
     run_dir: PurePosixPath
     workers: int
-    stop_seconds: Mapping[str, int]  # by the name of each program that runs here
+    stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
 
     # ---- programs
 
@@ -89,13 +90,13 @@ class ResolvedConfig:
 
     @property
     def nginx_stop(self) -> int:
-        """The seconds that nginx has to finish its requests at a stop."""
-        return self.stop_seconds[NGINX]
+        """The seconds that nginx certainly has to finish its requests at a stop."""
+        return self.stop_times[NGINX].guaranteed
 
     @property
     def server_stop(self) -> int:
-        """The seconds that the application server has at a stop, 0 if there is none."""
-        return self.stop_seconds.get(self.server_name or "", 0)
+        """The seconds that the application server has at most at a stop, 0 if there is none."""
+        return self.stop_times[self.server_name].longest if self.server_name else 0
 
     def path(self, program: str) -> PurePosixPath:
         """Return the path of a program; its bare name if it is missing, which an earlier step reports."""
@@ -254,7 +255,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         listen=listen,
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        stop_seconds=stop_budget.stop_seconds(settings, facts.machine, server, settings.stop_timeout),
+        stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
     )
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(

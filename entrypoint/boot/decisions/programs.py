@@ -10,7 +10,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
-from entrypoint.boot.settings.user_programs import UserProgram
+from entrypoint.boot.settings.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
@@ -29,8 +29,9 @@ class Program:
     account: Account | None  # None: it runs as supervisord's user
     ready: str  # its readiness probe: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
-    stop_seconds: int  # from the stop signal to SIGKILL
+    stop_seconds: int  # at most, from the stop signal to SIGKILL
     stop_order: int  # the programs of the highest order stop first, together
+    stop_guaranteed: int | None = None  # seconds that it gets even if the programs before it use all of theirs
     start_seconds: int = 1  # an exit before that counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
     essential: bool = True
@@ -101,12 +102,13 @@ def nginx(config: ResolvedConfig) -> Program:
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
     keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(
-        name="nginx",
+        name=NGINX,
         command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
         account=None if config.nginx_switches else config.run_as,
         ready="running",
         stop_signal="QUIT",
-        stop_seconds=config.nginx_stop,
+        stop_seconds=config.stop_times[NGINX].longest,
+        stop_guaranteed=config.nginx_stop,
         stop_order=NGINX_ORDER,
         start_seconds=0,  # its configuration has been validated
         live=_NOT_FROZEN,
@@ -123,6 +125,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         ready=config.ready,
         stop_signal="TERM",
         stop_seconds=config.server_stop,
+        stop_guaranteed=config.stop_times[server.name].guaranteed,
         stop_order=SERVER_ORDER,
         live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
@@ -139,7 +142,8 @@ def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
         account=user_account(config, declared),
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
-        stop_seconds=config.stop_seconds[declared.name],
+        stop_seconds=config.stop_times[declared.name].longest,
+        stop_guaranteed=config.stop_times[declared.name].guaranteed,
         stop_order=order_of(declared),
         start_seconds=0 if once else 1,
         essential=not config.settings.serves and not once if declared.essential is None else declared.essential,

@@ -111,10 +111,13 @@ class Children:
         if child:
             self._kill(name)  # supervisord starts it again, with the new configuration
 
-    def hand_over(self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str]) -> None:
+    def hand_over(
+        self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str], began: float
+    ) -> None:
         """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
-        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets.
+        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets. `began`
+        is when this boot did, in seconds of CLOCK_BOOTTIME.
         """
         self._relay.stop()
         environments = os.memfd_create("environments", 0)
@@ -129,6 +132,7 @@ class Children:
             environments=environments,
             notify=self._notify.fileno() if self._notify else None,
             programs={name: self._running_program(child) for name, child in running.items()},
+            began=began,
         )
         run_files.write(file, to_json(handover), mode=0o600)  # no other user may read what a program has printed
 

@@ -64,7 +64,11 @@ def test_a_site_that_cannot_answer_is_not_ready_and_says_why(container: Containe
     reason = site(container, "500")
     container.start().said("CRIT site is not ready: GET /: status 500; ")
     assert not container.ready_file.exists()
-    assert json.loads(reason.read_text()) == {"phase": "starting application", "why": "site: GET /: status 500"}
+    assert json.loads(reason.read_text()) == {
+        "phase": "starting application",
+        "programs": ["site"],
+        "why": "site: GET /: status 500",
+    }
     assert reason.stat().st_mode & 0o777 == 0o644
     answers(container, "")
     container.said("CRIT site is not ready: GET /: closed the connection without a response; ")
@@ -88,7 +92,6 @@ def test_it_is_requested_once_and_again_after_a_restart(container: Container) ->
         "requested 500 b'User-Agent: entrypoint-ready/1'",
     ]
     assert container.stop() == 0
-    assert not (container.home / "unready.json").exists()
 
 
 def test_a_site_that_does_not_answer_in_time_is_not_ready(container: Container) -> None:
