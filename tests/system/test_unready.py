@@ -27,4 +27,13 @@ def test_a_site_with_a_broken_urlconf_is_not_ready_and_says_why(new_site: NewSit
     site.ready()
     assert site.status("/") == 200
     assert site.command("health").returncode == 0
+    # Nothing will start it again.
+    assert site.command("ctl", "stop", "uwsgi").returncode == 0
+    down = requests.get(site.url, headers={"Accept": "text/html"}, timeout=10)
+    assert down.status_code == 502
+    assert "Error 502: the application accepts no connection." in down.text
+    assert site.command("health").stderr == "not ready: stopped uwsgi\n"
+    assert site.command("ctl", "start", "uwsgi").returncode == 0
+    site.ready()
+    assert site.status("/") == 200
     assert site.stop()[0] == 0
