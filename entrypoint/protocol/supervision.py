@@ -92,6 +92,8 @@ class ProgramConfig(NamedTuple):
     stop_seconds: int | None = None
     """The seconds of a stop that it certainly gets, and more if others do not use theirs. None: supervisord's own
     configuration says how long it gets."""
+    stop_interval: float | None = None
+    """Seconds after which the stop signal is sent again, until the program ends; None: it is sent once."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The program's own variables: supervisord's configuration cannot carry every value."""
     raw: bool = False

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from entrypoint.oom import OutOfMemory
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
@@ -22,9 +21,9 @@ from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
-from entrypoint.supervision.health import next_look
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.kills import Kills
 from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
@@ -33,7 +32,7 @@ from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
-from entrypoint.supervision.waits import Waits, line, reason
+from entrypoint.supervision.waits import Waits, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -70,9 +69,8 @@ class Plugin:
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
-        self._out_of_memory = OutOfMemory()
-        self._killed: dict[Program, str] = {}
-        self._waits = Waits(self._timers, self._remind)
+        self._kills = Kills(config, self._timers, supervisord.critical)
+        self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._inherited = inherited
         self._wakeup = signals.WakeUp()
@@ -107,15 +105,15 @@ class Plugin:
         # Separate callbacks: if one fails, the next is still called.
         log = SupervisordLog(self._stdout)
         supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
+        supervisord.on_running(self._waits.open)
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
-        supervisord.on_running(self._wait_for_first)
-        supervisord.on_running(self._look_for_kills)
+        supervisord.on_running(self._kills.look)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
-        supervisord.on_change(self._wait)
+        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
@@ -206,6 +204,8 @@ class Plugin:
             self._readiness.remove(program.name)
             self._checks[program].started()
         elif program.state is not State.RUNNING:
+            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
@@ -219,33 +219,9 @@ class Plugin:
         if not self._readiness.has([program.name]):
             self._checks[program].up()
 
-    def _wait_for_first(self) -> None:
-        for program in self._supervisord.programs:
-            for name in self._config.program(program.name).after:
-                self._waits.begin(name)
-
-    def _wait(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        if program.state is State.STARTING and not self._stop.begun:
-            self._waits.begin(program.name)
-            return
-        over = program.state in {State.STOPPED, State.EXITED} and not self._policies[program].waits()
-        if program.state is State.FATAL or (over and not self._waiting_for(program.name)):
-            self._waits.end(program.name)
-
-    def _waiting_for(self, name: str) -> list[str]:
-        programs = self._supervisord.programs
-        return [each.name for each in programs if each.unstarted and name in self._config.program(each.name).after]
-
-    def _remind(self, name: str, how_long: str) -> None:
-        program = next((each for each in self._supervisord.programs if each.name == name), None)
-        if program is None:  # removed by `supervisorctl update`
-            self._waits.end(name)
-            return
-        probe = self._config.program(name).ready
-        why = self._readiness.reason(name) or reason(name, program.state, probe, self._checks[program].fault)
-        may_take_long = probe.kind in {Kind.EXIT, Kind.RUNNING}
-        if text := line(name, self._waiting_for(name), how_long, why, may_take_long=may_take_long):
-            self._supervisord.warn(text)
+    def _why_not_ready(self, program: Program) -> str:
+        probe = self._config.program(program.name).ready
+        return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
 
     def _end(self) -> None:
         self._waits.close()
@@ -255,6 +231,11 @@ class Plugin:
         if program.name in self._failures:
             return Phase.FAILED
         return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
+
+    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
+        if program.state is State.STOPPING:
+            program.repeat_stop_signal()
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
 
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
@@ -308,25 +289,8 @@ class Plugin:
         if program is None:
             self._hooks.ended(pid, wait_status)
         else:
-            self._killed.pop(program, None)
-            code = os.waitstatus_to_exitcode(wait_status)
-            # A shell reports the end of its child like this.
-            if code in {-signal.SIGKILL, 128 + signal.SIGKILL} and self._out_of_memory.killed():
-                self._killed[program] = f"killed by the kernel: {self._out_of_memory}"
-                self._supervisord.critical(f"{program.name} was {self._killed[program]}")
+            self._kills.ended(program, wait_status)
             program.died(wait_status)
-
-    def _look_for_kills(self) -> None:
-        """Report a process that the kernel has killed but whose program goes on, such as a worker of uWSGI.
-
-        Look when the programs are looked at that may be frozen: supervisord is awake then.
-        """
-        if killed := self._out_of_memory.killed():
-            who = "a process" if killed == 1 else f"{killed} processes"
-            self._supervisord.critical(f"the kernel killed {who} of this container: {self._out_of_memory}")
-        liveness = [program.liveness for program in self._config.programs.values()]
-        if self._out_of_memory.known and any(each and each.kind is Kind.PROCESS for each in liveness):
-            self._timers.enterabs(next_look(), 1, self._look_for_kills)
 
     def _check_failure(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
         """Record a permanent failure; if the program is essential, stop the container or keep the others running."""
@@ -334,12 +298,12 @@ class Plugin:
             self._failures.pop(program.name, None)  # a client has started it
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
-        for name in self._waiting_for(program.name):
+        for name in self._waits.waiting_for(program.name):
             self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:
-            failure = PermanentFailure.of_status(program.wait_status, self._killed.get(program, ""))
+            failure = PermanentFailure.of_status(program.wait_status, self._kills.reason(program))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
         self._failures[program.name] = failure

@@ -161,8 +161,10 @@ class Stop:
 
     def _overran(self) -> Callable[[str], str]:
         took, most = self._clock() - self._order_since, self._config.stop_seconds
-        how = f"still running {took:.1f} s after the stop signal: killed; "
-        return lambda names: f"{names}: {how}set ENTRYPOINT_STOP_TIMEOUT ({most}s now) and {LONGER} to more"
+        how = (
+            f"still running after {took:.1f} s: killed; set ENTRYPOINT_STOP_TIMEOUT ({most}s now) and {LONGER} to more"
+        )
+        return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
 
     def _left(self) -> list[Program]:
         return [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]

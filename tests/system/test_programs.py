@@ -196,6 +196,22 @@ def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     assert time.monotonic() - began >= 2
 
 
+def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(new_site: NewSite, tmp_path: Path) -> None:
+    hook = tmp_path / "hooks" / "pre-stop.d" / "10-bye.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\necho bye\n")
+    hook.chmod(0o755)
+    # Guaranteed are 1 s to it and 4 s to the hook; it needs 5 of the 8.
+    wait = "trap 'sleep 5; echo finished; exit' TERM; echo up; while true; do sleep 0.1; done"
+    site = new_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"')
+    site.start().ready()
+    until(lambda: "[worker] up" in site.output, "the worker")
+    assert site.stop()[0] == 0
+    assert "[pre-stop 10-bye.sh] bye" in site.output
+    assert "[worker] finished" in site.output
+    assert "killed" not in site.output
+
+
 def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -> None:
     settings = {"ENTRYPOINT_LOG_FORMAT": "json", "NGINX_NAME": "x", "ENTRYPOINT_PROGRAM_WORKER": "sh -c 'echo hi'"}
     site = new_site(**settings).start().ready()

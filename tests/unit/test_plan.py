@@ -854,6 +854,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "restart": "always",
             "stop_order": 20,
             "stop_seconds": 2,
+            "stop_interval": 0.1,
         },
         "nginx": {
             "essential": True,

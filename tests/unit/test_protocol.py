@@ -44,6 +44,7 @@ EVERYTHING = SupervisionConfig(
             memory_limit=1024,
             stop_order=20,
             stop_seconds=5,
+            stop_interval=0.5,
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),

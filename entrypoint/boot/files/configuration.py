@@ -54,6 +54,20 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
+def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
+    """Return the links to the files of /etc/nginx, for the relative includes of the user's own nginx files.
+
+    nginx looks for `include mime.types` in the folder of nginx.conf, which is the run directory.
+    """
+    machine = config.machine
+    own = {*templates.OF_NGINX, templates.NGINX_CONF} & machine.templates.keys()
+    if not config.nginx or not (own or machine.http_files or machine.server_files):
+        return ()
+    ours = (*(directory.path for directory in directories(config)[1:]), *run_files(config))
+    taken = {path.relative_to(config.run_dir).parts[0] for path in ours}
+    return tuple(config.run_dir / name for name in machine.nginx_names if name not in taken)
+
+
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
     values = template_values(config, supervised, starting=False)
@@ -129,6 +143,7 @@ def _program(
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
         stop_seconds=program.stop_guaranteed,
+        stop_interval=program.stop_interval,
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,

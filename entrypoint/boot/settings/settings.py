@@ -61,12 +61,14 @@ class Settings(SettingsTable):
 
     def given(self) -> tuple[str, ...]:
         """Return what was set as `NAME=value (file)` for printing; secrets are masked."""
-        plain = {name for spec in setting_specs() if not spec.secret for name in spec.names}
-        return tuple(
-            f"{name}={shown(self.texts[name]) if name in plain or name.startswith(VARIABLE) else MASK}"
-            + (f" ({origin})" if origin != ENVIRONMENT else "")
-            for name, origin in sorted(self.origins.items())
-        )
+        kinds = {name: spec.type for spec in setting_specs() for name in spec.names}
+        found = []
+        for name, origin in sorted(self.origins.items()):
+            kind, text = kinds.get(name), self.texts[name]
+            plain = name.startswith(VARIABLE) if kind is None else not kind.secret_in(text)
+            source = f" ({origin})" if origin != ENVIRONMENT else ""
+            found.append(f"{name}={shown(text) if plain else MASK}{source}")
+        return tuple(found)
 
     @property
     def secret_key_file(self) -> PurePosixPath | None:
@@ -91,12 +93,17 @@ class Settings(SettingsTable):
     @property
     def serves(self) -> bool:
         """Whether the site is served in this container: by nginx, by the application server, or by both."""
-        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or WEB in self.programs)
+        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or bool(self._web))
 
     @property
     def own_server(self) -> UserProgram | None:
         """The user program that serves the site in place of an application server."""
-        return self.programs.get(WEB) if self.serves else None
+        return self._web if self.serves else None
+
+    @property
+    def _web(self) -> UserProgram | None:
+        web = self.programs.get(WEB)
+        return web if web and (web.enabled or self.roles) else None
 
     @property
     def chosen(self) -> tuple[UserProgram, ...]:
@@ -104,7 +111,8 @@ class Settings(SettingsTable):
         return tuple(
             program
             for name, program in self.programs.items()
-            if not self.roles or name in self.roles or (name == user_programs.RELEASE and self.serves)
+            if (name in self.roles if self.roles else program.enabled)
+            or (name == user_programs.RELEASE and self.serves)
         )
 
     @property

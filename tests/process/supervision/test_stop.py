@@ -26,6 +26,20 @@ while True: signal.pause()
 """
 
 
+# Ends at the third TERM.
+THRICE = """\
+import signal, sys
+told = []
+def stop(*_):
+    told.append("TERM")
+    print("told", len(told))
+    if len(told) == 3: sys.exit()
+signal.signal(signal.SIGTERM, stop)
+print("up")
+while True: signal.pause()
+"""
+
+
 def slow(container: Container, name: str, seconds: float, signal: str = "TERM") -> str:
     return container.script(name, SLOW.format(seconds=seconds, signal=signal))
 
@@ -73,6 +87,14 @@ def test_each_program_has_its_own_time(container: Container) -> None:
     assert [line.split()[0] for line in container.lines("long")] == ["up", "told", "ends"]
 
 
+def test_a_stop_signal_is_repeated_for_a_program_that_needs_it(container: Container) -> None:
+    container.program("site", container.script("site", THRICE), "stopwaitsecs=900", stop_interval=0.02)
+    container.config = {"stop_seconds": 900}
+    container.start().said("[site] up")
+    assert container.stop() == 0
+    assert container.lines("site") == ["up", "told 1", "told 2", "told 3"]
+
+
 def test_a_second_term_hurries(container: Container) -> None:
     container.program("site", slow(container, "site", 1000), "stopwaitsecs=900", stop_order=1)
     container.program("other", SLEEP)
@@ -94,7 +116,7 @@ def test_a_stop_keeps_its_time(container: Container) -> None:
     for tier in (1, 2):
         container.said(f"[site{tier}] up")
     assert 0.8 < seconds_of(container) < 1.3
-    container.said("CRIT site1, site2: still running ")
+    container.said("CRIT site1, site2 were still running after ")
     assert not container.pids()
 
 
@@ -125,9 +147,9 @@ def test_an_order_ends_in_time_for_what_is_guaranteed_to_the_next_ones(container
     for name in ("site", "worker"):
         container.said(f"[{name}] up")
     assert container.stop() == 0
-    line = container.said("CRIT site: still running ")
+    line = container.said("CRIT site was still running after ")
     assert line.endswith(
-        " s after the stop signal: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
+        " s: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
         "terminationGracePeriodSeconds to more"
     )
     assert [line.split()[0] for line in container.lines("site")] == ["up", "told"]
