@@ -39,6 +39,30 @@ class LogFormat(StrEnum):
     """One object a line: time, program, stream, pid, message."""
 
 
+class Protocol(StrEnum):
+    """What a program that serves the site speaks."""
+
+    HTTP = "http"
+    UWSGI = "uwsgi"
+
+
+class RequestConfig(NamedTuple):
+    """The request that a program must answer before it is ready."""
+
+    to: Probe
+    """The program's socket or address."""
+    protocol: Protocol
+    path: str
+    """With the query, as in a request line."""
+    host: str
+    scheme: str
+    """http or https: what the application is told of the client's connection."""
+    seconds: float
+    """The longest time for a response."""
+    any_status: bool = False
+    """Only status 500 is a failure: the user did not choose the path. Otherwise each status from 500 on is."""
+
+
 class ReloadConfig(NamedTuple):
     """Files that a program has to read again when they change, such as a renewed certificate."""
 
@@ -67,6 +91,8 @@ class ProgramConfig(NamedTuple):
     after: tuple[str, ...] = ()
     """The processes that must be ready before this one starts."""
     ready: Probe = RUNNING
+    first_request: RequestConfig | None = None
+    """Once `ready` has succeeded, the program must answer this request to be ready."""
     liveness: Probe | None = None
     """The program is restarted when this probe fails several times in a row."""
     restart: Restart | None = None

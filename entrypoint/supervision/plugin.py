@@ -43,6 +43,8 @@ LATE = 0.001
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
 
+INSTEAD_OF_REQUEST = "its own lines say why; ENTRYPOINT_READY_PATH requests another path, or none if it is off"
+
 FLUSH = 0.5
 """Seconds that the end of the container waits for the reader of its standard output."""
 
@@ -142,6 +144,7 @@ class Plugin:
             self._prober,
             self._timers,
             became_ready=self._ready,
+            refused=self._refused,
             unresponsive=self._unresponsive,
             failed=self._replace,
             log=self._supervisord.warn,
@@ -237,7 +240,11 @@ class Plugin:
             else:
                 self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
-            self._ready(program)
+            self._up(program)
+
+    def _up(self, program: Program) -> None:
+        if not self._readiness.has([program.name]):
+            self._checks[program].up()
 
     def _why_not_ready(self, program: Program) -> str:
         probe = self._config.program(program.name).ready
@@ -264,6 +271,10 @@ class Plugin:
             self._waits.end(program.name)
             self._checks[program].ready()
 
+    def _refused(self, program: Program, why: str) -> None:
+        self._readiness.explain(program.name, why)
+        self._supervisord.critical(f"{program.name} is not ready: {why}; {INSTEAD_OF_REQUEST}")
+
     def _notified(self) -> None:
         for pid, message in self._notify.messages():
             program = self._supervisord.program_with(pid) or self._supervisord.program_with(_group(pid))
@@ -284,7 +295,7 @@ class Plugin:
             self._checks[program].ended()
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
-            self._ready(program)
+            self._up(program)
 
     def _unresponsive(self, program: Program, why: str | None) -> None:
         if why:

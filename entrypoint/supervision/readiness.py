@@ -14,6 +14,10 @@ READY = '{"phase": "ready"}\n'
 REASON = "unready.json"
 """A file beside it while the container is not ready: why. nginx serves it as /-/ready."""
 
+DOWN = "down"
+"""An empty file beside it while a program has failed permanently or was stopped by a client. Nothing starts it again,
+so nginx shows an error and not the page that reloads."""
+
 FIRST = "first-ready"
 """An empty file beside it, created when the container is ready for the first time: the end of the boot."""
 
@@ -73,7 +77,8 @@ class Readiness:
         self._failing = False
         self._retry: sched.Event | None = None
         self._first = file.with_name(FIRST)
-        for left in (file, self._first, self._reason):
+        self._down = file.with_name(DOWN)
+        for left in (file, self._first, self._reason, self._down):
             left.unlink(missing_ok=True)
 
     def begin(self, began: float | None = None) -> None:
@@ -120,6 +125,7 @@ class Readiness:
         ready = self._open and self._essential <= self._ready
         if not ready:
             self._show_reason(self._state())
+        self._mark_down()
         if ready == self._written:
             self._failing = False
             return
@@ -154,6 +160,14 @@ class Readiness:
         if reasons := [f"{name}: {why}" for name, why in self._reasons.items() if name in phases]:
             state["why"] = "; ".join(reasons)
         return json.dumps(state) + "\n"
+
+    def _mark_down(self) -> None:
+        phases = {self._phases.get(name) for name in self._essential - self._ready}
+        with contextlib.suppress(OSError):
+            if phases.isdisjoint({Phase.FAILED, Phase.STOPPED}):
+                self._down.unlink(missing_ok=True)
+            else:
+                self._down.touch()
 
     def _show_reason(self, text: str) -> None:
         """Write the reason, or remove it if `text` is empty. Without it nginx says that the application starts."""

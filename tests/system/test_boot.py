@@ -29,7 +29,7 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
 
 def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
-    assert site.status("/sleep/?s=30") == 503
+    assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
     assert site.status("/") == 200

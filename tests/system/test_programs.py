@@ -132,7 +132,8 @@ def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
     assert site.status("/-/live") is None
     assert not (site.folder / "run/nginx.conf").exists()
     assert site.stop()[0] == 0
-    for what, said in (("ready", "not ready\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
+    unreachable = f"cannot reach {site.folder}/run/supervisor.sock: "
+    for what, said in (("ready", "not ready: stopping\n"), ("live", unreachable)):
         health = site.command("health", what)
         assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 

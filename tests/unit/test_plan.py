@@ -878,6 +878,15 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
         "uwsgi": {
             "essential": True,
             "ready": "notify",
+            "first_request": {
+                "to": "unix:/tmp/entrypoint-65534-8080/app/uwsgi.sock",
+                "protocol": "uwsgi",
+                "path": "/",
+                "host": "localhost",
+                "scheme": "http",
+                "seconds": 65.0,
+                "any_status": True,
+            },
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
@@ -898,6 +907,51 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "stop_seconds": 6,
         },
     }
+
+
+def first_request(environ: dict[str, str], **different: Any) -> dict[str, Any] | None:
+    programs = json.loads(text_of(plan(environ, **different), "promises.json"))["programs"]
+    (request,) = [program.get("first_request") for name, program in programs.items() if name != "nginx"]
+    return request and {key: value for key, value in request.items() if key in ("to", "protocol", "path", "any_status")}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"ENTRYPOINT_READY_PATH": "off"}, None),
+        ({"DJANGO_ENV": "development"}, None),
+        (
+            {"ENTRYPOINT_READY_PATH": "/up/?a", "ENTRYPOINT_SERVER": "gunicorn"},
+            {"to": "unix:/tmp/entrypoint-65534-8080/app/gunicorn.sock", "protocol": "http", "path": "/up/?a"},
+        ),
+        (
+            {"ENTRYPOINT_NGINX": "off", "PORT": "8080"},
+            {"to": "tcp:0.0.0.0:8080", "protocol": "http", "path": "/", "any_status": True},
+        ),
+        (
+            {"ENTRYPOINT_PROGRAM_WEB": "serve"},
+            {"to": "tcp:127.0.0.1:8081", "protocol": "http", "path": "/", "any_status": True},
+        ),
+        ({"ENTRYPOINT_PROGRAM_WEB": "serve", "ENTRYPOINT_NGINX": "off", "PORT": "8080"}, None),
+    ],
+)
+def test_the_first_request_follows_from_the_server_and_the_setting(
+    environ: dict[str, str], expected: dict[str, Any] | None
+) -> None:
+    assert first_request(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed", "host"),
+    [
+        ("_", ("*", ".example.com", "b.example"), "example.com"),
+        ("*.example.org,www.example.net", ("a.example",), "example.org"),
+        ("www.example.*", ("a\r\nb", "*"), "localhost"),
+    ],
+)
+def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[str, ...], host: str) -> None:
+    made = plan({"NGINX_SERVER_NAME": names}, allowed_hosts=allowed)
+    assert json.loads(text_of(made, "promises.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
 
 
 # ---- templates of the user's own
@@ -925,6 +979,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "nginx-app.conf": "nginx-app.conf.j2",
         "uwsgi.ini": "uwsgi.ini.j2",
         "starting.html": "starting.html",
+        "error.html": "error.html",
         "promises.json": "the plan",
     }
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)

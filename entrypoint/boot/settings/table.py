@@ -149,6 +149,13 @@ class SettingsTable:
     request_timeout: float = setting(
         "ENTRYPOINT_REQUEST_TIMEOUT", values.duration, "how long one request may take", default="60s"
     )
+    ready_path: str | None = setting(
+        "ENTRYPOINT_READY_PATH",
+        addresses.request_path,
+        "the path of a request that the application must answer, with a status below 500, before the site is ready; "
+        "off: no request",
+        when_unset="/, where only status 500, a crash and a timeout count; in development, off",
+    )
     stop_timeout: float = setting(
         "ENTRYPOINT_STOP_TIMEOUT", values.duration, "how long the whole stop may take", default="8s"
     )
