@@ -22,6 +22,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 
 from entrypoint.app import deploy
 from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
 
 _MARKER: Final = ".collected-"  # followed by the fingerprint
@@ -63,8 +64,9 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
         read_only = error.errno in _READ_ONLY
         if read_only and not always and _is_complete(root, sources):
             return AgentResult(f"{up_to_date.text}, and {root} is read-only")
-        hint = "; it lacks files of this image: collect them at its build, or make it writable" if read_only else ""
-        raise AgentError(f"cannot write {error.filename or root}: {error.strerror}{hint}", "not allowed") from error
+        hint = "; it lacks files of this image: collect them when you build the image" if read_only else ""
+        why = fault("STATIC_ROOT", root) or f"cannot write {error.filename or root}: {error.strerror}"
+        raise AgentError(f"{why}{hint}", "not allowed") from error
     return AgentResult(
         f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
     )
