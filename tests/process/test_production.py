@@ -1,0 +1,70 @@
+"""What a check says of a project whose settings do not suit production, and that it says nothing of one that does."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Command, Project
+
+KEY = "a-key-of-the-tests-that-is-long-enough"
+FIXED = f"""
+DEBUG = False
+SECRET_KEY = "{KEY}"
+ALLOWED_HOSTS = ["www.example.com"]
+STATIC_ROOT = BASE_DIR / "static_root"
+"""
+
+
+@pytest.fixture
+def started(place: Path, entrypoint: Command) -> Path:
+    """Give what `django-admin startproject` makes."""
+    done = entrypoint.run_argv(place, [sys.executable, "-m", "django", "startproject", "site_", "."])
+    assert done.code == 0, done.err
+    return place
+
+
+def warnings(command: Command, folder: Path, **environ: str) -> list[str]:
+    done = command.run(folder, "check", **environ)
+    assert done.code == 0, done.err
+    return re.findall(r"^\[entrypoint\] [0-9]+\. warning: (.*)$", done.err, re.MULTILINE)
+
+
+def test_a_new_project_is_not_made_for_production(entrypoint: Command, started: Path) -> None:
+    debug, key, static = warnings(entrypoint, started)
+    assert debug.startswith("DEBUG is on in site_.settings: ")
+    assert key.startswith("SECRET_KEY can be guessed: it begins with django-insecure-; ")
+    assert static.startswith("STATIC_ROOT is not set: ")
+
+
+def test_a_new_project_with_four_settings_is(entrypoint: Command, started: Path) -> None:
+    with (started / "site_/settings.py").open("a") as opened:
+        opened.write(FIXED)
+    assert warnings(entrypoint, started) == []
+
+
+def test_the_example_project_is_made_for_production(entrypoint: Command, example: Path) -> None:
+    assert warnings(entrypoint, example, SECRET_KEY=KEY) == []
+
+
+def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    project.add_setting(f'{FIXED}MEDIA_ROOT = BASE_DIR / "data/closed/media"\n')
+    project.add_setting('DATABASES["old"] = {**DATABASES["default"], "NAME": BASE_DIR / "data/closed/db.sqlite3"}\n')
+    closed = project.root / "data/closed"
+    closed.mkdir(mode=0o555)
+    closed.chmod(0o555)
+    media, database = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
+    owner = rf"{closed} belongs to \S+ and has the mode 555"
+    remedy = r"chown \d+:\d+"
+    assert re.fullmatch(
+        rf"cannot create MEDIA_ROOT {closed}/media as \S+: {owner}; "
+        rf"run as root: mkdir -p {closed}/media && {remedy} {closed}/media",
+        media,
+    )
+    assert re.fullmatch(
+        rf"cannot write the folder of database old, {closed} as \S+: {owner}; "
+        rf"run as root: chown -R \d+:\d+ {closed}",
+        database,
+    )
