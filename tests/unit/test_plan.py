@@ -76,6 +76,7 @@ def machine(**different: Any) -> Machine:
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
         "own_python": PurePosixPath("/venv/bin/python"),
+        "served": PurePosixPath("/toolkit/app/served"),
         "programs": PROGRAMS,
         "limits": Limits(4),
         "descriptors": 1 << 20,
@@ -439,6 +440,13 @@ def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
 
 
 # ---- what does not suit production
+
+
+@pytest.mark.parametrize("environ", [{"ENTRYPOINT_APP_LOGGING": "off"}, {"DJANGO_ENV": "development"}])
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn", "uvicorn", "granian"])
+def test_the_errors_of_requests_may_stay_out_of_the_log(server: str, environ: dict[str, str]) -> None:
+    made = plan({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "on", **environ})
+    assert not [file.path.name for file in made.files if "/toolkit/" in file.text or "log_failed" in file.text]
 
 
 NO_STATIC: dict[str, Any] = {"static_root": "", "needs_static_root": True}
@@ -868,6 +876,12 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
+            "environment": {
+                "ENTRYPOINT_APP": "site.wsgi:application",
+                "ENTRYPOINT_NGINX": "on",
+                "ENTRYPOINT_LOG_FORMAT": "text",
+                "NGINX_SERVER_NAME": "_",
+            },
         },
         "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
     }
