@@ -77,7 +77,7 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
         case CollectStaticRequest():
             return static.collect(request, progress)
         case CheckRequest():
-            return checks.check(progress)
+            return checks.check(request, progress)
         case RepairRequest():
             return repair.repair(request, progress)
         case _:

@@ -1,16 +1,17 @@
-"""Runs Django's `check --deploy`, without a database."""
+"""Runs Django's `check --deploy`, without a database, and checks that the static files can be collected."""
 
 from typing import Any, Final
 
 from django.core import checks
 
+from entrypoint.app import static
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol.agent import AgentResult
+from entrypoint.protocol.agent import AgentResult, CheckRequest
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
-def check(progress: Progress) -> AgentResult:
+def check(request: CheckRequest, progress: Progress) -> AgentResult:
     """Log each message that the project does not silence. Raises AgentError where one is an error."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):
@@ -19,6 +20,9 @@ def check(progress: Progress) -> AgentResult:
     if errors:
         raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
     warnings = sum(message.level >= checks.WARNING for message in found)
+    if request.collects and (obstacle := static.obstacle()):
+        progress(f"warning: {obstacle}")
+        warnings += 1
     return AgentResult(f"no errors, {_count(warnings, 'warning')}")
 
 

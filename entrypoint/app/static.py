@@ -44,11 +44,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     and lacks a file.
     """
     always, precompress = request.always, request.precompress
-    try:
-        root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
-    except OSError as error:  # a storage reads its manifest when it is created
-        raise AgentError(f"cannot read {error.filename}: {error.strerror}", "not allowed") from error
-    sources = _sources()
+    root, sources = _root(), _sources()
     fingerprint = _fingerprint(sources)
     up_to_date = AgentResult(f"{len(sources)} static files are up to date")
     if not always and _is_collected(root, fingerprint, precompress=precompress):
@@ -70,6 +66,22 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     return AgentResult(
         f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
     )
+
+
+def obstacle() -> str:
+    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or are there. Raises AgentError."""
+    root = _root()
+    why = fault("STATIC_ROOT", root)
+    sources = _sources() if why else {}
+    there = why and (_is_collected(root, _fingerprint(sources), precompress=False) or _is_complete(root, sources))
+    return "" if there else why
+
+
+def _root() -> Path:
+    try:
+        return Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
+    except OSError as error:  # a storage reads its manifest when it is created
+        raise AgentError(f"cannot read {error.filename}: {error.strerror}", "not allowed") from error
 
 
 def _collect(root: Path, *, precompress: bool) -> None:

@@ -113,6 +113,8 @@ class CollectStaticRequest(NamedTuple):
 class CheckRequest(NamedTuple):
     """Run `manage.py check --deploy`."""
 
+    collects: bool  # whether a boot collects static files
+
 
 class RepairRequest(NamedTuple):
     """Record the state of a migration that a person has repaired by hand."""

@@ -53,7 +53,7 @@ def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
     project.add_setting(f'{FIXED}MEDIA_ROOT = BASE_DIR / "data/closed/media"\n')
     project.add_setting('DATABASES["old"] = {**DATABASES["default"], "NAME": BASE_DIR / "data/closed/db.sqlite3"}\n')
     closed = project.root / "data/closed"
-    closed.mkdir(mode=0o555)
+    closed.mkdir()
     closed.chmod(0o555)
     media, database = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
     owner = rf"{closed} belongs to \S+ and has the mode 555"
@@ -68,3 +68,19 @@ def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
         rf"run as root: chown -R \d+:\d+ {closed}",
         database,
     )
+
+
+def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    root = project.root / "data/static"
+    root.mkdir()
+    root.chmod(0o555)
+    command = entrypoint.as_user(ordinary_user)
+    line = f"[application] warning: cannot write STATIC_ROOT {root} as "
+    assert line in command.run(project.root, "check", ENTRYPOINT_USER="").err
+    assert line not in command.run(project.root, "check", ENTRYPOINT_USER="", ENTRYPOINT_COLLECTSTATIC="off").err
+    root.chmod(0o777)
+    assert entrypoint.run(project.root, "prepare", "--only", "collectstatic").code == 0
+    root.chmod(0o555)
+    assert line not in command.run(project.root, "check", ENTRYPOINT_USER="").err
