@@ -22,7 +22,7 @@ def fault(what: str, path: Path) -> str:
         reason = _reason(there)
     except OSError as error:
         reason = error.strerror or str(error)
-    return f"cannot {verb} {what} {path} as {_name(os.geteuid())}: {reason}; {_remedy(path, there)}"
+    return f"cannot {verb} {path} ({what}) as {_name(os.geteuid())}: {reason}; {_remedy(path, there)}"
 
 
 def sqlite_fault(alias: str, name: str) -> str:
@@ -30,7 +30,7 @@ def sqlite_fault(alias: str, name: str) -> str:
     if not name or name == ":memory:" or name.startswith("file:"):  # a URI may ask for memory, or for reading only
         return ""
     file = Path(name).absolute()
-    return fault(f"the folder of database {alias},", file.parent) or fault(f"database {alias},", file)
+    return fault(f"the folder of database {alias}", file.parent) or fault(f"database {alias}", file)
 
 
 def _reason(place: Path) -> str:
@@ -47,6 +47,8 @@ def _remedy(path: Path, there: Path) -> str:
     """Return how to make `path` writable; `there` is its nearest ancestor that exists, or itself."""
     if _is_read_only(there):
         return f"mount a volume at {path if path.is_dir() or there != path else path.parent}"
+    if path == Path.cwd():  # which holds the code, so it should stay another user's
+        return f"keep it in a folder of its own, such as {path / 'data'}, which this user can write"
     ids, quoted = f"{os.geteuid()}:{os.getegid()}", quote(str(path))
     if there != path:
         return f"run as root: mkdir -p {quoted} && chown {ids} {quoted}"

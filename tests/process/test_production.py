@@ -59,15 +59,24 @@ def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
     owner = rf"{closed} belongs to \S+ and has the mode 555"
     remedy = r"chown \d+:\d+"
     assert re.fullmatch(
-        rf"cannot create MEDIA_ROOT {closed}/media as \S+: {owner}; "
+        rf"cannot create {closed}/media \(MEDIA_ROOT\) as \S+: {owner}; "
         rf"run as root: mkdir -p {closed}/media && {remedy} {closed}/media",
         media,
     )
     assert re.fullmatch(
-        rf"cannot write the folder of database old, {closed} as \S+: {owner}; "
+        rf"cannot write {closed} \(the folder of database old\) as \S+: {owner}; "
         rf"run as root: chown -R \d+:\d+ {closed}",
         database,
     )
+
+
+def test_a_database_among_the_code_moves_rather_than_the_code_becoming_the_users(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    project.add_setting(f'{FIXED}DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"\n')
+    project.root.chmod(0o555)
+    (line,) = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
+    assert line.endswith(f"; keep it in a folder of its own, such as {project.root}/data, which this user can write")
 
 
 def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
@@ -77,7 +86,7 @@ def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
     root.mkdir()
     root.chmod(0o555)
     command = entrypoint.as_user(ordinary_user)
-    line = f"[application] warning: cannot write STATIC_ROOT {root} as "
+    line = f"[application] warning: cannot write {root} (STATIC_ROOT) as "
     assert line in command.run(project.root, "check", ENTRYPOINT_USER="").err
     assert line not in command.run(project.root, "check", ENTRYPOINT_USER="", ENTRYPOINT_COLLECTSTATIC="off").err
     root.chmod(0o777)

@@ -261,7 +261,7 @@ def read_only(entrypoint: Command, project: Project, ordinary_user: int | None) 
 
 
 def refused(done: Done, project: Project) -> bool:
-    said = f"cannot write STATIC_ROOT {static(project)} as "
+    said = f"cannot write {static(project)} (STATIC_ROOT) as "
     hint = "; it lacks files of this image: collect them when you build the image"
     line = done.err.splitlines()[-1]
     return done.code == 77 and said in line and "; run as root: chown -R " in line and line.endswith(hint)

@@ -27,7 +27,7 @@ def _secrets(application: Application) -> Iterator[str]:
         )
     if application.weak_key:
         yield (
-            f"SECRET_KEY can be guessed: {application.weak_key}; who knows it can log in as anyone: "
+            f"SECRET_KEY can be guessed: {application.weak_key}; anyone who knows it can log in as any user: "
             "let the settings read a random one of at least 50 characters from the environment"
         )
 
