@@ -6,12 +6,13 @@
 import gc
 import os
 import socket
+import sys
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from entrypoint.app import project
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, last_line
 from entrypoint.protocol.agent import (
     AgentResult,
     CheckRequest,
@@ -46,7 +47,7 @@ def main(descriptor: int) -> NoReturn:
                 send(ErrorReport(text=str(error), kind=error.kind, hint=error.hint))
                 return False
             except Exception as error:  # noqa: BLE001 -- the application's code may raise anything, and boot reports it
-                traceback.print_exc()
+                _print_traceback(error)
                 send(ErrorReport(text=last_line(error), kind="failed"))
                 return False
             return True
@@ -84,6 +85,8 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
             raise TypeError(request)
 
 
-def last_line(error: BaseException) -> str:
-    """Return the last line of the exception's traceback, on one line."""
-    return " ".join(traceback.format_exception_only(error)[-1].split())
+def _print_traceback(error: Exception) -> None:
+    """Print it from the application's first frame on, or as a whole: then it may be a bug of the toolkit."""
+    from entrypoint.app.application_traceback import application_traceback  # noqa: PLC0415 -- Django may be missing
+
+    sys.stderr.write(application_traceback(error) or "".join(traceback.format_exception(error)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol
 
-from entrypoint.app import connection_error
+from entrypoint.app import connection_error, sqlite_error
 from entrypoint.app.database import reach
 from entrypoint.app.reporting import AgentError, Progress
 
@@ -217,12 +217,13 @@ class _SQLite:
     """A lock on a file beside the database, which contains the name of the holder."""
 
     def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
-        name = str(connection.settings_dict["NAME"]).removeprefix("file:").partition("?")[0]
-        self._path = Path(f"{name}.migrate-lock")
+        file = sqlite_error.file_of(connection)
+        self._path = Path(f"{file}.migrate-lock")
         try:
             self._file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise AgentError(f"cannot write {self._path}: {error.strerror}", "not allowed") from error
+            why = sqlite_error.fault(file) or error.strerror
+            raise AgentError(f"cannot write {self._path}: {why}", "not allowed") from error
 
     def acquire(self) -> bool:
         try:

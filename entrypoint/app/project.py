@@ -15,6 +15,7 @@ from typing import Any, Final
 from entrypoint.app import production
 from entrypoint.app.reporting import AgentError
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
+from entrypoint.secret import Secret
 
 MANAGE: Final = "manage.py"
 _SQLITE: Final = re.compile("sqlite|spatialite")
@@ -167,7 +168,7 @@ def _apps() -> AppsReport:
 def _user() -> User:
     from django.contrib.auth import get_user_model  # noqa: PLC0415 -- only now is Django set up
 
-    from entrypoint.app.superuser import fields_of, required  # noqa: PLC0415 -- as above
+    from entrypoint.app.superuser import described, fields_of, required  # noqa: PLC0415 -- as above
 
     model = get_user_model()
     return User(
@@ -175,6 +176,7 @@ def _user() -> User:
         username_field=model.USERNAME_FIELD,
         fields=sorted(fields_of(model)),
         required=required(model),
+        superuser={field: Secret(text) for field, text in described(model).items()},
     )
 
 

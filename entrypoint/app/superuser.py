@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.password_validation import validate_password
@@ -79,6 +80,12 @@ def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- as above
     # REQUIRED_FIELDS, for which Django prompts, also names fields that may be blank, such as the e-mail address.
     return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
+
+
+def described(model: Any) -> dict[str, str]:  # noqa: ANN401 -- as above
+    """Return what Django's settings SUPERUSER_<FIELD> say, by field."""
+    fields = {*fields_of(model), "username", "email", "password"}
+    return {field: str(value) for field in fields if (value := getattr(settings, f"SUPERUSER_{field.upper()}", None))}
 
 
 def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- the project's user, or None

@@ -34,6 +34,7 @@ class User(NamedTuple):
     username_field: str
     fields: Sequence[str]
     required: Sequence[str]  # the fields that a superuser must have, besides name and password
+    superuser: Mapping[str, Secret] = MappingProxyType({})  # what Django's settings SUPERUSER_<FIELD> say, by field
 
 
 class AppsReport(NamedTuple):

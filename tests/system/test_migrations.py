@@ -190,7 +190,9 @@ def test_a_migration_waits_for_a_lock_only_as_long_as_it_may(
         connection.execute("LOCK TABLE members_user IN ACCESS SHARE MODE")
         done = prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms")
         assert done.code == 75, done.err
-        assert done.err.splitlines()[-1].startswith("[entrypoint] cannot migrate database default: canceling statement")
+        last = done.err.splitlines()[-1]
+        assert last.startswith("[entrypoint] cannot apply migration members.0002_more to database default (")
+        assert ": canceling statement due to lock timeout (ENTRYPOINT_MIGRATE_LOCK_TIMEOUT" in last
         connection.rollback()
     assert prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms").code == 0
 

@@ -134,9 +134,6 @@ def _conflicts(
     given: Mapping[str, Any], refused: Callable[[str], bool], programs: Mapping[str, UserProgram]
 ) -> Iterator[str]:
     """Yield a problem for each setting that conflicts with another."""
-    superuser = given["superuser_username"] and given["superuser"] != "off"
-    if superuser and not given["superuser_password"] and not refused("SUPERUSER_PASSWORD"):
-        yield "cannot create the superuser: SUPERUSER_PASSWORD is not set"
     for one, other in (("certificate", "key"), ("key", "certificate")):
         if given[f"tls_{one}"] and not given[f"tls_{other}"] and not refused(f"NGINX_TLS_{other.upper()}"):
             yield f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set"
