@@ -21,7 +21,7 @@ def check(request: CheckRequest, progress: Progress) -> AgentResult:
         raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
     warnings = sum(message.level >= checks.WARNING for message in found)
     if request.collects and (obstacle := static.obstacle()):
-        progress(f"warning: {obstacle}")
+        progress(f"warning: cannot use STATIC_ROOT: {obstacle}")
         warnings += 1
     return AgentResult(f"no errors, {_count(warnings, 'warning')}")
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.app.writable import fault, sqlite_fault
+from entrypoint.app import sqlite_error, writable
 
 _SHORTEST_KEY: Final = 32  # characters: 128 bits in hexadecimal
 _LEAST_VARIETY: Final = 5  # different characters, as in Django's own check, security.W009
@@ -33,9 +33,13 @@ def needs_static_root(settings: Any) -> bool:  # noqa: ANN401 -- Django ships no
 
 def unwritable(settings: Any, media_root: str, sqlite: dict[str, str]) -> Iterator[str]:  # noqa: ANN401 -- as above
     """Yield why the application's user cannot write MEDIA_ROOT and each of the SQLite databases."""
-    if media_root and _backend(settings, "default") == "django.core.files.storage.FileSystemStorage":
-        yield fault("MEDIA_ROOT", Path(media_root))
-    yield from (sqlite_fault(alias, name) for alias, name in sqlite.items())
+    uploads = media_root and _backend(settings, "default") == "django.core.files.storage.FileSystemStorage"
+    if uploads and (why := writable.fault(Path(media_root))):
+        yield f"cannot use MEDIA_ROOT: {why}"
+    for alias, name in sqlite.items():
+        usual = name and name != ":memory:" and not name.startswith("file:")  # a URI may ask for memory or reading only
+        if usual and (why := sqlite_error.fault(Path(name).absolute())):
+            yield f"cannot use database {alias}: {why}"
 
 
 def _backend(settings: Any, alias: str) -> str:  # noqa: ANN401 -- as above

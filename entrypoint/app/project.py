@@ -151,7 +151,7 @@ def _settings(version: str) -> Application:
         debug=bool(settings.DEBUG),
         weak_key=production.weak_key(settings.SECRET_KEY),
         needs_static_root=production.needs_static_root(settings),
-        unwritable=tuple(filter(None, production.unwritable(settings, media_root, sqlite))),
+        unwritable=tuple(production.unwritable(settings, media_root, sqlite)),
     )
 
 

@@ -61,8 +61,9 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
         if read_only and not always and _is_complete(root, sources):
             return AgentResult(f"{up_to_date.text}, and {root} is read-only")
         hint = "; it lacks files of this image: collect them when you build the image" if read_only else ""
-        why = fault("STATIC_ROOT", root) or f"cannot write {error.filename or root}: {error.strerror}"
-        raise AgentError(f"{why}{hint}", "not allowed") from error
+        why = fault(root)
+        what = f"cannot use STATIC_ROOT: {why}" if why else f"cannot write {error.filename or root}: {error.strerror}"
+        raise AgentError(f"{what}{hint}", "not allowed") from error
     return AgentResult(
         f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
     )
@@ -71,7 +72,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
 def obstacle() -> str:
     """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or are there. Raises AgentError."""
     root = _root()
-    why = fault("STATIC_ROOT", root)
+    why = fault(root)
     sources = _sources() if why else {}
     there = why and (_is_collected(root, _fingerprint(sources), precompress=False) or _is_complete(root, sources))
     return "" if there else why

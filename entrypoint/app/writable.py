@@ -1,4 +1,4 @@
-"""Which paths the application's user cannot write, why, and the command that changes that.
+"""Why the application's user cannot write a path, and what fixes it: the same words for all paths.
 
 The agent runs as the application's user, so what it may write is what the application may write.
 """
@@ -6,64 +6,40 @@ The agent runs as the application's user, so what it may write is what the appli
 import os
 import pwd
 from pathlib import Path
-from shlex import quote
 
 
-def fault(what: str, path: Path) -> str:
-    """Return why this user can neither write the file or folder `path` nor create it; "" if it can.
-
-    `what` names the path in the message: a setting, or a database.
-    """
-    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
-    verb = "write" if there == path else "create"
-    try:
-        if os.access(there, os.W_OK) and (there == path or there.is_dir()):
-            return ""
-        reason = _reason(there)
-    except OSError as error:
-        reason = error.strerror or str(error)
-    return f"cannot {verb} {path} ({what}) as {_name(os.geteuid())}: {reason}; {_remedy(path, there)}"
-
-
-def sqlite_fault(alias: str, name: str) -> str:
-    """Return the same for an SQLite database, whose folder must be writable too: SQLite creates files beside it."""
-    if not name or name == ":memory:" or name.startswith("file:"):  # a URI may ask for memory, or for reading only
+def fault(path: Path) -> str:
+    """Return why this user can neither write the file or folder `path` nor create it, and what fixes it; else ""."""
+    who, there = user(), next(place for place in (path, *path.parents) if os.path.lexists(place))
+    folder = os.path.isdir(there)  # noqa: PTH112 -- Path.is_dir raises without permission
+    if os.access(there, os.R_OK | os.W_OK | (os.X_OK if folder else 0)) and (folder or there == path):
         return ""
-    file = Path(name).absolute()
-    return fault(f"the folder of database {alias}", file.parent) or fault(f"database {alias}", file)
-
-
-def _reason(place: Path) -> str:
-    """Return why an existing file or folder cannot be written, or is none where a folder is needed."""
-    if _is_read_only(place):
-        return f"{place} is on a read-only file system"
-    if os.access(place, os.W_OK):
-        return f"{place} is not a folder"
-    status = place.stat()
-    return f"{place} belongs to {_name(status.st_uid)} and has the mode {status.st_mode & 0o7777:o}"
-
-
-def _remedy(path: Path, there: Path) -> str:
-    """Return how to make `path` writable; `there` is its nearest ancestor that exists, or itself."""
-    if _is_read_only(there):
-        return f"mount a volume at {path if path.is_dir() or there != path else path.parent}"
-    if path == Path.cwd():  # which holds the code, so it should stay another user's
-        return f"keep it in a folder of its own, such as {path / 'data'}, which this user can write"
-    ids, quoted = f"{os.geteuid()}:{os.getegid()}", quote(str(path))
     if there != path:
-        return f"run as root: mkdir -p {quoted} && chown {ids} {quoted}"
-    return f"run as root: chown {'-R ' if path.is_dir() else ''}{ids} {quoted}"
+        return f"there is no folder {path}, and {who} cannot create it; {creation(path)}"
+    if _is_read_only(path):
+        return f"{path} is on a read-only file system; mount a volume at {path if folder else path.parent}"
+    if path == Path.cwd():  # it holds the code, which this user had better not own
+        return f"{who} cannot write {path}, the folder of the code; use a folder of its own, such as {path / 'data'}"
+    chown = f"chown {who} {path}"
+    in_image = f"in the Dockerfile: RUN install -d -o {who} {path}, or for a volume: {chown}"
+    return f"{who} cannot write {path}; {in_image if folder else chown}"
+
+
+def creation(folder: Path) -> str:
+    """Return how to create a folder that this user can write."""
+    return f"create it in the Dockerfile: RUN install -d -o {user()} {folder}, or mount a volume at {folder}"
+
+
+def user() -> str:
+    """Return the name of the current user, or the number of one without a name."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
 
 
 def _is_read_only(place: Path) -> bool:
     try:
         return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
-    except OSError:  # a broken link
+    except OSError:  # a broken link, for example
         return False
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -56,16 +56,14 @@ def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
     closed.mkdir()
     closed.chmod(0o555)
     media, database = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
-    owner = rf"{closed} belongs to \S+ and has the mode 555"
-    remedy = r"chown \d+:\d+"
     assert re.fullmatch(
-        rf"cannot create {closed}/media \(MEDIA_ROOT\) as \S+: {owner}; "
-        rf"run as root: mkdir -p {closed}/media && {remedy} {closed}/media",
+        rf"cannot use MEDIA_ROOT: there is no folder {closed}/media, and (\S+) cannot create it; create it in the "
+        rf"Dockerfile: RUN install -d -o \1 {closed}/media, or mount a volume at {closed}/media",
         media,
     )
     assert re.fullmatch(
-        rf"cannot write {closed} \(the folder of database old\) as \S+: {owner}; "
-        rf"run as root: chown -R \d+:\d+ {closed}",
+        rf"cannot use database old: (\S+) cannot write {closed}; in the Dockerfile: RUN install -d -o \1 {closed}, "
+        rf"or for a volume: chown \1 {closed}",
         database,
     )
 
@@ -76,7 +74,7 @@ def test_a_database_among_the_code_moves_rather_than_the_code_becoming_the_users
     project.add_setting(f'{FIXED}DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"\n')
     project.root.chmod(0o555)
     (line,) = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
-    assert line.endswith(f"; keep it in a folder of its own, such as {project.root}/data, which this user can write")
+    assert line.endswith(f", the folder of the code; use a folder of its own, such as {project.root}/data")
 
 
 def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
@@ -86,7 +84,7 @@ def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
     root.mkdir()
     root.chmod(0o555)
     command = entrypoint.as_user(ordinary_user)
-    line = f"[application] warning: cannot write {root} (STATIC_ROOT) as "
+    line = "[application] warning: cannot use STATIC_ROOT: "
     assert line in command.run(project.root, "check", ENTRYPOINT_USER="").err
     assert line not in command.run(project.root, "check", ENTRYPOINT_USER="", ENTRYPOINT_COLLECTSTATIC="off").err
     root.chmod(0o777)

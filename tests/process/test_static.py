@@ -261,10 +261,15 @@ def read_only(entrypoint: Command, project: Project, ordinary_user: int | None) 
 
 
 def refused(done: Done, project: Project) -> bool:
-    said = f"cannot write {static(project)} (STATIC_ROOT) as "
+    said = "cannot use STATIC_ROOT: "
     hint = "; it lacks files of this image: collect them when you build the image"
     line = done.err.splitlines()[-1]
-    return done.code == 77 and said in line and "; run as root: chown -R " in line and line.endswith(hint)
+    return (
+        done.code == 77
+        and said in line
+        and f" cannot write {static(project)}; in the Dockerfile: RUN install -d -o " in line
+        and line.endswith(hint)
+    )
 
 
 def test_a_complete_folder_that_cannot_be_written_is_fine_and_a_stale_one_is_told(
