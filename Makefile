@@ -43,7 +43,7 @@ demo: $(BIN)/.installed
 	@echo "Site:    http://127.0.0.1:$(PORT)/"
 	@echo "Admin:   http://127.0.0.1:$(PORT)/admin/ (user: demo, password: demo-password)"
 	@echo "Stop:    Ctrl-C"
-	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone DATA_DIR='$(CURDIR)/.demo' \
+	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone-and-no-one-else DATA_DIR='$(CURDIR)/.demo' \
 		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:$(PORT) ENTRYPOINT_USER="$$(id -un)" \
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
 		'$(abspath $(BIN))/entrypoint'

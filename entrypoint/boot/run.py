@@ -143,7 +143,9 @@ def check(settings: Settings, tell: Tell) -> None:
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
-                steps.append(Ask("check", "check the project as manage.py check --deploy does", CheckRequest()))
+                collects = any(step.name == "collectstatic" for step in plan.steps)
+                request = CheckRequest(collects=collects)
+                steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 

@@ -11,7 +11,11 @@ from deadline import until
 from docker_engine import Container, Engine, docker, example_image
 from postgres_server import Postgres
 
-ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", "SECRET_KEY": "of-the-tests-alone"}
+ADMIN = {
+    "SUPERUSER_USERNAME": "admin",
+    "SUPERUSER_PASSWORD": "correct-horse",
+    "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
+}
 
 ESTABLISHED = " 01 "  # the state of a connection in /proc/net/tcp
 

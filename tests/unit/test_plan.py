@@ -3,6 +3,7 @@
 import json
 import pwd
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
 
@@ -77,6 +78,7 @@ def machine(**different: Any) -> Machine:
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
         "own_python": PurePosixPath("/venv/bin/python"),
+        "served": PurePosixPath("/toolkit/app/served"),
         "programs": PROGRAMS,
         "limits": Limits(4),
         "descriptors": 1 << 20,
@@ -472,6 +474,71 @@ def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
 
 def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
     assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
+
+
+# ---- what does not suit production
+
+
+@pytest.mark.parametrize("environ", [{"ENTRYPOINT_APP_LOGGING": "off"}, {"DJANGO_ENV": "development"}])
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn", "uvicorn", "granian"])
+def test_the_errors_of_requests_may_stay_out_of_the_log(server: str, environ: dict[str, str]) -> None:
+    made = plan({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "on", **environ})
+    assert not [file.path.name for file in made.files if "/toolkit/" in file.text or "log_failed" in file.text]
+
+
+NO_STATIC: dict[str, Any] = {"static_root": "", "needs_static_root": True}
+UNWRITABLE = "cannot use MEDIA_ROOT: nobody cannot write /srv/media; chown nobody /srv/media"
+
+
+def told_of(environ: dict[str, str] | None = None, on: Machine | None = None, **different: Any) -> list[str]:
+    """Return how the warnings about an application that differs from the usual one begin."""
+    made = make_plan(Settings.read(environ or {}), Facts(on or machine(), application(**different)))
+    return [str(step).split(": ")[1] for step in made.steps if step.name == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("different", "begins"),
+    [
+        ({"debug": True}, "DEBUG is on in site.settings"),
+        ({"weak_key": "it has only 4 characters"}, "SECRET_KEY can be guessed"),
+        ({"allowed_hosts": ()}, "ALLOWED_HOSTS names no host"),
+        ({"allowed_hosts": ("", " ")}, "ALLOWED_HOSTS names no host"),
+        (NO_STATIC, "STATIC_ROOT is not set"),
+        ({"unwritable": (UNWRITABLE,)}, "cannot use MEDIA_ROOT"),
+    ],
+)
+def test_each_mistake_is_one_line_except_in_development(different: dict[str, Any], begins: str) -> None:
+    assert told_of(**different) == [begins]
+    assert told_of({"DJANGO_ENV": "development", "ENTRYPOINT_SERVER": "uwsgi"}, **different) == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "different"),
+    [
+        ({}, {}),
+        ({}, {"debug": True, "allowed_hosts": ()}),
+        ({}, {**NO_STATIC, "staticfiles": False}),
+        ({}, {**NO_STATIC, "needs_static_root": False}),
+        ({}, {**NO_STATIC, "static_url": "https://cdn.example/"}),
+        ({}, {**NO_STATIC, "static_url": "//cdn.example/"}),
+        ({"NGINX_STATIC_ROOT": "/srv/assets"}, NO_STATIC),
+        ({"ENTRYPOINT_COLLECTSTATIC": "off"}, NO_STATIC),
+        ({"ENTRYPOINT_PROGRAMS": "worker", "ENTRYPOINT_PROGRAM_WORKER": "sleep 9"}, {**NO_STATIC, "allowed_hosts": ()}),
+    ],
+)
+def test_what_is_served_in_another_way_is_no_mistake(environ: dict[str, str], different: dict[str, Any]) -> None:
+    begins = ["DEBUG is on in site.settings"] if different.get("debug") else []
+    assert told_of(environ, **different) == begins
+
+
+def test_a_hook_may_still_make_a_folder_writable() -> None:
+    hooks = Hooks({"pre-migrate": (hook("/docker-entrypoint.d/pre-migrate.d/10-chown.sh"),)})
+    assert told_of(on=replace(machine(), hooks=hooks), unwritable=(UNWRITABLE,)) == []
+
+
+def test_what_prepares_ahead_of_a_boot_has_not_its_environment() -> None:
+    made = make_plan(Settings.read({}), Facts(machine(), application(allowed_hosts=())), ahead=True)
+    assert [step for step in made.steps if step.name == "warning"] == []
 
 
 # ---- programs of the user's own
@@ -892,6 +959,12 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "stop_order": 20,
             "stop_seconds": 2,
             "stop_interval": 0.1,
+            "environment": {
+                "ENTRYPOINT_APP": "site.wsgi:application",
+                "ENTRYPOINT_NGINX": "on",
+                "ENTRYPOINT_LOG_FORMAT": "text",
+                "NGINX_SERVER_NAME": "_",
+            },
             "application": {
                 "server": "uwsgi",
                 "module": "site.wsgi:application",

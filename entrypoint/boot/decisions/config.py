@@ -180,6 +180,12 @@ class ResolvedConfig:
         """Whether the application server writes the access log."""
         return not self.nginx and self.settings.access_log != "off"
 
+    @property
+    def logs_failed_requests(self) -> bool:
+        """Whether the application server lets Django's errors reach the log. With DEBUG, Django does so by itself."""
+        able = self.server is not None and self.server.name != "runserver" and not self.development
+        return able and self.application is not None and self.settings.app_logging == "auto"
+
     # ---- the application server's own configuration, which overrides ours
 
     @property

@@ -1,7 +1,7 @@
 """The programs that supervisord runs, as values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -132,8 +132,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         stop_order=SERVER_ORDER,
         stop_interval=server.stop_interval,
         live=_NOT_FROZEN,
-        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
-        environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
+        environment=dict(_server_environment(config, server)),
         application=ApplicationConfig(
             server.name,
             config.module,
@@ -142,6 +141,17 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
             behind_nginx=config.nginx,
         ),
     )
+
+
+def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:
+    if config.nginx and server.protocol == "http":
+        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
+        yield "FORWARDED_ALLOW_IPS", "*"
+    if config.logs_failed_requests:  # the settings in force, for entrypoint/app/served
+        yield "ENTRYPOINT_APP", config.module
+        yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
+        yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
+        yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
 
 
 def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:

@@ -42,6 +42,7 @@ _BROTLI_MODULES: Final = tuple(
 # These load the application into their own interpreter, so they must be installed for the application's interpreter.
 _IN_APP_INTERPRETER: Final = ("gunicorn", "uvicorn", "granian")
 _ENTRYPOINT_PYTHON: Final = PurePosixPath(sys.executable)
+_SERVED: Final = PurePosixPath(__file__).parents[2] / "app" / "served"
 _RUN_BY_ROOT: Final = ("nginx", "supervisord")
 
 
@@ -64,6 +65,7 @@ class Machine:
     mime_types: bool
     trust: Trust = NO_SUSPECTS  # the users whose files root must not run or follow
     own_python: PurePosixPath = _ENTRYPOINT_PYTHON  # the interpreter that entrypoint is installed for
+    served: PurePosixPath = _SERVED  # our modules for the application server, which runs the application's interpreter
     own_path: str = SYSTEM_PATH  # the PATH of process 1; for root, only folders that only root can write
     own_home: str = "/"  # the home of the current user
     most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard

@@ -13,6 +13,7 @@ from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
+from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
 from entrypoint.boot.plan.hook_steps import around
 from entrypoint.boot.plan.preparation import preparation
@@ -80,7 +81,9 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
 def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
-    return (*around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
+    # An image's build, which prepares ahead, lacks the container's environment and volumes.
+    told = () if ahead else application_warnings(config)
+    return (*told, *around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
 
 
 def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:

@@ -196,6 +196,12 @@ class SettingsTable:
         "the lowest level that entrypoint and supervisord log; the output of the programs is not filtered",
         default="info",
     )
+    app_logging: str = setting(
+        "ENTRYPOINT_APP_LOGGING",
+        values.choice("auto", "off"),
+        "auto logs exceptions, wrong hosts and failed CSRF checks, unless Django's LOGGING has a handler for them",
+        default="auto",
+    )
     run_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_RUN_DIR",
         values.path,
