@@ -9,7 +9,7 @@ from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.internals import Program, Sink
-from entrypoint.supervision.lines import LineProbe
+from entrypoint.supervision.logs.lines import LineProbe
 from entrypoint.supervision.memory import MemoryLimit
 from entrypoint.supervision.probes import Endpoint, Prober
 

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from entrypoint.supervision.formats import FORMATS
+from entrypoint.supervision.logs.formats import FORMATS
 
 
 def json_line(said: bytes) -> bytes:

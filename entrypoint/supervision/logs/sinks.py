@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from entrypoint.supervision.lines import Lines
-from entrypoint.supervision.stdout import Stdout
+from entrypoint.supervision.logs.lines import Lines
+from entrypoint.supervision.logs.stdout import Stdout
 
 SUPERVISORD = "supervisord"
 
