@@ -16,12 +16,16 @@ def until(
     seconds: float = PATIENCE,
     instead: Callable[[], str] = str,
 ) -> T:
-    """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`."""
-    end = time.monotonic() + seconds
+    """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`.
+
+    The longer it has waited, the longer it pauses: asking would otherwise take the CPU from what it waits for.
+    """
+    began = time.monotonic()
     while True:
         value = fact()
         if value:
             return value
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{instead()}")
-        time.sleep(0.005)
+        time.sleep(min(max(0.005, waited / 20), 0.1))

@@ -2,9 +2,11 @@
 
 import getpass
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -156,6 +158,74 @@ def alive(process: psutil.Process) -> bool:
 
 
 NewSite = Callable[..., Site]
+
+_HOLD = """
+
+def hold(request):
+    from pathlib import Path
+    from time import sleep
+
+    from django.http import HttpResponse
+
+    Path({held!r}).touch()
+    while not Path({released!r}).exists():
+        sleep(0.01)
+    return HttpResponse("held")
+
+
+urlpatterns += [path("hold/", hold)]
+"""
+
+
+def hold_requests(project: Path) -> None:
+    """Add the path /hold/ to a copy of the example: its request lasts until `stop_with_a_request_in_flight` ends it."""
+    with (project / "pages" / "urls.py").open("a") as urls:
+        urls.write(_HOLD.format(held=str(project / "held"), released=str(project / "released")))
+
+
+def stop_with_a_request_in_flight(site: Site, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[int]]:
+    """Stop a site whose project holds requests, while it answers one.
+
+    The request is released when nobody takes new ones any more, or without nginx when the stop has begun. Return the
+    exit code and the status of the answer. No process of the site is left.
+    """
+    answers: list[int] = []
+    client = threading.Thread(
+        target=lambda: answers.append(requests.get(f"{site.url}/hold/", timeout=PATIENCE).status_code)
+    )
+    family = site.family()
+    nginx = site.programs("nginx")
+    client.start()
+    until((site.project / "held").exists, "the request", instead=lambda: site.output)
+    os.kill(site.pid, number)
+    until(lambda: f"received {number.name}" in site.output, "the stop", instead=lambda: site.output)
+    if nginx:
+        until(lambda: not listens(site.port), "the end of new connections", instead=lambda: site.output)
+    (site.project / "released").touch()
+    code = site.wait()
+    client.join()
+    assert not [member for member in family if alive(member)]
+    return code, answers
+
+
+def listens(port: int) -> bool:
+    """Return whether anybody listens on this port of 127.0.0.1."""
+    sockets = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(words[1] == f"0100007F:{port:04X}" and words[3] == "0A" for words in sockets)
+
+
+def copy_example(to: Path) -> Path:
+    """Copy the example project, as git has it, to break it; return the copy."""
+    ignore = shutil.ignore_patterns("data", "static_root", "__pycache__")
+    return Path(shutil.copytree(EXAMPLE, to, ignore=ignore))
+
+
+def quick_hashing(folder: Path) -> dict[str, str]:
+    """Return what lets the example hash passwords at once: its own hashing takes as long as all else of a boot."""
+    (folder / "quick_hashing.py").write_text(
+        'from config.settings import *\nPASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]\n'
+    )
+    return {"DJANGO_SETTINGS_MODULE": "quick_hashing", "PYTHONPATH": str(folder)}
 
 
 def step_lines(output: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Fixtures of the tests that boot a whole site on this machine."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +10,7 @@ from databases import Database
 from mariadb_server import MariaDB
 from pgbouncer_server import PgBouncer
 from postgres_server import Postgres
-from site_under_test import EXAMPLE, NewSite, Site
+from site_under_test import EXAMPLE, NewSite, Site, copy_example
 
 
 @pytest.fixture
@@ -34,8 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of the example project, to break."""
-    ignore = shutil.ignore_patterns("data", "static_root", "__pycache__")
-    return Path(shutil.copytree(EXAMPLE, tmp_path / "project", ignore=ignore))
+    return copy_example(tmp_path / "project")
 
 
 @pytest.fixture(scope="session")

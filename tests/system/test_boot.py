@@ -2,14 +2,13 @@
 
 import json
 import signal
-import threading
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, Site, alive, step_lines
+from site_under_test import NewSite, Site, alive, hold_requests, step_lines, stop_with_a_request_in_flight
 
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
@@ -36,31 +35,11 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(n
     assert site.stop()[0] == 0
 
 
-def test_process_1_becomes_supervisord(new_site: NewSite) -> None:
-    site = new_site().start()
-    before = site.pid
-    site.ready()
-    assert psutil.Process(before).name() == "supervisord"
-
-
 @pytest.mark.parametrize("number", STOPS)
-def test_a_request_in_flight_is_answered(new_site: NewSite, number: signal.Signals) -> None:
-    site = new_site().start().ready()
-    family = site.family()
-    answers: list[int] = []
-    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
-    client.start()
-    until(lambda: serving(site), "the request to arrive")
-    code, _ = site.stop(number)
-    client.join()
-    assert (code, answers) == (0, [200])
-    assert not [member for member in family if alive(member)]
-
-
-def serving(site: Site) -> bool:
-    """Whether a worker of nginx has a client."""
-    workers = [worker for master in site.programs("nginx") for worker in master.children()]
-    return any(c.status == "ESTABLISHED" for worker in workers for c in worker.net_connections("tcp"))
+def test_a_request_in_flight_is_answered(new_site: NewSite, project: Path, number: signal.Signals) -> None:
+    hold_requests(project)
+    site = new_site(project).start().ready()
+    assert stop_with_a_request_in_flight(site, number) == (0, [200])
 
 
 def test_a_second_boot_finds_nothing_to_do(new_site: NewSite) -> None:
@@ -74,8 +53,9 @@ def test_a_second_boot_finds_nothing_to_do(new_site: NewSite) -> None:
     assert site.stop()[0] == 0
 
 
-def test_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
+def test_process_1_becomes_supervisord_and_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
     site = new_site().start().ready()
+    assert psutil.Process(site.pid).name() == "supervisord"
     family = site.family()
     psutil.Process(site.pid).kill()
     site.wait()

@@ -3,7 +3,6 @@
 import getpass
 import json
 import re
-import threading
 from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPConnection
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, Site, alive
+from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
 
 SERVERS = ["uwsgi", "gunicorn", "uvicorn", "granian"]
 
@@ -37,22 +36,11 @@ def serving(site: Site) -> Site:
     return site
 
 
-def stop_with_a_request_in_flight(site: Site) -> tuple[int, list[int]]:
-    """Return the exit code of the site and the answer to who asked just before the stop."""
-    answers: list[int] = []
-    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
-    family = site.family()
-    client.start()
-    until(lambda: any(c.status == "ESTABLISHED" for m in family for c in m.net_connections("tcp")), "the request")
-    code, _ = site.stop()
-    client.join()
-    assert not [member for member in family if alive(member)]
-    return code, answers
-
-
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", FORWARDED_ALLOW_IPS="127.0.0.2 10.0.0.0/8"))
+def test_a_site_behind_nginx(new_site: NewSite, project: Path, server: str) -> None:
+    hold_requests(project)
+    proxies = {"FORWARDED_ALLOW_IPS": "127.0.0.2 10.0.0.0/8"}
+    site = serving(new_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", **proxies))
     site.ready()
     stylesheet = re.search(r'href="(/static/[^"]+\.css)"', answer_of(site).text)
     assert stylesheet
@@ -68,8 +56,9 @@ def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
+def test_a_site_without_nginx(new_site: NewSite, project: Path, server: str) -> None:
+    hold_requests(project)
+    site = serving(new_site(project, ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
     until(lambda: site.command("health").returncode == 0, "the site to be ready")
     assert site.command("health", "live").returncode == 0
     assert not site.programs("nginx")
@@ -82,6 +71,7 @@ def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
 def test_a_file_of_ones_own_is_honoured(new_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
+    hold_requests(project)
     site = new_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2").start().ready()
     (master,) = site.programs(server)
     until(lambda: len(master.children()) == 3, "the workers")
@@ -98,10 +88,11 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
     assert f"{server} failed permanently" in site.output
 
 
-def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, project: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    site = new_site(ENTRYPOINT_CONF_DIR=str(own))
+    hold_requests(project)
+    site = new_site(project, ENTRYPOINT_CONF_DIR=str(own))
     include = f"include {tmp_path}/run/nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
