@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a test gives up waiting for a fact: many, for other tests and programs may keep the machine busy."""
 
 
@@ -15,10 +15,13 @@ def until(
     what: str = "it",
     seconds: float = PATIENCE,
     instead: Callable[[], str] = str,
+    *,
+    longest: float = 0.1,
 ) -> T:
     """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`.
 
-    The longer it has waited, the longer it pauses: asking would otherwise take the CPU from what it waits for.
+    The longer it has waited, the longer it pauses, up to `longest` seconds: asking would take the CPU from what it
+    waits for.
     """
     began = time.monotonic()
     while True:
@@ -28,4 +31,4 @@ def until(
         waited = time.monotonic() - began
         if waited > seconds:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{instead()}")
-        time.sleep(min(max(0.005, waited / 20), 0.1))
+        time.sleep(min(max(0.005, waited / 20), longest))

@@ -18,7 +18,7 @@ import requests
 from deadline import until
 
 ROOT = Path(__file__).resolve().parent.parent
-BOOT = 60.0  # seconds in which a boot is certainly done
+BOOT = 120.0  # seconds in which a boot is certainly done
 
 
 def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess.CompletedProcess[str]":
@@ -109,7 +109,7 @@ class Container:
     def status(self, path: str) -> int | None:
         """Return the status of a GET, None where nothing answers."""
         try:
-            return requests.get(self.url + path, timeout=20).status_code
+            return requests.get(self.url + path, timeout=30).status_code
         except (requests.ConnectionError, http.client.HTTPException):
             return None
 

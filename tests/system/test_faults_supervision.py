@@ -59,9 +59,9 @@ def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(pre
     site = prepared_site().start().ready()
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.suspend()
-    until(lambda: site.status("/-/ready") == 503, "red", 30)  # two looks, one every 10 s
+    until(lambda: site.status("/-/ready") == 503, "red")  # two looks, one every 10 s
     uwsgi.resume()
-    until(lambda: site.status("/-/ready") == 200, "green", 20)
+    until(lambda: site.status("/-/ready") == 200, "green")
     assert site.programs("uwsgi") == [uwsgi]
     assert site.stop()[0] == 0
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 KINDS = ["postgres", "mariadb", "sqlite", "pgbouncer", "pgbouncer and past it"]
 ONLY = ("prepare", "--only", "wait", "--only", "migrate", "--only", "superuser")
-PATIENCE = 90.0
 
 
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
@@ -55,7 +54,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 
 def ended(running: Running) -> int:
-    until(lambda: running.process.poll() is not None, "the end", PATIENCE, lambda: running.err)
+    until(lambda: running.process.poll() is not None, "the end", instead=lambda: running.err)
     return int(running.process.wait())
 
 
