@@ -293,7 +293,8 @@ def test_all_that_is_missing_at_the_deadline_is_told(prepare: Callable[..., Done
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
         f"[entrypoint] cannot reach tcp://127.0.0.1:{free_port} within 2 s: Connection refused; "
-        f"file:{place}/none within 2 s: No such file or directory"
+        f"file:{place}/none within 2 s: No such file or directory; "
+        "in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
     )
 
 
