@@ -8,22 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 from deadline import until
-from docker_engine import Container, Engine, docker, example_image
+from docker_engine import Engine, docker, example_image, log_in
 from postgres_server import Postgres
 
 ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", "SECRET_KEY": "of-the-tests-alone"}
 
 ESTABLISHED = " 01 "  # the state of a connection in /proc/net/tcp
-
-
-def log_in(container: Container) -> str:
-    """Post the login form; return the page that follows."""
-    with requests.Session() as session:
-        page = session.get(f"{container.url}/admin/login/", timeout=10)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token
-        form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
-        return session.post(f"{container.url}/admin/login/?next=/admin/", data=form, timeout=10).text
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])

@@ -1,4 +1,4 @@
-"""The README names the most used settings, and no setting that there is not; the references name all settings and commands."""
+"""The README names the most used settings, and none that does not exist; the references name all of both kinds."""
 
 import re
 from pathlib import Path
