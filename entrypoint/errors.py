@@ -1,6 +1,7 @@
 """The errors that a user can cause, each with its exit code; from sysexits.h where possible."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from entrypoint.log import printable
 
@@ -77,6 +78,7 @@ class NotFound(EntrypointError):
     """A command does not exist."""
 
     exit_code = 127
+    WHY: Final = "there is no such command; install it in the image, or correct its name"
 
 
 class StepFailed(EntrypointError):

@@ -62,7 +62,7 @@ def _load_errors() -> Iterator[None]:
     except (Exception, SystemExit) as error:
         line = _own_line(error)
         kind: ErrorKind = "not allowed" if isinstance(error, PermissionError) else "unusable"
-        raise AgentError(f"cannot load the application: {line}{_hint(line)}", kind) from error
+        raise AgentError(f"cannot load the application: {line}{_hint(line, error)}", kind) from error
 
 
 def _check_access() -> None:
@@ -101,12 +101,27 @@ def _check_key() -> None:
     settings.SECRET_KEY  # noqa: B018 -- reading it raises
 
 
-def _hint(line: str) -> str:
-    """Return the fix for settings that fail to load without a SECRET_KEY."""
+def _hint(line: str, error: BaseException) -> str:
+    """Return the fix for settings that fail to load, where the error tells it."""
     named = _KEY.search(line)
-    if named is None or os.environ.get(named[0]):
+    if named and not os.environ.get(named[0]):
+        return f"; set {named[0]}, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
+    if isinstance(error, KeyError) and _raised_by(error) is vars(os):
+        return f"; set the variable {error.args[0]}"
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
         return ""
-    return f"; set {named[0]}, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
+    module = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    if f"{module}.".startswith(f"{error.name}."):
+        return f"; correct DJANGO_SETTINGS_MODULE={module}"
+    here = Path(error.name.partition(".")[0])
+    own = here.is_dir() or here.with_suffix(".py").is_file()
+    return "" if own else "; install the package that provides it"
+
+
+def _raised_by(error: BaseException) -> dict[str, Any]:
+    """Return the globals of the module that raised the error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals
 
 
 def _own_line(error: BaseException) -> str:

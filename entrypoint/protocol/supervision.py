@@ -63,6 +63,8 @@ class ProgramConfig(NamedTuple):
     """Bytes (PSS of the program and its descendants) above which the program is restarted."""
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
+    stop_interval: float | None = None
+    """Seconds after which the stop signal is sent again, until the program ends; None: it is sent once."""
     environment: Mapping[str, str] = MappingProxyType({})
     """The program's own variables: supervisord's configuration cannot carry every value."""
     raw: bool = False

@@ -195,6 +195,8 @@ class Plugin:
             self._readiness.remove(program.name)
             self._checks[program].started()
         elif program.state is not State.RUNNING:
+            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
@@ -202,6 +204,11 @@ class Plugin:
                 self._readiness.remove(program.name)
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._ready(program)
+
+    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
+        if program.state is State.STOPPING:
+            program.repeat_stop_signal()
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
 
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):

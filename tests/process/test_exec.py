@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from entrypoint.errors import NotFound
+
 if TYPE_CHECKING:
     from conftest import Command, Project
 
@@ -59,7 +61,8 @@ def test_the_commands_own_ending_is_ours(entrypoint: Command, place: Path, scrip
 
 def test_a_command_that_is_not_there_ends_with_127(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "no-such-command", "--help")
-    assert (done.code, done.err) == (127, "[entrypoint] cannot run no-such-command: there is no such command\n")
+    assert done.code == 127
+    assert done.err == f"[entrypoint] cannot run no-such-command: {NotFound.WHY}\n"
 
 
 def test_a_command_that_cannot_be_run_ends_with_126(entrypoint: Command, place: Path) -> None:

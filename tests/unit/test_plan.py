@@ -809,6 +809,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
+            "stop_interval": 0.1,
         },
         "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
     }

@@ -32,6 +32,7 @@ EVERYTHING = SupervisionConfig(
             restart=Restart.ON_FAILURE,
             memory_limit=1024,
             stop_order=20,
+            stop_interval=0.5,
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),

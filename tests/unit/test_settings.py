@@ -133,8 +133,9 @@ def test_a_file_counts_where_the_name_is_empty(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
+    path = shown(f"{tmp_path}/none")
     assert problems({"PORT_FILE": f"{tmp_path}/none"}) == (
-        f"cannot read PORT_FILE={shown(f'{tmp_path}/none')}: No such file or directory",
+        f"cannot read PORT_FILE={path}: No such file or directory; mount the file, or unset PORT_FILE",
     )
 
 
@@ -166,7 +167,7 @@ def test_a_superusers_password_that_cannot_be_read_is_one_problem_under_either_n
     environ = {"SUPERUSER_USERNAME": "admin"}
     for name in ("SUPERUSER_PASSWORD_FILE", "DJANGO_SUPERUSER_PASSWORD_FILE"):
         assert problems({**environ, name: "/nonexistent"}) == (
-            f"cannot read {name}=/nonexistent: No such file or directory",
+            f"cannot read {name}=/nonexistent: No such file or directory; mount the file, or unset {name}",
         )
 
 
@@ -183,7 +184,9 @@ def test_other_names_files_are_read_where_they_are_listed(tmp_path: Path) -> Non
 
 def test_other_names_files_are_read_where_they_lie_under_run_secrets() -> None:
     path = "/run/secrets/there-is-no-such-secret"
-    assert problems({"API_TOKEN_FILE": path}) == (f"cannot read API_TOKEN_FILE={path}: No such file or directory",)
+    assert problems({"API_TOKEN_FILE": path}) == (
+        f"cannot read API_TOKEN_FILE={path}: No such file or directory; mount the file, or unset API_TOKEN_FILE",
+    )
 
 
 def test_a_file_variable_of_the_application_itself_is_left_alone() -> None:

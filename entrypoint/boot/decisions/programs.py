@@ -31,6 +31,7 @@ class Program:
     stop_signal: str
     stop_seconds: int  # from the stop signal to SIGKILL
     stop_order: int  # the programs of the highest order stop first, together
+    stop_interval: float | None = None  # seconds between its stop signals; None: it gets one
     start_seconds: int = 1  # an exit before that counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
     essential: bool = True
@@ -124,6 +125,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         stop_signal="TERM",
         stop_seconds=config.server_stop,
         stop_order=SERVER_ORDER,
+        stop_interval=server.stop_interval,
         live=_NOT_FROZEN,
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},

@@ -26,6 +26,7 @@ class Server:
     worker_variables: Words | None = ()  # its own variables for WEB_CONCURRENCY; None: it has no workers
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
+    stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
 
 
 SERVERS: Final = {
@@ -40,6 +41,8 @@ SERVERS: Final = {
             static=True,
             worker_variables=("UWSGI_PROCESSES", "UWSGI_WORKERS"),
             timeout_variables=("UWSGI_HARAKIRI",),
+            # Its master notices the end of its workers once a second, or after a signal. It ignores a second TERM.
+            stop_interval=0.1,
         ),
         Server(
             "gunicorn",

@@ -243,4 +243,4 @@ class BootPerformer(RealPerformer):
 
 
 def _why_missing(name: str) -> str:
-    return f"it is not installed; {BROUGHT_BY[name]}" if name in BROUGHT_BY else "there is no such command"
+    return f"it is not installed; {BROUGHT_BY[name]}" if name in BROUGHT_BY else NotFound.WHY

@@ -24,6 +24,6 @@ def exec_program(argv: tuple[str, ...], environment: Mapping[str, str], director
     try:
         os.execvpe(argv[0], argv, environment)  # noqa: S606 -- the purpose of this function
     except FileNotFoundError as error:
-        raise NotFound(f"cannot run {argv[0]}: there is no such command") from error
+        raise NotFound(f"cannot run {argv[0]}: {NotFound.WHY}") from error
     except OSError as error:
         raise NotRunnable(f"cannot run {argv[0]}: {error.strerror}") from error

@@ -120,6 +120,7 @@ def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> Prog
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
+        stop_interval=program.stop_interval,
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,

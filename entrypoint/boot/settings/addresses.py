@@ -47,7 +47,10 @@ def _network(item: str) -> Network:
         raise ValueError("an item is too long for an address or a network")
     if "%" in item:
         raise ValueError(f"{item!r} has a zone, which is not allowed here")
-    return ip_network(item)
+    try:
+        return ip_network(item)
+    except ValueError as error:
+        raise ValueError(f"{error}; give addresses or networks such as 10.0.0.0/8, or * for all") from error
 
 
 @of_type("host names", pattern=r"[^\x00-\x1f\x7f]*", examples=["example.com,*.example.com"])

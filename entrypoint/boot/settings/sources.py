@@ -1,5 +1,6 @@
 """The sources of settings: the project's file, the environment, which overrides it, and NAME_FILE."""
 
+import errno
 import os
 import re
 from collections.abc import Mapping
@@ -102,7 +103,9 @@ class Sources:
         try:
             text = textfile.read(Path(path), self._trust).rstrip("\r\n")
         except ValueError as error:
-            self._refuse(name, f"cannot read {name}_FILE={shown(path)}: {error}")
+            missing = str(error) == os.strerror(errno.ENOENT)
+            hint = f"; mount the file, or unset {name}_FILE" if missing else ""
+            self._refuse(name, f"cannot read {name}_FILE={shown(path)}: {error}{hint}")
             return
         if not text:
             self._refuse(name, f"cannot use {name}_FILE={shown(path)}: the file is empty")

@@ -50,7 +50,7 @@ def look_up(wanted: str) -> Account:
         entry = pwd.getpwuid(int(name)) if name.isdigit() else pwd.getpwnam(name)
     except KeyError:
         if not name.isdigit():
-            raise ValueError("there is no such user") from None
+            raise ValueError("there is no such user; create it in the image, or give a uid") from None
         entry = None
     uid = entry.pw_uid if entry else int(name)
     if group:

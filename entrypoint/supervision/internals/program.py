@@ -1,6 +1,7 @@
 """One process of supervisord's configuration: its properties, and the hooks into its life cycle."""
 # ruff: noqa: SLF001, ANN401 - supervisor ships no types, and some replaced methods are not public
 
+import contextlib
 import os
 import pwd
 import signal
@@ -123,6 +124,11 @@ class Program:
     def stop(self) -> None:
         """Send it its stop signal; SIGKILL follows after its `stopwaitsecs`."""
         self._process.stop()
+
+    def repeat_stop_signal(self) -> None:
+        """Send its stop signal again; the time until SIGKILL does not begin anew."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, self._process.config.stopsignal)
 
     def kill(self) -> None:
         """Send SIGKILL to its process group."""

@@ -26,6 +26,20 @@ while True: signal.pause()
 """
 
 
+# Ends at the third TERM.
+THRICE = """\
+import signal, sys
+told = []
+def stop(*_):
+    told.append("TERM")
+    print("told", len(told))
+    if len(told) == 3: sys.exit()
+signal.signal(signal.SIGTERM, stop)
+print("up")
+while True: signal.pause()
+"""
+
+
 def slow(container: Container, name: str, seconds: float, signal: str = "TERM") -> str:
     return container.script(name, SLOW.format(seconds=seconds, signal=signal))
 
@@ -71,6 +85,14 @@ def test_each_program_has_its_own_time(container: Container) -> None:
     seconds_of(container)
     assert [line.split()[0] for line in container.lines("short")] == ["up", "told"]
     assert [line.split()[0] for line in container.lines("long")] == ["up", "told", "ends"]
+
+
+def test_a_stop_signal_is_repeated_for_a_program_that_needs_it(container: Container) -> None:
+    container.program("site", container.script("site", THRICE), "stopwaitsecs=900", stop_interval=0.02)
+    container.config = {"stop_seconds": 900}
+    container.start().said("[site] up")
+    assert container.stop() == 0
+    assert container.lines("site") == ["up", "told 1", "told 2", "told 3"]
 
 
 def test_a_second_term_hurries(container: Container) -> None:
