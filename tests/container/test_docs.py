@@ -41,8 +41,8 @@ def command(page: Path, *parts: str) -> str:
 
 
 def with_base(text: str, base: str) -> str:
-    assert "FROM entrypoint-base\n" in text
-    return text.replace("FROM entrypoint-base\n", f"FROM {base}\n")
+    """Return a Dockerfile, or lines of one, on the base image of the tests."""
+    return f"FROM {base}\n" + text.removeprefix("FROM entrypoint-base\n")
 
 
 @pytest.fixture(scope="module")
