@@ -13,20 +13,22 @@ import click
 
 from entrypoint import log, serving
 from entrypoint.boot.effects import signals
-from entrypoint.errors import StepFailed
+from entrypoint.errors import NotFound, NotRunnable, StepFailed
 
 if TYPE_CHECKING:
     from entrypoint.boot.settings.settings import Settings
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
+_HELP: Final = ("-h", "--help")
+_IMPLICIT: Final = "entrypoint.implicit"  # in click's meta: the word that is no command, which exec runs as a program
 
 
 class _Commands(click.Group):
     """Without arguments the command is `serve`. A first word that is not a command is a program to run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--version")):
+        if not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version")):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -34,8 +36,13 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in self.commands:
+            ctx.meta[_IMPLICIT] = args[0]
             args = ["exec", "--", *args]
         return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
+        """Return the commands in the order of this file, which is that of their use."""
+        return list(self.commands)
 
 
 def obey(words: list[str], environ: Environ) -> int:
@@ -73,13 +80,16 @@ def _read(environ: Environ) -> "Settings":
     return Settings.read(environ)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": list(_HELP)})
 @click.version_option(package_name="entrypoint-toolkit", prog_name="entrypoint")
 def commands() -> None:
-    """Boot a Django site behind nginx under supervisord, configured by environment variables.
+    """Run a Django site in a container: nginx and an application server, supervised by supervisord.
 
-    The default command is serve. If the first word is not a command, entrypoint runs it as a program in the
-    application's environment, for example: entrypoint python manage.py shell
+    Environment variables configure it; `entrypoint env` lists them. Without a command, entrypoint serves the site.
+    `entrypoint --dry-run` shows how, and changes nothing.
+
+    If the first word is not a command, entrypoint runs it as a program in the application's environment, for example:
+    entrypoint python manage.py shell
     """
 
 
@@ -89,7 +99,10 @@ def commands() -> None:
 @click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
 @click.pass_obj
 def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
-    """Prepare the application, then run supervisord. It runs in the foreground, in the same process."""
+    """Serve the site: prepare the application, then run supervisord. This is the default command.
+
+    supervisord replaces this process and stays in the foreground.
+    """
     if not dry_run and (form or diff):
         raise click.UsageError("--format and --diff need --dry-run.")
     if form == "json" and diff:
@@ -117,8 +130,10 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
     """Run the steps of a boot without starting supervisord.
 
-    Use it in an image build, an init container or a release phase. --only and --skip accept these steps: programs,
-    port, tls, logs, render, validate, wait, migrate, superuser, collectstatic, release, hooks.
+    Use it in an image build, an init container or a release phase, for example: entrypoint prepare --only collectstatic
+
+    --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
+    collectstatic, release, hooks.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
@@ -138,9 +153,10 @@ def render(environ: Environ, *, out: str | None) -> None:
 @commands.command()
 @click.pass_obj
 def check(environ: Environ) -> None:
-    """Validate everything that needs no database and no free port. Leave no files behind.
+    """Check the settings and files without serving. Leave no files behind.
 
-    The command checks the environment, the templates, nginx -t, supervisord's parser and manage.py check --deploy.
+    It needs no database and no free port. It checks the environment, the templates, nginx -t, supervisord's parser and
+    manage.py check --deploy, and prints all problems at once.
     """
     from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
@@ -148,13 +164,18 @@ def check(environ: Environ) -> None:
 
 
 @commands.command()
-@click.option("--format", "form", type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]), default="table")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]),
+    default="table",
+    help="table, json and dotenv show this environment; markdown and schema (JSON Schema) describe the settings.",
+)
 @click.pass_obj
 def env(environ: Environ, *, form: str) -> None:
-    """Show every setting with its value and the value's source. Hide secrets.
+    """Show every setting: its value, source, meaning and default. Hide secrets.
 
-    The output also names each type, default and meaning. markdown and schema describe the settings; the other formats
-    show the effective values in this environment.
+    A setting that is not set has the value that is in force here, and what it follows from.
     """
     signals.release()
     from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
@@ -164,10 +185,17 @@ def env(environ: Environ, *, form: str) -> None:
     elif form == "schema":
         text = reference.schema()
     else:
+        from entrypoint.boot.run import derived  # noqa: PLC0415 -- as above
+
         settings = _read(environ)
-        boot_formats = {"json": reference.as_json, "dotenv": reference.dotenv}
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        text = boot_formats[form](settings) if form in boot_formats else reference.table(settings, width)
+        values, unknown = derived(settings)
+        for warning in (*settings.warnings, *unknown):
+            log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
+        if form == "table":
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            text = reference.table(settings, width, values)
+        else:
+            text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
     _print(text)
 
 
@@ -212,7 +240,13 @@ def _ready_file(settings: "Settings") -> Path | None:
 
 
 @commands.command()
-@click.option("--format", "form", type=click.Choice(["table", "json", "svg"]), default="table")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "svg"]),
+    default="table",
+    help="A table, JSON, or a picture.",
+)
 @click.pass_obj
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
@@ -233,14 +267,17 @@ def boot(environ: Environ, *, form: str) -> None:
 
 @commands.command()
 @click.argument("migration", metavar="APP.MIGRATION")
-@click.option("--applied/--unapplied", default=None, help="Whether the database has all of the migration, or nothing.")
+@click.option(
+    "--applied/--unapplied", default=None, help="Whether the database now has all changes of the migration, or none."
+)
 @click.option("--database", default="default", metavar="ALIAS", help="The database's alias in DATABASES.")
 @click.pass_obj
 def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
-    """Record that you repaired an interrupted migration by hand. Change nothing else.
+    """Record that you repaired an interrupted migration by hand.
 
-    MySQL and MariaDB cannot roll back a migration that was killed or failed half-way. Until you record its repair,
-    the boot refuses to start.
+    MySQL and MariaDB cannot roll back a migration that was killed or failed half-way. After that, the boot refuses to
+    start. Either finish the migration by hand and record it with --applied, or undo it and record it with --unapplied.
+    This command changes only the record.
     """
     if applied is None:
         raise click.UsageError("Give --applied or --unapplied.")
@@ -249,22 +286,71 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
 
+@commands.command()
+@click.option("--kubernetes", is_flag=True, help="Also write the manifests for Kubernetes, in kubernetes/.")
+@click.option(
+    "--base", default="entrypoint-base", show_default=True, help="The image that the Dockerfile inherits from."
+)
+@click.option("--check", is_flag=True, help="Write nothing; print the differences, and exit 1 if there are any.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["tiangolo", "supervisor", "procfile", "gunicorn"]),
+    help="Write nothing; report what the existing files of this kind become, line by line.",
+)
+def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str | None) -> int:
+    """Write a Dockerfile, .dockerignore, compose.yaml and .env.example for the project in this folder.
+
+    The files follow from what the project's own files say: its requirements, settings, Procfile and package.json. Each
+    choice is explained by a comment.
+    """
+    signals.release()
+    from entrypoint.scaffold import project, translation, writing  # noqa: PLC0415 -- as above
+    from entrypoint.scaffold.files import files  # noqa: PLC0415 -- as above
+
+    folder = Path.cwd()
+    if source:
+        _print("".join(f"{line}\n" for line in translation.report(folder, source)))
+        return 0
+    wanted = files(project.look_at(folder), kubernetes=kubernetes, base=base)
+    if check:
+        text = "".join(writing.differences(folder, wanted))
+        _print(text)
+        return 1 if text else 0
+    for name in writing.write(folder, wanted, force=force):
+        log.tell(log.ENTRYPOINT, f"wrote {name}")
+    return 0
+
+
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
-    """Run COMMAND as the application's user. Use its environment and folder, and run no boot steps."""
+    """Run a command as the application's user, in its environment.
+
+    COMMAND runs in the application's folder, without the steps of a boot. The word exec can be omitted:
+    entrypoint python manage.py shell
+    """
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings.values import nearest  # noqa: PLC0415 -- as above
 
-    run_command(_read(environ), command)
+    try:
+        run_command(_read(environ), command)
+    except (NotFound, NotRunnable) as error:
+        word = click.get_current_context().meta.get(_IMPLICIT)
+        raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error
 
 
 @commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
-    """Run supervisorctl for this container: entrypoint ctl status."""
+    """Run supervisorctl for this container.
+
+    WORDS are a command of supervisorctl, for example: entrypoint ctl status, or entrypoint ctl restart worker
+    """
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
 

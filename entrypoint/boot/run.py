@@ -5,7 +5,7 @@ supervisor's parser) are imported inside the functions below, while the applicat
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -19,8 +19,9 @@ from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import nearest
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import NotFound, Unusable
+from entrypoint.errors import EntrypointError, NotFound, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
     from entrypoint.boot.effects.children import Children
     from entrypoint.boot.plan.plan import Plan
+    from entrypoint.boot.settings.reference import Derived
 
 
 def serve(settings: Settings, tell: Tell) -> NoReturn:
@@ -79,8 +81,11 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
-        unknown = sorted({*only, *skip} - {step.name for step in steps})
-        Unusable.check(f"cannot choose step {name}: this plan has no such step" for name in unknown)
+        known = dict.fromkeys(step.name for step in steps)
+        unknown = sorted({*only, *skip} - known.keys())
+        Unusable.check(
+            f"cannot choose step {name}: this plan has no such step{nearest(name, known)}" for name in unknown
+        )
         chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
         execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
@@ -174,6 +179,25 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     execute(plan.steps, performer)
     performer.announce(plan.exec)
     return plan
+
+
+def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
+    """Return the values of settings that are not set, and why some of these values are unknown."""
+    from entrypoint.boot.decisions.derived import derived as values_of  # noqa: PLC0415 -- only `entrypoint env` needs it
+
+    try:
+        machine = read_machine(settings)
+    except EntrypointError as error:
+        return {}, error.lines()
+    application = None
+    unknown: tuple[str, ...] = ()
+    try:
+        surroundings = secret_key.previewed(settings, machine)
+        with _agent(surroundings, machine, lambda *_: None, None, write_bytecode=False) as agent:
+            application = agent.settings() if agent else None
+    except EntrypointError as error:
+        unknown = error.lines()
+    return values_of(settings, Facts(machine, application)), unknown
 
 
 def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:

@@ -7,6 +7,7 @@ Names that a reader chooses get values of the tests: my-site, entrypoint-base, C
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import uuid
@@ -180,13 +181,15 @@ def test_the_dockerfile_builds(engine: Engine, base: str, project: Path, block: 
     engine.build(project, "--network=host", "-f", str(file))
 
 
-def shown(printed: str, image: str, site: Container, secrets: Path) -> str:
+def shown(printed: str, image: str, base: str, site: Container, secrets: Path) -> str:
     """Return a printed command with the names of the tests."""
     line = re.sub(
         r"docker run (?:--rm )?(?:-it )?(?:-p \S+ )?", f"docker run --rm -v {secrets}:/run/secrets:ro ", printed
     )
     line = re.sub(r"-v [\w-]+:/data", "-v /data", line)
-    line = line.replace("docker exec -it", "docker exec").replace("CONTAINER", site.name)
+    line = (
+        line.replace("docker exec -it", "docker exec").replace("CONTAINER", site.name).replace("entrypoint-base", base)
+    )
     return re.sub(r"\bmy-site$", f"{image} --dry-run", line).replace("my-site", image)
 
 
@@ -200,12 +203,17 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("printed", COMMANDS)
-def test_the_command_works(printed: str, my_site: str, site: Container, project: Path, tmp_path: Path) -> None:
+def test_the_command_works(
+    printed: str, my_site: str, base: str, site: Container, project: Path, tmp_path: Path
+) -> None:
+    folder, secrets = tmp_path / "project", tmp_path / "secrets"
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("Dockerfile*"))
+    secrets.mkdir()
     for name in ("ada", "key"):
-        (tmp_path / name).write_text("correct-horse-battery-staple\n")
-    line = shown(printed, my_site, site, tmp_path).replace(" > boot.svg", "")
+        (secrets / name).write_text("correct-horse-battery-staple\n")
+    line = shown(printed, my_site, base, site, secrets)
     done = subprocess.run(
-        ["bash", "-c", line], cwd=project, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        ["bash", "-c", line], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"{line}\n{done.stderr or done.stdout}"
 

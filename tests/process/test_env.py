@@ -33,6 +33,42 @@ def test_the_project_is_found_where_the_command_is_run(entrypoint: Command, proj
     assert (migrate["value"], migrate["origin"]) == ("check", "pyproject.toml")
 
 
+def test_the_values_in_force_are_shown_also_those_that_django_knows(entrypoint: Command, project: Project) -> None:
+    project.add_setting("STATIC_ROOT = '/srv/static'")
+    done = entrypoint.run(project.root, "env", "--format", "json", PORT="")
+    rows = {row["name"]: (row["value"], row["why"]) for row in json.loads(done.out)}
+    assert rows["PORT"] in {("80", "as root"), ("8080", "not root")}
+    assert rows["NGINX_STATIC_ROOT"] == ("/srv/static", "Django's STATIC_ROOT")
+    assert rows["ENTRYPOINT_APP_DIR"] == (str(project.root), "the working directory")
+    count, why = rows["WEB_CONCURRENCY"]
+    assert int(count) >= 1
+    assert " CPU" in why
+
+
+@pytest.mark.parametrize(
+    ("settings", "environ", "told"),
+    [
+        ("raise ValueError('broken')", {}, "warning: cannot load the application: ValueError: broken"),
+        ("", {"ENTRYPOINT_APP_DIR": "/none"}, "warning: cannot use ENTRYPOINT_APP_DIR=/none: there is no such folder"),
+        ("", {"WEB_CONCURENCY": "9"}, "warning: WEB_CONCURENCY is not a known name; did you mean WEB_CONCURRENCY?"),
+    ],
+)
+def test_what_is_wrong_does_not_keep_the_settings_from_being_shown(
+    entrypoint: Command, project: Project, settings: str, environ: dict[str, str], told: str
+) -> None:
+    project.add_setting(settings)
+    done = entrypoint.run(project.root, "env", **environ)
+    assert done.code == 0
+    assert done.err.startswith(f"[entrypoint] {told}")
+    assert done.err.count("\n") == 1
+    assert "\nENTRYPOINT_MIGRATE=auto (default)\n" in done.out
+
+
+def test_a_pipe_gets_lines_that_fit_a_terminal_too(entrypoint: Command, project: Project) -> None:
+    done = entrypoint.run(project.root, "env")
+    assert max(len(line) for line in done.out.splitlines() if line.startswith(" ")) <= 80
+
+
 def test_what_describes_the_settings_needs_no_usable_environment(entrypoint: Command, project: Project) -> None:
     assert entrypoint.run(project.root, "env", "--format", "schema", PORT="http").code == 0
     assert entrypoint.run(project.root, "env", "--format", "markdown", PORT="http").code == 0

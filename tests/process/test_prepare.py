@@ -111,7 +111,7 @@ def test_a_step_that_the_plan_has_not_is_refused(entrypoint: Command, project: P
     done = entrypoint.run(project.root, "prepare", option, "migrations")
     assert (done.code, done.err) == (
         78,
-        "[entrypoint] cannot choose step migrations: this plan has no such step\n",
+        "[entrypoint] cannot choose step migrations: this plan has no such step; did you mean migrate?\n",
     )
     assert not project.database.exists()
 

@@ -167,7 +167,7 @@ def drop_in() -> Iterator[Path]:
         ("[program:extra]\ncommand = sleep 9\nautorestart = maybe\n", "invalid 'autorestart' value 'maybe' in section"),
         ("[program:extra]\n", "program section program:extra does not specify a command"),
         ("[supervisord]\nnodaemon = true\n", "[supervisord] is managed by entrypoint; define only programs here"),
-        ("[program:nginx]\ncommand = a\n", "[program:nginx] duplicates the name of another program"),
+        ("[program:nginx]\ncommand = a\n", "entrypoint runs nginx itself; delete lines 1-2 ([program:nginx])"),
         ("command = a\n", "File contains no section headers. file: 'zz-test.conf', line: 1"),
     ],
 )

@@ -143,6 +143,8 @@ def test_a_wrong_usage_ends_with_2_and_says_the_right_one(entrypoint: Command, p
         (["render", "--help"], "--out"),
         (["check", "--help"], "nginx -t"),
         (["env", "--help"], "--format"),
+        (["-h"], "serve"),
+        (["serve", "-h"], "--dry-run"),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
@@ -150,6 +152,14 @@ def test_each_command_has_its_help(entrypoint: Command, place: Path, words: list
     done = entrypoint.run(place, *words)
     assert (done.code, done.err) == (0, "")
     assert said in done.out
+
+
+def test_a_misspelt_command_is_told_with_the_right_one(entrypoint: Command, place: Path) -> None:
+    done = entrypoint.run(place, "chek")
+    assert done.code in {126, 127}
+    assert done.err.startswith("[entrypoint] cannot run chek: ")
+    assert done.err.endswith("; did you mean check?\n")
+    assert "did you mean" not in entrypoint.run(place, "exec", "chek").err
 
 
 def test_the_version_is_told(entrypoint: Command, place: Path) -> None:

@@ -102,12 +102,12 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
     own = tmp_path / "own"
     own.mkdir()
     site = new_site(ENTRYPOINT_CONF_DIR=str(own))
-    include = f"include {tmp_path}/run/nginx-app.conf;"
+    include = "include nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
     (own / "nginx.conf").write_text(
         f"pid {tmp_path}/run/nginx/pid;\nuser {getpass.getuser()};\nevents {{}}\n"
-        f"http {{ access_log off; add_header X-Own yes; {scratch}\n{include} }}\n"
+        f"http {{ include mime.types; access_log off; add_header X-Own yes; {scratch}\n{include} }}\n"
     )
     site.start().ready()
     assert answer_of(site).headers["X-Own"] == "yes"

@@ -11,7 +11,7 @@ import pytest
 import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
-PACKAGES = ("app", "boot", "contrib", "control", "supervision")
+PACKAGES = ("app", "boot", "contrib", "control", "scaffold", "supervision")
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
 SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
 PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
@@ -130,6 +130,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
+        ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
     ],
 )
 def test_a_package_imports_the_standard_library_and_what_its_process_has(package: str, allowed: list[str]) -> None:

@@ -18,7 +18,10 @@ OTHERS = (*ROOT.glob("*.md"), ROOT / "bench/README.md", ROOT / "examples/django/
 LINKING = sorted({*PAGES, *OTHERS})
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 NAME = re.compile(r"\b(?:ENTRYPOINT|NGINX)_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_<])")
-NO_SETTINGS = {"ENTRYPOINT_MIGRAET"}  # the README's example of a mistake
+NO_SETTINGS = {
+    "ENTRYPOINT_MIGRAET",  # the example of a mistake
+    "NGINX_MAX_UPLOAD",  # the name of another image
+}
 LONGEST_README = 150
 OUTPUT = ""  # the language of a block that shows what a program says
 NOT_RUN = 10  # blocks; before you raise it, try whether the block can be run

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from entrypoint.boot.settings.endpoints import endpoints
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import Listen, shown
 from entrypoint.errors import Unusable
@@ -159,3 +160,40 @@ def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", ["/nonexistent", "/" + "x" * 5000, "/dev/null"], ids=lambda name: name[:12])
 def test_a_folder_that_is_not_there_has_no_file(folder: str) -> None:
     assert Settings.read({"ENTRYPOINT_APP_DIR": folder}).origins == {"ENTRYPOINT_APP_DIR": "environment"}
+
+
+@pytest.mark.parametrize(
+    "urls",
+    ["redis://cache:6379", "tcp://mail:25 postgres://name@db:5432/site", "unix:/run/it,file:/run/that", "amqp://queue"],
+)
+def test_urls_without_a_password_may_stand_there_and_are_shown(tmp_path: Path, urls: str) -> None:
+    (tmp_path / "entrypoint.toml").write_text(f'wait_for = "{urls}"\n')
+    settings = read(tmp_path)
+    assert settings.wait_for == endpoints(urls)
+    assert f"ENTRYPOINT_WAIT_FOR={urls} (entrypoint.toml)" in settings.given()
+
+
+@pytest.mark.parametrize(
+    "urls",
+    [
+        "redis://:sesame@cache",
+        "tcp://mail:25 amqp://me:sesame@queue",
+        "https://sesame@web/up",
+        "http://web/up?key=sesame",
+        "redis://:ses,ame@cache",
+        "amqp://me:1/sesame@queue",
+        "amqp://me:1#sesame@queue",
+        "redis://:ses#ame@cache",
+    ],
+)
+def test_a_url_with_a_password_is_refused_there_and_never_shown(tmp_path: Path, urls: str) -> None:
+    (tmp_path / "entrypoint.toml").write_text(f'wait_for = "{urls}"\n')
+    (told,) = problems(tmp_path)
+    why = "a URL with a password or a query is not allowed there; set ENTRYPOINT_WAIT_FOR_FILE instead"
+    assert told == f"cannot use wait_for in entrypoint.toml: {why}"
+    assert "ENTRYPOINT_WAIT_FOR=***" in Settings.read({"ENTRYPOINT_WAIT_FOR": "redis://:sesame@cache"}).given()
+
+
+def test_a_url_there_that_is_none_is_told_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('wait_for = "tcp://mail"\n')
+    assert problems(tmp_path) == ("cannot use wait_for in entrypoint.toml: URL number 1 (tcp) has no port",)

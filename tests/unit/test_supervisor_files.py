@@ -36,11 +36,42 @@ def test_a_section_that_is_ours_is_refused(section: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("section", ["program:nginx", "program: worker", "group:worker"])
+@pytest.mark.parametrize("section", ["group:nginx", "program: worker", "group:worker"])
 def test_a_name_that_runs_already_is_refused(section: str) -> None:
     assert told(f"[{section}]\ncommand = a\n") == [
         f"cannot use {PATH}: [{section}] duplicates the name of another program"
     ]
+
+
+OF_A_USUAL_IMAGE = """\
+[program:app-uwsgi]
+command = /usr/local/bin/uwsgi --ini /code/uwsgi.ini
+
+; the front
+[program:nginx-app]
+command = /usr/sbin/nginx -g "daemon off;"
+autorestart = true
+
+[program:extra]
+command = nginx-exporter
+"""
+
+
+def test_a_file_that_runs_the_servers_itself_is_told_which_lines_to_delete() -> None:
+    (line,) = problems({PATH: OF_A_USUAL_IMAGE}, {"nginx", "uwsgi"})
+    remedy = "delete lines 1-2 ([program:app-uwsgi]) and lines 5-7 ([program:nginx-app])"
+    assert line == f"cannot use {PATH}: entrypoint runs uwsgi and nginx itself; {remedy}"
+
+
+def test_a_program_that_is_named_like_a_server_is_one() -> None:
+    assert told("[program:nginx]\ncommand = run-it\n") == [
+        f"cannot use {PATH}: entrypoint runs nginx itself; delete lines 1-2 ([program:nginx])"
+    ]
+
+
+@pytest.mark.parametrize("programs", [{"nginx"}, {"gunicorn"}, set()])
+def test_a_server_that_this_boot_does_not_run_may_run_there(programs: set[str]) -> None:
+    assert list(problems({PATH: "[program:spooler]\ncommand = uwsgi --ini spooler.ini\n"}, programs)) == []
 
 
 def test_what_is_no_configuration_is_told_with_its_line() -> None:

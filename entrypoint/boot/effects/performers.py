@@ -23,6 +23,7 @@ from entrypoint.boot.plan.steps import (
     CheckWritable,
     Exec,
     FindPrograms,
+    Link,
     MakeDirectories,
     Read,
     Reload,
@@ -127,6 +128,11 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: Link) -> None:
+        for link in step.links:
+            run_files.link(link, step.folder / link.name)
 
     @apply.register
     def _(self, step: WriteFiles) -> None:

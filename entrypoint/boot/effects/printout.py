@@ -58,6 +58,6 @@ def _lines(text: str) -> list[str]:
 
 
 def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield every setting as `entrypoint env` shows it."""
+    """Yield every setting, without the values that `entrypoint env` derives."""
     for row in rows(settings):
         yield {"name": row.spec.name, "value": row.value, "origin": row.source}

@@ -25,6 +25,20 @@ def write(file: PurePosixPath, text: str, mode: int = 0o644) -> None:
         raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
 
 
+def link(file: PurePosixPath, target: PurePosixPath) -> None:
+    """Make a symbolic link, in place of another link or a file. Raises NotAllowed."""
+    path = Path(file)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.is_symlink() and path.readlink() == Path(target):
+            return
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(target)
+        temporary.replace(path)
+    except OSError as error:
+        raise NotAllowed(f"cannot link {path} to {target}: {error.strerror}") from error
+
+
 def remove(file: PurePosixPath) -> None:
     """Remove a file if it exists. Raises NotAllowed."""
     try:

@@ -11,31 +11,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from typing import Final
 
+from entrypoint.boot.effects.nginx_fault import nginx_fault
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import ValidateNginx, ValidateSupervisord
 from entrypoint.errors import EntrypointError, NotRunnable, TimedOut, Unusable
 
-_WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
-_EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")
 _FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
 _TIMEOUT: Final = 60.0  # seconds
 
 
 def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
-    """Run `nginx -t`. Raises Unusable with nginx's message and the line that it is about."""
+    """Run `nginx -t`. Raises Unusable with nginx's message, the line that it is about and the remedy."""
     status, said = _run(step.command, step.environment, stops)
-    if status == 0:
-        return
-    message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
-    message = _EMERGENCY.sub("", message)
-    where = _WHERE.search(message)
-    if where is None:
-        raise Unusable(f"cannot use {step.files[0].path}: {message}")
-    for file in step.files:
-        if str(file.path) == where["path"]:
-            line = file.text.splitlines()[int(where["line"]) - 1].strip()
-            raise Unusable(f"cannot use {file.path}, from {file.source}: {message[: where.start()]}; it says: {line}")
-    raise Unusable(f"cannot use {where['path']}: {message[: where.start()]} in line {where['line']}")
+    if status:
+        raise Unusable(nginx_fault(said, step))
 
 
 def validate_supervisord(step: ValidateSupervisord) -> None:

@@ -69,6 +69,7 @@ class Machine:
     most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
     http_files: tuple[PurePosixPath, ...] = ()  # the user's configuration files for nginx's http block
     server_files: tuple[PurePosixPath, ...] = ()  # the user's configuration files for nginx's server block
+    nginx_names: tuple[str, ...] = ()  # of the files and folders in /etc/nginx
     nginx_version: tuple[int, ...] = ()
     gzip_static: bool = False  # whether this nginx can serve a file's .gz
     brotli_module: PurePosixPath | None = None  # the module that serves a file's .br
@@ -137,6 +138,7 @@ def read_machine(settings: Settings) -> Machine:
         most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         http_files=user_files.nginx_files(user_files.HTTP_FOLDER),
         server_files=user_files.nginx_files(user_files.SERVER_FOLDER),
+        nginx_names=user_files.names_of_nginx(),
         nginx_version=nginx_version,
         gzip_static=gzip_static,
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath

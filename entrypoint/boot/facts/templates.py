@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.values import nearest, shown
 from entrypoint.errors import Unusable
 
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
@@ -31,7 +31,8 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     problems = []
     for path in found:
         if path.name not in (*NAMES, NGINX_CONF):
-            problems.append(f"cannot use {folder}/{shown(path.name)}: no template has this name{_hint(path.name)}")
+            hint = nearest(path.name, NAMES) or f"; the templates are {', '.join(NAMES)}"
+            problems.append(f"cannot use {folder}/{shown(path.name)}: no template has this name{hint}")
             continue
         try:
             texts[path.name] = textfile.read(path)
@@ -39,10 +40,3 @@ def read_templates(folder: Path) -> Mapping[str, str]:
             problems.append(f"cannot read {path}: {error}")
     Unusable.check(problems)
     return texts
-
-
-def _hint(name: str) -> str:
-    import difflib  # noqa: PLC0415 -- 5 ms, needed after a typing error only
-
-    near = difflib.get_close_matches(name, NAMES, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; the templates are {', '.join(NAMES)}"

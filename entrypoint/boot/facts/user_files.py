@@ -9,8 +9,9 @@ from typing import Final
 from entrypoint.boot.settings import textfile
 from entrypoint.errors import Unusable
 
-HTTP_FOLDER: Final = Path("/etc/nginx/conf.d")
-SERVER_FOLDER: Final = Path("/etc/nginx/server.d")
+NGINX_FOLDER: Final = Path("/etc/nginx")
+HTTP_FOLDER: Final = NGINX_FOLDER / "conf.d"
+SERVER_FOLDER: Final = NGINX_FOLDER / "server.d"
 SUPERVISOR_FOLDER: Final = Path("/etc/supervisor/conf.d")
 
 _WELCOME: Final = re.compile(
@@ -28,6 +29,14 @@ def nginx_files(folder: Path) -> tuple[PurePosixPath, ...]:
     special = (path for path in found if os.path.exists(path) and not os.path.isfile(path))  # noqa: PTH110, PTH113 -- Path's may raise
     Unusable.check(f"cannot use {path}: it is not a regular file" for path in special)
     return tuple(PurePosixPath(path) for path in found if path.name != "default.conf" or not _is_welcome(path))
+
+
+def names_of_nginx() -> tuple[str, ...]:
+    """Return the names in nginx's own folder, such as mime.types and uwsgi_params."""
+    try:
+        return tuple(sorted(os.listdir(NGINX_FOLDER)))  # noqa: PTH208 -- names, not paths
+    except OSError:
+        return ()
 
 
 def _is_welcome(path: Path) -> bool:

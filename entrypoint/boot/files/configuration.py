@@ -53,6 +53,20 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
 
 
+def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
+    """Return the links to the files of /etc/nginx, for the relative includes of the user's own nginx files.
+
+    nginx looks for `include mime.types` in the folder of nginx.conf, which is the run directory.
+    """
+    machine = config.machine
+    own = {*templates.OF_NGINX, templates.NGINX_CONF} & machine.templates.keys()
+    if not config.nginx or not (own or machine.http_files or machine.server_files):
+        return ()
+    ours = (*(directory.path for directory in directories(config)[1:]), *run_files(config))
+    taken = {path.relative_to(config.run_dir).parts[0] for path in ours}
+    return tuple(config.run_dir / name for name in machine.nginx_names if name not in taken)
+
+
 def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
     values = template_values(config, supervised, starting=False)

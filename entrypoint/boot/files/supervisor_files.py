@@ -1,10 +1,16 @@
 """The user's supervisord files, /etc/supervisor/conf.d/*.conf, which are included unchanged."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from entrypoint.boot.settings.server_names import NAMES
+from entrypoint.boot.settings.user_programs import NGINX
 from entrypoint.boot.settings.values import shown
+
+if TYPE_CHECKING:
+    import configparser
 
 _ALL: Final = "*.conf"
 _OURS: Final = (
@@ -14,6 +20,7 @@ _OURS: Final = (
     "rpcinterface:supervisor",
     "rpcinterface:entrypoint",
 )
+_SERVERS: Final = (NGINX, *NAMES)
 
 
 def patterns(files: Collection[PurePosixPath]) -> tuple[PurePosixPath, ...]:
@@ -37,9 +44,37 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
         except configparser.Error as error:
             yield f"cannot use {path}: {' '.join(error.message.replace('<string>', path.name).split())}"
             continue
+        ours = {section: server for section in parser.sections() if (server := _server(section, parser, programs))}
+        if ours:
+            names = " and ".join(dict.fromkeys(ours.values()))
+            yield f"cannot use {path}: entrypoint runs {names} itself; delete {_lines(text, ours)}"
         for section in parser.sections():
             kind, _, name = section.partition(":")
+            if section in ours:
+                continue
             if section in _OURS or kind == "include":
                 yield f"cannot use {path}: [{shown(section)}] is managed by entrypoint; define only programs here"
             elif kind in ("program", "group", "fcgi-program", "eventlistener") and name.strip() in programs:
                 yield f"cannot use {path}: [{shown(section)}] duplicates the name of another program"
+
+
+def _server(section: str, parser: "configparser.RawConfigParser", programs: Collection[str]) -> str | None:
+    """Return the program of this boot that the section runs a second time: nginx or the application server."""
+    kind, _, name = section.partition(":")
+    command = parser.get(section, "command", fallback="").split()
+    called = (name.strip(), PurePosixPath(command[0]).name if command else "")
+    return next((each for each in called if kind == "program" and each in _SERVERS and each in programs), None)
+
+
+def _lines(text: str, sections: Collection[str]) -> str:
+    """Return the lines of these sections, as an editor numbers them, without what stands before the next section."""
+    found = []
+    lines = text.splitlines()
+    starts = [number for number, line in enumerate(lines) if line.startswith("[")]
+    for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        section = lines[start][1:].partition("]")[0]
+        last = max(number for number in range(start, end) if number == start or re.match(r"\s*[^\s;#]", lines[number]))
+        if section in sections:
+            numbers = f"line {start + 1}" if start == last else f"lines {start + 1}-{last + 1}"
+            found.append(f"{numbers} ([{shown(section)}])")
+    return " and ".join(found)

@@ -10,6 +10,7 @@ from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, Resol
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
+from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.config_warnings import warnings
@@ -23,6 +24,7 @@ from entrypoint.boot.plan.steps import (
     CheckWritable,
     Exec,
     FindPrograms,
+    Link,
     MakeDirectories,
     Read,
     Reload,
@@ -112,6 +114,8 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield MakeDirectories(
         configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
     )
+    if links := configuration.links(config):
+        yield Link(links, PurePosixPath(NGINX_FOLDER))
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
@@ -202,7 +206,13 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             command = (*program.argv, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
-            yield ValidateNginx(command, (by_name["nginx.conf"], by_name["nginx-app.conf"]), surroundings)
+            yield ValidateNginx(
+                command,
+                (by_name["nginx.conf"], by_name["nginx-app.conf"]),
+                surroundings,
+                () if config.machine.nginx_conf is not None else config.machine.http_files,
+                config.machine.server_files,
+            )
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
         yield ValidateSupervisord(by_name["supervisord.conf"])

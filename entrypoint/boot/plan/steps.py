@@ -111,6 +111,18 @@ class MakeDirectories(NamedTuple):
 
 
 @_in_check
+class Link(NamedTuple):
+    """Make links to the files of the same names in another folder."""
+
+    links: tuple[PurePosixPath, ...]
+    folder: PurePosixPath  # of the files
+    name: str = "render"
+
+    def __str__(self) -> str:
+        return f"link the files of {self.folder} into {self.links[0].parent}, for relative includes"
+
+
+@_in_check
 class WriteFiles(NamedTuple):
     """Write the configuration files, each atomically."""
 
@@ -128,6 +140,8 @@ class ValidateNginx(NamedTuple):
     command: tuple[str, ...]
     files: tuple[File, ...]
     environment: Mapping[str, str] = MappingProxyType({})
+    http_files: tuple[PurePosixPath, ...] = ()  # the user's files that nginx.conf includes
+    server_files: tuple[PurePosixPath, ...] = ()  # those that nginx-app.conf includes
     name: str = "validate"
 
     def __str__(self) -> str:
@@ -254,6 +268,7 @@ Step = (
     | CheckReadable
     | CheckWritable
     | MakeDirectories
+    | Link
     | WriteFiles
     | ValidateNginx
     | ValidateSupervisord

@@ -47,8 +47,22 @@ class Endpoint:
         return f"{self.scheme}://{host}:{self.port}{path}"
 
 
+def _exposed(value: str) -> str:
+    """Return why the URLs must not be shown; an empty text if they hold no password, token or query."""
+    try:
+        found = endpoints(value)
+    except ValueError:
+        public = not re.search("[@?#]", value)
+    else:
+        users = sum(bool(each.user and not each.password and not each.scheme.startswith("http")) for each in found)
+        # An @ after the host may be part of a password with an unquoted slash.
+        public = not re.search("[?#]", value) and value.count("@") == users
+    return "" if public else "a URL with a password or a query is not allowed there"
+
+
 @of_type(
     "URLs",
+    exposes=_exposed,
     pattern=r"[^\x00-\x1f\x7f]*",
     examples=["redis://cache:6379 tcp://mail:25"],
     writeOnly=True,  # they may contain passwords

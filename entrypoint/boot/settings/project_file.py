@@ -86,12 +86,12 @@ def _texts(
         if spec is None:
             near = nearest(key.lower().removeprefix("entrypoint_"), setting_specs)
             report(f"cannot use {shown(key)} in {file}: there is no such setting{near}")
-        elif spec.secret:
-            report(f"cannot use {key} in {file}: secrets are not allowed there; set {spec.name}_FILE instead")
         elif not isinstance(value, str | int):
             report(f"cannot use {key} in {file}: it is not a string, an integer or a boolean")
         elif isinstance(value, int) and value.bit_length() >= _BITS:
             report(f"cannot use {key} in {file}: it is too large for a TOML integer")
+        elif why := spec.type.secret_in(str(value)):
+            report(f"cannot use {key} in {file}: {why}; set {spec.name}_FILE instead")
         else:
             found.append((key, _text(value, spec.type)))
     return found

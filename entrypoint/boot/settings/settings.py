@@ -61,12 +61,14 @@ class Settings(SettingsTable):
 
     def given(self) -> tuple[str, ...]:
         """Return what was set as `NAME=value (file)` for printing; secrets are masked."""
-        plain = {name for spec in setting_specs() if not spec.secret for name in spec.names}
-        return tuple(
-            f"{name}={shown(self.texts[name]) if name in plain or name.startswith(VARIABLE) else MASK}"
-            + (f" ({origin})" if origin != ENVIRONMENT else "")
-            for name, origin in sorted(self.origins.items())
-        )
+        kinds = {name: spec.type for spec in setting_specs() for name in spec.names}
+        found = []
+        for name, origin in sorted(self.origins.items()):
+            kind, text = kinds.get(name), self.texts[name]
+            plain = name.startswith(VARIABLE) if kind is None else not kind.secret_in(text)
+            source = f" ({origin})" if origin != ENVIRONMENT else ""
+            found.append(f"{name}={shown(text) if plain else MASK}{source}")
+        return tuple(found)
 
     @property
     def secret_key_file(self) -> PurePosixPath | None:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.boot.settings import project_file, textfile
+from entrypoint.boot.settings import other_names, project_file, textfile
 from entrypoint.boot.settings.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
-from entrypoint.boot.settings.values import nearest, shown
+from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
 
@@ -33,6 +33,7 @@ class Sources:
         self.problems: list[str] = []
         self.warnings: list[str] = []
         self._specs = setting_specs
+        self._folder = Path()
         self._project = Project()
         self._procfile = ""
         self._refused: set[str] = set()
@@ -47,8 +48,9 @@ class Sources:
         folder = self.text_of(variable)
         if not self.refused(variable) and (not folder or folder.startswith("/")):
             by_key = {spec.key: spec for spec in self._specs}
-            self._project = project_file.read(Path(folder or "."), by_key, self.problems.append, self._trust)
-            self._read_procfile(Path(folder or ".", PROCFILE))
+            self._folder = Path(folder or ".")
+            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust)
+            self._read_procfile(self._folder / PROCFILE)
 
     def _read_procfile(self, path: Path) -> None:
         if os.path.lexists(path):
@@ -82,7 +84,8 @@ class Sources:
         try:
             return spec.type(text)
         except ValueError as error:
-            why = f"cannot use {spec.key}={shown(text)} in {self._project.file}: {error}"
+            value = "" if spec.secret else f"={shown(text)}"
+            why = f"cannot use {spec.key}{value} in {self._project.file}: {error}"
             return self._refuse(spec.name, why)
 
     def text_of(self, name: str) -> str:
@@ -143,16 +146,20 @@ class Sources:
         return found.programs()
 
     def check_names(self) -> None:
-        """Report each variable that looks like a setting and is not one, with the most similar name."""
+        """Report each variable that looks like a setting and is not one, with the name that was probably meant."""
         known = {spec.name: spec for spec in self._specs}
         for name in sorted(self.environment):
             if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHER_NAMES.fullmatch(name):
                 continue
-            why = f"there is no such setting{nearest(name, known)}"
+            why = f"there is no such setting{other_names.hint(name, known)}"
             if name.startswith("ENTRYPOINT_"):
                 self.problems.append(f"cannot use {shown(name)}: {why}")
             else:  # it may belong to another program, such as the nginx image's scripts
                 self.warnings.append(f"{shown(name)} has no effect: {why}")
+        django = os.path.lexists(self._folder / "manage.py")
+        hints = list(other_names.warnings({**self.environment, **self.texts}, self._specs, django=django))
+        # A misspelt name may be the cause of a problem: that its right name is not set.
+        (self.problems or self.warnings).extend(hints)
 
     def _note(self, name: str, text: str, origin: str) -> None:
         self.texts[name] = text

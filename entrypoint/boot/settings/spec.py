@@ -1,9 +1,12 @@
 """The description of one setting."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from entrypoint.boot.settings.values import Type
+
+NONE: Final = "none"
+"""The default, in words, of a setting that has none."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +26,19 @@ class SettingSpec:
         return (self.name, *self.aliases)
 
     @property
+    def depends(self) -> bool:
+        """Whether its default follows from other facts."""
+        return self.when_unset not in (self.default, NONE)
+
+    @property
     def key(self) -> str:
         """Its key in a project's file."""
         return self.name.lower().removeprefix("entrypoint_")
 
     @property
     def secret(self) -> bool:
-        """Whether its value must not be shown."""
-        return bool(self.type.schema.get("writeOnly"))
+        """Whether its value may be a secret."""
+        return self.type.secret
 
 
 def setting(  # noqa: PLR0913 -- one argument per column of the reference
@@ -39,7 +47,7 @@ def setting(  # noqa: PLR0913 -- one argument per column of the reference
     meaning: str,
     *,
     default: str | None = None,
-    when_unset: str = "none",
+    when_unset: str = NONE,
     aliases: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 -- a dataclass field takes the type of its annotation
     """Return the dataclass field of one setting; `default` is parsed like a text from the environment."""

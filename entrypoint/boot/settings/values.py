@@ -39,19 +39,33 @@ class Type(Generic[T]):
     parse: Callable[[str], T]
     schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema keywords, besides `"type": "string"`
     booleans: tuple[str, str] = ("no", "yes")  # the texts that TOML's false and true mean
+    exposes: Callable[[str], str] | None = None  # why a text must not be shown; None: `writeOnly` decides
 
     def __call__(self, value: str) -> T:
         """Parse `value`. Raises ValueError with the reason if it is invalid."""
         return self.parse(value)
 
+    @property
+    def secret(self) -> bool:
+        """Whether its texts may hold secrets."""
+        return bool(self.schema.get("writeOnly"))
 
-def of_type(name: str, **schema: object) -> Callable[[Callable[[str], T]], Type[T]]:
+    def secret_in(self, value: str) -> str:
+        """Return why `value` must not be shown or stand in the project's file; an empty text if it may."""
+        if not self.secret:
+            return ""
+        return self.exposes(value) if self.exposes else "secrets are not allowed there"
+
+
+def of_type(
+    name: str, *, exposes: Callable[[str], str] | None = None, **schema: object
+) -> Callable[[Callable[[str], T]], Type[T]]:
     """Turn a parsing function into a type. `schema` are JSON Schema keywords; its `pattern` is anchored here."""
     if "pattern" in schema:
         schema["pattern"] = f"^(?:{schema['pattern']})$"
 
     def decorate(parse: Callable[[str], T]) -> Type[T]:
-        return Type(name, parse, schema)
+        return Type(name, parse, schema, exposes=exposes)
 
     return decorate
 

@@ -1,0 +1,127 @@
+"""The text of each file that `entrypoint init` writes."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from entrypoint.scaffold.project import Project
+
+BASE: Final = "entrypoint-base"
+"""The image that the Dockerfile inherits from, unless --base names another."""
+
+_TEMPLATES: Final = Path(__file__).parent / "templates"
+_URLS: Final = {"postgres": "postgres", "mysql": "mysql"}
+_PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
+_PORTS: Final = {"postgres": "5432", "mysql": "3306"}
+_DATABASE: Final = re.compile(
+    r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB)_?(HOST|PORT|NAME|DB|USER|USERNAME|PASSWORD)$"
+)
+_HOSTS: Final = "127.0.0.1,localhost"
+
+
+class Example(NamedTuple):
+    """A variable of .env.example."""
+
+    name: str
+    value: str
+    why: str = ""
+
+
+def files(project: Project, *, kubernetes: bool, base: str = BASE) -> Mapping[str, str]:
+    """Return the text of each file by its path relative to the project."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 -- only this command needs it
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 -- none of the files is HTML
+    )
+    values = {
+        "project": project,
+        "base": base,
+        "roles": _roles(project),
+        "services": _services(project),
+        "environment": dict(_environment(project)),
+        "volumes": dict(_volumes(project)),
+        "variables": tuple(_examples(project)),
+        "folders": tuple(_folders(project)),
+    }
+
+    def text(template: str, **more: str) -> str:
+        rendered = environment.get_template(template).render(values, **more)
+        return re.sub(r"\n{3,}", "\n\n", rendered).strip("\n") + "\n"
+
+    found = {name: text(f"{name}.j2") for name in ("Dockerfile", ".dockerignore", "compose.yaml", ".env.example")}
+    if kubernetes:
+        for name in ("kustomization.yaml", "web.yaml"):
+            found[f"kubernetes/{name}"] = text(f"kubernetes/{name}.j2")
+        for role in _roles(project):
+            found[f"kubernetes/{role}.yaml"] = text("kubernetes/worker.yaml.j2", role=role)
+    return found
+
+
+def _roles(project: Project) -> tuple[str, ...]:
+    """Return the programs that get a container of their own."""
+    own = [name for name, _ in project.procfile if name not in ("web", "release")]
+    return (*own, *(name for name, _ in project.programs))
+
+
+def _services(project: Project) -> tuple[str, ...]:
+    return (*(["db"] if project.database in _URLS else []), *(["redis"] if project.redis else []))
+
+
+def _environment(project: Project) -> Iterator[tuple[str, str]]:
+    """Yield the variables that lead the settings to the services of compose.yaml."""
+    names = {variable.name for variable in project.variables}
+    kind = project.database
+    if kind in _URLS:
+        password = f"${{{_PASSWORDS[kind]}}}"
+        values = {"HOST": "db", "PORT": f'"{_PORTS[kind]}"', "PASSWORD": password}
+        if "DATABASE_URL" in names:
+            yield "DATABASE_URL", f"{_URLS[kind]}://site:{password}@db:{_PORTS[kind]}/site"
+        for name in sorted(names):
+            if match := _DATABASE.search(name):
+                yield name, values.get(match[1], "site")
+    if project.redis:
+        for name in sorted(names):
+            if re.search(r"(REDIS|BROKER|CACHE)(_URL)?$|RESULT_BACKEND$", name):
+                yield name, "redis://redis:6379/0"
+
+
+def _volumes(project: Project) -> Iterator[tuple[str, str]]:
+    if project.media_root:
+        yield "media", f"/srv/project/{project.media_root}"
+    if project.database == "sqlite" and "/" in project.sqlite:
+        yield "data", f"/srv/project/{project.sqlite.rpartition('/')[0]}"
+
+
+def _folders(project: Project) -> Iterator[str]:
+    """Yield the folders that the application writes to."""
+    if project.django and project.database == "sqlite" and project.sqlite:
+        yield f"/srv/project/{project.sqlite.rpartition('/')[0]}".rstrip("/")
+    yield from (f"/srv/project/{each}" for each in (project.static_root, project.media_root) if each)
+
+
+def _examples(project: Project) -> Iterator[Example]:
+    if project.database in _URLS:
+        yield Example(_PASSWORDS[project.database], "change-me", "The password of the database in compose.yaml")
+    set_by_compose = dict(_environment(project)).keys() | {*_PASSWORDS.values()}
+    for variable in project.variables:
+        if variable.name not in set_by_compose:
+            why = "The settings cannot be loaded without it." if variable.required else ""
+            yield Example(variable.name, _value(variable.name), why)
+
+
+def _value(name: str) -> str:
+    """Return a value that works on the developer's machine, where one can be told from the name."""
+    if name.endswith("SECRET_KEY"):
+        return "change-me-to-a-long-random-value"
+    if name.endswith("ALLOWED_HOSTS"):
+        return _HOSTS
+    if name.endswith("DEBUG"):
+        return "0"
+    return ""

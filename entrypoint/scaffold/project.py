@@ -1,0 +1,298 @@
+"""What a folder says about the project in it: pure reading, nothing of the project is imported."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from entrypoint.errors import NotAllowed, Unusable
+
+LARGEST: Final = 1 << 20
+"""Bytes; a larger source file is not searched."""
+
+_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
+_DEPTH: Final = 3  # folders below the project's
+_MANAGERS: Final = (("uv", "uv.lock"), ("poetry", "poetry.lock"))
+_REQUIREMENTS: Final = (
+    "requirements.txt",
+    "requirements/production.txt",
+    "requirements/prod.txt",
+    "requirements/base.txt",
+)
+_DRIVERS: Final = {
+    "postgres": {"psycopg", "psycopg2", "psycopg2-binary", "asyncpg"},
+    "mysql": {"mysqlclient", "pymysql", "mysql-connector-python"},
+}
+_REDIS: Final = {"redis", "django-redis", "channels-redis", "rq", "django-rq"}
+_APPLICATION: Final = re.compile(
+    r"^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Quart)\(", re.MULTILINE
+)
+_FACTORY: Final = re.compile(r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^)]*)?\)", re.MULTILINE)
+_CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
+_ENVIRONMENT: Final = re.compile(
+    r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
+)
+_FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
+_SQLITE: Final = re.compile(
+    r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
+)
+
+
+class Variable(NamedTuple):
+    """A variable that the settings read."""
+
+    name: str
+    required: bool
+    """The settings fail without it."""
+
+
+class Project(NamedTuple):
+    """What the files of the project depend on."""
+
+    name: str
+    """Usable as the name of an image, a container and a Kubernetes object."""
+    django: bool
+    app_dir: str = "."
+    """The folder of manage.py or of the application, relative to the project."""
+    app: str = ""
+    """The application, package.module:callable; empty if Django's settings or a Procfile name it."""
+    asgi: str = ""
+    """Why an ASGI server runs it; empty for WSGI."""
+    manager: str = ""
+    """uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared."""
+    requirements: str = ""
+    """The file of the locked or declared versions."""
+    packages: frozenset[str] = frozenset()
+    """The names of the declared dependencies."""
+    python: str = ""
+    """The versions of Python that the project supports."""
+    database: str = "sqlite"
+    sqlite: str = ""
+    """SQLite's file, relative to the project; empty if it is not known."""
+    programs: tuple[tuple[str, str], ...] = ()
+    """Further programs and their commands."""
+    procfile: tuple[tuple[str, str], ...] = ()
+    variables: tuple[Variable, ...] = ()
+    static_root: str = ""
+    media_root: str = ""
+    node: bool = False
+    source: str = ""
+    """A folder of packages (`src`) that Python has to be told of."""
+
+    @property
+    def one_replica(self) -> bool:
+        """Whether its database is a file, which one container has to itself."""
+        return self.django and self.database == "sqlite"
+
+    @property
+    def redis(self) -> bool:
+        """Whether it uses Redis."""
+        return bool(_REDIS & self.packages) or any("celery" in command for _, command in self.programs)
+
+    @property
+    def server(self) -> str:
+        """The application server."""
+        return "uvicorn" if self.asgi else "uwsgi"
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The variables without which the settings cannot be loaded, but for the secret key."""
+        return tuple(each.name for each in self.variables if each.required and "SECRET_KEY" not in each.name)
+
+
+def look_at(folder: Path) -> Project:
+    """Return what the project in `folder` is. Raises Unusable or NotAllowed if that cannot be known."""
+    pyproject = _toml(folder / "pyproject.toml")
+    manage = next((path for path in _python_files(folder) if path.name == "manage.py"), None)
+    procfile = tuple(_procfile(folder / "Procfile"))
+    app_dir, app, asgi = _application(folder) if manage is None else (_relative(manage.parent, folder), "", "")
+    if manage is None and not app and not any(name == "web" for name, _ in procfile):
+        raise Unusable(
+            f"cannot find an application in {folder}: there is no manage.py, no Flask or FastAPI application and no "
+            "Procfile with web; run the command in the project's folder"
+        )
+    manager, requirements = _manager(folder, pyproject)
+    packages = frozenset(_packages(folder, pyproject, requirements))
+    settings = "\n".join(_text(path) for path in _python_files(folder) if _configures(path, folder))
+    if manage and {"channels", "daphne"} & packages:
+        asgi = "the project depends on channels"
+    return Project(
+        name=_name(str(pyproject.get("project", {}).get("name") or folder.name)),
+        django=manage is not None,
+        app_dir=app_dir,
+        app=app,
+        asgi=asgi,
+        manager=manager,
+        requirements=requirements,
+        packages=packages,
+        python=_python_version(folder, pyproject),
+        database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
+        sqlite=_joined(app_dir, _sqlite(settings)),
+        programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
+        procfile=procfile,
+        variables=tuple(_variables(settings)),
+        static_root=_joined(app_dir, _folder_of("STATIC_ROOT", settings)),
+        media_root=_joined(app_dir, _folder_of("MEDIA_ROOT", settings)),
+        node=_builds_assets(folder / "package.json"),
+        source="src" if app_dir != "src" and any((folder / "src").glob("*/__init__.py")) else "",
+    )
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    """Yield the Python files of the project, those of outer folders first."""
+    try:
+        entries = sorted(folder.iterdir())
+    except PermissionError as error:
+        raise NotAllowed(f"cannot read {folder}: {error.strerror}") from error
+    level = [folder]
+    for _ in range(_DEPTH):
+        below: list[Path] = []
+        for place in level:
+            entries = sorted(place.iterdir())
+            yield from (path for path in entries if path.suffix == ".py" and path.is_file())
+            below += [path for path in entries if path.is_dir() and _is_source(path)]
+        level = below
+
+
+def _is_source(folder: Path) -> bool:
+    return not folder.name.startswith(".") and folder.name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+
+
+def _text(path: Path) -> str:
+    """Return the text of a file; empty if there is none. Raises NotAllowed or Unusable."""
+    try:
+        if not path.is_file() or path.stat().st_size > LARGEST:
+            return ""
+        return path.read_text(encoding="utf-8")
+    except PermissionError as error:
+        raise NotAllowed(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Unusable(f"cannot read {path}: it is not UTF-8 text") from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise Unusable(f"cannot read {path}: {error}") from error
+
+
+def _application(folder: Path) -> tuple[str, str, str]:
+    """Return the folder of an application that is not Django's, its name and why it is ASGI. All empty: none."""
+    for path in _python_files(folder):
+        text = _text(path)
+        found, factory = _APPLICATION.search(text), _FACTORY.search(text)
+        if not found and not factory:
+            continue
+        root = folder / "src" if (folder / "src") in path.parents else folder
+        parts = path.relative_to(root).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        kind = found[2] if found else "Flask"
+        asgi = "" if kind == "Flask" else f"{kind} is an ASGI framework"
+        where = _relative(root, folder)
+        # The factory first: a module with both often makes its own application for tests only.
+        return where, f"{module}:{factory[1]}()" if factory else f"{module}:{found[1] if found else ''}", asgi
+    return ".", "", ""
+
+
+def _configures(path: Path, folder: Path) -> bool:
+    """Return whether a file has Django's settings, or those of Celery."""
+    return path.name == "celery.py" or "settings" in str(path.relative_to(folder))
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _joined(folder: str, path: str) -> str:
+    return "" if not path else (Path(folder) / path).as_posix()
+
+
+def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
+    for name, lock in _MANAGERS:
+        if (folder / lock).is_file():
+            return name, lock
+    for name in _REQUIREMENTS:
+        if (folder / name).is_file():
+            return "pip", name
+    if pyproject.get("tool", {}).get("poetry", {}).get("dependencies"):
+        return "poetry", "pyproject.toml"
+    return ("pyproject", "pyproject.toml") if pyproject.get("project", {}).get("dependencies") else ("", "")
+
+
+def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Iterator[str]:
+    """Yield the normalized names of the declared dependencies."""
+    declared = [*pyproject.get("project", {}).get("dependencies", ())]
+    declared += pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    if requirements.endswith(".txt"):
+        declared += _requirements(folder / requirements)
+    for line in declared:
+        if match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line.strip()):
+            yield re.sub(r"[-_.]+", "-", match[0]).lower()
+
+
+def _requirements(file: Path) -> Iterator[str]:
+    """Yield the lines of a requirements file and of those that it includes."""
+    for line in _text(file).splitlines():
+        included = re.match(r"-r\s*(\S+)|--requirement[= ](\S+)", line.strip())
+        if included:
+            yield from _requirements(file.parent / (included[1] or included[2]))
+        else:
+            yield line
+
+
+def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
+    pinned = _text(folder / ".python-version").strip()
+    poetry = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "")
+    return str(pinned or pyproject.get("project", {}).get("requires-python", "") or poetry)
+
+
+def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
+    """Yield the programs that belong to the dependencies, unless the Procfile has them."""
+    if "celery" in packages and not {"worker", "celery"} & named:
+        for path in _python_files(folder):
+            found = _CELERY.search(_text(path))
+            if found:
+                root = folder / "src" if (folder / "src") in path.parents else folder
+                parts = path.relative_to(root).with_suffix("").parts
+                module = ".".join(parts[:-1] if parts[-1] in ("celery", "__init__") else parts)
+                yield "worker", f"celery -A {module} worker --loglevel INFO"
+                if "django-celery-beat" in packages or "beat_schedule" in _text(path).lower():
+                    yield "beat", f"celery -A {module} beat --loglevel INFO"
+                break
+    if "django-rq" in packages and django and not {"worker", "rqworker"} & named:
+        yield "worker", "python manage.py rqworker default"
+
+
+def _procfile(path: Path) -> Iterator[tuple[str, str]]:
+    for line in _text(path).splitlines():
+        name, colon, command = line.partition(":")
+        if colon and not line.lstrip().startswith("#"):
+            yield name.strip(), command.strip()
+
+
+def _variables(settings: str) -> Iterator[Variable]:
+    found: dict[str, bool] = {}
+    for match in _ENVIRONMENT.finditer(settings):
+        found[match["name"]] = found.get(match["name"], False) or bool(match["must"])
+    yield from (Variable(name, required) for name, required in found.items() if name != "DJANGO_SETTINGS_MODULE")
+
+
+def _sqlite(settings: str) -> str:
+    """Return the path of SQLite's file as the settings write it: BASE_DIR / "data" / "db.sqlite3"."""
+    found = _SQLITE.search(settings)
+    return "/".join(re.findall(r"[\w./-]*\w", found[1])) if found else ""
+
+
+def _folder_of(name: str, settings: str) -> str:
+    found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
+    return found["folder"].strip("/") if found else ""
+
+
+def _builds_assets(package: Path) -> bool:
+    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', _text(package)))
+
+
+def _name(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "site"

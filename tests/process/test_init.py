@@ -1,0 +1,271 @@
+"""`entrypoint init`: what it finds in a project, what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from entrypoint.errors import Unusable
+from entrypoint.scaffold.files import files
+from entrypoint.scaffold.project import Project, Variable, look_at
+from entrypoint.scaffold.translation import report
+
+if TYPE_CHECKING:
+    from conftest import Command
+
+SETTINGS = """\
+import os
+from pathlib import Path
+import dj_database_url
+BASE_DIR = Path(__file__).resolve().parent.parent
+SECRET_KEY = os.environ["SECRET_KEY"]
+ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "").split(",")
+DATABASES = {"default": dj_database_url.config(default=os.environ.get("DATABASE_URL"))}
+STATIC_ROOT = BASE_DIR / "static_root"
+MEDIA_ROOT = os.path.join(BASE_DIR, "media")
+"""
+SQLITE = (
+    """DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "x.sqlite3"}}\n"""
+)
+CELERY = """\
+import os
+from celery import Celery
+app = Celery("mall", broker=os.environ.get("REDIS_URL"))
+"""
+API = "from fastapi import FastAPI\n\napi: FastAPI = FastAPI(title='x')\n"
+FLASK = """\
+from flask import Flask
+def create_app(config=None):
+    return Flask(__name__)
+"""
+
+
+def made(folder: Path, texts: dict[str, str]) -> Path:
+    """Write files into the folder."""
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_django_project_with_uv_and_postgres(tmp_path: Path) -> None:
+    pyproject = (
+        '[project]\nname = "My Shop"\nrequires-python = ">=3.12"\ndependencies = ["Django>=5", "psycopg[binary]"]\n'
+    )
+    folder = made(
+        tmp_path, {"src/manage.py": "", "src/shop/settings.py": SETTINGS, "pyproject.toml": pyproject, "uv.lock": ""}
+    )
+    found = look_at(folder)
+    assert found == Project(
+        name="my-shop",
+        django=True,
+        app_dir="src",
+        manager="uv",
+        requirements="uv.lock",
+        packages=frozenset({"django", "psycopg"}),
+        python=">=3.12",
+        database="postgres",
+        variables=(
+            Variable("SECRET_KEY", required=True),
+            Variable("ALLOWED_HOSTS", required=False),
+            Variable("DATABASE_URL", required=False),
+        ),
+        static_root="src/static_root",
+        media_root="src/media",
+    )
+    wanted = files(found, kubernetes=False)
+    assert "uv export --quiet --frozen" in wanted["Dockerfile"]
+    assert "WORKDIR /srv/project/src\n" in wanted["Dockerfile"]
+    compose = yaml.safe_load(wanted["compose.yaml"])
+    assert compose["services"]["web"]["environment"] == {
+        "DATABASE_URL": "postgres://site:${POSTGRES_PASSWORD}@db:5432/site"
+    }
+    assert compose["volumes"] == {"db": None, "media": None}
+    assert "\nPOSTGRES_PASSWORD=change-me\n" in wanted[".env.example"]
+    assert "DATABASE_URL" not in wanted[".env.example"]
+
+
+def test_a_settings_module_that_reads_each_part_of_the_database(tmp_path: Path) -> None:
+    settings = (
+        'import os\nenv = os.environ.get\nDB = os.environ.get("DJANGO_DB_HOST"), os.getenv("POSTGRES_PASSWORD")\n'
+    )
+    folder = made(tmp_path, {"manage.py": "", "site/settings.py": settings, "requirements.txt": "psycopg2-binary\n"})
+    compose = yaml.safe_load(files(look_at(folder), kubernetes=False)["compose.yaml"])
+    assert compose["services"]["web"]["environment"] == {
+        "DJANGO_DB_HOST": "db",
+        "POSTGRES_PASSWORD": "${POSTGRES_PASSWORD}",
+    }
+
+
+def test_a_flask_factory(tmp_path: Path) -> None:
+    found = look_at(made(tmp_path, {"notes/__init__.py": FLASK, "requirements.txt": "flask\n"}))
+    assert (found.app, found.server) == ("notes:create_app()", "uwsgi")
+    assert "ENV ENTRYPOINT_APP=notes:create_app()\n" in files(found, kubernetes=False)["Dockerfile"]
+
+
+def test_a_fastapi_application_gets_an_asgi_server(tmp_path: Path) -> None:
+    found = look_at(made(tmp_path, {"main.py": API}))
+    assert (found.app, found.server, found.asgi) == ("main:api", "uvicorn", "FastAPI is an ASGI framework")
+
+
+def test_celery_and_beat_are_programs_of_their_own(tmp_path: Path) -> None:
+    folder = made(
+        tmp_path,
+        {
+            "manage.py": "",
+            "mall/settings.py": SQLITE,
+            "mall/celery.py": CELERY,
+            "requirements.txt": "-r base.txt\ncelery\n",
+            "base.txt": "Django\ndjango-celery-beat\n",
+        },
+    )
+    found = look_at(folder)
+    assert found.sqlite == "data/x.sqlite3"
+    assert [name for name, _ in found.programs] == ["worker", "beat"]
+    services = yaml.safe_load(files(found, kubernetes=False)["compose.yaml"])["services"]
+    assert set(services) == {"web", "worker", "beat", "redis"}
+    assert services["worker"]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
+    assert services["worker"]["environment"]["ENTRYPOINT_MIGRATE"] == "wait"
+
+
+def test_the_procfile_is_honoured(tmp_path: Path) -> None:
+    procfile = "web: gunicorn site.wsgi --bind 0.0.0.0:$PORT\nworker: celery -A site worker\n"
+    texts = {"manage.py": "", "Procfile": procfile, "site/celery.py": CELERY, "requirements.txt": "celery\n"}
+    found = look_at(made(tmp_path, texts))
+    assert found.programs == ()
+    assert "in place of uwsgi: gunicorn site.wsgi" in files(found, kubernetes=False)["Dockerfile"]
+
+
+def test_the_manifests_are_valid(tmp_path: Path) -> None:
+    folder = made(tmp_path, {"manage.py": "", "mall/celery.py": CELERY, "requirements.txt": "celery\npsycopg\n"})
+    wanted = files(look_at(folder), kubernetes=True)
+    kinds = []
+    for name, text in wanted.items():
+        if name.startswith("kubernetes/") and not name.endswith("kustomization.yaml"):
+            for manifest in yaml.safe_load_all(text):
+                kubernetes_validate.validate(manifest, "1.31", strict=True)
+                kinds.append(manifest["kind"])
+    assert sorted(kinds) == ["Deployment", "Deployment", "Ingress", "PodDisruptionBudget", "Service"]
+    assert yaml.safe_load(wanted["kubernetes/kustomization.yaml"])["resources"] == ["web.yaml", "worker.yaml"]
+
+
+def test_the_example_project_is_known() -> None:
+    found = look_at(Path(__file__).parents[2] / "examples" / "django")
+    assert (found.django, found.app_dir, found.manager) == (True, ".", "pip")
+
+
+# ---- the command
+
+
+@pytest.fixture
+def site(place: Path) -> Path:
+    folder = made(place / "site", {"manage.py": "", "site/settings.py": SETTINGS, "requirements.txt": "Django\n"})
+    folder.chmod(0o777)
+    return folder
+
+
+def test_it_writes_its_files_once(entrypoint: Command, site: Path) -> None:
+    done = entrypoint.run(site, "init")
+    names = ["Dockerfile", ".dockerignore", "compose.yaml", ".env.example"]
+    assert (done.code, done.err) == (0, "".join(f"[entrypoint] wrote {name}\n" for name in names))
+    assert entrypoint.run(site, "init", "--check").code == 0
+    assert entrypoint.run(site, "init").err == ""
+    (site / "Dockerfile").write_text("FROM own\n")
+    check = entrypoint.run(site, "init", "--check")
+    assert check.code == 1
+    assert "-FROM own\n" in check.out
+    refused = entrypoint.run(site, "init")
+    assert (refused.code, refused.err) == (
+        78,
+        "[entrypoint] cannot write Dockerfile: it exists and differs; --force replaces it\n",
+    )
+    assert entrypoint.run(site, "init", "--force").err == "[entrypoint] wrote Dockerfile\n"
+
+
+def test_it_writes_all_or_nothing(entrypoint: Command, site: Path) -> None:
+    (site / "compose.yaml").write_text("services: {}\n")
+    assert entrypoint.run(site, "init").code == 78
+    assert not (site / "Dockerfile").exists()
+
+
+def test_a_folder_without_a_project(entrypoint: Command, place: Path) -> None:
+    done = entrypoint.run(place, "init")
+    assert done.code == 78
+    assert done.err.startswith(f"[entrypoint] cannot find an application in {place}: there is no manage.py, ")
+    assert done.err.endswith("; run the command in the project's folder\n")
+
+
+def test_a_folder_that_cannot_be_written(entrypoint: Command, site: Path, ordinary_user: int | None) -> None:
+    site.chmod(0o555)
+    done = entrypoint.as_user(ordinary_user).run(site, "init")
+    assert (done.code, done.err) == (77, f"[entrypoint] cannot write {site}/.Dockerfile.new: Permission denied\n")
+    assert sorted(path.name for path in site.iterdir()) == ["manage.py", "requirements.txt", "site"]
+
+
+def test_a_broken_pyproject(entrypoint: Command, site: Path) -> None:
+    (site / "pyproject.toml").write_text("[project\n")
+    done = entrypoint.run(site, "init")
+    assert done.code == 78
+    assert done.err.startswith(f"[entrypoint] cannot read {site}/pyproject.toml: ")
+    assert done.err.count("\n") == 1
+
+
+# ---- --from
+
+
+def becomes(folder: Path, source: str) -> dict[str, str]:
+    """Return what each old line becomes."""
+    lines = [each.split("\n    -> ") for each in report(folder, source)]
+    return {old.partition(": ")[2]: new for old, new in lines}
+
+
+def test_tiangolos_variables(tmp_path: Path) -> None:
+    dockerfile = "FROM tiangolo/uwsgi-nginx:python3.11\nENV LISTEN_PORT 8080\nENV NGINX_MAX_UPLOAD=1m\nENV OWN=1\n"
+    found = becomes(made(tmp_path, {"Dockerfile": dockerfile, "prestart.sh": "true\n"}), "tiangolo")
+    assert found["ENV LISTEN_PORT 8080"] == "PORT=8080"
+    assert found["ENV NGINX_MAX_UPLOAD=1m"].startswith("NGINX_CLIENT_MAX_BODY_SIZE=1m")
+    assert found["ENV OWN=1"] == "the same: the application reads it"
+    assert "docker-entrypoint.d" in found["(the file)"]
+
+
+def test_supervisors_programs(tmp_path: Path) -> None:
+    conf = (
+        "[supervisord]\nnodaemon=true\n[program:nginx]\ncommand=nginx -g 'daemon off;'\n"
+        '[program:mail]\ncommand=python mail.py\nautorestart=unexpected\nstopwaitsecs=20\nenvironment=A="1",B=2\n'
+        "stdout_logfile=/dev/stdout\n"
+    )
+    found = becomes(made(tmp_path, {"supervisord.conf": conf}), "supervisor")
+    assert found["[program:nginx]"] == "delete it: entrypoint configures and runs nginx"
+    assert found["command = python mail.py"] == 'command = "python mail.py"'
+    assert found["autorestart = unexpected"] == 'restart = "on-failure"'
+    assert found["stopwaitsecs = 20"] == 'stop_timeout = "20s"'
+    assert tomllib.loads(found['environment = A="1",B=2']) == {"environment": {"A": "1", "B": "2"}}
+
+
+def test_a_procfiles_lines(tmp_path: Path) -> None:
+    found = becomes(made(tmp_path, {"Procfile": "web: gunicorn a:b\nworker: celery\n"}), "procfile")
+    assert "ENTRYPOINT_SERVER=gunicorn" in found["web: gunicorn a:b"]
+    assert "ENTRYPOINT_PROGRAMS=worker" in found["worker: celery"]
+
+
+def test_gunicorns_options(tmp_path: Path) -> None:
+    dockerfile = (
+        'FROM python\nCMD ["gunicorn", "site.wsgi:application", "-w", "4", "--bind=0.0.0.0:8000", "-t", "30"]\n'
+    )
+    found = becomes(made(tmp_path, {"Dockerfile": dockerfile, "gunicorn.conf.py": "max_requests = 100\n"}), "gunicorn")
+    assert found["-w 4"] == "WEB_CONCURRENCY=4"
+    assert found["--bind 0.0.0.0:8000"] == "PORT=8000"
+    assert found["-t 30"] == "ENTRYPOINT_REQUEST_TIMEOUT=30s"
+    assert found["site.wsgi:application"].startswith("ENTRYPOINT_APP=site.wsgi:application")
+
+
+@pytest.mark.parametrize("source", ["tiangolo", "supervisor", "procfile", "gunicorn"])
+def test_a_configuration_that_is_not_there(tmp_path: Path, source: str) -> None:
+    with pytest.raises(Unusable, match=f"cannot report on {source}: there is no "):
+        list(report(tmp_path, source))
