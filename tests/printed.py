@@ -12,7 +12,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
-CHECKED = frozenset({"console", "dockerfile", "toml", "python", "sh", "html", "jinja"})
+CHECKED = frozenset({"console", "dockerfile", "toml", "python", "sh", "html", "jinja", "yaml"})
 _FENCE = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )

@@ -181,16 +181,19 @@ def test_the_dockerfile_builds(engine: Engine, base: str, project: Path, block: 
     engine.build(project, "--network=host", "-f", str(file))
 
 
-def shown(printed: str, image: str, base: str, site: Container, secrets: Path) -> str:
+@pytest.fixture(scope="module")
+def names(my_site: str, base: str, site: Container) -> dict[str, str]:
+    """What the tests have under the names that the pages print."""
+    return {"my-site": my_site, "entrypoint-base": base, "CONTAINER": site.name}
+
+
+def shown(printed: str, names: Mapping[str, str], secrets: Path) -> str:
     """Return a printed command with the names of the tests."""
-    line = re.sub(
-        r"docker run (?:--rm )?(?:-it )?(?:-p \S+ )?", f"docker run --rm -v {secrets}:/run/secrets:ro ", printed
-    )
-    line = re.sub(r"-v [\w-]+:/data", "-v /data", line)
-    line = (
-        line.replace("docker exec -it", "docker exec").replace("CONTAINER", site.name).replace("entrypoint-base", base)
-    )
-    return re.sub(r"\bmy-site$", f"{image} --dry-run", line).replace("my-site", image)
+    ours = f"docker run --rm -v {secrets}:/run/secrets:ro "
+    line = re.sub(r"docker run (?:--rm )?(?:-it )?(?:-p \S+ )?", ours, printed)
+    line = re.sub(r"-v [\w-]+:/data", "-v /data", line).replace("docker exec -it", "docker exec")
+    line = re.sub(r"\bmy-site$", "my-site --dry-run", line)
+    return re.sub("|".join(names), lambda found: names[found[0]], line)
 
 
 COMMANDS = [
@@ -203,15 +206,13 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("printed", COMMANDS)
-def test_the_command_works(
-    printed: str, my_site: str, base: str, site: Container, project: Path, tmp_path: Path
-) -> None:
+def test_the_command_works(printed: str, names: Mapping[str, str], project: Path, tmp_path: Path) -> None:
     folder, secrets = tmp_path / "project", tmp_path / "secrets"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns("Dockerfile*"))
     secrets.mkdir()
     for name in ("ada", "key"):
         (secrets / name).write_text("correct-horse-battery-staple\n")
-    line = shown(printed, my_site, base, site, secrets)
+    line = shown(printed, names, secrets)
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
