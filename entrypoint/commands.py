@@ -300,10 +300,10 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     help="Write nothing; report what the existing files of this kind become, line by line.",
 )
 def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str | None) -> int:
-    """Write a Dockerfile, .dockerignore, compose.yaml and .env.example for the project in this folder.
+    """Write a Dockerfile, a compose file and more for this project.
 
-    The files follow from what the project's own files say: its requirements, settings, Procfile and package.json. Each
-    choice is explained by a comment.
+    The files are Dockerfile, .dockerignore, compose.yaml and .env.example. They follow from the project's own files:
+    its requirements, settings, Procfile and package.json. A comment explains each choice.
     """
     signals.release()
     from entrypoint.scaffold import project, translation, writing  # noqa: PLC0415 -- as above
@@ -329,15 +329,15 @@ def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str |
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
     """Run a command as the application's user, in its environment.
 
-    COMMAND runs in the application's folder, without the steps of a boot. The word exec can be omitted:
-    entrypoint python manage.py shell
+    COMMAND runs in the application's folder, without the steps of a boot, but with the variables of the hooks that a
+    boot sources (NAME.envsh). The word exec can be omitted: entrypoint python manage.py shell
     """
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
     from entrypoint.boot.settings.values import nearest  # noqa: PLC0415 -- as above
 
     try:
-        run_command(_read(environ), command)
+        run_command(serving.read(environ), log.tell, command)
     except (NotFound, NotRunnable) as error:
         word = click.get_current_context().meta.get(_IMPLICIT)
         raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error

@@ -6,17 +6,20 @@
 import gc
 import os
 import socket
+import sys
 import traceback
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from entrypoint.app import project
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, last_line
 from entrypoint.protocol.agent import (
     AgentResult,
     CheckRequest,
     CollectStaticRequest,
     ErrorReport,
+    HookDoneRequest,
+    HookDueRequest,
     Message,
     MigrateRequest,
     ProgressReport,
@@ -46,7 +49,7 @@ def main(descriptor: int) -> NoReturn:
                 send(ErrorReport(text=str(error), kind=error.kind, hint=error.hint))
                 return False
             except Exception as error:  # noqa: BLE001 -- the application's code may raise anything, and boot reports it
-                traceback.print_exc()
+                _print_traceback(error)
                 send(ErrorReport(text=last_line(error), kind="failed"))
                 return False
             return True
@@ -65,25 +68,23 @@ def main(descriptor: int) -> NoReturn:
 
 def _carry_out(request: Message, progress: Progress) -> AgentResult:
     # Only now is Django known to be installed.
-    from entrypoint.app import checks, database, migrations, repair, static, superuser  # noqa: PLC0415
+    from entrypoint.app import checks, database, migrations, once, repair, static, superuser  # noqa: PLC0415
 
-    match request:
-        case WaitRequest():
-            return database.wait(request, progress)
-        case MigrateRequest():
-            return migrations.migrate(request, progress)
-        case SuperuserRequest():
-            return superuser.keep(request, progress)
-        case CollectStaticRequest():
-            return static.collect(request, progress)
-        case CheckRequest():
-            return checks.check(progress)
-        case RepairRequest():
-            return repair.repair(request, progress)
-        case _:
-            raise TypeError(request)
+    actions: Mapping[type[Message], Callable[[Any, Progress], AgentResult]] = {
+        WaitRequest: database.wait,
+        MigrateRequest: migrations.migrate,
+        SuperuserRequest: superuser.keep,
+        CollectStaticRequest: static.collect,
+        CheckRequest: checks.check,
+        RepairRequest: repair.repair,
+        HookDueRequest: once.begin,
+        HookDoneRequest: once.finish,
+    }
+    return actions[type(request)](request, progress)
 
 
-def last_line(error: BaseException) -> str:
-    """Return the last line of the exception's traceback, on one line."""
-    return " ".join(traceback.format_exception_only(error)[-1].split())
+def _print_traceback(error: Exception) -> None:
+    """Print it from the application's first frame on, or as a whole: then it may be a bug of the toolkit."""
+    from entrypoint.app.application_traceback import application_traceback  # noqa: PLC0415 -- Django may be missing
+
+    sys.stderr.write(application_traceback(error) or "".join(traceback.format_exception(error)))

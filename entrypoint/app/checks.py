@@ -4,13 +4,14 @@ from typing import Any, Final
 
 from django.core import checks
 
+from entrypoint.app.packages import mismatches
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.protocol.agent import AgentResult
+from entrypoint.protocol.agent import AgentResult, CheckRequest
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
-def check(progress: Progress) -> AgentResult:
+def check(_request: CheckRequest, progress: Progress) -> AgentResult:
     """Log each message that the project does not silence. Raises AgentError where one is an error."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):
@@ -18,7 +19,10 @@ def check(progress: Progress) -> AgentResult:
     errors = sum(message.level >= checks.ERROR for message in found)
     if errors:
         raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
-    warnings = sum(message.level >= checks.WARNING for message in found)
+    unfit = list(mismatches())
+    for text in unfit:
+        progress(f"warning: packages: {text}")
+    warnings = sum(message.level >= checks.WARNING for message in found) + len(unfit)
     return AgentResult(f"no errors, {_count(warnings, 'warning')}")
 
 

@@ -6,9 +6,11 @@ from typing import Any, Final
 
 from django.db.utils import InterfaceError, OperationalError
 
+from entrypoint.app import sqlite_error
+from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError
 
-_NAME_GRACE: Final = 10.0  # seconds until a host name must resolve: a container's name appears when it starts
+UNKNOWN_HOST: Final = "unknown host"
 _MASK: Final = "***"
 
 # MySQL and MariaDB, "Server Error Message Reference": access to the database denied, wrong password, unknown database,
@@ -28,19 +30,24 @@ _WORDS: Final = re.compile(
 )
 
 
-def permanent(name: str, connection: Any, error: Exception, waited: float) -> AgentError | None:  # noqa: ANN401 -- Django ships no types
-    """Return the error that ends the boot where waiting does not help, `waited` seconds after the first attempt."""
+def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:  # noqa: ANN401 -- Django ships no types
+    """Return the error that ends the boot where waiting does not help."""
     text = reason(connection, error)
     if connection.vendor == "sqlite":
         # A missing file does not appear by itself; but the database is locked while another process changes its mode.
-        return None if "locked" in text else AgentError(f"cannot open database {name}: {text}", "not allowed")
-    if not isinstance(error, OperationalError | InterfaceError) or _is_rejected(error, text):
+        return None if "locked" in str(error) else AgentError(f"cannot open database {name}: {text}", "not allowed")
+    if not isinstance(error, OperationalError | InterfaceError):
+        why = psycopg_mismatch() if connection.vendor == "postgresql" else ""
+        return AgentError(f"cannot use database {name}: {text}{f'; {why}' if why else ''}", "unusable")
+    if _is_rejected(error, text):
         return AgentError(f"cannot use database {name}: {text}", "unusable")
-    host = str(connection.settings_dict["HOST"])
-    if waited >= _NAME_GRACE and _is_unknown(host):
-        why = f"the host name {host} does not resolve, {waited:.0f} s after the start"
-        return AgentError(f"cannot use database {name}: {why}", "unusable")
     return None
+
+
+def temporary(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+    """Return why a connection failed that may succeed later. The name of a container appears when it starts."""
+    host = str(connection.settings_dict["HOST"])
+    return f"{UNKNOWN_HOST} {host}" if _is_unknown(host) else reason(connection, error)
 
 
 def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
@@ -48,6 +55,8 @@ def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as abov
     # PyMySQL and mysqlclient raise errors with a number and a text.
     message = str(error.args[1]) if connection.vendor == "mysql" and len(error.args) > 1 else str(error)
     text = " ".join(message.split()) or type(error).__name__
+    if connection.vendor == "sqlite":
+        return sqlite_error.reason(connection, text)
     password = str(connection.settings_dict["PASSWORD"] or "")
     return text.replace(password, _MASK) if password else text
 
@@ -57,13 +66,11 @@ def _is_rejected(error: Exception, text: str) -> bool:
 
 
 def _is_unknown(host: str) -> bool:
-    """Return whether the resolver knows that no such host exists; it may also be out of reach itself."""
+    """Return whether the host name does not resolve, or the name server is not reachable."""
     if not host or "/" in host or "," in host:
         return False
     try:
         socket.getaddrinfo(host, None)
-    except socket.gaierror as error:
-        return error.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-    except UnicodeError:
+    except (socket.gaierror, UnicodeError):
         return True
     return False

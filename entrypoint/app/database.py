@@ -75,13 +75,13 @@ def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> bool
 
 
 def _keep_trying(name: str, connection: Any, put: Callable[[_Attempt], None]) -> None:  # noqa: ANN401 -- Django ships no types
-    began, delay = time.monotonic(), _FIRST_DELAY
+    delay = _FIRST_DELAY
     while True:
         try:
             connection.ensure_connection()
         except Exception as error:  # noqa: BLE001 -- a driver may raise anything, and nothing else in this thread reports it
-            permanent = connection_error.permanent(name, connection, error, time.monotonic() - began)
-            put((name, permanent or connection_error.reason(connection, error)))
+            permanent = connection_error.permanent(name, connection, error)
+            put((name, permanent or connection_error.temporary(connection, error)))
             if permanent:
                 return
             with suppress(Exception):
@@ -102,7 +102,15 @@ def _fail_fast(connection: Any) -> None:  # noqa: ANN401 -- as above
 
 
 def _unreachable(missing: Mapping[str, str], seconds: float) -> str:
+    # A connection that is not one of DATABASES has the name of its setting.
+    unknown = [
+        f"HOST of DATABASES[{name!r}]"
+        for name, why in missing.items()
+        if name in connections and why.startswith(connection_error.UNKNOWN_HOST)
+    ]
+    check = f"; check {' and '.join(unknown)}" if unknown else ""
     if len(missing) == 1:
         ((name, why),) = missing.items()
-        return f"cannot reach database {name} within {seconds:g} s: {why}"
-    return f"cannot reach within {seconds:g} s {'; '.join(f'database {name}: {why}' for name, why in missing.items())}"
+        return f"cannot reach database {name} within {seconds:g} s: {why}{check}"
+    each = "; ".join(f"database {name}: {why}" for name, why in missing.items())
+    return f"cannot reach within {seconds:g} s {each}{check}"

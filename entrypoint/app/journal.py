@@ -99,6 +99,11 @@ def clear_all(connection: Any) -> None:  # noqa: ANN401 -- as above
     MigrationRecorder(connection).migration_qs.filter(app=APP).delete()
 
 
+def place(number: int, total: int, operation: Any) -> str:  # noqa: ANN401 -- as above
+    """Return which operation of a migration this is, in words."""
+    return f"operation {number} of {total} ({operation.describe()[:_LONGEST_NAME]})"
+
+
 class _Journal:
     """The progress of one migration. The connection that migrates writes the row, in its own transaction.
 
@@ -117,13 +122,13 @@ class _Journal:
     def traced(self, number: int, operation: Any) -> Callable[..., None]:  # noqa: ANN401 -- as above
         """Return the operation's `database_forwards`, with the journal around it."""
         forwards = operation.database_forwards
-        place = f"operation {number} of {self._total} ({operation.describe()[:_LONGEST_NAME]})"
+        where = place(number, self._total, operation)
 
         def database_forwards(*arguments: Any) -> None:  # noqa: ANN401 -- Django's signature
-            self._place, self._statement = f"in {place}", ""
+            self._place, self._statement = f"in {where}", ""
             forwards(*arguments)
             # The operation's transaction ends here; only its deferred statements follow.
-            self._place = f"after {place}"
+            self._place = f"after {where}"
             if self._statement:
                 self._write()
                 self.changed = True

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol
 
-from entrypoint.app import connection_error
+from entrypoint.app import connection_error, sqlite_error
 from entrypoint.app.database import reach
 from entrypoint.app.reporting import AgentError, Progress
 
@@ -61,6 +61,8 @@ class Purpose(NamedTuple):
 
     to: str
     doing: str
+    name: str = "migrate"  # of the lock, in the database
+    lock: str = "migration lock"  # in messages
 
 
 MIGRATE: Final = Purpose("migrate", "migrating")
@@ -77,7 +79,7 @@ def held(
 
     The lock has a connection of its own, which must succeed within `seconds`. Raises AgentError.
     """
-    lock = _lock_of(connection, seconds, progress)
+    lock = _lock_of(connection, seconds, progress, purpose.name)
     began, delay, tick, waited = time.monotonic(), _FIRST_DELAY, 0.0, False
     try:
         while not lock.acquire():
@@ -88,7 +90,7 @@ def held(
             time.sleep(delay)
             delay = min(delay * 1.5, _LONGEST_DELAY)
         if waited:
-            progress(f"acquired the migration lock on {connection.alias} after {time.monotonic() - began:.1f} s")
+            progress(f"acquired the {purpose.lock} on {connection.alias} after {time.monotonic() - began:.1f} s")
         yield
     finally:
         lock.release()
@@ -96,7 +98,7 @@ def held(
 
 def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  # noqa: ANN401 -- as above
     """Return which replica is migrating that database, as a clause; None if none is. Raises AgentError."""
-    lock = _lock_of(connection, seconds, progress)
+    lock = _lock_of(connection, seconds, progress, MIGRATE.name)
     try:
         found = lock.holder()
         return found and _describe(found, MIGRATE)
@@ -104,15 +106,15 @@ def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  
         lock.release()
 
 
-def _lock_of(connection: Any, seconds: float, progress: Progress) -> Lock:  # noqa: ANN401 -- as above
+def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:  # noqa: ANN401 -- as above
     """Return the lock of a database: on a connection of its own, or a file beside SQLite's."""
     if connection.vendor == "sqlite":
-        return _NoLock() if connection.is_in_memory_db() else _SQLite(connection)
+        return _NoLock() if connection.is_in_memory_db() else _SQLite(connection, name)
     if connection.vendor not in _SESSIONS:
         return _NoLock()
     own = connection.copy()
     reach({connection.alias: own}, seconds, progress)
-    return _SESSIONS[connection.vendor](own)
+    return _SESSIONS[connection.vendor](own, name)
 
 
 class _PostgreSQL:
@@ -121,16 +123,16 @@ class _PostgreSQL:
     A transaction holds it, not a session: a connection pooler assigns a session for one transaction only.
     """
 
-    _CLASS: Final = zlib.crc32(b"entrypoint migrate") & 0x7FFFFFFF
     _OBJECT: Final = "hashtext(coalesce(current_schema(), '')) & 2147483647"
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
         self._connection = connection
+        self._class = zlib.crc32(f"entrypoint {name}".encode()) & 0x7FFFFFFF
 
     def acquire(self) -> bool:
         self._connection.set_autocommit(False)
         with self._connection.cursor() as cursor:
-            cursor.execute(f"SELECT pg_try_advisory_xact_lock({self._CLASS}, {self._OBJECT})")
+            cursor.execute(f"SELECT pg_try_advisory_xact_lock({self._class}, {self._OBJECT})")
             if not cursor.fetchone()[0]:
                 self._connection.rollback()
                 return False
@@ -146,7 +148,7 @@ class _PostgreSQL:
             cursor.execute(
                 "SELECT application_name, extract(epoch FROM clock_timestamp() - xact_start)"  # noqa: S608 -- constants only
                 " FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
-                f" AND classid = {self._CLASS} AND objid = ({self._OBJECT})::oid AND objsubid = 2"
+                f" AND classid = {self._class} AND objid = ({self._OBJECT})::oid AND objsubid = 2"
                 " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
             )
             found = cursor.fetchone()
@@ -165,10 +167,9 @@ class _MySQL:
     holder sends a query more often than that.
     """
 
-    _NAME: Final = "concat('entrypoint.migrate.', sha1(coalesce(database(), '')))"
-
-    def __init__(self, connection: Any, idle_timeout: int = _IDLE_TIMEOUT) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str, idle_timeout: int = _IDLE_TIMEOUT) -> None:  # noqa: ANN401 -- as above
         self._connection = connection
+        self._name = f"concat('entrypoint.{name}.', sha1(coalesce(database(), '')))"
         self._idle_timeout = idle_timeout
         self._fresh = True
         self._released = Event()
@@ -179,7 +180,7 @@ class _MySQL:
             if self._fresh:
                 cursor.execute(f"SET SESSION wait_timeout = {self._idle_timeout}")
                 self._fresh = False
-            cursor.execute(f"SELECT get_lock({self._NAME}, 0)")
+            cursor.execute(f"SELECT get_lock({self._name}, 0)")
             taken = bool(cursor.fetchone()[0] == 1)
         if taken:
             self._heartbeat = Thread(target=self._beat, daemon=True)
@@ -193,13 +194,13 @@ class _MySQL:
                     cursor.execute("SELECT 1")
             except Exception as error:  # noqa: BLE001 -- a driver may raise anything
                 why = connection_error.reason(self._connection, error)
-                sys.stderr.write(f"warning: lost the migration lock on database {self._connection.alias}: {why}\n")
+                sys.stderr.write(f"warning: lost a lock on database {self._connection.alias}: {why}\n")
                 return
 
     def holder(self) -> _Holder | None:
         with self._connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT host FROM information_schema.processlist WHERE id = is_used_lock({self._NAME})"  # noqa: S608 -- constants only
+                f"SELECT host FROM information_schema.processlist WHERE id = is_used_lock({self._name})"  # noqa: S608 -- constants only
             )
             found = cursor.fetchone()
         return (str(found[0]), None) if found else None
@@ -216,13 +217,14 @@ class _MySQL:
 class _SQLite:
     """A lock on a file beside the database, which contains the name of the holder."""
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 -- as above
-        name = str(connection.settings_dict["NAME"]).removeprefix("file:").partition("?")[0]
-        self._path = Path(f"{name}.migrate-lock")
+    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
+        file = sqlite_error.file_of(connection)
+        self._path = Path(f"{file}.{name}-lock")
         try:
             self._file = self._path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise AgentError(f"cannot write {self._path}: {error.strerror}", "not allowed") from error
+            why = sqlite_error.fault(file) or error.strerror
+            raise AgentError(f"cannot write {self._path}: {why}", "not allowed") from error
 
     def acquire(self) -> bool:
         try:
@@ -260,7 +262,7 @@ class _NoLock:
         pass
 
 
-_SESSIONS: Final[Mapping[str, Callable[[Any], Lock]]] = {"postgresql": _PostgreSQL, "mysql": _MySQL}
+_SESSIONS: Final[Mapping[str, Callable[[Any, str], Lock]]] = {"postgresql": _PostgreSQL, "mysql": _MySQL}
 
 
 def _own_name() -> str:

@@ -11,24 +11,30 @@ from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 
-from entrypoint.app import connection_error, direct, journal, lock
+from entrypoint.app import direct, journal, lock, migration_error
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.app.schema import State, look, takes_migrations
 from entrypoint.protocol.agent import AgentResult, MigrateRequest
 
 _POLL_EVERY: Final = 0.5  # seconds between two looks at the progress of another replica
 _REPORT_EVERY: Final = 5.0
-# The error codes of a server that ends a statement at a timeout: PostgreSQL's SQLSTATE (lock_not_available,
-# query_canceled), and the numbers of MySQL and MariaDB (ER_LOCK_WAIT_TIMEOUT, ER_STATEMENT_TIMEOUT, ER_QUERY_TIMEOUT).
-_TIMEOUTS: Final = {"55P03", "57014", 1205, 1969, 3024}
 
 
 def migrate(request: MigrateRequest, progress: Progress) -> AgentResult:
     """Migrate each database that Django migrates, or wait or check, by the mode. Raises AgentError."""
-    found = [_MODES[request.mode](alias, request, progress) for alias in connections if takes_migrations(alias)]
+    found = [_migrate(alias, request, progress) for alias in connections if takes_migrations(alias)]
     applied = sum(number or 0 for number in found)
-    text = f"{applied} migrations applied" if applied else "no migration is pending"
-    return AgentResult(text, changed=any(number is not None for number in found))
+    text = f"{_count(applied)} applied" if applied else "no migration is pending"
+    return AgentResult(text, changed=any(number is not None for number in found), number=applied)
+
+
+def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | None:
+    try:
+        return _MODES[request.mode](alias, request, progress)
+    except AgentError:
+        raise
+    except Exception as error:  # such as an error in the graph of the migrations
+        raise migration_error.failure(connections[alias], None, error, limited=False) from error
 
 
 # Each mode returns the number of migrations that it has applied, None where none was pending at first.
@@ -51,8 +57,9 @@ def _auto(alias: str, request: MigrateRequest, progress: Progress) -> int | None
             _refuse_if_older(alias, state, request, progress)
         if not state.done:
             limits = direct.limits(connection, request.lock_timeout, request.statement_timeout)
-            with _timeout_errors(connection, request), limits:
-                _apply(alias, len(state.pending), progress)
+            limited = request.lock_timeout is not None or request.statement_timeout is not None
+            with limits:
+                _apply(alias, len(state.pending), progress, limited=limited)
         return len(state.pending)
 
 
@@ -139,23 +146,6 @@ def _refuse_if_older(alias: str, state: State, request: MigrateRequest, progress
 
 
 @contextmanager
-def _timeout_errors(connection: Any, request: MigrateRequest) -> Iterator[None]:  # noqa: ANN401 -- as above
-    """Raise AgentError where a timeout has ended a migration."""
-    try:
-        yield
-    except OperationalError as error:
-        cause = error.__cause__
-        code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or (error.args or (None,))[0]
-        if (request.lock_timeout is None and request.statement_timeout is None) or code not in _TIMEOUTS:
-            raise
-        raise AgentError(
-            f"cannot migrate database {connection.alias}: {connection_error.reason(connection, error)} "
-            "(ENTRYPOINT_MIGRATE_LOCK_TIMEOUT, ENTRYPOINT_MIGRATE_STATEMENT_TIMEOUT)",
-            "timed out",
-        ) from error
-
-
-@contextmanager
 def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 -- as above
     """Yield a function that exits if a stop was requested: a migration that cannot be rolled back is finished first."""
     if connection.features.can_rollback_ddl:
@@ -193,19 +183,20 @@ def _atomic(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 
         connection.enable_constraint_checking()
 
 
-def _apply(alias: str, total: int, progress: Progress) -> None:
-    """Run the project's `migrate`: Django's, or an app's that replaces it."""
+def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None:
+    """Run the project's `migrate`: Django's, or an app's that replaces it. Raises AgentError."""
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
-    done = 0
+    done, current = 0, None
 
     def follow(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002, ARG001 -- Django's signature
-        nonlocal done
+        nonlocal done, current
         if action == "apply_start":
+            current = migration
             around.enter_context(_atomic(connections[alias], migration))
             around.enter_context(journal.recorded(connections[alias], migration))
         if action == "apply_success":
             around.close()
-            done += 1
+            done, current = done + 1, None
             exit_if_requested()
             progress(f"migrated {done}/{total} {migration}", done, total)
 
@@ -213,6 +204,14 @@ def _apply(alias: str, total: int, progress: Progress) -> None:
     recorder = MigrationRecorder(connections[alias])
     if journal.BEGUN not in recorder.applied_migrations():
         recorder.record_applied(*journal.BEGUN)
-    with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
-        call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
+    progress(f"applying {_count(total)}", 0, total)
+    try:
+        with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
+            call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
+    except Exception as error:
+        raise migration_error.failure(connections[alias], current, error, limited=limited) from error
     journal.clear_all(connections[alias])
+
+
+def _count(number: int) -> str:
+    return f"{number} migration{'' if number == 1 else 's'}"

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from entrypoint.app.reporting import AgentError
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
+from entrypoint.secret import Secret
 
 MANAGE: Final = "manage.py"
 _SQLITE: Final = re.compile("sqlite|spatialite")
@@ -103,6 +104,11 @@ def _check_key() -> None:
 
 def _hint(line: str, error: BaseException) -> str:
     """Return the fix for settings that fail to load, where the error tells it."""
+    if "psycopg" in line:
+        from entrypoint.app.packages import psycopg_mismatch  # noqa: PLC0415 -- needed for this error only
+
+        if why := psycopg_mismatch():
+            return f"; {why}"
     named = _KEY.search(line)
     if named and not os.environ.get(named[0]):
         return f"; set {named[0]}, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
@@ -175,7 +181,7 @@ def _apps() -> AppsReport:
 def _user() -> User:
     from django.contrib.auth import get_user_model  # noqa: PLC0415 -- only now is Django set up
 
-    from entrypoint.app.superuser import fields_of, required  # noqa: PLC0415 -- as above
+    from entrypoint.app.superuser import described, fields_of, required  # noqa: PLC0415 -- as above
 
     model = get_user_model()
     return User(
@@ -183,6 +189,7 @@ def _user() -> User:
         username_field=model.USERNAME_FIELD,
         fields=sorted(fields_of(model)),
         required=required(model),
+        superuser={field: Secret(text) for field, text in described(model).items()},
     )
 
 

@@ -1,5 +1,6 @@
 """How a command of the agent reports its progress and its errors."""
 
+import traceback
 from typing import Protocol
 
 from entrypoint.protocol.agent import ErrorKind
@@ -19,3 +20,8 @@ class Progress(Protocol):
 
     def __call__(self, text: str, done: int | None = None, total: int | None = None) -> None:
         """Log the line."""
+
+
+def last_line(error: BaseException) -> str:
+    """Return the last line of the exception's traceback, on one line."""
+    return " ".join(traceback.format_exception_only(error)[-1].split())

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.base_user import BaseUserManager
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import DataError, IntegrityError, connections, router, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, router, transaction
 
-from entrypoint.app import lock
+from entrypoint.app import connection_error, lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, SuperuserRequest
 from entrypoint.secret import Secret
@@ -35,6 +36,15 @@ def keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
 
     Refuse a well-known password; in development only warn. Raises AgentError, which contains no value but the name.
     """
+    try:
+        return _keep(request, progress)
+    except DatabaseError as error:  # such as a table that no migration has created, or a file that is read-only
+        why = connection_error.reason(connections[router.db_for_write(get_user_model())], error)
+        hidden = _hide(why, {"password": request.password.reveal()})
+        raise AgentError(f"cannot create the superuser {request.name}: {hidden}", "failed") from error
+
+
+def _keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
     name, password = request.name, request.password.reveal()
     user = _find(name)
     if user is not None and not request.update:
@@ -79,6 +89,12 @@ def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- as above
     # REQUIRED_FIELDS, for which Django prompts, also names fields that may be blank, such as the e-mail address.
     return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
+
+
+def described(model: Any) -> dict[str, str]:  # noqa: ANN401 -- as above
+    """Return what Django's settings SUPERUSER_<FIELD> say, by field."""
+    fields = {*fields_of(model), "username", "email", "password"}
+    return {field: str(value) for field in fields if (value := getattr(settings, f"SUPERUSER_{field.upper()}", None))}
 
 
 def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- the project's user, or None

@@ -19,6 +19,7 @@ from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.effects.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources import SOURCED
 from entrypoint.boot.settings.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotFound, Unusable
@@ -113,6 +114,7 @@ def check(settings: Settings, tell: Tell) -> None:
     """Validate everything that needs no database and no free port. Raises an EntrypointError with all problems."""
     stops = StopRequests()
     machine = read_machine(settings)
+    settings, hooks = _source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import places  # noqa: PLC0415
@@ -142,7 +144,6 @@ def check(settings: Settings, tell: Tell) -> None:
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", CheckRequest()))
-            hooks = HookRunner(tell, stops, machine.trust)
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
@@ -200,17 +201,24 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
     return values_of(settings, Facts(machine, application)), unknown
 
 
-def run_command(settings: Settings, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user."""
+def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
+    """Exec `command` in the application's environment, as the application's user. Source what a boot sources."""
     machine = read_machine(settings)
     stops = StopRequests()
+    wanted = SOURCED not in settings.environment
+    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
     settings = secret_key.kept(settings, machine, stops)
+    if machine.hooks.by_step and wanted:
+        from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
+
+        for step in exports(settings, machine):
+            hooks.run(step)
     stops.hand_over()
     release()
     if machine.root:
         switch_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(command, surroundings, machine.app_dir)
+    exec_program(command, hooks.changed(surroundings), machine.app_dir)
 
 
 def _source(

@@ -34,6 +34,7 @@ class User(NamedTuple):
     username_field: str
     fields: Sequence[str]
     required: Sequence[str]  # the fields that a superuser must have, besides name and password
+    superuser: Mapping[str, Secret] = MappingProxyType({})  # what Django's settings SUPERUSER_<FIELD> say, by field
 
 
 class AppsReport(NamedTuple):
@@ -120,7 +121,28 @@ class RepairRequest(NamedTuple):
     seconds: float  # to wait for the database
 
 
-Request = WaitRequest | MigrateRequest | SuperuserRequest | CollectStaticRequest | CheckRequest | RepairRequest
+class HookDueRequest(NamedTuple):
+    """Ask whether a hook that runs once is due; if it is, no other replica runs it until it is recorded."""
+
+    hook: str  # its name, and the release or the text that it runs once for
+
+
+class HookDoneRequest(NamedTuple):
+    """Record that the hook which was due has succeeded."""
+
+    hook: str
+
+
+Request = (
+    WaitRequest
+    | MigrateRequest
+    | SuperuserRequest
+    | CollectStaticRequest
+    | CheckRequest
+    | RepairRequest
+    | HookDueRequest
+    | HookDoneRequest
+)
 
 ErrorKind = Literal["unusable", "not allowed", "timed out", "failed"]
 """The exit code of an error: 78, 77, 75 or 1."""
@@ -139,6 +161,7 @@ class AgentResult(NamedTuple):
 
     text: str
     changed: bool = False  # whether an application that was loaded before has read what this changed
+    number: int = 0  # of applied migrations, or of hooks that are due
 
 
 class ErrorReport(NamedTuple):

@@ -61,11 +61,16 @@ TEXT: Final = (
 NAME: Final = st.lists(st.sampled_from(GOOD), min_size=1, max_size=4).map("".join)
 SPOILED: Final = st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=4).map("".join)
 ALL: Final = sorted(spec.name for spec in setting_specs())
-PAIRS: Final = [{"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"}, {"SUPERUSER_USERNAME", "SUPERUSER_PASSWORD"}]
+PAIRS: Final = [
+    {"NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"},
+    {"SUPERUSER_USERNAME", "SUPERUSER_EMAIL", "SUPERUSER_PASSWORD"},
+]
 BOOT_ALONE: Final = {
     "ENTRYPOINT_SUPERUSER",
     *(name for spec in setting_specs() if spec.secret for name in spec.names),
 }
+NEVER_EMPTY: Final = {"DJANGO_ENV", "DJANGO_SETTINGS_MODULE"}
+"""What the programs get even where it is not set."""
 FOREIGN: Final = [
     "UWSGI_PROCESSES",
     "UWSGI_HARAKIRI",
@@ -342,5 +347,5 @@ def hold_exactly(twins: Twins, plan: Plan) -> None:
         if variable != name:
             assert name not in plan.exec.programs
         expected = text if variable == name else Path(text).read_bytes().decode().rstrip("\r\n")
-        if variable not in BOOT_ALONE:
+        if variable not in BOOT_ALONE and (expected or variable not in NEVER_EMPTY):
             assert plan.exec.programs[variable] == expected

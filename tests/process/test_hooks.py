@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from deadline import PATIENCE
+from deadline import PATIENCE, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -336,3 +336,138 @@ def test_a_hook_that_could_export_to_nobody_is_refused(hooks: Folder) -> None:
     done = hooks.run("--dry-run")
     assert done.code == 78
     assert "pre-stop.d/1.envsh: no program after it can use its exports\n" in done.err
+
+
+# ---- hooks that run once, and what hooks learn
+
+
+def prepared(entrypoint: Command, project: Project, hooks: Folder, **environ: str) -> Done:
+    words = ("prepare", "--only", "migrate", "--only", "hooks")
+    done = entrypoint.run(project.root, *words, ENTRYPOINT_HOOKS_DIR=str(hooks.root), **environ)
+    assert done.code == 0, done.err
+    return done
+
+
+def said(done: Done) -> list[tuple[str, str]]:
+    return SAID.findall(done.err)
+
+
+def test_hooks_after_the_migrations_learn_how_many_were_applied(
+    entrypoint: Command, project: Project, hooks: Folder
+) -> None:
+    for name in ("pre-migrate.d/1.sh", "post-migrate.d/2.sh", "3.sh"):
+        hooks.add(name, 'echo "${ENTRYPOINT_MIGRATED-unset}"')
+    first = prepared(entrypoint, project, hooks)
+    number = re.search(r"(\d+) migrations applied", first.err)
+    assert number
+    assert said(first) == [("1", "unset"), ("2", number[1]), ("3", number[1])]
+    assert said(prepared(entrypoint, project, hooks)) == [("1", "unset"), ("2", "0"), ("3", "0")]
+
+
+def test_a_hook_may_run_once_for_each_text_of_it(entrypoint: Command, project: Project, hooks: Folder) -> None:
+    hooks.add("post-migrate.d/1-index.once.sh", "echo indexed")
+    hooks.add("2-always.sh", "echo always")
+    assert said(prepared(entrypoint, project, hooks)) == [("1-index.once", "indexed"), ("2-always", "always")]
+    again = prepared(entrypoint, project, hooks)
+    assert said(again) == [("2-always", "always")]
+    assert "     skip 1-index.once.sh: it has run for text " in again.err
+    hooks.add("post-migrate.d/1-index.once.sh", "echo indexed anew")
+    assert said(prepared(entrypoint, project, hooks))[0] == ("1-index.once", "indexed anew")
+
+
+def test_a_hook_may_run_once_for_each_release(entrypoint: Command, project: Project, hooks: Folder) -> None:
+    hooks.add("1-warm.once.py", "print('warm')")
+    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-warm.once", "warm")]
+    hooks.add("1-warm.once.py", "print('another text')")
+    again = prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")
+    assert "     skip 1-warm.once.py: it has run for release v1\n" in again.err
+    assert said(again) == []
+    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v2")) == [("1-warm.once", "another text")]
+
+
+def test_a_hook_that_failed_is_run_again(entrypoint: Command, project: Project, hooks: Folder) -> None:
+    hooks.add("1-index.once.sh", "echo tried; exit 7")
+    environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root), "ENTRYPOINT_RELEASE": "v1"}
+    for _time in range(2):
+        done = entrypoint.run(project.root, "prepare", "--only", "hooks", **environ)
+        assert (done.code, said(done)) == (7, [("1-index.once", "tried")])
+    hooks.add("1-index.once.sh", "echo done")
+    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-index.once", "done")]
+
+
+def test_replicas_that_start_at_once_run_it_once(entrypoint: Command, project: Project, hooks: Folder) -> None:
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    log = hooks.root.parent / "log"
+    log.touch(0o666)
+    hooks.add("1-index.once.sh", f"echo run >>{log}; while [ $(grep -c wait {log}) -lt 1 ]; do sleep 0.01; done")
+    environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root)}
+    replicas = [entrypoint.start(project.root, "prepare", "--only", "hooks", **environ) for _ in range(2)]
+    until(lambda: any("waiting to run the hooks of database default: replica" in each.err for each in replicas))
+    with log.open("a", encoding="ascii") as opened:
+        opened.write("wait\n")
+    assert [each.process.wait(PATIENCE) for each in replicas] == [0, 0]
+    assert log.read_text(encoding="ascii").count("run") == 1
+    assert sorted("skip 1-index.once.sh" in each.err for each in replicas) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("1-x.once.envsh", "its variables are needed at each start, so it cannot run once"),
+        (
+            "pre-migrate.d/1-x.once.sh",
+            "a hook that runs once is recorded in the database; move it to post-migrate.d or ",
+        ),
+        ("pre-stop.d/1-x.once.sh", "a hook that runs once is recorded in the database; move it to post-migrate.d or "),
+    ],
+)
+def test_a_hook_that_cannot_run_once_is_refused(hooks: Folder, name: str, why: str) -> None:
+    hooks.add(name, "true")
+    done = hooks.run()
+    assert done.code == 78
+    assert f"[entrypoint] cannot run hook {name.rpartition('/')[2]}: {why}" in done.err
+
+
+def test_a_hook_runs_once_only_where_a_database_records_it(hooks: Folder) -> None:
+    hooks.add("1-x.once.sh", "true")
+    done = hooks.run()
+    why = "cannot run hook 1-x.once.sh once: Django's default database records that, and there is none"
+    assert (done.code, done.err.splitlines()[-1]) == (78, f"[entrypoint] {why}")
+
+
+def test_a_command_gets_what_hooks_export(hooks: Folder, entrypoint: Command, project: Project) -> None:
+    hooks.add("pre-migrate.d/1.envsh", "export FIRST=1; echo first")
+    hooks.add("2.envsh", 'export SECOND="$FIRST 2"')
+    hooks.add("3.sh", "echo never; exit 3")
+    project.root.chmod(0o755)  # or root refuses prestart.sh
+    (project.root / "prestart.sh").write_text("export THIRD=3\n", encoding="ascii")
+    environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root)}
+    done = entrypoint.run(project.root, "sh", "-c", 'echo "$FIRST, $SECOND, $THIRD, $ENTRYPOINT_MIGRATED"', **environ)
+    assert (done.code, done.out, done.err) == (0, "1, 1 2, , \n", "[hook 1] first\n")
+
+
+def test_a_sourced_hook_may_run_a_command_itself_and_so_may_what_has_its_variables(
+    hooks: Folder, entrypoint: Command, project: Project
+) -> None:
+    hooks.add("pre-migrate.d/1.envsh", f"echo sourced; export NAME=$({entrypoint.script} sh -c 'echo inner $OWN')")
+    environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root), "OWN": "x"}
+    done = entrypoint.run(project.root, "sh", "-c", f"exec {entrypoint.script} sh -c 'echo \"$NAME\"'", **environ)
+    assert (done.code, done.out, done.err) == (0, "inner x\n", "[hook 1] sourced\n")
+
+
+@ONLY_ROOT
+def test_a_command_of_root_sources_a_hook_of_the_applications_user_as_that_user(
+    hooks: Folder, entrypoint: Command, project: Project, ordinary_user: int
+) -> None:
+    os.chown(hooks.add("pre-migrate.d/1.envsh", "export WHO=$(id -u)"), ordinary_user, ordinary_user)
+    hooks.add("pre-migrate.d/2.envsh", "export ROOT=$(id -u)")
+    environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root), "ENTRYPOINT_USER": str(ordinary_user)}
+    done = entrypoint.run(project.root, "sh", "-c", 'echo "$WHO $ROOT $(id -u)"', **environ)
+    assert (done.code, done.out) == (0, f"{ordinary_user} 0 {ordinary_user}\n"), done.err
+
+
+def test_check_gets_what_the_application_reads(hooks: Folder, entrypoint: Command, project: Project) -> None:
+    hooks.add("pre-migrate.d/1.envsh", "export FROM_HOOK=1")
+    project.add_setting('\nos.environ["FROM_HOOK"]\n')
+    done = entrypoint.run(project.root, "check", ENTRYPOINT_HOOKS_DIR=str(hooks.root))
+    assert "FROM_HOOK" not in done.err, done.err

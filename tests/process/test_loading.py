@@ -44,6 +44,29 @@ def test_settings_that_fail_are_told_by_their_own_last_line(
     assert not project.database.exists()
 
 
+def add_package(project: Project, name: str, version: str) -> None:
+    project.write(f"{name}-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+
+
+def test_two_halves_of_psycopg_that_do_not_fit_are_named(entrypoint: Command, project: Project) -> None:
+    """What psycopg 3.2.9 raises where psycopg-binary 3.1.18 is installed."""
+    project.write("psycopg/__init__.py", "raise AttributeError(\"module 'psycopg_binary.pq' has no PGcancelConn\")")
+    add_package(project, "psycopg", "3.2.9")
+    add_package(project, "psycopg_binary", "3.1.18")
+    project.add_setting('\nDATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"\n')
+    done = entrypoint.run(project.root, "prepare")
+    assert done.code == 78
+    why = "psycopg 3.2.9 and psycopg-binary 3.1.18 have different versions; install one version of both"
+    assert done.err.endswith(f"; {why}: pip install 'psycopg[binary]==3.2.9'\n")
+
+
+def test_two_packages_that_bring_uwsgi_are_a_warning_of_check(entrypoint: Command, project: Project) -> None:
+    add_package(project, "uWSGI", "2.0.28")
+    add_package(project, "pyuwsgi", "2.0.28")
+    done = entrypoint.run(project.root, "check")
+    assert "[application] warning: packages: uWSGI and pyuwsgi are both installed, and both bring" in done.err
+
+
 def test_the_place_of_the_failure_in_the_application_is_told(entrypoint: Command, project: Project) -> None:
     project.write("site_/settings.py", "first = 1\nsecond = 1 / 0\n")
     done = entrypoint.run(project.root, "prepare")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -155,27 +158,71 @@ def test_each_database_gets_the_migrations_that_its_router_allows(entrypoint: Co
     assert again.err.endswith("[entrypoint]     no migration is pending\n")
 
 
-def test_a_broken_migration_ends_with_1_and_its_own_error(entrypoint: Command, project: Project) -> None:
-    project.write(
-        "shelf/migrations/0002_broken.py",
-        """
-        from django.db import migrations
-
-
+FAIL = """
         def fail(apps, schema_editor):
             raise RuntimeError("the books are gone")
+"""
+QUERY = """
+        def fail(apps, schema_editor):
+            schema_editor.connection.cursor().execute("SELECT lost")
+"""
+LOST = """
+    from django.db import migrations
 
+
+    class Migration(migrations.Migration):
+        dependencies = [("shelf", "0000_never")]
+"""
+BROKEN = {
+    "the project's code": (
+        f"{FAIL}\n        OPERATIONS = [migrations.RunPython(fail)]",
+        "RuntimeError: the books are gone",
+    ),
+    "its query": (f"{QUERY}\n        OPERATIONS = [migrations.RunPython(fail)]", "no such column: lost"),
+    "a table": ("OPERATIONS = [migrations.CreateModel('Shelf', [], {'db_table': 'shelf_book'})]", "already exists"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_broken_migration_is_told_by_its_name_its_file_and_its_operation(
+    entrypoint: Command, project: Project, what: str
+) -> None:
+    operations, why = BROKEN[what]
+    file = project.root / "shelf/migrations/0002_broken.py"
+    project.write(
+        "shelf/migrations/0002_broken.py",
+        f"""
+        from django.db import migrations, models
+
+        {operations}
 
         class Migration(migrations.Migration):
             dependencies = [("shelf", "0001_initial")]
-            operations = [migrations.RunPython(fail)]
+            operations = [migrations.AddField("Book", "pages", models.IntegerField(null=True)), *OPERATIONS]
         """,
     )
     done = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
     assert done.code == 1
-    assert done.err.splitlines()[-1] == "[entrypoint] RuntimeError: the books are gone"
-    assert "migrated" in done.err
+    last = done.err.splitlines()[-1]
+    place = f"cannot apply migration shelf.0002_broken to database default ({file}, operation 2 of 2 ("
+    assert last.startswith(f"[entrypoint] {place}"), done.err
+    assert why in last
     assert "superuser" not in done.err
+    shown = [line for line in done.err.splitlines() if 'File "' in line]
+    assert all("/entrypoint/" not in line and "core/management" not in line for line in shown)
+    if "fail(" in operations:
+        assert shown[0].endswith(f'File "{file}", line 6, in fail')
+    else:
+        assert shown == []
+
+
+def test_migrations_that_django_cannot_order_are_one_line(entrypoint: Command, project: Project) -> None:
+    project.write("shelf/migrations/0002_two.py", LOST)
+    done = entrypoint.run(project.root, "prepare", *WITHOUT)
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot migrate database default: ")
+    assert "NodeNotFoundError" in done.err
+    assert "Traceback" not in done.err
 
 
 def test_a_database_that_cannot_be_reached_ends_with_75_in_time(
@@ -189,6 +236,18 @@ def test_a_database_that_cannot_be_reached_ends_with_75_in_time(
     assert "Traceback" not in done.err
 
 
+def test_a_databases_host_may_get_its_name_late_and_is_named_until_then(
+    entrypoint: Command, project: Project, free_port: int
+) -> None:
+    use_postgresql(project, free_port)
+    project.add_setting('\nDATABASES["default"]["HOST"] = "no-such-host.invalid"\n')
+    done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="2s")
+    assert done.code == 75
+    assert "[application] waiting for database default: unknown host no-such-host.invalid\n" in done.err
+    why = "within 2 s: unknown host no-such-host.invalid; check HOST of DATABASES['default']"
+    assert done.err.endswith(f"[entrypoint] cannot reach database default {why}\n")
+
+
 def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project: Project, silent_port: int) -> None:
     use_postgresql(project, silent_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
@@ -196,11 +255,61 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
 
 
-def test_an_sqlite_file_that_cannot_be_made_is_not_waited_for(entrypoint: Command, project: Project) -> None:
-    project.add_setting('DATABASES["default"]["NAME"] = "/nonexistent/db.sqlite3"')
-    done = entrypoint.run(project.root, "prepare", *WITHOUT)
+IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} {root}/data"
+CANNOT_OPEN = "cannot open database default: unable to open database file"
+READ_ONLY = (
+    "cannot migrate database default: Unable to create the django_migrations table "
+    "(attempt to write a readonly database)"
+)
+SQLITE = {
+    "no folder": (
+        "data/none/x",
+        0o777,
+        f"{CANNOT_OPEN}: there is no folder {{root}}/data/none; create it {IN_IMAGE}/none,",
+    ),
+    "a folder": ("data", 0o777, f"{CANNOT_OPEN}: {{root}}/data is a folder; NAME must name a file in it"),
+    "another user's folder": (
+        "data/x",
+        0o755,
+        f"{CANNOT_OPEN}: {{user}} cannot write {{root}}/data; {IN_IMAGE}, or for a volume: chown {{user}} {{root}}",
+    ),
+    "another user's file": (
+        "data/old.sqlite3",
+        0o777,
+        f"{READ_ONLY}: {{user}} cannot write {{root}}/data/old.sqlite3; chown {{user}} {{root}}/data/old.sqlite3",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SQLITE)
+def test_an_sqlite_file_that_cannot_be_written_is_told_with_its_path_its_user_and_the_remedy(
+    entrypoint: Command, project: Project, ordinary_user: int | None, what: str
+) -> None:
+    name, mode, told = SQLITE[what]
+    project.add_setting(f'\nDATABASES["default"]["NAME"] = BASE_DIR / "{name}"\n')
+    file = project.root / "data/old.sqlite3"
+    sqlite3.connect(file).close()
+    file.touch()
+    file.chmod(0o444)
+    (project.root / "data").chmod(mode if ordinary_user is not None else mode & 0o577)
+    uid = os.geteuid() if ordinary_user is None else ordinary_user
+    user = pwd.getpwuid(uid).pw_name
+    done = entrypoint.run(project.root, "prepare", "--only", "wait", "--only", "migrate", ENTRYPOINT_USER=str(uid))
     assert done.code == 77
-    assert done.err.splitlines()[-1].startswith("[entrypoint] cannot open database default: ")
+    assert done.err.splitlines()[-1].startswith(f"[entrypoint] {told.format(root=project.root, user=user)}")
+    assert "Traceback" not in done.err
+
+
+def test_a_locked_sqlite_file_is_told_with_its_path(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+    project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
+    with closing(sqlite3.connect(project.database)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = entrypoint.run(project.root, "prepare", "--only", "migrate")
+    assert done.code == 1
+    why = f"database is locked: another process writes {project.database}; stop that process, and keep the file off"
+    assert why in done.err.splitlines()[-1]
 
 
 @pytest.mark.alone

@@ -154,6 +154,24 @@ def test_what_the_projects_rules_say_of_the_password_is_a_warning(entrypoint: Co
     assert "     user administratrix created\n" in done.err
 
 
+def test_the_boot_reads_djangos_settings_too_and_shows_no_password(entrypoint: Command, project: Project) -> None:
+    project.add_setting('SUPERUSER_USERNAME = "admin"; SUPERUSER_PASSWORD = "open-sesame"')
+    project.add_setting('\nSUPERUSER_EMAIL = "a@b.org"\n')
+    done = prepare(entrypoint, project, SUPERUSER_EMAIL="ada@example.com")
+    assert done.code == 0
+    assert "     user admin created\n" in done.err
+    assert "open-sesame" not in done.err
+    assert project.ask(LOGIN.format("open-sesame")) == "admin"
+    assert project.ask(f"{USERS}print(us.get().email)") == "ada@example.com"
+
+
+def test_a_database_without_tables_is_one_line(entrypoint: Command, project: Project) -> None:
+    done = prepare(entrypoint, project, **ADMIN, ENTRYPOINT_MIGRATE="off")
+    assert done.code == 1
+    assert done.err.endswith("[entrypoint] cannot create the superuser admin: no such table: auth_user\n")
+    assert "Traceback" not in done.err
+
+
 # ---- manage.py createsu
 
 

@@ -43,7 +43,7 @@ from entrypoint.app import lock
 connection.ensure_connection()
 own = connection.copy()
 own.inc_thread_sharing()
-held = lock._SESSIONS[connection.vendor](own{more})
+held = lock._SESSIONS[connection.vendor](own, lock.MIGRATE.name{more})
 assert held.acquire()
 print("held", flush=True)
 sys.stdin.read()

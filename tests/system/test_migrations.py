@@ -190,7 +190,9 @@ def test_a_migration_waits_for_a_lock_only_as_long_as_it_may(
         connection.execute("LOCK TABLE members_user IN ACCESS SHARE MODE")
         done = prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms")
         assert done.code == 75, done.err
-        assert done.err.splitlines()[-1].startswith("[entrypoint] cannot migrate database default: canceling statement")
+        last = done.err.splitlines()[-1]
+        assert last.startswith("[entrypoint] cannot apply migration pages.0002_more to database default (")
+        assert ": canceling statement due to lock timeout (ENTRYPOINT_MIGRATE_LOCK_TIMEOUT" in last
         connection.rollback()
     assert prepare(entrypoint, project, database, ENTRYPOINT_MIGRATE_LOCK_TIMEOUT="200ms").code == 0
 
@@ -243,3 +245,23 @@ def test_a_boot_that_was_killed_before_the_permissions_were_made_is_made_up_for(
     assert prepare(entrypoint, project, database).code == 0
     assert database.ask("SELECT count(*) > 0 FROM auth_permission") == [(True,)]
     assert database.ask("SELECT count(*) FROM django_migrations WHERE app = 'entrypoint'") == [(0,)]
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_a_hook_that_runs_once_may_take_the_migration_lock(
+    entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
+) -> None:
+    database = new_database(kind)
+    hook = entrypoint.place / "hooks/post-migrate.d/1-admin.once.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text(f"ENTRYPOINT_HOOKS_DIR= exec {entrypoint.script} prepare --only superuser")
+    more = {"ENTRYPOINT_HOOKS_DIR": str(hook.parents[1]), "ENTRYPOINT_RELEASE": "v1"}
+    user = {"SUPERUSER_USERNAME": "ada", "SUPERUSER_PASSWORD": "open-sesame"}
+    values = environ(database, entrypoint.place, **more, **user)
+    first = entrypoint.run(project, *ONLY, "--only", "hooks", **values)
+    assert first.code == 0, first.err
+    assert "[hook 1-admin.once] [entrypoint]     user ada created\n" in first.err
+    again = entrypoint.run(project, *ONLY, "--only", "hooks", **values)
+    assert "     skip 1-admin.once.sh: it has run for release v1\n" in again.err
+    rows = database.ask("SELECT name FROM django_migrations WHERE app = 'entrypoint_hooks'")
+    assert rows == [("post-migrate hook 1-admin.once.sh for release v1",)]

@@ -1,5 +1,6 @@
 """Connection errors of a database: temporary or permanent."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +28,7 @@ def connection(vendor: str = "postgresql", host: str = "127.0.0.1", password: st
     ],
 )
 def test_a_connection_that_postgresql_rejects_is_a_permanent_error(said: str) -> None:
-    assert connection_error.permanent("default", connection(), OperationalError(said), 0) is not None
+    assert connection_error.permanent("default", connection(), OperationalError(said)) is not None
 
 
 @pytest.mark.parametrize(
@@ -44,28 +45,41 @@ def test_a_connection_that_postgresql_rejects_is_a_permanent_error(said: str) ->
     ],
 )
 def test_a_postgresql_that_is_starting_is_a_temporary_error(said: str) -> None:
-    assert connection_error.permanent("default", connection(), OperationalError(said), 3600) is None
+    assert connection_error.permanent("default", connection(), OperationalError(said)) is None
 
 
 @pytest.mark.parametrize(
     ("number", "final"), [(1045, True), (1049, True), (1044, True), (2003, False), (2013, False), (1040, False)]
 )
 def test_mysql_reports_errors_by_number(number: int, *, final: bool) -> None:
-    error = connection_error.permanent("default", connection("mysql"), OperationalError(number, "in words"), 0)
+    error = connection_error.permanent("default", connection("mysql"), OperationalError(number, "in words"))
     assert (error is not None) == final
     assert connection_error.reason(connection("mysql"), OperationalError(number, "in words")) == "in words"
 
 
 def test_a_server_that_is_too_old_is_a_permanent_error() -> None:
-    assert connection_error.permanent(
-        "default", connection(), NotSupportedError("PostgreSQL 14 or later is required"), 0
+    too_old = NotSupportedError("PostgreSQL 14 or later is required")
+    assert connection_error.permanent("default", connection(), too_old)
+
+
+def test_two_halves_of_psycopg_that_do_not_fit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, version in (("psycopg", "3.2.9"), ("psycopg_binary", "3.1.18")):
+        folder = tmp_path / f"{name}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    error = connection_error.permanent("default", connection(), TypeError("connect() takes no keyword arguments"))
+    assert str(error) == (
+        "cannot use database default: connect() takes no keyword arguments; psycopg 3.2.9 and psycopg-binary 3.1.18 "
+        "have different versions; install one version of both: pip install 'psycopg[binary]==3.2.9'"
     )
 
 
-@pytest.mark.parametrize(("waited", "final"), [(9.0, False), (11.0, True)])
-def test_a_host_name_may_resolve_late(waited: float, *, final: bool) -> None:
-    error = connection_error.permanent("default", connection(host="nothing.invalid"), OperationalError("no"), waited)
-    assert (error is not None) == final
+def test_a_host_name_may_resolve_late_and_is_named_until_then() -> None:
+    late = connection(host="nothing..invalid")
+    assert connection_error.permanent("default", late, OperationalError("no")) is None
+    assert connection_error.temporary(late, OperationalError("no")) == "unknown host nothing..invalid"
+    assert connection_error.temporary(connection(), OperationalError("no")) == "no"
 
 
 def test_the_reason_is_one_line_without_the_password() -> None:

@@ -85,10 +85,10 @@ def test_a_name_that_the_projects_file_sets_is_not_missing(tmp_path: Path) -> No
 
 def test_an_error_is_told_together_with_the_name_that_may_be_its_cause() -> None:
     with pytest.raises(Unusable) as caught:
-        Settings.read({"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWD": "open-sesame"})
+        Settings.read({"WEB_CONCURRENCY": "many", "LISTEN_PORT": "8000"})
     assert caught.value.lines() == (
-        "cannot create the superuser: SUPERUSER_PASSWORD is not set",
-        "SUPERUSER_PASSWD is not a known name; did you mean SUPERUSER_PASSWORD?",
+        "cannot use WEB_CONCURRENCY=many: it is not a whole number from 1 to 999999",
+        "LISTEN_PORT is not a known name; did you mean PORT?",
     )
 
 

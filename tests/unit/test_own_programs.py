@@ -336,3 +336,47 @@ def test_a_release_alone_is_nothing_to_run(tmp_path: Path) -> None:
     assert problems(tmp_path, **SERVED_BY_NOBODY, ENTRYPOINT_PROGRAM_RELEASE="true") == (
         "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site",
     )
+
+
+# ---- enabled
+
+
+@pytest.mark.parametrize(
+    ("enabled", "flower", "runs"),
+    [
+        ("true", "", True),
+        ("false", "", False),
+        ('{env = "FLOWER"}', "", False),
+        ('{env = "FLOWER"}', "1", True),
+        ('{env = "FLOWER"}', "Yes", True),
+        ('{env = "FLOWER"}', "off", False),
+        ('{env = "FLOWER", default = true}', "", True),
+    ],
+)
+def test_a_program_may_be_switched_by_a_variable(tmp_path: Path, enabled: str, flower: str, runs: bool) -> None:  # noqa: FBT001
+    (tmp_path / "entrypoint.toml").write_text(f'[programs.worker]\ncommand = "celery"\nenabled = {enabled}\n', "utf-8")
+    settings = Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path), "FLOWER": flower})
+    assert [own.name for own in settings.chosen] == ["worker"] * runs
+
+
+def test_a_role_runs_a_program_that_is_switched_off(tmp_path: Path) -> None:
+    text = (
+        '[programs.worker]\ncommand = "celery"\nenabled = false\n[programs.beat]\ncommand = "b"\nafter = ["worker"]\n'
+    )
+    (tmp_path / "entrypoint.toml").write_text(text, "utf-8")
+    environ = {"ENTRYPOINT_APP_DIR": str(tmp_path)}
+    assert [own.name for own in Settings.read(environ).chosen] == ["beat"]
+    assert [own.name for own in Settings.read({**environ, "ENTRYPOINT_PROGRAMS": "worker"}).chosen] == ["worker"]
+
+
+def test_a_web_that_is_switched_off_leaves_the_site_to_the_server(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('[programs.web]\ncommand = "waitress"\nenabled = false\n', "utf-8")
+    settings = Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})
+    assert (settings.own_server, settings.chosen) == (None, ())
+
+
+def test_a_switch_that_is_neither_on_nor_off(tmp_path: Path) -> None:
+    text = '[programs.worker]\ncommand = "celery"\nenabled = {env = "FLOWER"}\n'
+    (tmp_path / "entrypoint.toml").write_text(text, "utf-8")
+    (problem,) = problems(tmp_path, FLOWER="maybe")
+    assert problem.startswith("cannot use programs.worker.enabled=maybe in entrypoint.toml: it is not one of yes, on, ")

@@ -569,7 +569,7 @@ def test_a_folder_that_no_file_can_carry_is_refused() -> None:
 
 def test_no_superuser_is_made_unless_one_is_named() -> None:
     assert superuser({}) is None
-    assert superuser({"SUPERUSER_EMAIL": "a@b.c"}) is None
+    assert superuser({"SUPERUSER_EMAIL": "a@b.c", "ENTRYPOINT_SUPERUSER": "off"}) is None
     assert superuser({**ADMIN, "ENTRYPOINT_SUPERUSER": "off"}) is None
 
 
@@ -618,6 +618,41 @@ def test_a_superuser_may_be_set_again_at_each_start() -> None:
 def test_a_superuser_by_address_needs_a_password_too() -> None:
     environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FULL_NAME": "Ada"}
     assert problems(environ, user=BY_EMAIL) == ("cannot create the superuser: SUPERUSER_PASSWORD is not set",)
+
+
+def test_settings_that_give_no_superuser_are_an_error_that_names_what_is_missing() -> None:
+    name = "cannot create the superuser: SUPERUSER_USERNAME is not set; users of auth.User log in by username"
+    password = "cannot create the superuser: SUPERUSER_PASSWORD is not set"
+    assert problems({"SUPERUSER_PASSWORD": "pw"}) == (name,)
+    assert problems({"SUPERUSER_EMAIL": "a@b.c"}) == (name, password)
+    assert problems({"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_PASSWORD": "pw"}) == (name,)
+    assert problems({"SUPERUSER_USERNAME": "ada"}) == (password,)
+    assert problems({"SUPERUSER_PASSWORD": "pw"}, user=BY_EMAIL)[0] == (
+        "cannot create the superuser: SUPERUSER_EMAIL is not set; users of members.Member log in by email"
+    )
+
+
+def test_a_name_of_another_image_is_told_ours() -> None:
+    assert problems({"SUPERUSER_NAME": "ada", "SUPERUSER_PASSWORD": "pw"})[0] == (
+        "cannot use SUPERUSER_NAME: auth.User has no such field; did you mean SUPERUSER_USERNAME?"
+    )
+
+
+def test_djangos_settings_describe_the_superuser_where_the_environment_is_silent() -> None:
+    user = USER._replace(superuser={"username": Secret("ada"), "password": Secret("pw"), "email": Secret("a@b.c")})
+    made = superuser({}, user)
+    assert made is not None
+    assert (made["name"], made["password"], made["fields"]) == ("ada", Secret("pw"), {"email": Secret("a@b.c")})
+    made = superuser({"SUPERUSER_USERNAME": "bob"}, user)
+    assert made is not None
+    assert (made["name"], made["password"]) == ("bob", Secret("pw"))
+
+
+def test_a_superuser_of_what_is_not_django_is_a_warning() -> None:
+    made = make_plan(Settings.read(ADMIN | {"ENTRYPOINT_APP": "a:b"}), Facts(machine(django=False), None))
+    warned = [str(step) for step in made.steps if step.name == "warning"]
+    names = "SUPERUSER_PASSWORD, SUPERUSER_USERNAME"
+    assert f"warning: {names}: no superuser is created: there is no manage.py in /srv/app" in warned
 
 
 def test_fields_that_are_unknown_or_missing_are_told_together() -> None:

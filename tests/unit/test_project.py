@@ -197,3 +197,37 @@ def test_a_url_with_a_password_is_refused_there_and_never_shown(tmp_path: Path, 
 def test_a_url_there_that_is_none_is_told_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text('wait_for = "tcp://mail"\n')
     assert problems(tmp_path) == ("cannot use wait_for in entrypoint.toml: URL number 1 (tcp) has no port",)
+
+
+# ---- values of variables
+
+
+def test_a_setting_may_name_a_variable(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('port = {env = "LISTEN_PORT", default = 8001}\n')
+    environ = {"ENTRYPOINT_APP_DIR": str(tmp_path)}
+    settings = Settings.read({**environ, "LISTEN_PORT": "8000"})
+    assert settings.listen == Listen(8000)
+    assert settings.warnings == ()  # the name is known now
+    assert Settings.read(environ).listen == Listen(8001)
+    assert Settings.read({**environ, "LISTEN_PORT": "8000", "PORT": "9000"}).listen == Listen(9000)
+
+
+def test_a_variable_that_is_unset_sets_nothing(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('port = {env = "LISTEN_PORT"}\n')
+    assert Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)}).listen is None
+
+
+@pytest.mark.parametrize("table", ["{}", "{env = 1}", '{env = ""}', '{env = "A", or = "B"}', '{default = "A"}'])
+def test_a_table_that_names_no_variable_is_refused(tmp_path: Path, table: str) -> None:
+    (tmp_path / "entrypoint.toml").write_text(f"port = {table}\n")
+    assert problems(tmp_path) == ('cannot use port in entrypoint.toml: a table here has the form {env = "NAME"}',)
+
+
+def test_a_secret_cannot_come_from_a_named_variable(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('superuser_password = {env = "ADMIN_PASSWORD"}\n')
+    environ = {"ENTRYPOINT_APP_DIR": str(tmp_path), "ADMIN_PASSWORD": "correct-horse"}
+    with pytest.raises(Unusable) as caught:
+        Settings.read(environ)
+    (problem,) = caught.value.problems
+    assert problem.startswith("cannot use superuser_password in entrypoint.toml: secrets are not allowed there")
+    assert "correct-horse" not in problem

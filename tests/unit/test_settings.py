@@ -67,16 +67,16 @@ def test_every_problem_is_told_at_once() -> None:
         "WEB_CONCURRENCY": "many",
         "ENTRYPOINT_WAIT_TIMEOUT": "soon",
         "ENTRYPOINT_APP_DIR": "app",
-        "ENTRYPOINT_MIGRATED": "auto",
-        "SUPERUSER_USERNAME": "admin",
+        "ENTRYPOINT_MIGRATES": "auto",
+        "NGINX_TLS_KEY": "/key",
     }
     assert problems(environ) == (
         "cannot use PORT=70000: a port is a number from 1 to 65535, optionally after an IP address and a colon",
         "cannot use WEB_CONCURRENCY=many: it is not a whole number from 1 to 999999",
         "cannot use ENTRYPOINT_APP_DIR=app: a path must begin with /",
         "cannot use ENTRYPOINT_WAIT_TIMEOUT=soon: a duration is a number with ms, s, m or h, such as 30s",
-        "cannot create the superuser: SUPERUSER_PASSWORD is not set",
-        "cannot use ENTRYPOINT_MIGRATED: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",
+        "cannot use NGINX_TLS_KEY: NGINX_TLS_CERTIFICATE is not set",
+        "cannot use ENTRYPOINT_MIGRATES: there is no such setting; did you mean ENTRYPOINT_MIGRATE?",
     )
 
 
@@ -231,14 +231,6 @@ def test_a_password_that_differs_from_its_alias_is_refused_and_not_shown() -> No
 def test_further_fields_of_the_superuser_are_kept_as_secrets() -> None:
     settings = Settings.read({"SUPERUSER_FIRST_NAME": "Ada", "DJANGO_SUPERUSER_TOKEN": "t", "SUPERUSER_": "x"})
     assert settings.superuser_fields == {"first_name": Secret("Ada"), "token": Secret("t")}
-
-
-def test_a_superuser_needs_a_password_unless_none_is_wanted() -> None:
-    assert problems({"SUPERUSER_USERNAME": "admin"}) == ("cannot create the superuser: SUPERUSER_PASSWORD is not set",)
-    assert Settings.read({"SUPERUSER_USERNAME": "admin", "ENTRYPOINT_SUPERUSER": "off"}).superuser == "off"
-
-
-# ---- names that no setting has
 
 
 @pytest.mark.parametrize(

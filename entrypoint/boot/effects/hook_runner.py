@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.hooks import Hook
+from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
+from entrypoint.boot.settings.sources import MIGRATED, SOURCED
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
@@ -36,6 +37,7 @@ class HookRunner:
         self._tell = tell
         self._stops = stops
         self._trust = trust
+        self.migrated = 0  # how many migrations this boot has applied
         self._changes: dict[str, str | None] = {}  # None: removed
         self._changes_by_root: dict[str, str | None] = {}
 
@@ -56,7 +58,7 @@ class HookRunner:
             self._stops.check()
             title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
             process = _Process(title, name, step, self._tell, self._stops)
-            before = self._environment(step.environment, hook.account)
+            before = self._environment(step.environment, hook.account) | self._about(step.when)
             if hook.sourced:
                 self._keep(hook, before, _source(process, hook, before), self.changed(step.environment).get("PATH", ""))
             else:
@@ -67,6 +69,11 @@ class HookRunner:
         process = _Process(step.name, step.name, step, self._tell, self._stops)
         process.run(step.command, self._environment(step.environment, step.account), account=step.account)
 
+    def _about(self, when: str) -> dict[str, str]:
+        """Return what a hook learns about the boot."""
+        migrated = {MIGRATED: str(self.migrated)} if when in (POST_MIGRATE, PRE_START) else {}
+        return {SOURCED: "yes", **migrated}
+
     def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
         by_root = account is None or account.uid == 0
         return self.changed_for_root(environment) if by_root else self.changed(environment)
@@ -74,7 +81,7 @@ class HookRunner:
     def _keep(self, hook: Hook, before: Mapping[str, str], after: Mapping[str, str], path: str) -> None:
         """Keep the changes of a sourced hook. `path` is the programs' PATH before it."""
         names = {name for name in {*before, *after} - _SET_BY_SHELL if before.get(name) != after.get(name)}
-        changes = {name: after.get(name) for name in names}
+        changes = {SOURCED: "yes", **{name: after.get(name) for name in names}}
         self._changes.update(changes)
         if hook.account is None:
             self._changes_by_root.update(changes)

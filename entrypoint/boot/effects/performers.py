@@ -41,7 +41,7 @@ from entrypoint.boot.settings import textfile
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
 from entrypoint.log import Tell, printable
-from entrypoint.protocol.agent import WaitRequest
+from entrypoint.protocol.agent import HookDoneRequest, HookDueRequest, MigrateRequest, WaitRequest
 
 _RESULT_GRACE: Final = 2.0  # seconds that the agent's result may be late
 
@@ -149,16 +149,16 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: Ask) -> None:
-        if self._agent is None:
-            raise NotImplementedError(step)
         self._show(step.progress)
         request, seconds = step.request, None
         if isinstance(request, WaitRequest):
             request = request._replace(seconds=self._left(request.seconds))
             seconds = request.seconds + _RESULT_GRACE
-        result = self._agent.ask(
+        result = self._the_agent.ask(
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
+        if isinstance(request, MigrateRequest):
+            self._hooks.migrated = result.number
         if result.changed:
             self._outdate()
         self._say(f"    {result.text}")
@@ -175,12 +175,25 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: RunHooks) -> None:
         self._show(step.progress)
-        self._hooks.run(step)
+        for hook in step.hooks:
+            name = f"{step.when} hook {hook.path.name} for {hook.once_for}"
+            if hook.once_for and not self._the_agent.ask("run hooks", HookDueRequest(name)).number:
+                self._say(f"    skip {hook}: it has run for {hook.once_for}")
+                continue
+            self._hooks.run(step._replace(hooks=(hook,)))
+            if hook.once_for:
+                self._the_agent.ask("record the hook", HookDoneRequest(name))
 
     @apply.register
     def _(self, step: Run) -> None:
         self._show(step.progress)
         self._hooks.run_alone(step)
+
+    @property
+    def _the_agent(self) -> Agent:
+        if self._agent is None:
+            raise NotImplementedError  # a plan without an application has no such step
+        return self._agent
 
     def _say(self, line: str) -> None:
         self._tell(log.ENTRYPOINT, line)

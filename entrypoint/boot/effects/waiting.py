@@ -18,22 +18,20 @@ _FIRST_DELAY: Final = 0.05  # seconds; each delay is 1.5 times the last one
 _LONGEST_DELAY: Final = 1.0
 _TRY: Final = 3.0  # seconds for each step of a probe
 _REPORT_INTERVAL: Final = 5.0
-_GRACE: Final = 10.0  # seconds in which an unknown host name may become known
-_UNKNOWN: Final = (socket.EAI_NONAME, socket.EAI_NODATA)
 
 
 class Watch(threading.Thread):
     """Probes one endpoint repeatedly. A daemon thread, since a DNS lookup cannot be interrupted."""
 
-    def __init__(self, endpoint: Endpoint, deadline: float, grace: float, bell: socket.socket) -> None:
+    def __init__(self, endpoint: Endpoint, deadline: float, bell: socket.socket) -> None:
         super().__init__(daemon=True)
         self.endpoint = endpoint
         self.why = "it does not answer"
         self.failure: str | None = None  # a permanent error
         self.reachable = False
         self.late = False  # whether the first probe failed
+        self.unknown = False  # whether its host name does not resolve; a container's name appears when it starts
         self._deadline = deadline
-        self._grace = grace
         self._bell = bell
 
     def run(self) -> None:
@@ -48,7 +46,6 @@ class Watch(threading.Thread):
             self._bell.send(b"!")
 
     def _wait(self) -> bool:
-        known_by = time.monotonic() + self._grace
         delay = _FIRST_DELAY
         while (left := self._deadline - time.monotonic()) > 0:
             try:
@@ -56,9 +53,9 @@ class Watch(threading.Thread):
             except OSError as error:
                 self.late = True
                 if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
-                    self.why = shown(error.strerror or str(error))
-                if isinstance(error, socket.gaierror) and error.errno in _UNKNOWN and time.monotonic() >= known_by:
-                    raise PermanentError("unknown host") from error
+                    self.unknown = isinstance(error, socket.gaierror)
+                    text = f"unknown host {self.endpoint.host}" if self.unknown else error.strerror or str(error)
+                    self.why = shown(text)
             else:
                 return True
             time.sleep(delay)
@@ -71,13 +68,11 @@ def wait_for(
     seconds: float,
     tell: Callable[[str], None],
     stops: StopRequests,
-    *,
-    grace: float = _GRACE,
 ) -> bool:
     """Wait until all endpoints are reachable; return whether a first probe failed.
 
-    `seconds` is the deadline for all together, `grace` how long a host name may be unknown. Raises TimedOut, Unusable
-    after a permanent error, Stopped when a stop was requested.
+    `seconds` is the deadline for all together. Raises TimedOut, Unusable after a permanent error, Stopped when a stop
+    was requested.
     """
     began = time.monotonic()
     deadline = began + seconds
@@ -86,16 +81,16 @@ def wait_for(
     with ours, theirs, selectors.DefaultSelector() as selector:
         selector.register(ours, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
-        watches = [Watch(endpoint, deadline, grace, theirs) for endpoint in endpoints]
+        watches = [Watch(endpoint, deadline, theirs) for endpoint in endpoints]
         missing = list(watches)
         for watch in watches:
             watch.start()
         while missing:
             now = time.monotonic()
             if now >= deadline:
-                raise TimedOut(
-                    f"cannot reach {'; '.join(f'{w.endpoint} within {seconds:g} s: {w.why}' for w in missing)}"
-                )
+                each = "; ".join(f"{watch.endpoint} within {seconds:g} s: {watch.why}" for watch in missing)
+                check = "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
+                raise TimedOut(f"cannot reach {each}{check}")
             for key, _ in selector.select(min(deadline, report_at) - now):
                 if key.fileobj is ours:
                     ours.recv(4096)

@@ -5,9 +5,9 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.settings.values import shown
@@ -20,7 +20,9 @@ PRE_START: Final = "pre-start"
 PRE_STOP: Final = "pre-stop"
 _STEPS: Final = (PRE_MIGRATE, POST_MIGRATE, PRE_START, PRE_STOP)
 _SHELL: Final = "/bin/sh"
-_SOURCED: Final = ".envsh"
+SOURCED_SUFFIX: Final = ".envsh"
+_ONCE: Final = ".once"  # before the suffix
+_DIGITS: Final = 16
 _LONGEST_LINE: Final = 4096
 _PRESTART: Final = "prestart.sh"  # the tiangolo/ images source this file too
 
@@ -32,6 +34,7 @@ class Hook:
     path: PurePosixPath
     command: tuple[str, ...] = ()  # empty if it is sourced, to keep its exports
     account: Account | None = None  # the user that it runs as; None for the current user
+    once_for: str = ""  # a hook that runs once: the digest of its text, or the release; empty: it runs at each start
 
     @property
     def sourced(self) -> bool:
@@ -94,8 +97,10 @@ class Finder:
                 problems.append(
                     f"cannot use hook {shown(str(path))} as root: anyone can write {what}; run chmod o-w to fix it"
                 )
-            elif why := self.trust.read(path, partial(_windows_fault, path)):
+            elif why := _once_fault(step, hook) or self.trust.read(path, partial(_windows_fault, path)):
                 problems.append(f"cannot run hook {hook}: {why}")
+            elif _runs_once(path):
+                found[step].append(replace(hook, once_for=self.trust.read(path, partial(_digest, path))))
             else:
                 found[step].append(hook)
         for hooks in found.values():  # the hooks of pre-start come from three folders
@@ -118,7 +123,7 @@ class Finder:
     def _hook(self, path: Path) -> Hook | None:
         # A file that the application's user can write runs as that user.
         account = self.account if self.trust.fault(path) else None
-        if path.suffix == _SOURCED or path.name == _PRESTART:
+        if path.suffix == SOURCED_SUFFIX or path.name == _PRESTART:
             return Hook(PurePosixPath(path), account=account)
         if path.suffix == ".py":
             # As with `python manage.py`, the application can be imported. Never import it as root.
@@ -129,6 +134,31 @@ class Finder:
             by_itself = self.trust.read(path, partial(_runs_by_itself, path))
             return Hook(PurePosixPath(path), (str(path),) if by_itself else (_SHELL, str(path)), account)
         return None
+
+
+def _once_fault(step: str, hook: Hook) -> str | None:
+    """Return why a hook cannot run once."""
+    if not _runs_once(hook.path):
+        return None
+    if hook.sourced:
+        return "its variables are needed at each start, so it cannot run once"
+    if step not in (POST_MIGRATE, PRE_START):
+        return f"a hook that runs once is recorded in the database; move it to {POST_MIGRATE}.d or {PRE_START}.d"
+    return None
+
+
+def _runs_once(path: PurePath) -> bool:
+    return path.stem.endswith(_ONCE)
+
+
+def _digest(path: Path) -> str:
+    """Return a digest of the hook's text. If it cannot be read, the shell reports why."""
+    import hashlib  # noqa: PLC0415 -- needed for such hooks only
+
+    try:
+        return f"text {hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
+    except OSError:
+        return "no text"
 
 
 def in_version_order(name: str) -> tuple[str | int, ...]:

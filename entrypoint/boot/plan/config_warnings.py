@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.stop_budget import stop_seconds
 from entrypoint.boot.plan.steps import WARNING, Read
+from entrypoint.boot.settings.sources import SUPERUSER_FIELD
 from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.boot.settings.values import shown
 
 
 def warnings(config: ResolvedConfig) -> Iterator[Read]:
     """Yield the warnings of a boot and a dry run."""
-    for text in (*config.settings.warnings, *_server(config), *_workers(config), *_requests(config), *_stop(config)):
+    for text in (
+        *config.settings.warnings,
+        *_server(config),
+        *_workers(config),
+        *_requests(config),
+        *_stop(config),
+        *_superuser(config),
+    ):
         yield Read(WARNING, f"warning: {text}")
 
 
@@ -63,3 +71,10 @@ def _server(config: ResolvedConfig) -> Iterator[str]:
     if config.own_server and config.settings.server:
         source = config.own_server.source
         yield f"ENTRYPOINT_SERVER={config.settings.server} has no effect: {WEB} from {source} serves the site"
+
+
+def _superuser(config: ResolvedConfig) -> Iterator[str]:
+    """Yield a warning where no Django project would create the superuser; such an application may do so itself."""
+    named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
+    if named and not config.machine.django and config.settings.superuser != "off":
+        yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"

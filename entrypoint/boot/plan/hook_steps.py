@@ -1,19 +1,25 @@
 """The steps around those of the agent: waiting for other services, and the hooks."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Final
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, Hook
+from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_MIGRATE, PRE_START, SOURCED_SUFFIX, Hook
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.plan.steps import Ask, Read, RunHooks, Step, WaitFor
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
 
+DEFAULT: Final = "default"
+"""The alias of Django's default database."""
+
 
 def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
     """Return the agent's steps with the waits and the hooks in their places."""
     steps = list(asked)
+    Unusable.check(_not_recordable(config))
     migrate = _after(steps, "wait")
     rest = max(migrate, _after(steps, "migrate"))
     before, after = _around_migration(config) if _migrates(config.settings) else ((), ())
@@ -26,6 +32,16 @@ def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
         *steps[rest:],
         *_hooks(config, PRE_START, config.machine.hooks.of(PRE_START)),
     ]
+
+
+def _not_recordable(config: ResolvedConfig) -> Iterator[str]:
+    """Yield a problem for each hook that should run once where no database could record that."""
+    databases = config.application.databases if config.application else ()
+    if DEFAULT not in (database.alias for database in databases):
+        for when in (POST_MIGRATE, PRE_START):
+            for hook in config.machine.hooks.of(when):
+                if hook.once_for:
+                    yield f"cannot run hook {hook} once: Django's default database records that, and there is none"
 
 
 def _wait(config: ResolvedConfig) -> Iterator[WaitFor]:
@@ -59,6 +75,16 @@ def before_loading(settings: Settings, machine: Machine) -> RunHooks:
     return _step(settings, machine, settings.settings_module, PRE_MIGRATE, machine.hooks.before_loading)
 
 
+def exports(settings: Settings, machine: Machine) -> Iterator[RunHooks]:
+    """Yield the steps that source what a boot sources once the application is loaded, for a command that runs no boot.
+
+    A prestart.sh is not among them: it prepares a start.
+    """
+    for when in (POST_MIGRATE, PRE_START):
+        sourced = tuple(hook for hook in machine.hooks.of(when) if hook.path.suffix == SOURCED_SUFFIX)
+        yield _step(settings, machine, settings.settings_module, when, sourced)
+
+
 def _migrates(settings: Settings) -> bool:
     """Return whether this boot migrates; otherwise it skips the hooks around the migration."""
     return settings.migrate == "auto"
@@ -80,4 +106,6 @@ def _step(
     settings: Settings, machine: Machine, settings_module: str | None, when: str, hooks: tuple[Hook, ...]
 ) -> RunHooks:
     surroundings = environment.for_application(settings, machine, settings_module)
+    if settings.release:
+        hooks = tuple(replace(hook, once_for=hook.once_for and f"release {settings.release}") for hook in hooks)
     return RunHooks(when, hooks, surroundings, machine.app_dir, settings.hooks_timeout)

@@ -13,6 +13,16 @@ from entrypoint.boot.settings.values import Type
 from entrypoint.protocol.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
+_SWITCHES: Final = {
+    "yes": True,
+    "on": True,
+    "true": True,
+    "1": True,
+    "no": False,
+    "off": False,
+    "false": False,
+    "0": False,
+}
 _MOST_REPLICAS: Final = 99
 _HIGHEST_ORDER: Final = 999
 # As in user_programs, not compiled here.
@@ -50,6 +60,15 @@ def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
         raise ValueError("it is not true or false")  # noqa: TRY004 -- as above
     return value
+
+
+def _switch(value: object) -> bool:
+    """Parse true or false, or the text of a variable that other images named."""
+    if not isinstance(value, str):
+        return _boolean(value)
+    if value.lower() not in _SWITCHES:
+        raise ValueError(f"it is not one of {', '.join(_SWITCHES)}")
+    return _SWITCHES[value.lower()]
 
 
 def _whole(value: object, least: int, most: int) -> int:
@@ -112,6 +131,7 @@ def _environment(value: object) -> Mapping[str, str]:
 
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "command": command,
+    "enabled": _switch,
     "essential": _boolean,
     "restart": _typed(values.choice("always", "on-failure", "never")),
     "after": _names,

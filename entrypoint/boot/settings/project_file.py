@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from entrypoint.boot.settings import textfile
@@ -14,6 +15,7 @@ from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 PYPROJECT: Final = "pyproject.toml"
 OWN: Final = "entrypoint.toml"
 PROGRAMS: Final = "programs"
+ENABLED: Final = "enabled"
 _BITS: Final = 64  # TOML 1.0.0, "Integer"
 
 Table = Mapping[str, Any]
@@ -25,6 +27,7 @@ class Project:
 
     file: str = ""  # its name; empty if no file has settings
     texts: Mapping[str, str] = field(default_factory=dict)  # the texts of settings, by key
+    variables: frozenset[str] = frozenset()  # the variables that it refers to
     programs: Table = field(default_factory=dict)  # the tables of user programs, not yet parsed
 
 
@@ -33,10 +36,12 @@ def read(
     setting_specs: Mapping[str, SettingSpec],
     report: Callable[[str], None],
     trust: Trust = NO_SUSPECTS,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> Project:
     """Return the content of the project's file in `folder`; an empty Project if there is none.
 
-    `setting_specs` are all settings by key. Call `report` with each problem.
+    `setting_specs` are all settings by key. Call `report` with each problem. A value may be that of a variable in
+    `environ`: `port = {env = "LISTEN_PORT", default = 8000}`.
     """
     tables = {}
     for name, keys in ((PYPROJECT, ("tool", "entrypoint")), (OWN, ())):
@@ -53,8 +58,43 @@ def read(
         # `programs` with a text is the setting ENTRYPOINT_PROGRAMS.
         programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
         settings = {key: value for key, value in table.items() if value is not programs}
-        return Project(name, dict(_texts(name, settings, setting_specs, report)), programs)
+        references = References(name, environ, report)
+        texts = dict(_texts(name, references.resolved(settings), setting_specs, report))
+        own = {key: references.of_program(key, program) for key, program in programs.items()}
+        return Project(name, texts, frozenset(references.names), own)
     return Project()
+
+
+class References:
+    """The values `{env = "NAME"}` of one file, which are those of variables."""
+
+    def __init__(self, file: str, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
+        self.names: set[str] = set()
+        self._file = file
+        self._environ = environ
+        self._report = report
+
+    def resolved(self, table: Table, prefix: str = "") -> dict[str, Any]:
+        """Return the table with the text of each variable; a key is left out if it is unset and has no default."""
+        found = {key: self._value(f"{prefix}{key}", value) for key, value in table.items()}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def of_program(self, name: str, program: Any) -> Any:  # noqa: ANN401 -- any value of a TOML file
+        """Return a program's table with the value of `enabled`; no other key of a program refers to a variable."""
+        if not isinstance(program, dict) or not isinstance(program.get(ENABLED), dict):
+            return program
+        value = self._value(f"{PROGRAMS}.{shown(name)}.{ENABLED}", program[ENABLED])
+        return {**program, ENABLED: value or False}
+
+    def _value(self, key: str, value: Any) -> Any:  # noqa: ANN401 -- as above
+        if not isinstance(value, dict):
+            return value
+        name = value.get("env")
+        if not isinstance(name, str) or not name or value.keys() - {"env", "default"}:
+            self._report(f'cannot use {shown(key)} in {self._file}: a table here has the form {{env = "NAME"}}')
+            return None
+        self.names.add(name)
+        return self._environ.get(name) or value.get("default")
 
 
 def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:

@@ -93,12 +93,17 @@ class Settings(SettingsTable):
     @property
     def serves(self) -> bool:
         """Whether the site is served in this container: by nginx, by the application server, or by both."""
-        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or WEB in self.programs)
+        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or bool(self._web))
 
     @property
     def own_server(self) -> UserProgram | None:
         """The user program that serves the site in place of an application server."""
-        return self.programs.get(WEB) if self.serves else None
+        return self._web if self.serves else None
+
+    @property
+    def _web(self) -> UserProgram | None:
+        web = self.programs.get(WEB)
+        return web if web and (web.enabled or self.roles) else None
 
     @property
     def chosen(self) -> tuple[UserProgram, ...]:
@@ -106,7 +111,8 @@ class Settings(SettingsTable):
         return tuple(
             program
             for name, program in self.programs.items()
-            if not self.roles or name in self.roles or (name == user_programs.RELEASE and self.serves)
+            if (name in self.roles if self.roles else program.enabled)
+            or (name == user_programs.RELEASE and self.serves)
         )
 
     @property
@@ -136,9 +142,6 @@ def _conflicts(
     given: Mapping[str, Any], refused: Callable[[str], bool], programs: Mapping[str, UserProgram]
 ) -> Iterator[str]:
     """Yield a problem for each setting that conflicts with another."""
-    superuser = given["superuser_username"] and given["superuser"] != "off"
-    if superuser and not given["superuser_password"] and not refused("SUPERUSER_PASSWORD"):
-        yield "cannot create the superuser: SUPERUSER_PASSWORD is not set"
     for one, other in (("certificate", "key"), ("key", "certificate")):
         if given[f"tls_{one}"] and not given[f"tls_{other}"] and not refused(f"NGINX_TLS_{other.upper()}"):
             yield f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set"

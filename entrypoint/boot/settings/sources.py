@@ -19,7 +19,12 @@ ENVIRONMENT: Final = "environment"
 _RUN_SECRETS: Final = "/run/secrets/"
 # Kubernetes sets these in each container for a service named entrypoint or nginx (its page "Service", discovery).
 _KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)?)")
-OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+")
+# A boot sets these, and a hook or a program may run `entrypoint`.
+MIGRATED: Final = "ENTRYPOINT_MIGRATED"
+"""How many migrations the boot has applied, for the hooks after them."""
+SOURCED: Final = "ENTRYPOINT_SOURCED"
+"""Is set where hooks have been sourced, and while they are: their variables are there."""
+OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+|{MIGRATED}|{SOURCED}")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
 
@@ -49,7 +54,7 @@ class Sources:
         if not self.refused(variable) and (not folder or folder.startswith("/")):
             by_key = {spec.key: spec for spec in self._specs}
             self._folder = Path(folder or ".")
-            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust)
+            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust, self.environment)
             self._read_procfile(self._folder / PROCFILE)
 
     def _read_procfile(self, path: Path) -> None:
@@ -156,8 +161,13 @@ class Sources:
                 self.problems.append(f"cannot use {shown(name)}: {why}")
             else:  # it may belong to another program, such as the nginx image's scripts
                 self.warnings.append(f"{shown(name)} has no effect: {why}")
+        others = {
+            name: text
+            for name, text in {**self.environment, **self.texts}.items()
+            if name not in self._project.variables
+        }
         django = os.path.lexists(self._folder / "manage.py")
-        hints = list(other_names.warnings({**self.environment, **self.texts}, self._specs, django=django))
+        hints = list(other_names.warnings(others, self._specs, django=django))
         # A misspelt name may be the cause of a problem: that its right name is not set.
         (self.problems or self.warnings).extend(hints)
 

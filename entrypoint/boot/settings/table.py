@@ -272,6 +272,12 @@ class SettingsTable:
         "pre-start.d and pre-stop.d",
         default="/docker-entrypoint.d",
     )
+    release: str | None = setting(
+        "ENTRYPOINT_RELEASE",
+        values.text,
+        "the version or digest of this image: hooks named NAME.once.sh and NAME.once.py run once for each release",
+        when_unset="such a hook runs once for each text of it",
+    )
     hooks_timeout: float = setting(
         "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"
     )

@@ -36,6 +36,7 @@ class UserProgram:
     command: tuple[str, ...]
     source: str  # the variable or file that defines the command
     file: str = ""  # the project's file, if it defines the program
+    enabled: bool = True  # whether it runs where ENTRYPOINT_PROGRAMS names no programs
     essential: bool | None = None
     restart: str | None = None
     after: tuple[str, ...] = ()
