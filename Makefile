@@ -23,7 +23,7 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 .PHONY: help demo test test-all lint bench
 
 help:
-	@echo "make demo      boot the example site on http://127.0.0.1:8080/"
+	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
 	@echo "make test      run all tests (container tests need a Docker Engine)"
 	@echo "make test-all  run all tests with more random examples, as continuous integration does"
 	@echo "make lint      run ruff and mypy"
@@ -36,14 +36,15 @@ $(BIN)/.installed: pyproject.toml
 	@$(BIN)/python -m pip install -q -e '.[uwsgi]' --group dev --group lint
 	@touch $@
 
+demo: PORT ?= 8080
 demo: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
 	@mkdir -p .demo
-	@echo "Site:    http://127.0.0.1:8080/"
-	@echo "Admin:   http://127.0.0.1:8080/admin/ (user: demo, password: demo-password)"
+	@echo "Site:    http://127.0.0.1:$(PORT)/"
+	@echo "Admin:   http://127.0.0.1:$(PORT)/admin/ (user: demo, password: demo-password)"
 	@echo "Stop:    Ctrl-C"
-	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone DATA_DIR='$(CURDIR)/.demo' \
-		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:8080 ENTRYPOINT_USER="$$(id -un)" \
+	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone-and-no-one-else DATA_DIR='$(CURDIR)/.demo' \
+		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:$(PORT) ENTRYPOINT_USER="$$(id -un)" \
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
 		'$(abspath $(BIN))/entrypoint'
 

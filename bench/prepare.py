@@ -95,7 +95,7 @@ def warm(environ: Mapping[str, str]) -> float:
     facts = read_machine(settings)
     began = time.perf_counter()
     surroundings = for_application(settings, facts, settings.settings_module)
-    with Agent(start(facts, surroundings), lambda _name, _line: None) as agent:
+    with Agent(start(facts, surroundings), lambda _name, _text, _level="info": None) as agent:
         plan = make_plan(settings, Facts(facts, agent.application()))
         for step in plan.steps:
             if isinstance(step, Ask):

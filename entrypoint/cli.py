@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from entrypoint import log, stderr
-from entrypoint.errors import EntrypointError
+from entrypoint.errors import EntrypointError, ProgramFailed
 from entrypoint.serving import serve
 
 _BUG: Final = 70  # EX_SOFTWARE
@@ -20,7 +20,10 @@ _INTERRUPTED: Final = 130
 def run(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit with a code that docs/reference/commands.md lists."""
     stderr.open_missing()
-    log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""))  # errors in the settings use this format too
+    # Errors in the settings use these formats too.
+    log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""), timestamps=os.environ.get("ENTRYPOINT_LOG_TIMESTAMPS") == "on")
+    terminal = os.isatty(2) and os.environ.get("TERM") != "dumb"
+    log.use_terminal(terminal=terminal, colour=terminal and not os.environ.get("NO_COLOR"))  # https://no-color.org/
     words = list(sys.argv[1:] if argv is None else argv)
     sys.exit(_exit_code(lambda: _obey(words, os.environ)))
 
@@ -39,6 +42,9 @@ def _exit_code(action: Callable[[], int]) -> int:
     except EntrypointError as error:
         for text in error.lines():
             log.tell(log.ENTRYPOINT, text, "error")
+        if isinstance(error, ProgramFailed):
+            for text in error.output:
+                log.tell(error.program, text)
         return error.exit_code
     except KeyboardInterrupt:
         return _INTERRUPTED

@@ -89,6 +89,15 @@ class StepFailed(EntrypointError):
         self.exit_code = exit_code or 1
 
 
+class ProgramFailed(StepFailed):
+    """A program that boot has started has ended; `output` are its lines that say why."""
+
+    def __init__(self, message: str, exit_code: int, program: str, output: Sequence[str]) -> None:
+        super().__init__(message, exit_code)
+        self.program = program
+        self.output = tuple(map(printable, output))
+
+
 class Stopped(EntrypointError):
     """A signal stopped the boot."""
 

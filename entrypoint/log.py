@@ -1,5 +1,6 @@
 """The log format of the container: the program's name and its line, or a JSON object."""
 
+import time
 from typing import Final, Protocol
 
 from entrypoint.stderr import Stderr
@@ -7,6 +8,11 @@ from entrypoint.stderr import Stderr
 ENTRYPOINT: Final = "entrypoint"
 """The program name in entrypoint's own lines."""
 LEVELS: Final = ("debug", "info", "warning", "error")
+PROGRESS: Final = "progress"
+"""The level of a line that the next one replaces on a terminal. Elsewhere at most one of them a second is logged."""
+_EACH: Final = 1.0  # seconds
+
+_COLOURS: Final = {"name": "36", "warning": "33", "error": "31"}  # ECMA-48, "Select Graphic Rendition"
 
 
 class Tell(Protocol):
@@ -16,18 +22,53 @@ class Tell(Protocol):
         """Log one line of the program `name`."""
 
 
-_use = {"form": "text", "level": "info"}
+class _Use:
+    """How lines are logged now."""
+
+    form = "text"
+    level = "info"
+    timestamps = False
+    colour = False
+    terminal = False
+    progress_due = 0.0  # when the next line of progress may be logged
+
+
+_use = _Use()
 _stderr = Stderr()
 
 
-def use(form: str, level: str = "info") -> None:
-    """Set the format, `text` or `json`, and the lowest level of entrypoint's own lines."""
-    _use.update(form=form, level=level)
+def use(form: str, level: str = "info", *, timestamps: bool = False) -> None:
+    """Set the format, `text` or `json`, the lowest level of entrypoint's own lines, and whether text has the time."""
+    _use.form, _use.level, _use.timestamps = form, level, timestamps
 
 
-def line(name: str, text: str) -> str:
+def use_terminal(*, terminal: bool, colour: bool) -> None:
+    """Set whether lines of progress replace each other on stderr, and whether names and levels have colours."""
+    _use.terminal, _use.colour = terminal, colour
+
+
+def shows(level: str) -> bool:
+    """Return whether entrypoint's own lines of this level are logged."""
+    return LEVELS.index(level) >= LEVELS.index(_use.level)
+
+
+def line(name: str, text: str, level: str = "info", *, colour: bool = False) -> str:
     """Return a line of the program `name` in text format, without a newline."""
+    if colour:
+        text = painted(text, level) if level in _COLOURS else text
+        return f"{painted(f'[{name}]', 'name')} {text}"
     return f"[{name}] {text}"
+
+
+def painted(text: str, what: str) -> str:
+    """Return `text` in the colour of a `name`, a `warning` or an `error`."""
+    return f"\033[{_COLOURS[what]}m{text}\033[0m"
+
+
+def timestamp() -> str:
+    """Return the time as ISO 8601 in UTC, with milliseconds."""
+    second, rest = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{rest:03}Z"
 
 
 def printable(text: str) -> str:
@@ -39,9 +80,10 @@ def printable(text: str) -> str:
 
 def tell(name: str, text: str, level: str = "info") -> None:
     """Write a line to stderr. The level filters entrypoint's own lines only."""
-    if name == ENTRYPOINT and LEVELS.index(level) < LEVELS.index(_use["level"]):
-        return
-    write(_formatted(name, text, level))
+    if level == PROGRESS:
+        _tell_progress(name, text)
+    elif name != ENTRYPOINT or shows(level):
+        write(_formatted(name, text, level))
 
 
 def offer(name: str, text: str, patience: float) -> bool:
@@ -54,15 +96,25 @@ def write(text: str) -> None:
     _stderr.write(text)
 
 
+def _tell_progress(name: str, text: str) -> None:
+    now = time.monotonic()
+    if _use.terminal and _use.form != "json":
+        _stderr.draw(_formatted(name, printable(text), "info"))
+    elif now >= _use.progress_due or _use.level == "debug":
+        _use.progress_due = now + _EACH
+        write(_formatted(name, text, "info"))
+
+
 def _formatted(name: str, text: str, level: str) -> str:
-    return (_json(name, text, level) if _use["form"] == "json" else line(name, text)) + "\n"
+    if _use.form == "json":
+        return _json(name, text, level) + "\n"
+    head = f"{timestamp()} " if _use.timestamps else ""
+    return f"{head}{line(name, text, level, colour=_use.colour)}\n"
 
 
 def _json(name: str, text: str, level: str) -> str:
     import json  # noqa: PLC0415 -- 5 ms, needed for this format only
     import os  # noqa: PLC0415
-    from datetime import UTC, datetime  # noqa: PLC0415
 
-    time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    said = {"time": time, "program": name, "stream": "stderr", "pid": os.getpid(), "level": level, "message": text}
-    return json.dumps(said, ensure_ascii=False)
+    said = {"time": timestamp(), "program": name, "stream": "stderr", "pid": os.getpid(), "level": level}
+    return json.dumps({**said, "message": text}, ensure_ascii=False)

@@ -15,7 +15,7 @@ def read(environ: Mapping[str, str]) -> "Settings":
     from entrypoint.boot.settings.settings import Settings  # noqa: PLC0415 -- `--help` needs none of it
 
     settings = Settings.read(environ)
-    log.use(settings.log_format, settings.log_level)
+    log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")
     return settings
 
 

@@ -3,6 +3,7 @@
 import os
 import select
 import sys
+from contextlib import suppress
 from threading import Lock
 from typing import Final
 
@@ -31,6 +32,7 @@ class Stderr:
     def __init__(self) -> None:
         self._lock = Lock()
         self._begun = b""  # the unwritten end of a line
+        self._drawn = False  # whether the terminal's last line is one of `draw`
 
     def write(self, text: str, patience: float | None = None) -> bool:
         """Write a line; wait at most `patience` seconds until stderr accepts it, or without a limit for None.
@@ -40,11 +42,24 @@ class Stderr:
         if not self._lock.acquire(timeout=-1 if patience is None else patience):
             return False
         try:
+            if self._drawn:
+                text = f"\r\033[K{text}"
+                self._drawn = False
             return self._write(text.encode("utf-8", "backslashreplace"), patience)
         except OSError:
             return True
         finally:
             self._lock.release()
+
+    def draw(self, text: str) -> None:
+        """Show a line on a terminal until the next one replaces it; cut it to one row."""
+        text = text.rstrip("\n")
+        with suppress(OSError), self._lock:
+            columns = os.get_terminal_size(_FD).columns
+            fits = columns == 0 or len(text) < columns  # with colours it may be cut a little early
+            shown = text if fits else f"{text[: columns - 1]}\033[0m"
+            self._write(f"\r{shown}\033[K".encode("utf-8", "backslashreplace"), None)
+            self._drawn = True
 
     def _write(self, line: bytes, patience: float | None) -> bool:
         room = select.poll()

@@ -210,7 +210,7 @@ SETTINGS = """
     from pathlib import Path
 
     BASE_DIR = Path(__file__).resolve().parent.parent
-    SECRET_KEY = "of-the-tests-alone"
+    SECRET_KEY = "of-the-tests-alone-and-no-one-else"
     INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.staticfiles", "shelf"]
     DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": BASE_DIR / "data" / "db.sqlite3"}}
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -36,7 +36,7 @@ class Site:
             "PORT": f"127.0.0.1:{self.port}",
             "ENTRYPOINT_USER": getpass.getuser(),
             "ENTRYPOINT_RUN_DIR": str(folder / "run"),
-            "SECRET_KEY": "of-the-tests-alone",
+            "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
             "DATA_DIR": str(data),
             "STATIC_ROOT": str(folder / "static"),
             "EXAMPLE_CRASH": "yes",

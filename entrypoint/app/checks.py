@@ -1,9 +1,10 @@
-"""Runs Django's `check --deploy`, without a database."""
+"""Runs Django's `check --deploy`, without a database, and checks that the static files can be collected."""
 
 from typing import Any, Final
 
 from django.core import checks
 
+from entrypoint.app import static
 from entrypoint.app.packages import mismatches
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, CheckRequest
@@ -11,7 +12,7 @@ from entrypoint.protocol.agent import AgentResult, CheckRequest
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
-def check(_request: CheckRequest, progress: Progress) -> AgentResult:
+def check(request: CheckRequest, progress: Progress) -> AgentResult:
     """Log each message that the project does not silence. Raises AgentError where one is an error."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):
@@ -19,11 +20,13 @@ def check(_request: CheckRequest, progress: Progress) -> AgentResult:
     errors = sum(message.level >= checks.ERROR for message in found)
     if errors:
         raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
-    unfit = list(mismatches())
-    for text in unfit:
-        progress(f"warning: packages: {text}")
-    warnings = sum(message.level >= checks.WARNING for message in found) + len(unfit)
-    return AgentResult(f"no errors, {_count(warnings, 'warning')}")
+    warnings = [f"warning: packages: {text}" for text in mismatches()]
+    if request.collects and (obstacle := static.obstacle()):
+        warnings.append(f"warning: cannot use STATIC_ROOT: {obstacle}")
+    for text in warnings:
+        progress(text)
+    count = sum(message.level >= checks.WARNING for message in found) + len(warnings)
+    return AgentResult(f"no errors, {_count(count, 'warning')}")
 
 
 def _line(message: Any) -> str:  # noqa: ANN401 -- Django ships no types

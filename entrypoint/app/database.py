@@ -28,8 +28,9 @@ def wait(request: WaitRequest, progress: Progress) -> AgentResult:
     """Wait until each of the databases accepts a connection. Raises AgentError."""
     began = time.monotonic()
     late = reach({alias: connections[alias] for alias in request.aliases}, request.seconds, progress)
+    waited = f"reachable after {time.monotonic() - began:.1f} s"
     # An application that was loaded meanwhile may have failed to connect.
-    return AgentResult(f"reachable after {time.monotonic() - began:.1f} s", changed=late)
+    return AgentResult(waited if late else "", changed=late)
 
 
 def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> bool:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from entrypoint.app import production
 from entrypoint.app.reporting import AgentError
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
 from entrypoint.secret import Secret
@@ -147,6 +148,12 @@ def _own_line(error: BaseException) -> str:
 def _settings(version: str) -> Application:
     from django.conf import settings  # noqa: PLC0415 -- only now is Django known to be installed
 
+    media_root = _absolute(settings.MEDIA_ROOT)
+    sqlite = {
+        alias: str(database.get("NAME") or "")
+        for alias, database in settings.DATABASES.items()
+        if _SQLITE.search(database.get("ENGINE", ""))
+    }
     return Application(
         version=version,
         settings_module=os.environ["DJANGO_SETTINGS_MODULE"],
@@ -158,13 +165,13 @@ def _settings(version: str) -> Application:
         static_url=_url(settings, "STATIC_URL"),
         static_root=_absolute(settings.STATIC_ROOT),
         media_url=_url(settings, "MEDIA_URL"),
-        media_root=_absolute(settings.MEDIA_ROOT),
+        media_root=media_root,
         allowed_hosts=tuple(str(host) for host in settings.ALLOWED_HOSTS),
-        sqlite={
-            alias: str(database.get("NAME") or "")
-            for alias, database in settings.DATABASES.items()
-            if _SQLITE.search(database.get("ENGINE", ""))
-        },
+        sqlite=sqlite,
+        debug=bool(settings.DEBUG),
+        weak_key=production.weak_key(settings.SECRET_KEY),
+        needs_static_root=production.needs_static_root(settings),
+        unwritable=tuple(production.unwritable(settings, media_root, sqlite)),
     )
 
 

@@ -1,9 +1,10 @@
 """What is wrong with the file of an SQLite database: the path, the user, and the command that fixes it."""
 
 import os
-import pwd
 from pathlib import Path
 from typing import Any
+
+from entrypoint.app import writable
 
 
 def file_of(connection: Any) -> Path:  # noqa: ANN401 -- Django ships no types
@@ -24,33 +25,14 @@ def reason(connection: Any, text: str) -> str:  # noqa: ANN401 -- as above
     return f"{text}: {fault(file) or file}"
 
 
-def fault(file: Path) -> str | None:
-    """Return why this user cannot write the file, and what fixes it; None if no reason is found.
+def fault(file: Path) -> str:
+    """Return why this user cannot write the database, and what fixes it; "" if no reason is found.
 
-    SQLite also writes a journal, so the folder must be writable too.
+    SQLite also writes a journal, so the folder must be writable too. SQLite does not create the folder.
     """
-    user, folder = _user(), file.parent
-    mount = f"mount a volume at {folder}"
+    folder = file.parent
     if not os.path.isdir(folder):  # noqa: PTH112 -- Path.is_dir raises without permission
-        return (
-            f"there is no folder {folder}; create it in the Dockerfile: RUN install -d -o {user} {folder}, or {mount}"
-        )
+        return f"there is no folder {folder}; {writable.creation(folder)}"
     if os.path.isdir(file):  # noqa: PTH112 -- as above
         return f"{file} is a folder; NAME must name a file in it"
-    for path, needed in ((folder, os.R_OK | os.W_OK | os.X_OK), (file, os.R_OK | os.W_OK)):
-        if os.access(path, needed) or not os.path.lexists(path):
-            continue
-        if os.statvfs(path).f_flag & os.ST_RDONLY:
-            return f"{path} is on a read-only file system; {mount}"
-        chown = f"chown {user} {path}"
-        mend = f"in the Dockerfile: RUN install -d -o {user} {folder}, or for a volume: {chown}"
-        return f"{user} cannot write {path}; {mend if path == folder else chown}"
-    return None
-
-
-def _user() -> str:
-    """Return the name of the current user, or the number of one without a name."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
+    return writable.fault(folder) or (writable.fault(file) if os.path.lexists(file) else "")

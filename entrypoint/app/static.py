@@ -22,6 +22,7 @@ from django.core.management import CommandError, call_command, get_commands, loa
 
 from entrypoint.app import deploy
 from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
 
 _MARKER: Final = ".collected-"  # followed by the fingerprint
@@ -43,11 +44,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     and lacks a file.
     """
     always, precompress = request.always, request.precompress
-    try:
-        root = Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
-    except OSError as error:  # a storage reads its manifest when it is created
-        raise AgentError(f"cannot read {error.filename}: {error.strerror}", "not allowed") from error
-    sources = _sources()
+    root, sources = _root(), _sources()
     fingerprint = _fingerprint(sources)
     up_to_date = AgentResult(f"{len(sources)} static files are up to date")
     if not always and _is_collected(root, fingerprint, precompress=precompress):
@@ -63,11 +60,29 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
         read_only = error.errno in _READ_ONLY
         if read_only and not always and _is_complete(root, sources):
             return AgentResult(f"{up_to_date.text}, and {root} is read-only")
-        hint = "; it lacks files of this image: collect them at its build, or make it writable" if read_only else ""
-        raise AgentError(f"cannot write {error.filename or root}: {error.strerror}{hint}", "not allowed") from error
+        hint = "; it lacks files of this image: collect them when you build the image" if read_only else ""
+        why = fault(root)
+        what = f"cannot use STATIC_ROOT: {why}" if why else f"cannot write {error.filename or root}: {error.strerror}"
+        raise AgentError(f"{what}{hint}", "not allowed") from error
     return AgentResult(
         f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
     )
+
+
+def obstacle() -> str:
+    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or are there. Raises AgentError."""
+    root = _root()
+    why = fault(root)
+    sources = _sources() if why else {}
+    there = why and (_is_collected(root, _fingerprint(sources), precompress=False) or _is_complete(root, sources))
+    return "" if there else why
+
+
+def _root() -> Path:
+    try:
+        return Path(staticfiles_storage.location if _is_local() else settings.STATIC_ROOT)
+    except OSError as error:  # a storage reads its manifest when it is created
+        raise AgentError(f"cannot read {error.filename}: {error.strerror}", "not allowed") from error
 
 
 def _collect(root: Path, *, precompress: bool) -> None:

@@ -62,7 +62,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         stops.hand_over()
         programs = environment.without_secrets(hooks.changed(last.programs))
         of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
-        children.hand_over(last.handover, programs, of_root)
+        children.hand_over(last.handover, programs, of_root, performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
 
 
@@ -143,7 +143,9 @@ def check(settings: Settings, tell: Tell) -> None:
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
             if agent:
-                steps.append(Ask("check", "check the project as manage.py check --deploy does", CheckRequest()))
+                collects = any(step.name == "collectstatic" for step in plan.steps)
+                request = CheckRequest(collects=collects)
+                steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
 
@@ -218,7 +220,18 @@ def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoR
     if machine.root:
         switch_user(machine.account)
     surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(command, hooks.changed(surroundings), machine.app_dir)
+    exec_program(_with_interpreter(command, machine), hooks.changed(surroundings), machine.app_dir)
+
+
+def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
+    """Let `manage.py`, and each script of the application that is not executable, run by its interpreter."""
+    word = command[0]
+    script = os.path.join(machine.app_dir, word)  # noqa: PTH118 -- an argument that may be of any length
+    if not word.endswith(".py") or not os.path.isfile(script):  # noqa: PTH113 -- as above
+        return command
+    if "/" in word and os.access(script, os.X_OK):
+        return command
+    return (str(machine.python), *command)
 
 
 def _source(

@@ -1,11 +1,15 @@
 """The health check for HEALTHCHECK and exec probes: by this container's nginx, or without it."""
 
+import json
 import socket
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Final
 
 _TIMEOUT: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
+_AFTER_THE_START: Final = ("restarting", "unresponsive", "stopped", "stopping", "failed")  # supervisord's own phases
+_UNREADY: Final = "unready.json"  # beside the ready file: why the site is not ready
+_FIRST_READY: Final = "first-ready"  # beside the ready file, once the site has been ready
 
 
 def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
@@ -19,7 +23,27 @@ def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
         return False, f"cannot reach {host}:{port}: {error}"
     finally:
         connection.close()
-    return response.status == 200, text or f"status {response.status}"  # noqa: PLR2004 -- OK
+    healthy = response.status == 200  # noqa: PLR2004 -- OK
+    return healthy, (in_words(text) if what == "ready" else text) or f"status {response.status}"
+
+
+def in_words(text: str) -> str:
+    """Return the JSON of `/-/ready` as a line; it tells a site that starts from one that is broken."""
+    try:
+        found = json.loads(text)
+        phase = str(found["phase"])
+    except (ValueError, KeyError, TypeError):  # a template of the user's own answers
+        return text
+    if phase == "ready":
+        return phase
+    counted = f" {found['done']}/{found['of']}" if "done" in found and "of" in found else ""
+    if why := found.get("why"):
+        return f"not ready: {why}"
+    if phase.startswith("starting"):
+        return phase
+    if phase in _AFTER_THE_START:
+        return f"not ready: {' '.join((phase, *map(str, found.get('programs', ()))))}"
+    return f"starting: {phase}{counted}"
 
 
 def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:
@@ -30,14 +54,21 @@ def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[
     """
     try:
         if what == "ready":
-            return True, ready_file.read_text(encoding="utf-8").strip()
+            return True, in_words(ready_file.read_text(encoding="utf-8"))
         _connect(address)
     except OSError as error:
         if what == "ready" and isinstance(error, FileNotFoundError):
-            return False, "not ready"
+            return False, _unready(ready_file.parent)
         where = ready_file if what == "ready" else address if isinstance(address, str) else "{}:{}".format(*address)
         return False, f"cannot reach {where}: {error.strerror or error}"
     return True, "live"
+
+
+def _unready(folder: Path) -> str:
+    try:
+        return in_words((folder / _UNREADY).read_text(encoding="utf-8"))
+    except OSError:
+        return "not ready" if (folder / _FIRST_READY).exists() else "starting"
 
 
 def _connect(address: tuple[str, int] | str) -> None:

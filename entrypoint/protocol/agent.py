@@ -61,6 +61,10 @@ class Application(NamedTuple):
     media_root: str
     allowed_hosts: tuple[str, ...]
     sqlite: Mapping[str, str] = MappingProxyType({})  # the names of the SQLite databases, by alias
+    debug: bool = False
+    weak_key: str = ""  # why the SECRET_KEY can be guessed
+    needs_static_root: bool = False  # whether static files are served only from STATIC_ROOT
+    unwritable: tuple[str, ...] = ()  # why MEDIA_ROOT or an SQLite database cannot be written, and the remedy
     # Unknown until the apps are loaded:
     databases: tuple[Database, ...] = ()
     staticfiles: bool = False  # whether django.contrib.staticfiles is installed
@@ -109,6 +113,8 @@ class CollectStaticRequest(NamedTuple):
 
 class CheckRequest(NamedTuple):
     """Run `manage.py check --deploy`."""
+
+    collects: bool  # whether a boot collects static files
 
 
 class RepairRequest(NamedTuple):

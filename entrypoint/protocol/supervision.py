@@ -39,12 +39,48 @@ class LogFormat(StrEnum):
     """One object a line: time, program, stream, pid, message."""
 
 
+class Protocol(StrEnum):
+    """What a program that serves the site speaks."""
+
+    HTTP = "http"
+    UWSGI = "uwsgi"
+
+
+class RequestConfig(NamedTuple):
+    """The request that a program must answer before it is ready."""
+
+    to: Probe
+    """The program's socket or address."""
+    protocol: Protocol
+    path: str
+    """With the query, as in a request line."""
+    host: str
+    scheme: str
+    """http or https: what the application is told of the client's connection."""
+    seconds: float
+    """The longest time for a response."""
+    any_status: bool = False
+    """Only status 500 is a failure: the user did not choose the path. Otherwise each status from 500 on is."""
+
+
 class ReloadConfig(NamedTuple):
     """Files that a program has to read again when they change, such as a renewed certificate."""
 
     files: tuple[PurePosixPath, ...]
     signal: str
     """The name of the signal that reloads the program, such as HUP."""
+
+
+class ApplicationConfig(NamedTuple):
+    """The application that a server loads, for the messages about its start."""
+
+    server: str
+    module: str
+    """The application, package.module:callable."""
+    setting: str
+    """The setting that names it, such as WSGI_APPLICATION."""
+    folder: PurePosixPath
+    behind_nginx: bool = True
 
 
 class ProgramConfig(NamedTuple):
@@ -55,14 +91,19 @@ class ProgramConfig(NamedTuple):
     after: tuple[str, ...] = ()
     """The processes that must be ready before this one starts."""
     ready: Probe = RUNNING
+    first_request: RequestConfig | None = None
+    """Once `ready` has succeeded, the program must answer this request to be ready."""
     liveness: Probe | None = None
     """The program is restarted when this probe fails several times in a row."""
     restart: Restart | None = None
     """None: `autorestart` and `startretries` of supervisord's configuration apply."""
     memory_limit: int | None = None
-    """Bytes (PSS of the program and its descendants) above which the program is restarted."""
+    """Bytes, of the program and its descendants, above which the program is restarted."""
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
+    stop_seconds: int | None = None
+    """The seconds of a stop that it certainly gets, and more if others do not use theirs. None: supervisord's own
+    configuration says how long it gets."""
     stop_interval: float | None = None
     """Seconds after which the stop signal is sent again, until the program ends; None: it is sent once."""
     environment: Mapping[str, str] = MappingProxyType({})
@@ -70,6 +111,8 @@ class ProgramConfig(NamedTuple):
     raw: bool = False
     """The program writes to the container's standard output directly."""
     reload: ReloadConfig | None = None
+    application: ApplicationConfig | None = None
+    """The application that it loads, if it is one of our application servers."""
     as_root: bool | None = None
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
 
@@ -96,8 +139,14 @@ class SupervisionConfig(NamedTuple):
     """How long the pre-stop hooks may take, counted from the stop signal."""
     on_failure: OnFailure = OnFailure.EXIT
     log_format: LogFormat = LogFormat.TEXT
+    log_timestamps: bool = False
+    """Each line of a text log begins with the time."""
+    quiet: bool = False
+    """Lines of a normal start that tell a user nothing are not logged."""
     programs: Mapping[str, ProgramConfig] = MappingProxyType({})
     """By supervisord's name of the process."""
+    address: str = ""
+    """Where the site can be reached, as a link or in words; logged when the container becomes ready."""
     listen: tuple[str, ...] = ()
     """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
     pre_stop: tuple[PreStopHook, ...] = ()
@@ -135,3 +184,5 @@ class Handover(NamedTuple):
     """The descriptor of the socket that programs notify of their readiness."""
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
     """The programs that already run, by name."""
+    began: float | None = None
+    """When the process of the boot started, in seconds of CLOCK_BOOTTIME: clock_gettime(2)."""

@@ -1,4 +1,4 @@
-"""The checks of one running program, as its configuration says: readiness, liveness, memory."""
+"""The checks of one running program, as its configuration says: readiness, first request, liveness, memory."""
 
 import re
 import sched
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
+from entrypoint.supervision.first_request import FirstRequest
 from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.internals import Program, Sink
 from entrypoint.supervision.lines import LineProbe
@@ -25,28 +26,35 @@ class Checks:
         timers: sched.scheduler,
         *,
         became_ready: Callable[[Program], None],
+        refused: Callable[[Program, str], None],
         unresponsive: Callable[[Program, str | None], None],
         failed: Callable[[Program, str], None],
         log: Callable[[str], None],
     ) -> None:
-        """Call `failed` with the reason to restart the program, and `log` with what cannot be checked.
+        """Call `failed` with the reason to restart the program, and `log` with what is measured instead of the PSS.
 
+        Call `refused` with the reason why the program is not ready although its readiness probe has succeeded.
         Call `unresponsive` with the reason why the program is no longer ready, and with None when it responds again.
         """
-        self._became_ready = lambda: became_ready(program)
+        self._became_ready: Callable[[], None] = lambda: became_ready(program)
         fail = lambda reason: failed(program, reason)  # noqa: E731 - three checks get it
         silence = lambda reason: unresponsive(program, reason)  # noqa: E731 - as above
         self._while_up: list[ReadinessProbe | MemoryLimit] = []
         self._while_ready: list[LivenessProbe | FrozenProbe | Watchdog] = []
         self._watchdog: Watchdog | None = None
         self._line: re.Pattern[str] | None = None
+        self._first: FirstRequest | None = None
+        if request := config.first_request:
+            refuse = lambda reason: refused(program, reason)  # noqa: E731 - as above
+            self._first = FirstRequest(prober, timers, request, succeeded=self._became_ready, failed=refuse)
         if config.ready.kind in CONNECTS:
-            self._while_up.append(ReadinessProbe(prober, timers, Endpoint.of(config.ready), self._became_ready))
+            self._while_up.append(ReadinessProbe(prober, timers, Endpoint.of(config.ready), self.up))
         if config.ready.kind is Kind.LOG:
             self._line = re.compile(config.ready.target)
         if config.memory_limit is not None:
             pid, limit = (lambda: program.pid), config.memory_limit
-            self._while_up.append(MemoryLimit(timers, limit, pid, fail, lambda why: log(f"{program.name}: {why}")))
+            say = lambda what: log(f"memory_limit of {program.name} {what}")  # noqa: E731 - one line
+            self._while_up.append(MemoryLimit(timers, limit, pid, fail, say))
         if config.liveness is not None and config.liveness.kind in CONNECTS:
             self._while_ready.append(LivenessProbe(prober, timers, Endpoint.of(config.liveness), silence, fail))
         elif config.liveness is not None and config.liveness.kind is Kind.PROCESS:
@@ -57,17 +65,29 @@ class Checks:
 
     def sink(self, sink: Sink) -> Sink:
         """Return the sink for the program's output: `sink`, behind a probe if a line makes the program ready."""
-        return sink if self._line is None else LineProbe(sink, self._line, self._became_ready)
+        return sink if self._line is None else LineProbe(sink, self._line, self.up)
 
     def started(self) -> None:
         """Start the checks that apply from the start of the program."""
         for each in self._while_up:
             each.begin()
 
+    def up(self) -> None:
+        """Record that the readiness probe has succeeded: the program is ready, or has to answer the first request."""
+        if self._first is None:
+            self._became_ready()
+        else:
+            self._first.begin()
+
     def ready(self) -> None:
         """Start the checks that apply once the program is ready."""
         for each in self._while_ready:
             each.begin()
+
+    @property
+    def fault(self) -> str:
+        """Why the last readiness probe failed, if one did."""
+        return next((each.fault for each in self._while_up if isinstance(each, ReadinessProbe)), "")
 
     def watchdog_received(self) -> None:
         """Record that the program has sent WATCHDOG=1."""
@@ -76,7 +96,7 @@ class Checks:
 
     def ended(self) -> None:
         """Stop all checks."""
-        for each in (*self._while_up, *self._while_ready):
+        for each in (*self._while_up, *self._while_ready, *([self._first] if self._first else [])):
             each.end()
 
 

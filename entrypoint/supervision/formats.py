@@ -2,11 +2,15 @@
 
 import functools
 import json
-import time
 from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring as quoted
 
 from entrypoint import log
+
+SUPERVISORD = "supervisord"
+"""The program name of supervisord's own lines."""
+
+_LEVELS = {b"WARN": "warning", b"ERRO": "error", b"CRIT": "error"}
 
 Format = Callable[[str, Sequence[bytes], str, int], bytes]
 """Formats lines, adding newlines: takes the program's name, the lines, the stream and the PID."""
@@ -19,9 +23,34 @@ def text(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
     return head + (b"\n" + head).join(lines) + b"\n"
 
 
+def as_text(*, timestamps: bool, colour: bool) -> Format:
+    """Return the text format, with the time before each line, and with colours for names, warnings and errors."""
+    if not timestamps and not colour:
+        return text
+
+    def form(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
+        del stream, pid  # as above
+        head = _head(name, colour=colour)
+        if timestamps:
+            head = f"{log.timestamp()} ".encode() + head
+        if colour and name == SUPERVISORD:
+            lines = list(map(_with_level, lines))
+        return head + (b"\n" + head).join(lines) + b"\n"
+
+    return form
+
+
+def _with_level(line: bytes) -> bytes:
+    """Return a line of supervisord's log in the colour of its level."""
+    level = _LEVELS.get(line.partition(b" ")[0])
+    if level is None:
+        return line
+    return log.painted(line.decode("utf-8", "surrogateescape"), level).encode("utf-8", "surrogateescape")
+
+
 def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
     """Make each line an object; a line that is an object itself becomes the value of `message` as it is."""
-    head = f"{_time(int(time.time() * 1000))}{_source(name, stream, pid)}"
+    head = f'{{"time":"{log.timestamp()}",{_source(name, stream, pid)}'
     return "".join([f"{head}{_message(line)}}}\n" for line in lines]).encode()
 
 
@@ -31,18 +60,8 @@ def _message(line: bytes) -> str:
 
 
 @functools.cache
-def _head(name: str) -> bytes:
-    return log.line(name, "").encode()
-
-
-def _time(milliseconds: int) -> str:
-    second, rest = divmod(milliseconds, 1000)
-    return f'{{"time":"{_second(second)}.{rest:03}Z",'
-
-
-@functools.lru_cache(maxsize=1)
-def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+def _head(name: str, *, colour: bool = False) -> bytes:
+    return log.line(name, "", colour=colour).encode()
 
 
 @functools.lru_cache
@@ -64,5 +83,3 @@ def _refuse(constant: str) -> None:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)  # json.loads would create one for each line
-
-FORMATS: dict[str, Format] = {"text": text, "json": as_json}

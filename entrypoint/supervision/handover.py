@@ -17,6 +17,8 @@ class Inheritance(NamedTuple):
     notify: int | None = None
     """The descriptor of the socket that programs notify of their readiness."""
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
+    began: float | None = None
+    """When the boot began, in seconds of CLOCK_BOOTTIME; None if this process did not boot this time."""
 
 
 _kept: list[Environments] = []
@@ -34,4 +36,4 @@ def take(file: Path | None) -> Inheritance:
         opened.seek(0)
         environments = from_json(Environments, opened.read(), "the environments of the programs")
     _kept.append(environments)
-    return Inheritance(environments, handover.notify, handover.programs)
+    return Inheritance(environments, handover.notify, handover.programs, handover.began)

@@ -79,10 +79,13 @@ class ReadinessProbe:
         self._polling = Polling(prober, timers, endpoint, self._report)
         self._became_ready = became_ready
         self._begun = 0.0
+        self.fault = ""
+        """Why the last attempt failed."""
 
     def begin(self) -> None:
         """Start probing."""
         self._begun = time.monotonic()
+        self.fault = ""
         self._polling.begin(SOONEST)
 
     def end(self) -> None:
@@ -93,6 +96,7 @@ class ReadinessProbe:
         if fault is None:
             self._became_ready()
             return None
+        self.fault = fault
         return min(max(SOONEST, PART * (time.monotonic() - self._begun)), LATEST)
 
 
@@ -185,13 +189,17 @@ class FrozenProbe:
             self._timer = None
 
     def _enter(self) -> None:
-        # All programs at the same moment, so that an idle container wakes up only once.
-        self._timer = self._timers.enterabs((time.monotonic() // INTERVAL + 1) * INTERVAL, 0, self._check)
+        self._timer = self._timers.enterabs(next_look(), 0, self._check)
 
     def _check(self) -> None:
         self._timer = None
         if self._failures.record(frozen(self._pid())):
             self._enter()
+
+
+def next_look() -> float:
+    """Return when all programs are looked at: at the same moment, so that an idle container wakes up only once."""
+    return (time.monotonic() // INTERVAL + 1) * INTERVAL
 
 
 def frozen(pid: int) -> str | None:

@@ -1,11 +1,13 @@
 """The output of the programs and the log of supervisord, as lines on the container's standard output."""
 
+import re
 from collections.abc import Callable
 
+from entrypoint.supervision.formats import SUPERVISORD
 from entrypoint.supervision.lines import Lines
 from entrypoint.supervision.stdout import Stdout
 
-SUPERVISORD = "supervisord"
+STAYED_UP = re.compile(r"success: \S+ entered RUNNING state, process has stayed up ")
 
 QUIET = frozenset({"INFO", "DEBG", "TRAC", "BLAT"})
 """supervisord's names of the levels that are not shown in the log."""
@@ -52,10 +54,14 @@ class Elsewhere:
 class SupervisordLog:
     """supervisord's own log, without the time, which the container's log has anyway."""
 
-    def __init__(self, stdout: Stdout) -> None:
+    def __init__(self, stdout: Stdout, *, quiet: bool) -> None:
+        """`quiet` leaves out that a program has stayed up: it says nothing about whether the program is ready."""
         self._stdout = stdout
+        self._quiet = quiet
 
     def write(self, level: str, message: str) -> None:
         """Write the lines of `message`."""
+        if self._quiet and STAYED_UP.match(message):
+            return
         text = message if level in QUIET else f"{level} {message}"
         self._stdout.write(SUPERVISORD, text.encode("utf-8", "surrogateescape").splitlines())

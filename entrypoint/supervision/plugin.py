@@ -14,23 +14,26 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import OnFailure, Restart, SupervisionConfig
-from entrypoint.supervision import files, signals
+from entrypoint.protocol.supervision import LogFormat, OnFailure, Restart, SupervisionConfig
+from entrypoint.supervision import files, formats, signals
 from entrypoint.supervision.checks import Checks, variables, verify
-from entrypoint.supervision.formats import FORMATS
 from entrypoint.supervision.handover import Inheritance, take
 from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.kills import Kills
 from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
-from entrypoint.supervision.readiness import Readiness
+from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.server_log import ServerLog
 from entrypoint.supervision.stdout import Stdout
 from entrypoint.supervision.stop import Stop
+from entrypoint.supervision.waits import Waits, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -39,6 +42,8 @@ LATE = 0.001
 """Seconds to wake up late: supervisord acts once a time has passed, not at the very moment."""
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+
+INSTEAD_OF_REQUEST = "its own lines say why; ENTRYPOINT_READY_PATH requests another path, or none if it is off"
 
 FLUSH = 0.5
 """Seconds that the end of the container waits for the reader of its standard output."""
@@ -51,28 +56,30 @@ class Plugin:
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
-        self._begun = time.monotonic()
         self._supervisord = supervisord
         self._config = config
+        self._inherited = inherited
         self._failures: dict[str, PermanentFailure] = {}
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
         self._status: dict[Program, str] = {}
+        self._served: set[Program] = set()  # the programs that have been ready
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
-        self._stdout = Stdout(None if sys.stdout is None else 1, form=FORMATS[config.log_format])
+        self._stdout = Stdout(None if sys.stdout is None else 1, form=self._format())
         essential = [name for name, program in config.programs.items() if program.essential]
         self._readiness = Readiness(
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
+        self._kills = Kills(config, self._timers, supervisord.critical)
+        self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
         self._notify = NotifySocket(inherited.notify)
-        self._inherited = inherited
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._readiness.end)
+        self._stop = Stop(supervisord, config, self._hooks, self._end)
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -83,6 +90,13 @@ class Plugin:
             for missing in sorted(set(program.after) - names):
                 raise ConfigError(f"cannot start {name} after {missing}: supervisord has no such program")
         self._install()
+
+    def _format(self) -> formats.Format:
+        if self._config.log_format is LogFormat.JSON:
+            return formats.as_json
+        named = self._inherited.environments.programs
+        colour = os.isatty(1) and named.get("TERM") != "dumb" and not named.get("NO_COLOR")
+        return formats.as_text(timestamps=self._config.log_timestamps, colour=colour)
 
     def _install(self) -> None:
         supervisord = self._supervisord
@@ -98,15 +112,18 @@ class Plugin:
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Separate callbacks: if one fails, the next is still called.
-        log = SupervisordLog(self._stdout)
-        supervisord.on_running(lambda: supervisord.log_to(log.write, instead_of=1))
+        own_log = SupervisordLog(self._stdout, quiet=self._config.quiet)
+        supervisord.on_running(lambda: supervisord.log_to(own_log.write, instead_of=1))
+        supervisord.on_running(self._waits.open)
         supervisord.on_running(self._adopt)
         supervisord.on_running(signals.release)
-        supervisord.on_running(self._readiness.begin)
+        supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
+        supervisord.on_running(self._kills.look)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
-        supervisord.on_stopping(self._readiness.end)
+        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
 
@@ -119,6 +136,7 @@ class Plugin:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
             self._status.pop(gone, None)
+            self._served.discard(gone)
         config = self._config.program(program.name)
         checks = Checks(
             program,
@@ -126,9 +144,10 @@ class Plugin:
             self._prober,
             self._timers,
             became_ready=self._ready,
+            refused=self._refused,
             unresponsive=self._unresponsive,
             failed=self._replace,
-            log=self._supervisord.critical,
+            log=self._supervisord.warn,
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
@@ -153,7 +172,24 @@ class Plugin:
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
             return Elsewhere()
-        return ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        application = self._config.program(program.name).application
+        if application is None:
+            return own
+        return ServerLog(
+            own,
+            application,
+            self._timers,
+            quiet=self._config.quiet,
+            starting=lambda: program not in self._served,
+            failed=lambda why: self._cannot_load(program, why),
+        )
+
+    def _cannot_load(self, program: Program, why: str) -> None:
+        """Say why a server has ended before it was ready, and do not start it again."""
+        if program.wait_status is not None and os.WIFEXITED(program.wait_status) and not self._stop.begun:
+            self._stdout.write(log.ENTRYPOINT, [why.encode()])
+            self._policies[program].give_up_loading()
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
@@ -200,10 +236,28 @@ class Plugin:
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
+                self._waits.end(program.name)
             else:
-                self._readiness.remove(program.name)
+                self._readiness.remove(program.name, self._phase(program))
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
-            self._ready(program)
+            self._up(program)
+
+    def _up(self, program: Program) -> None:
+        if not self._readiness.has([program.name]):
+            self._checks[program].up()
+
+    def _why_not_ready(self, program: Program) -> str:
+        probe = self._config.program(program.name).ready
+        return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
+
+    def _end(self) -> None:
+        self._waits.close()
+        self._readiness.end()
+
+    def _phase(self, program: Program) -> Phase | None:
+        if program.name in self._failures:
+            return Phase.FAILED
+        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
 
     def _repeat_stop_signal(self, program: Program, interval: float) -> None:
         if program.state is State.STOPPING:
@@ -212,8 +266,14 @@ class Plugin:
 
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
+            self._served.add(program)
             self._readiness.add(program.name)
+            self._waits.end(program.name)
             self._checks[program].ready()
+
+    def _refused(self, program: Program, why: str) -> None:
+        self._readiness.explain(program.name, why)
+        self._supervisord.critical(f"{program.name} is not ready: {why}; {INSTEAD_OF_REQUEST}")
 
     def _notified(self) -> None:
         for pid, message in self._notify.messages():
@@ -222,23 +282,26 @@ class Plugin:
                 self._handle(program, message)
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
+        config = self._config.program(program.name)
+        by_notify = config.ready.kind is Kind.NOTIFY
         status = message.get("STATUS", "")
         if status and status != self._status.get(program):
             self._status[program] = status
-            self._supervisord.info(f"{program.name} reports: {status}")
+            if not (self._config.quiet and config.application):  # our servers report that they start
+                self._supervisord.info(f"{program.name} reports: {status}")
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1":
             self._checks[program].ended()
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
-            self._ready(program)
+            self._up(program)
 
     def _unresponsive(self, program: Program, why: str | None) -> None:
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
-            self._readiness.remove(program.name)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
         else:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
@@ -248,14 +311,16 @@ class Plugin:
             self._supervisord.critical(f"restarting {program.name}: {why}")
             program.replace()
 
-    def _became_ready(self) -> None:
-        self._supervisord.info(f"ready after {time.monotonic() - self._begun:.2f} s")
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
+        address = f": {self._config.address}" if self._config.address else ""
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)
         if program is None:
             self._hooks.ended(pid, wait_status)
         else:
+            self._kills.ended(program, wait_status)
             program.died(wait_status)
 
     def _check_failure(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
@@ -264,13 +329,12 @@ class Plugin:
             self._failures.pop(program.name, None)  # a client has started it
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
-        for each in self._supervisord.programs:
-            if each.unstarted and program.name in self._config.program(each.name).after:
-                self._supervisord.info(f"not starting {each.name}: {program.name} failed permanently before")
+        for name in self._waits.waiting_for(program.name):
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
         if program.wait_status is not None:
-            failure = PermanentFailure.of_status(program.wait_status)
+            failure = PermanentFailure.of_status(program.wait_status, self._kills.reason(program))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
         self._failures[program.name] = failure

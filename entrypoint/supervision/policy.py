@@ -44,13 +44,16 @@ class PermanentFailure(NamedTuple):
     reason: str
 
     @classmethod
-    def of_status(cls, wait_status: int) -> "PermanentFailure":
-        """Return the failure of a program that ended with the `wait_status` of wait(2); the code is a shell's."""
+    def of_status(cls, wait_status: int, why: str = "") -> "PermanentFailure":
+        """Return the failure of a program that ended with the `wait_status` of wait(2); the code is a shell's.
+
+        `why` says more than the status does, if it is known.
+        """
         if os.WIFSIGNALED(wait_status):
             number = os.WTERMSIG(wait_status)
-            return cls(128 + number, f"killed by {_name(number)}")
+            return cls(128 + number, why or f"killed by {_name(number)}")
         code = os.WEXITSTATUS(wait_status)
-        return cls(code or FAILURE, f"exit status {code}")
+        return cls(code or FAILURE, why or f"exit status {code}")
 
 
 def _name(number: int) -> str:
@@ -134,19 +137,25 @@ class Policy:
         self._config = config
         self._log = log
         self._restarts = Restarts()
+        self._unloadable = False
+
+    def give_up_loading(self) -> None:
+        """Record that it ends because it cannot load the application: another attempt would fail in the same way."""
+        self._unloadable = True
 
     def follow(self) -> None:
         """Record the program's new state."""
         program, now = self._program, time.monotonic()
         if program.state is State.STARTING:
             self._restarts.started(now)
+            self._unloadable = False
         elif program.ended:
             # An essential program should never end; for any other program exit status 0 may be normal.
             if program.wait_status == 0 and not self._config.essential and not program.replaced:
                 self._restarts.ended_well(now)
             else:
                 self._restarts.crashed(now)
-            if self._starts_again() and (wait := self._restarts.due(now)) >= 1:
+            if self._starts_again() and not self._unloadable and (wait := self._restarts.due(now)) >= 1:
                 self._log(f"restarting {program.name} in {wait:.0f} s")
 
     def failed_permanently(self) -> bool:
@@ -185,6 +194,8 @@ class Policy:
 
     def _hopeless(self, now: float) -> str:
         """Return why an ended program is given up, or "" if it is not."""
+        if self._unloadable:
+            return "cannot load the application"
         failed_start = self._program.state is State.BACKOFF
         if failed_start and not self._starts_again():
             return "did not start"

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from entrypoint.protocol.probe import Kind, Probe
 
 TIMEOUT = 5.0
-"""Seconds for one attempt."""
+"""Seconds for one attempt, unless the endpoint says otherwise."""
 
-FAILED = 400
-"""The lowest HTTP status that is a failure."""
+FAILURES = range(400, 1000)
+"""The HTTP statuses that are failures, unless the endpoint says otherwise."""
 
 RECEIVED = 4096
 LONGEST_LINE = 4096
@@ -35,6 +35,8 @@ class Endpoint(NamedTuple):
     family: socket.AddressFamily
     address: str | tuple[str, int]
     request: bytes = b""
+    seconds: float = TIMEOUT
+    failures: range = FAILURES
 
     @classmethod
     def of(cls, probe: Probe) -> "Endpoint":
@@ -57,6 +59,7 @@ class _Attempt:
     def __init__(self, endpoint: Endpoint, report: Report) -> None:
         self.connection = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self.steps = _probe(self.connection, endpoint)
+        self.seconds = endpoint.seconds
         self._report: Report | None = report
 
     def proceed(self) -> int | None:
@@ -125,9 +128,9 @@ def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Out
         response += data
     status = _STATUS.match(response)
     if status is None:
-        yield _Outcome("not an HTTP response")
+        yield _Outcome("not an HTTP response" if response else "closed the connection without a response")
     else:
-        yield _Outcome(None if int(status[1]) < FAILED else f"status {int(status[1])}")
+        yield _Outcome(f"status {int(status[1])}" if int(status[1]) in endpoint.failures else None)
     # A server logs an error if the connection closes while it writes: read the whole response.
     while data:
         yield select.EPOLLIN
@@ -147,7 +150,7 @@ class Prober:
         """Probe `endpoint` and call `report`, maybe immediately. Return a function that cancels the attempt."""
         attempt = _Attempt(endpoint, report)
         fd = attempt.connection.fileno()
-        self._attempts[fd] = attempt, self._timers.enter(TIMEOUT, 0, self._time_out, (fd, attempt))
+        self._attempts[fd] = attempt, self._timers.enter(endpoint.seconds, 0, self._time_out, (fd, attempt))
         self._epoll.register(fd, 0)
         self._proceed(fd, attempt)
         return lambda: self._end(fd, attempt)
@@ -172,7 +175,7 @@ class Prober:
 
     def _time_out(self, fd: int, attempt: _Attempt) -> None:
         self._end(fd, attempt)
-        attempt.report(f"no response within {TIMEOUT:g} s")
+        attempt.report(f"no response within {attempt.seconds:g} s")
 
     def _end(self, fd: int, attempt: _Attempt) -> None:
         if self._has(fd, attempt):

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.accept_guard import CLOSING, SETTLING, AcceptGuard
@@ -17,9 +17,14 @@ MARGIN = 0.1
 
 UP = frozenset({State.STARTING, State.RUNNING, State.BACKOFF})
 
+LONGER = "docker run --stop-timeout or terminationGracePeriodSeconds"
+
 
 class Stop:
-    """Two stages: during the preparation all programs run, restarts included; then they stop in their stop order."""
+    """Two stages: during the preparation all programs run, restarts included; then they stop in their stop order.
+
+    Each order has all the time that is left, except what is guaranteed to the programs of later orders.
+    """
 
     def __init__(
         self,
@@ -43,6 +48,9 @@ class Stop:
         self._hooks_until = 0.0
         self._settled = 0.0
         self._closed = NEVER
+        self._order_now: int | None = None
+        self._order_since = 0.0
+        self._order_until = NEVER
 
     @property
     def begun(self) -> bool:
@@ -79,11 +87,13 @@ class Stop:
         if not self.begun or self._killed:
             return
         if now >= self._deadline:
-            self._kill("stop timeout reached")
+            self._kill(self._overran())
         elif self._supervisord.stopping:
             if now >= self._closed:
                 self._closed = NEVER
                 self._accept_guard.release()
+            if now >= self._order_until:
+                self._kill_order()
         elif now >= self._prepared():
             if self._accept_guard.hold():
                 self._settled = now + SETTLING
@@ -94,16 +104,24 @@ class Stop:
         """Return the seconds until something is due."""
         if not self.begun or self._killed:
             return NEVER
-        until = self._closed if self._supervisord.stopping else self._prepared()
+        until = min(self._closed, self._order_until) if self._supervisord.stopping else self._prepared()
         return min(self._deadline, until) - self._clock()
 
     def stop_next(self) -> None:
         """Stop all programs that are next in the stop order, once those before them have ended."""
-        left = [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
+        left = self._left()
         highest = max(map(self._order, left), default=0)
+        if self.begun and self._order_now != highest:
+            later: dict[int, int] = {}
+            for each in left:
+                if (order := self._order(each)) < highest:
+                    later[order] = max(later.get(order, 0), self._guaranteed(each) or 0)
+            self._order_now, self._order_since = highest, self._clock()
+            self._order_until = self._deadline - sum(later.values())
         for each in left:
             if each.state in UP and self._order(each) == highest:
-                each.stop()
+                own = not self.begun or self._guaranteed(each) is None
+                each.stop(None if own else self._order_until - self._order_since + MARGIN)
 
     def _ask(self) -> None:
         again, self._asked = self._asked, True
@@ -112,7 +130,7 @@ class Stop:
         elif not self._supervisord.stopping:
             self._go_on()
         elif not self._killed:
-            self._kill("another stop signal")
+            self._kill(lambda names: f"another stop signal: killing {names}")
 
     def _prepared(self) -> float:
         """Return when the first programs may be stopped, as far as it is known."""
@@ -123,15 +141,36 @@ class Stop:
         self._closed = self._clock() + CLOSING
         self._supervisord.stop()
 
-    def _kill(self, why: str) -> None:
+    def _kill(self, message: Callable[[str], str]) -> None:
+        """Kill all that run; `message` makes the line for the log from their names."""
         self._killed = True
         self._go_on()
-        left = [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
-        if left:
-            names = ", ".join(each.name for each in left)
-            self._supervisord.critical(f"{why}: killing {names}")
-        for each in left:
+        self._kill_each(self._left(), message)
+
+    def _kill_order(self) -> None:
+        """Kill what runs of the order that is being stopped: the rest of the time belongs to the later ones."""
+        late = [each for each in self._left() if self._order(each) == self._order_now]
+        self._kill_each(late, self._overran())
+        self._order_until = NEVER
+
+    def _kill_each(self, programs: Collection[Program], message: Callable[[str], str]) -> None:
+        if programs:
+            self._supervisord.critical(message(", ".join(each.name for each in programs)))
+        for each in programs:
             each.kill()
+
+    def _overran(self) -> Callable[[str], str]:
+        took, most = self._clock() - self._order_since, self._config.stop_seconds
+        how = (
+            f"still running after {took:.1f} s: killed; set ENTRYPOINT_STOP_TIMEOUT ({most}s now) and {LONGER} to more"
+        )
+        return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
+
+    def _left(self) -> list[Program]:
+        return [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
 
     def _order(self, program: Program) -> int:
         return self._config.program(program.name).stop_order
+
+    def _guaranteed(self, program: Program) -> int | None:
+        return self._config.program(program.name).stop_seconds

@@ -12,7 +12,7 @@ FOLDERS = {"/run alone": ("--tmpfs", "/run"), "nothing but /dev/shm": ()}
 def test_a_site_boots_without_a_folder_for_temporary_files(
     engine: Engine, image: str, folders: tuple[str, ...]
 ) -> None:
-    settings = {"SECRET_KEY": "of-the-tests-alone", "ENTRYPOINT_PROGRAM_CLOCK": "sleep 1000"}
+    settings = {"SECRET_KEY": "of-the-tests-alone-and-no-one-else", "ENTRYPOINT_PROGRAM_CLOCK": "sleep 1000"}
     container = engine.run(image, settings, options=("--read-only", *folders)).ready()
     assert container.status("/") == 200
     assert container.exec("entrypoint", "health").returncode == 0

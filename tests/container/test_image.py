@@ -11,7 +11,11 @@ from deadline import until
 from docker_engine import Engine, docker, example_image, log_in
 from postgres_server import Postgres
 
-ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", "SECRET_KEY": "of-the-tests-alone"}
+ADMIN = {
+    "SUPERUSER_USERNAME": "admin",
+    "SUPERUSER_PASSWORD": "correct-horse",
+    "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
+}
 
 ESTABLISHED = " 01 "  # the state of a connection in /proc/net/tcp
 
@@ -38,6 +42,15 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     code, _ = container.stop()
     client.join()
     assert (code, answers) == (0, [200])
+
+
+def test_the_log_of_a_first_boot_is_short_and_ends_with_the_address(engine: Engine, image: str) -> None:
+    container = engine.run(image, ADMIN).ready()
+    ready = until(lambda: [line for line in container.logs.splitlines() if " ready after " in line], "the last line")
+    lines = container.logs.splitlines()
+    assert len(lines) <= 40, container.logs
+    assert "[uwsgi]" not in container.logs
+    assert ready[0].endswith(" s: listening on port 80 of this container")
 
 
 def test_a_second_start_migrates_nothing_and_creates_nobody(engine: Engine, image: str) -> None:
@@ -102,7 +115,7 @@ def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
 
 @pytest.mark.parametrize("mark", ["", "1/", "8/", "migrated 3/", "exec ", "spawned: 'uwsgi'"])
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
-    container = engine.run(image, ADMIN)
+    container = engine.run(image, {**ADMIN, "ENTRYPOINT_LOG_LEVEL": "debug"})  # each migration is a line
     until(lambda: mark in container.logs, f"{mark!r} in the log")
     code, _ = container.stop()
     assert code == 0, container.logs  # 137 if Docker had had to kill

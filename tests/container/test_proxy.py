@@ -53,7 +53,11 @@ def test_the_application_believes_the_proxy_and_nobody_else(
 ) -> None:
     (inner, _), (outer, _) = engine.network(), engine.network()
     subnet = docker("network", "inspect", inner, "-f", "{{(index .IPAM.Config 0).Subnet}}").stdout.strip()
-    settings = {"SECRET_KEY": "of-the-tests-alone", "ALLOWED_HOSTS": "*", "FORWARDED_ALLOW_IPS": subnet}
+    settings = {
+        "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
+        "ALLOWED_HOSTS": "*",
+        "FORWARDED_ALLOW_IPS": subnet,
+    }
     site = engine.run(image, settings, options=("--network", inner)).ready().connect(outer)
     (tmp_path / "nginx.conf").write_text(PROXY.format(site=site.address(inner)))
     tmp_path.chmod(0o755)

@@ -237,7 +237,7 @@ def as_their_readers_read(files: Mapping[str, Path], uwsgi: Callable[[Path], Any
         "gunicorn.conf.py": as_gunicorn_reads,
         "promises.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     }
-    assert {"supervisord.conf", "promises.json"} <= files.keys() <= {*readers, "starting.html"}
+    assert {"supervisord.conf", "promises.json"} <= files.keys() <= {*readers, "starting.html", "error.html"}
     return {name: read(files[name]) for name, read in readers.items() if name in files}
 
 

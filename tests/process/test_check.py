@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from conftest import Command, Project
 
-FILES = {"supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json", "www/starting.html"}
+PAGES = {"www/starting.html", "www/error.html"}
+FILES = {"supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json", *PAGES}
 UNREACHABLE = """
     DATABASES["default"] = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": 1, "NAME": "site"}
 """

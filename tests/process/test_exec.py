@@ -54,6 +54,19 @@ def test_manage_py_works_as_in_the_readme(entrypoint: Command, project: Project)
     assert not project.database.exists()
 
 
+@pytest.mark.parametrize("words", [["manage.py"], ["exec", "--", "manage.py"], ["./manage.py"]], ids=" ".join)
+def test_manage_py_needs_neither_python_nor_permission(entrypoint: Command, project: Project, words: list[str]) -> None:
+    (project.root / "manage.py").chmod(0o644)
+    done = entrypoint.run(project.root, *words, "check")
+    assert (done.code, done.out) == (0, "System check identified no issues (0 silenced).\n")
+
+
+def test_a_script_that_is_executable_runs_by_its_own_first_line(entrypoint: Command, place: Path) -> None:
+    (place / "job.py").write_text("#!/bin/sh\necho shell\n", encoding="ascii")
+    (place / "job.py").chmod(0o755)
+    assert entrypoint.run(place, "./job.py").out == "shell\n"
+
+
 @pytest.mark.parametrize(("script", "code"), [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", -9)])
 def test_the_commands_own_ending_is_ours(entrypoint: Command, place: Path, script: str, code: int) -> None:
     assert entrypoint.run(place, "sh", "-c", script).code == code

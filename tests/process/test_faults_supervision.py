@@ -23,7 +23,8 @@ FIFO = "[entrypoint] cannot write {run}/{0}: it is not a regular file; " + MEND
 RUN_FILES = (
     *("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json"),
     *("handover.json", "boot.json", "supervisor.sock", "supervisord.pid", "nginx/nginx.pid", "app/uwsgi.sock"),
-    *("www/ready.json", "www/first-ready", "www/phase.json", "www/phase.txt", "www/starting.html"),
+    *("www/ready.json", "www/first-ready", "www/unready.json", "www/down", "www/phase.json", "www/phase.txt"),
+    *("www/starting.html", "www/error.html"),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -153,3 +154,17 @@ def test_an_application_boots_from_an_environment_that_has_django_alone(
     assert f"[application] {home} sees of the toolkit's libraries []" in done.err
     assert f"home = {home}\n" in (place / "run/uwsgi.ini").read_text(encoding="utf-8")
     assert project.database.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the application as another user")
+def test_an_interpreter_behind_a_closed_folder_is_told_with_that_folder(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    closed = place / "closed"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(closed / "venv")], check=True)
+    closed.chmod(0o700)
+    python = closed / "venv/bin/python"
+    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON=str(python), ENTRYPOINT_USER="nobody")
+    why = f"cannot run {python} as nobody: Permission denied ({closed} is root:root 0700)"
+    mend = "install it where nobody can reach it and set ENTRYPOINT_PYTHON, or set ENTRYPOINT_USER"
+    assert (done.code, done.err) == (126, f"[entrypoint] {why}; {mend}\n")

@@ -58,7 +58,7 @@ def test_a_second_prepare_finds_everything_done(entrypoint: Command, project: Pr
 
 
 def test_migrations_are_counted_as_they_are_applied(entrypoint: Command, project: Project) -> None:
-    done = entrypoint.run(project.root, "prepare", "--only", "migrate")
+    done = entrypoint.run(project.root, "prepare", "--only", "migrate", ENTRYPOINT_LOG_LEVEL="debug")
     told = [line for line in done.err.splitlines() if line.startswith("[application] migrated ")]
     assert [line.split()[2] for line in told] == [f"{n}/{len(told)}" for n in range(1, len(told) + 1)]
     assert any(line.endswith(" shelf.0001_initial") for line in told)

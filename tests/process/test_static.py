@@ -6,7 +6,6 @@ import fcntl
 import gzip
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -262,9 +261,15 @@ def read_only(entrypoint: Command, project: Project, ordinary_user: int | None) 
 
 
 def refused(done: Done, project: Project) -> bool:
-    said = re.escape(f"cannot write {static(project)}")
-    hint = "Permission denied; it lacks files of this image: collect them at its build, or make it writable"
-    return done.code == 77 and bool(re.search(f"{said}.*: {hint}$", done.err.splitlines()[-1]))
+    said = "cannot use STATIC_ROOT: "
+    hint = "; it lacks files of this image: collect them when you build the image"
+    line = done.err.splitlines()[-1]
+    return (
+        done.code == 77
+        and said in line
+        and f" cannot write {static(project)}; in the Dockerfile: RUN install -d -o " in line
+        and line.endswith(hint)
+    )
 
 
 def test_a_complete_folder_that_cannot_be_written_is_fine_and_a_stale_one_is_told(

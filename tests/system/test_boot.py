@@ -29,7 +29,7 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
 
 def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(new_site: NewSite) -> None:
     site = new_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
-    assert site.status("/sleep/?s=30") == 503
+    assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
     assert site.status("/") == 200
@@ -113,8 +113,17 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
     (project / "config" / "wsgi.py").write_text("def application(:\n")
     site = new_site(project).start()
     assert site.wait() == 22
-    assert "SyntaxError" in site.output
+    why = "cannot load the application config.wsgi:application: SyntaxError: invalid syntax (config/wsgi.py, line 1)"
+    assert f"[entrypoint] {why}\n[uwsgi]" in site.output
     assert "uwsgi failed permanently" in site.output
+    assert site.output.count("no app loaded") == 1
+    # Now nothing is migrated, so the server that boot itself has started is the only one. Whether it ends before the
+    # exec or after it, the application is loaded once.
+    first = len(site.output)
+    assert site.start().wait() == 22
+    second = site.output[first:]
+    assert f"[entrypoint] {why}\n[uwsgi]" in second
+    assert [second.count(mark) for mark in ("no app loaded", "*** Starting uWSGI")] == [1, 0]
 
 
 def test_a_broken_migration_serves_nothing(new_site: NewSite, project: Path) -> None:

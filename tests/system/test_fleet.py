@@ -30,7 +30,7 @@ PATIENCE = 90.0
 
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
     return {
-        "SECRET_KEY": "of-the-tests-alone",
+        "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
         "DATA_DIR": str(place),
         "STATIC_ROOT": str(place / "static"),
         "PYTHONDONTWRITEBYTECODE": "1",

@@ -64,8 +64,10 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     assert site.status("/-/live") == 200
     ready = requests.get(site.url + "/-/ready", timeout=10)
     assert (ready.status_code, ready.json()) == (503, {"phase": "migrating", "done": 20, "of": 21})
-    for path in ("/-/phase.json", "/-/phase.txt", "/-/starting"):
+    for path in ("/-/phase.json", "/-/phase.txt", "/-/starting", "/-/error", "/-/error.json"):
         assert site.status(path) == 404
+    health = site.command("health")
+    assert (health.returncode, health.stderr) == (1, "starting: migrating 20/21\n")
     (tmp_path / "go-on").touch()
     site.ready()
     assert requests.get(site.url, headers=BROWSER, timeout=10).status_code == 200
@@ -102,7 +104,7 @@ def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Sit
     assert early.isdisjoint(site.family())
     site.stop()
     length = len(site.output)
-    site.start().ready()
+    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
     assert site.output[length:].count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
 
 
@@ -143,8 +145,10 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(new_site: NewSite, 
     (tmp_path / "go-on").touch()
     site.ready()
     os.kill(site.pid, signal.SIGSTOP)  # so that nobody starts the application again
+    (tmp_path / "run/www/ready.json").unlink()  # as supervisord does when the application ends
     os.killpg(site.programs("uwsgi")[0].pid, signal.SIGKILL)
-    until(lambda: page(site) == "<p>soon, by uwsgi: starting application</p>\n", "the page", instead=lambda: page(site))
+    restarting = "<p>soon, by uwsgi: restarting application</p>\n"
+    until(lambda: page(site) == restarting, "the page", instead=lambda: page(site))
     assert site.status("/") == 503
     os.kill(site.pid, signal.SIGCONT)
     until(lambda: site.status("/") == 200, "the site to be back")

@@ -109,12 +109,20 @@ def test_a_killed_worker_loses_no_get(new_site: NewSite, server: str) -> None:
 
 
 def test_a_post_is_not_sent_to_a_second_worker(new_site: NewSite) -> None:
-    site = new_site().start().ready()
+    site = new_site(NGINX_WORKER_PROCESSES="1").start().ready()
     deaths = "killed by signal 9"
-    assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 503
+    assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 502
     until(lambda: deaths in site.output, "the death of a worker")
-    assert requests.get(f"{site.url}/crash/", timeout=10).status_code == 503
+    answer = requests.get(f"{site.url}/crash/", timeout=10)
+    assert answer.status_code == 502
+    assert answer.json() == {"error": "the application closed the connection without a response"}
     until(lambda: site.output.count(deaths) >= 3, "the deaths of two more")
+    # That request has killed two workers: the next one gets one worker only.
+    page = requests.get(f"{site.url}/crash/", headers={"Accept": "text/html"}, timeout=10)
+    assert page.status_code == 502
+    assert "Error 502: the application closed the connection without a response." in page.text
+    assert "refresh" not in page.text
+    until(lambda: site.output.count(deaths) >= 4, "the death of one more")
     until(lambda: site.status("/request/") == 200, "another worker")
-    assert site.output.count(deaths) == 3
+    assert site.output.count(deaths) == 4
     assert site.stop()[0] == 0

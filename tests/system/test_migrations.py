@@ -45,7 +45,7 @@ post_migrate.connect(stop)
 
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
     return {
-        "SECRET_KEY": "of-the-tests-alone",
+        "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
         "DATA_DIR": str(place),
         "PYTHONDONTWRITEBYTECODE": "1",
         **database.environ,

@@ -132,7 +132,8 @@ def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
     assert site.status("/-/live") is None
     assert not (site.folder / "run/nginx.conf").exists()
     assert site.stop()[0] == 0
-    for what, said in (("ready", "not ready\n"), ("live", f"cannot reach {site.folder}/run/supervisor.sock: ")):
+    unreachable = f"cannot reach {site.folder}/run/supervisor.sock: "
+    for what, said in (("ready", "not ready: stopping\n"), ("live", unreachable)):
         health = site.command("health", what)
         assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 
@@ -155,7 +156,8 @@ def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path
         """
     )
     site = new_site(project)
-    site.start({"APP": str(site.folder / "run/app/uwsgi.sock")}).ready()
+    # At the level debug supervisord's log has uWSGI's own reports.
+    site.start({"APP": str(site.folder / "run/app/uwsgi.sock"), "ENTRYPOINT_LOG_LEVEL": "debug"}).ready()
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.output.index("[seed] sown\n") < site.output.index("spawned: 'worker'")
     assert site.output.index("uwsgi reports: uWSGI is ready") < site.output.index("spawned: 'worker'")
@@ -189,9 +191,26 @@ def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
+    assert requests.get(site.url + "/-/ready", timeout=10).json() == {"phase": "stopping"}
     assert site.status("/") == 200
     assert site.wait() == 0
     assert time.monotonic() - began >= 2
+
+
+def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(new_site: NewSite, tmp_path: Path) -> None:
+    hook = tmp_path / "hooks" / "pre-stop.d" / "10-bye.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\necho bye\n")
+    hook.chmod(0o755)
+    # Guaranteed are 1 s to it and 4 s to the hook; it needs 5 of the 8.
+    wait = "trap 'sleep 5; echo finished; exit' TERM; echo up; while true; do sleep 0.1; done"
+    site = new_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"')
+    site.start().ready()
+    until(lambda: "[worker] up" in site.output, "the worker")
+    assert site.stop()[0] == 0
+    assert "[pre-stop 10-bye.sh] bye" in site.output
+    assert "[worker] finished" in site.output
+    assert "killed" not in site.output
 
 
 def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -> None:

@@ -120,7 +120,7 @@ class Case:
 
     def run(self, *words: str, spoil: tuple[str, str] | None = None, **more: str) -> Done:
         environ = {
-            "SECRET_KEY": "of-the-tests-alone",
+            "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
             "DATA_DIR": str(self.entrypoint.place),
             "PYTHONDONTWRITEBYTECODE": "1",
             **self.database.environ,

@@ -69,7 +69,7 @@ def test_the_health_paths_do_not_ask_the_application(site: Site) -> None:
 
 def test_health_says_yes_while_the_site_is_ready(site: Site) -> None:
     done = site.command("health")
-    assert (done.returncode, done.stdout) == (0, '{"phase": "ready"}\n')
+    assert (done.returncode, done.stdout) == (0, "ready\n")
     assert site.command("health", "live").returncode == 0
 
 
@@ -84,8 +84,7 @@ def test_a_crashed_worker_is_replaced(site: Site) -> None:
     (master,) = site.programs("uwsgi")
     before = {worker.pid for worker in master.children()}
     answer = requests.get(f"{site.url}/crash/", timeout=10)
-    assert answer.status_code == 503
-    assert answer.headers["Retry-After"] == "1"
+    assert answer.status_code == 502
     until(lambda: {worker.pid for worker in master.children()} - before, "another worker")
     until(lambda: site.status("/request/") == 200, "an answer after the crash")
     assert site.programs("uwsgi") == [master]

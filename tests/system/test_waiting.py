@@ -19,7 +19,12 @@ ONLY = ("prepare", "--only", "wait")
 
 
 def wait(entrypoint: Command, project: Path, url: str, **more: str) -> Done:
-    known = {"SECRET_KEY": "of-the-tests-alone", "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_URL": url, **more}
+    known = {
+        "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "DATABASE_URL": url,
+        **more,
+    }
     return entrypoint.run(project, *ONLY, **known)
 
 

@@ -1,7 +1,12 @@
 """The lines that we write ourselves."""
 
+import fcntl
 import json
 import os
+import pty
+import re
+import struct
+import termios
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -14,6 +19,7 @@ from entrypoint import log
 def usual() -> Iterator[None]:
     yield
     log.use("text")
+    log.use_terminal(terminal=False, colour=False)
 
 
 def test_a_line_of_text_has_the_name_before_it(capfd: pytest.CaptureFixture[str]) -> None:
@@ -48,3 +54,65 @@ def test_what_others_say_is_said_at_every_level(capfd: pytest.CaptureFixture[str
     log.use("text", "error")
     log.tell("application", "hello")
     assert capfd.readouterr().err == "[application] hello\n"
+
+
+def test_text_may_begin_with_the_time(capfd: pytest.CaptureFixture[str]) -> None:
+    log.use("text", timestamps=True)
+    log.tell("release", "done")
+    time, _, rest = capfd.readouterr().err.partition(" ")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    assert rest == "[release] done\n"
+
+
+def test_names_warnings_and_errors_have_colours(capfd: pytest.CaptureFixture[str]) -> None:
+    log.use_terminal(terminal=True, colour=True)
+    for level in ("info", "warning", "error"):
+        log.tell(log.ENTRYPOINT, level, level)
+    name = "\033[36m[entrypoint]\033[0m"
+    assert capfd.readouterr().err.splitlines() == [
+        f"{name} info",
+        f"{name} \033[33mwarning\033[0m",
+        f"{name} \033[31merror\033[0m",
+    ]
+
+
+def test_progress_is_a_line_a_second_at_most(capfd: pytest.CaptureFixture[str]) -> None:
+    log._use.progress_due = 0  # noqa: SLF001 -- lines of another test may have been the last ones
+    for done in range(1, 4):
+        log.tell("application", f"migrated {done}/20", log.PROGRESS)
+    log.tell("application", "migrated 20/20")
+    assert capfd.readouterr().err.splitlines() == ["[application] migrated 1/20", "[application] migrated 20/20"]
+
+
+def test_at_the_level_debug_each_progress_is_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    log.use("text", "debug")
+    for done in range(1, 4):
+        log.tell("application", f"migrated {done}/20", log.PROGRESS)
+    assert len(capfd.readouterr().err.splitlines()) == 3
+
+
+def test_on_a_terminal_progress_is_drawn_in_its_place() -> None:
+    ours, theirs = pty.openpty()
+    before = os.dup(2)
+    os.dup2(theirs, 2)
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+        log.use_terminal(terminal=True, colour=False)
+        log.tell("application", "migrated 1/20 " + "x" * 80, log.PROGRESS)
+        log.tell("application", "migrated 2/20", log.PROGRESS)
+        log.tell("application", "migrated 20/20")
+        log.tell("application", "done")
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+    shown = ""
+    while not shown.endswith("done\r\n"):  # one read may return less
+        shown += os.read(ours, 4096).decode()
+    os.close(theirs)
+    os.close(ours)
+    first = "[application] migrated 1/20 xxxxxxxxxxx"
+    assert len(first) == 39
+    assert shown == (
+        f"\r{first}\033[0m\033[K\r[application] migrated 2/20\033[K"
+        "\r\033[K[application] migrated 20/20\r\n[application] done\r\n"
+    )

@@ -3,12 +3,14 @@
 import json
 import pwd
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
 
 import pytest
 from whole_plan import as_difference, as_text, sections
 
+from entrypoint.boot.decisions.address import of_site
 from entrypoint.boot.decisions.config import decide
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
@@ -17,6 +19,7 @@ from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application, Database, User
@@ -75,6 +78,7 @@ def machine(**different: Any) -> Machine:
         "django": True,
         "python": PurePosixPath("/venv/bin/python"),
         "own_python": PurePosixPath("/venv/bin/python"),
+        "served": PurePosixPath("/toolkit/app/served"),
         "programs": PROGRAMS,
         "limits": Limits(4),
         "descriptors": 1 << 20,
@@ -351,12 +355,15 @@ def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timeout", ["2", "2.4", "2500ms", "3", "3.9", "5", "8", "10", "28s", "29.5", "1m", "1h"])
 def test_the_whole_stop_fits_into_its_timeout(timeout: str) -> None:
-    text = text_of(plan({"ENTRYPOINT_STOP_TIMEOUT": timeout}), "supervisord.conf")
-    waits = [int(seconds) for seconds in re.findall(r"stopwaitsecs = (\d+)", text)]
+    made = plan({"ENTRYPOINT_STOP_TIMEOUT": timeout})
+    programs = json.loads(text_of(made, "promises.json"))["programs"].values()
+    guaranteed = sorted(program["stop_seconds"] for program in programs)
     limit = Settings.read({"ENTRYPOINT_STOP_TIMEOUT": timeout}).stop_timeout
-    assert len(waits) == 2
-    assert min(waits) >= 1
-    assert limit - 1 < sum(waits) <= limit
+    assert len(guaranteed) == 2
+    assert min(guaranteed) >= 1
+    assert limit - 1 < sum(guaranteed) <= limit
+    longest = re.findall(r"stopwaitsecs = (\d+)", text_of(made, "supervisord.conf"))
+    assert sorted(map(int, longest)) == [guaranteed[1], int(limit)]
 
 
 @pytest.mark.parametrize("timeout", ["0", "1", "1.9", "500ms"])
@@ -390,7 +397,7 @@ def warned(environ: dict[str, str]) -> list[str]:
         {"UWSGI_HARAKIRI": "64"},
         {"UWSGI_HARAKIRI": ""},
         {"ENTRYPOINT_REQUEST_TIMEOUT": "6s"},
-        {"ENTRYPOINT_REQUEST_TIMEOUT": "60s", "ENTRYPOINT_STOP_TIMEOUT": "80s"},
+        {"ENTRYPOINT_REQUEST_TIMEOUT": "8s", "ENTRYPOINT_STOP_TIMEOUT": "9s"},
     ],
 )
 def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
@@ -413,17 +420,49 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
     )
 
 
-@pytest.mark.parametrize("timeout", ["7s", "20s", "1h", "366m"])
+@pytest.mark.parametrize("timeout", ["8s", "20s", "1h", "366m"])
 def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
     assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
-    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
-    assert warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
-    assert len(warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
+    assert not aborted({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"})
+    assert aborted({"ENTRYPOINT_REQUEST_TIMEOUT": timeout, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
-def test_a_stop_that_was_chosen_is_held_against_the_request_too() -> None:
-    assert len(warned({"ENTRYPOINT_STOP_TIMEOUT": "28s"})) == 1
+def aborted(environ: dict[str, str]) -> bool:
+    return any("but a stop aborts it" in warning for warning in warned(environ))
+
+
+def test_the_stop_timeout_for_the_longest_request_is_hardly_longer_than_that() -> None:
+    workers = {f"ENTRYPOINT_PROGRAM_{name}": "w" for name in ("WORKER", "BEAT")}
+    (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": "60s", **workers})
+    assert "set ENTRYPOINT_STOP_TIMEOUT=62s with docker run --stop-timeout 64 or terminationGraceP" in warning
+
+
+DOCKER = "docker run --stop-timeout"
+KILLED = "Docker kills the container"
+KUBERNETES = "terminationGracePeriodSeconds:"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kubernetes", "told"),
+    [
+        ("9", False, None),
+        ("10", False, f"10s needs {DOCKER} 12: without that, {KILLED} after 10 s"),
+        ("25", False, f"25s needs {DOCKER} 27: without that, {KILLED} after 10 s"),
+        ("29", True, None),
+        ("70", True, f"70s needs {KUBERNETES} 72: without that, Kubernetes kills the container after 30 s"),
+        (
+            "70",
+            False,
+            f"70s needs {DOCKER} 72 or {KUBERNETES} 72: without that, {KILLED} after 10 s, Kubernetes after 30 s",
+        ),
+    ],
+)
+def test_a_stop_that_the_engine_would_cut_short_is_a_warning(seconds: str, kubernetes: bool, told: str | None) -> None:  # noqa: FBT001 -- a parameter
+    environ = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"} if kubernetes else {}
+    expected = [f"warning: ENTRYPOINT_STOP_TIMEOUT={told}"] if told else []
+    assert warned({"ENTRYPOINT_STOP_TIMEOUT": f"{seconds}s", **environ}) == expected
 
 
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
@@ -435,6 +474,71 @@ def test_workers_of_uwsgis_own_variable_are_left_to_it(name: str) -> None:
 
 def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
     assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
+
+
+# ---- what does not suit production
+
+
+@pytest.mark.parametrize("environ", [{"ENTRYPOINT_APP_LOGGING": "off"}, {"DJANGO_ENV": "development"}])
+@pytest.mark.parametrize("server", ["uwsgi", "gunicorn", "uvicorn", "granian"])
+def test_the_errors_of_requests_may_stay_out_of_the_log(server: str, environ: dict[str, str]) -> None:
+    made = plan({"ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "on", **environ})
+    assert not [file.path.name for file in made.files if "/toolkit/" in file.text or "log_failed" in file.text]
+
+
+NO_STATIC: dict[str, Any] = {"static_root": "", "needs_static_root": True}
+UNWRITABLE = "cannot use MEDIA_ROOT: nobody cannot write /srv/media; chown nobody /srv/media"
+
+
+def told_of(environ: dict[str, str] | None = None, on: Machine | None = None, **different: Any) -> list[str]:
+    """Return how the warnings about an application that differs from the usual one begin."""
+    made = make_plan(Settings.read(environ or {}), Facts(on or machine(), application(**different)))
+    return [str(step).split(": ")[1] for step in made.steps if step.name == "warning"]
+
+
+@pytest.mark.parametrize(
+    ("different", "begins"),
+    [
+        ({"debug": True}, "DEBUG is on in site.settings"),
+        ({"weak_key": "it has only 4 characters"}, "SECRET_KEY can be guessed"),
+        ({"allowed_hosts": ()}, "ALLOWED_HOSTS names no host"),
+        ({"allowed_hosts": ("", " ")}, "ALLOWED_HOSTS names no host"),
+        (NO_STATIC, "STATIC_ROOT is not set"),
+        ({"unwritable": (UNWRITABLE,)}, "cannot use MEDIA_ROOT"),
+    ],
+)
+def test_each_mistake_is_one_line_except_in_development(different: dict[str, Any], begins: str) -> None:
+    assert told_of(**different) == [begins]
+    assert told_of({"DJANGO_ENV": "development", "ENTRYPOINT_SERVER": "uwsgi"}, **different) == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "different"),
+    [
+        ({}, {}),
+        ({}, {"debug": True, "allowed_hosts": ()}),
+        ({}, {**NO_STATIC, "staticfiles": False}),
+        ({}, {**NO_STATIC, "needs_static_root": False}),
+        ({}, {**NO_STATIC, "static_url": "https://cdn.example/"}),
+        ({}, {**NO_STATIC, "static_url": "//cdn.example/"}),
+        ({"NGINX_STATIC_ROOT": "/srv/assets"}, NO_STATIC),
+        ({"ENTRYPOINT_COLLECTSTATIC": "off"}, NO_STATIC),
+        ({"ENTRYPOINT_PROGRAMS": "worker", "ENTRYPOINT_PROGRAM_WORKER": "sleep 9"}, {**NO_STATIC, "allowed_hosts": ()}),
+    ],
+)
+def test_what_is_served_in_another_way_is_no_mistake(environ: dict[str, str], different: dict[str, Any]) -> None:
+    begins = ["DEBUG is on in site.settings"] if different.get("debug") else []
+    assert told_of(environ, **different) == begins
+
+
+def test_a_hook_may_still_make_a_folder_writable() -> None:
+    hooks = Hooks({"pre-migrate": (hook("/docker-entrypoint.d/pre-migrate.d/10-chown.sh"),)})
+    assert told_of(on=replace(machine(), hooks=hooks), unwritable=(UNWRITABLE,)) == []
+
+
+def test_what_prepares_ahead_of_a_boot_has_not_its_environment() -> None:
+    made = make_plan(Settings.read({}), Facts(machine(), application(allowed_hosts=())), ahead=True)
+    assert [step for step in made.steps if step.name == "warning"] == []
 
 
 # ---- programs of the user's own
@@ -477,7 +581,7 @@ def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
 
 def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
     found = promised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
-    assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10}
+    assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10, "stop_seconds": 8}
 
 
 def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
@@ -489,9 +593,9 @@ def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
 def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
     environ = {"ENTRYPOINT_PROGRAM_WORKER": "w", "ENTRYPOINT_REQUEST_TIMEOUT": "20s"}
     (warning,) = warned(environ)
-    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s ")[0])
-    assert warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"}) == []
-    assert len(warned({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})) == 1
+    enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
+    assert not aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough}s"})
+    assert aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
 # ---- what nginx serves by itself
@@ -841,13 +945,86 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
         "uwsgi": {
             "essential": True,
             "ready": "notify",
+            "first_request": {
+                "to": "unix:/tmp/entrypoint-65534-8080/app/uwsgi.sock",
+                "protocol": "uwsgi",
+                "path": "/",
+                "host": "localhost",
+                "scheme": "http",
+                "seconds": 65.0,
+                "any_status": True,
+            },
             "liveness": "process",
             "restart": "always",
             "stop_order": 20,
+            "stop_seconds": 2,
             "stop_interval": 0.1,
+            "environment": {
+                "ENTRYPOINT_APP": "site.wsgi:application",
+                "ENTRYPOINT_NGINX": "on",
+                "ENTRYPOINT_LOG_FORMAT": "text",
+                "NGINX_SERVER_NAME": "_",
+            },
+            "application": {
+                "server": "uwsgi",
+                "module": "site.wsgi:application",
+                "setting": "WSGI_APPLICATION",
+                "folder": "/srv/app",
+            },
         },
-        "nginx": {"essential": True, "liveness": "process", "restart": "always", "stop_order": 30},
+        "nginx": {
+            "essential": True,
+            "liveness": "process",
+            "restart": "always",
+            "stop_order": 30,
+            "stop_seconds": 6,
+        },
     }
+
+
+def first_request(environ: dict[str, str], **different: Any) -> dict[str, Any] | None:
+    programs = json.loads(text_of(plan(environ, **different), "promises.json"))["programs"]
+    (request,) = [program.get("first_request") for name, program in programs.items() if name != "nginx"]
+    return request and {key: value for key, value in request.items() if key in ("to", "protocol", "path", "any_status")}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"ENTRYPOINT_READY_PATH": "off"}, None),
+        ({"DJANGO_ENV": "development"}, None),
+        (
+            {"ENTRYPOINT_READY_PATH": "/up/?a", "ENTRYPOINT_SERVER": "gunicorn"},
+            {"to": "unix:/tmp/entrypoint-65534-8080/app/gunicorn.sock", "protocol": "http", "path": "/up/?a"},
+        ),
+        (
+            {"ENTRYPOINT_NGINX": "off", "PORT": "8080"},
+            {"to": "tcp:0.0.0.0:8080", "protocol": "http", "path": "/", "any_status": True},
+        ),
+        (
+            {"ENTRYPOINT_PROGRAM_WEB": "serve"},
+            {"to": "tcp:127.0.0.1:8081", "protocol": "http", "path": "/", "any_status": True},
+        ),
+        ({"ENTRYPOINT_PROGRAM_WEB": "serve", "ENTRYPOINT_NGINX": "off", "PORT": "8080"}, None),
+    ],
+)
+def test_the_first_request_follows_from_the_server_and_the_setting(
+    environ: dict[str, str], expected: dict[str, Any] | None
+) -> None:
+    assert first_request(environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed", "host"),
+    [
+        ("_", ("*", ".example.com", "b.example"), "example.com"),
+        ("*.example.org,www.example.net", ("a.example",), "example.org"),
+        ("www.example.*", ("a\r\nb", "*"), "localhost"),
+    ],
+)
+def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[str, ...], host: str) -> None:
+    made = plan({"NGINX_SERVER_NAME": names}, allowed_hosts=allowed)
+    assert json.loads(text_of(made, "promises.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
 
 
 # ---- templates of the user's own
@@ -875,6 +1052,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "nginx-app.conf": "nginx-app.conf.j2",
         "uwsgi.ini": "uwsgi.ini.j2",
         "starting.html": "starting.html",
+        "error.html": "error.html",
         "promises.json": "the plan",
     }
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)
@@ -917,3 +1095,36 @@ def test_the_page_names_each_variable_and_no_other() -> None:
 def test_the_example_of_the_page_is_a_template() -> None:
     (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
     assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("log-slow = 1000\n")
+
+
+# ---- the address in the last line of a boot
+
+_PAIR = {"tls_certificate": PurePosixPath("/tls.pem"), "tls_key": PurePosixPath("/tls.key")}
+
+
+def address_of(*, container: bool = False, root: bool = False, **settings: Any) -> str:
+    facts = Facts(machine(container=container, root=root), application())
+    return of_site(decide(Settings(**settings), facts))
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "http://127.0.0.1:8080/"),
+        ({"root": True}, "http://127.0.0.1/"),
+        ({"listen": Listen(9000)}, "http://127.0.0.1:9000/"),
+        ({"listen": Listen(9000, "10.0.0.1")}, "http://10.0.0.1:9000/"),
+        ({"listen": Listen(9000, "[::1]")}, "http://[::1]:9000/"),
+        ({"listen": Listen(9000, "0.0.0.0")}, "http://127.0.0.1:9000/"),
+        ({"server_names": ("*.example.com", "example.com")}, "http://example.com:8080/"),
+        ({"server_names": ("_",)}, "http://127.0.0.1:8080/"),
+        ({"root": True, **_PAIR}, "https://127.0.0.1/"),
+        ({**_PAIR}, "https://127.0.0.1:8443/"),
+        ({"nginx": "off"}, "http://127.0.0.1:8080/"),
+        ({"container": True, "root": True}, "listening on port 80 of this container"),
+        ({"container": True, "root": True, **_PAIR}, "listening on port 443 of this container, with TLS"),
+        ({"container": True, "listen": Listen(8080, "127.0.0.1")}, "http://127.0.0.1:8080/"),
+    ],
+)
+def test_a_boot_ends_with_an_address_that_works(settings: dict[str, Any], expected: str) -> None:
+    assert address_of(**settings) == expected

@@ -9,13 +9,16 @@ import pytest
 from entrypoint.protocol.codec import ConfigError, from_json, read_json, to_json
 from entrypoint.protocol.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
 from entrypoint.protocol.supervision import (
+    ApplicationConfig,
     Environments,
     Handover,
     LogFormat,
     OnFailure,
     PreStopHook,
     ProgramConfig,
+    Protocol,
     ReloadConfig,
+    RequestConfig,
     Restart,
     RunningProgram,
     SupervisionConfig,
@@ -28,14 +31,25 @@ EVERYTHING = SupervisionConfig(
             essential=True,
             after=("db",),
             ready=Probe.parse("http://127.0.0.1:8000/up"),
+            first_request=RequestConfig(
+                to=Probe.parse("unix:/run/app.sock"),
+                protocol=Protocol.UWSGI,
+                path="/",
+                host="localhost",
+                scheme="https",
+                seconds=65.0,
+                any_status=True,
+            ),
             liveness=Probe.parse("process"),
             restart=Restart.ON_FAILURE,
             memory_limit=1024,
             stop_order=20,
+            stop_seconds=5,
             stop_interval=0.5,
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),
+            application=ApplicationConfig("uwsgi", "site.wsgi:application", "ENTRYPOINT_APP", PurePosixPath("/site")),
             as_root=False,
         )
     },
@@ -45,6 +59,9 @@ EVERYTHING = SupervisionConfig(
     hook_seconds=12.5,
     pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
     log_format=LogFormat.JSON,
+    log_timestamps=True,
+    quiet=True,
+    address="http://127.0.0.1:8080/",
     listen=("0.0.0.0:80",),
 )
 

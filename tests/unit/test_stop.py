@@ -58,7 +58,7 @@ def test_nothing_to_stop_needs_no_time() -> None:
 @pytest.mark.parametrize(
     ("own", "timeout", "drain", "told"),
     [
-        ((), 1, 0, "nginx does not fit, the stop phases add up to nginx 1 s + web 1 s; set 2s or more, "),
+        ((), 1, 0, "nginx does not fit, the stop phases add up to nginx 1 s + web 1 s; set 2s or more"),
         ((), 8, 7, "ENTRYPOINT_DRAIN_DELAY does not fit, the stop phases add up to ENTRYPOINT_DRAIN_DE"),
         ((Member("a", 10, 7, source="a's time"),), 8, 0, "a's time does not fit, the stop phases add up to nginx 1 s"),
         ((Member("a", 10, 7),), 8, 0, "a does not fit, the stop phases add up to nginx 1 s + web 1 s"),

@@ -72,6 +72,8 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
     ),
     (addresses.hosts, "a,a A", ("a",)),
     (addresses.hosts, "xn--bcher-kva.example 192.0.2.1", ("xn--bcher-kva.example", "192.0.2.1")),
+    (addresses.request_path, "/up/?a=b", "/up/?a=b"),
+    (addresses.request_path, "off", "off"),
     (addresses.url_path, "/files", "/files/"),
     (addresses.url_path, "/files/a b/", "/files/a b/"),
     (values.names, "", ()),
@@ -83,6 +85,7 @@ A_PORT = "a port is a number from 1 to 65535"
 A_COUNT = "it is not a whole number from 1 to 999999"
 A_DURATION = "a duration is a number with ms, s, m or h, such as 30s"
 A_HOST = "a host name has the form example.com, *.example.com or www.example.*, in ASCII"
+A_REQUEST_PATH = "it is neither off nor a path that begins with / and has only ASCII characters without spaces"
 A_URL_PATH = "a URL path must not contain ?, #, $, an empty part or a part that begins with a dot"
 A_DATABASE = "it is not of the form postgres://name:password@host:port/database, or mysql://"
 A_SIZE = "a size is a whole number with k, m or g, such as 10m"
@@ -142,6 +145,10 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     *(
         (addresses.url_path, text, "a URL path must begin with /, and / alone would hide the application")
         for text in ("", "files/", "/", "//", "https://cdn/")
+    ),
+    *(
+        (addresses.request_path, text, A_REQUEST_PATH)
+        for text in ("", "on", "up", "http://a/", "/a b", "/a\r\nHost: b", "/ü", "/#a", "/" + "a" * 2001)
     ),
     *((addresses.url_path, text, A_URL_PATH) for text in ("/a?b", "/a#b", "/$a", "/a//b", "/../a", "/.a/")),
     (values.duration, "", A_DURATION),

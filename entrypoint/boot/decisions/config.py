@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
+from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.settings import Settings
@@ -20,6 +21,8 @@ from entrypoint.protocol.probe import LONGEST_SOCKET
 
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
+UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
+DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
@@ -47,7 +50,7 @@ class ResolvedConfig:
     listen: Listen
     run_dir: PurePosixPath
     workers: int
-    stop_seconds: Mapping[str, int]  # by the name of each program that runs here
+    stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
 
     # ---- programs
 
@@ -88,13 +91,13 @@ class ResolvedConfig:
 
     @property
     def nginx_stop(self) -> int:
-        """The seconds that nginx has to finish its requests at a stop."""
-        return self.stop_seconds[NGINX]
+        """The seconds that nginx certainly has to finish its requests at a stop."""
+        return self.stop_times[NGINX].guaranteed
 
     @property
     def server_stop(self) -> int:
-        """The seconds that the application server has at a stop, 0 if there is none."""
-        return self.stop_seconds.get(self.server_name or "", 0)
+        """The seconds that the application server has at most at a stop, 0 if there is none."""
+        return self.stop_times[self.server_name].longest if self.server_name else 0
 
     def path(self, program: str) -> PurePosixPath:
         """Return the path of a program; its bare name if it is missing, which an earlier step reports."""
@@ -177,6 +180,12 @@ class ResolvedConfig:
         """Whether the application server writes the access log."""
         return not self.nginx and self.settings.access_log != "off"
 
+    @property
+    def logs_failed_requests(self) -> bool:
+        """Whether the application server lets Django's errors reach the log. With DEBUG, Django does so by itself."""
+        able = self.server is not None and self.server.name != "runserver" and not self.development
+        return able and self.application is not None and self.settings.app_logging == "auto"
+
     # ---- the application server's own configuration, which overrides ours
 
     @property
@@ -218,6 +227,11 @@ class ResolvedConfig:
         return self.run_dir / READY_FILE
 
     @property
+    def readiness_files(self) -> tuple[PurePosixPath, ...]:
+        """The files by which supervisord tells whether the site is or was ready."""
+        return tuple(self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE))
+
+    @property
     def opens_early(self) -> bool:
         """Whether nginx answers during the preparation. A user's template of nginx may lack what that needs."""
         own = {*templates.OF_NGINX, templates.NGINX_CONF}
@@ -248,7 +262,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         listen=listen,
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        stop_seconds=stop_budget.stop_seconds(settings, facts.machine, server, settings.stop_timeout),
+        stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
     )
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(

@@ -1,7 +1,7 @@
 """The programs that supervisord runs, as values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Final
@@ -10,10 +10,11 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
-from entrypoint.boot.settings.user_programs import UserProgram
+from entrypoint.boot.settings.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
+from entrypoint.protocol.supervision import ApplicationConfig
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 # A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state shows it.
@@ -29,8 +30,9 @@ class Program:
     account: Account | None  # None: it runs as supervisord's user
     ready: str  # its readiness probe: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
-    stop_seconds: int  # from the stop signal to SIGKILL
+    stop_seconds: int  # at most, from the stop signal to SIGKILL
     stop_order: int  # the programs of the highest order stop first, together
+    stop_guaranteed: int | None = None  # seconds that it gets even if the programs before it use all of theirs
     stop_interval: float | None = None  # seconds between its stop signals; None: it gets one
     start_seconds: int = 1  # an exit before that counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
@@ -45,6 +47,7 @@ class Program:
     raw: bool = False  # whether it writes to the container's standard output directly
     log_file: PurePosixPath | None = None  # for its output; None: the container's output
     reload_on: tuple[PurePosixPath, ...] = ()  # when one of these files changes, it gets a HUP
+    application: ApplicationConfig | None = None  # the application that it loads, if it is one of our servers
 
     @property
     def tier(self) -> int:
@@ -102,12 +105,13 @@ def nginx(config: ResolvedConfig) -> Program:
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
     keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(
-        name="nginx",
+        name=NGINX,
         command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
         account=None if config.nginx_switches else config.run_as,
         ready="running",
         stop_signal="QUIT",
-        stop_seconds=config.nginx_stop,
+        stop_seconds=config.stop_times[NGINX].longest,
+        stop_guaranteed=config.nginx_stop,
         stop_order=NGINX_ORDER,
         start_seconds=0,  # its configuration has been validated
         live=_NOT_FROZEN,
@@ -124,12 +128,30 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         ready=config.ready,
         stop_signal="TERM",
         stop_seconds=config.server_stop,
+        stop_guaranteed=config.stop_times[server.name].guaranteed,
         stop_order=SERVER_ORDER,
         stop_interval=server.stop_interval,
         live=_NOT_FROZEN,
-        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
-        environment={"FORWARDED_ALLOW_IPS": "*"} if config.nginx and server.protocol == "http" else {},
+        environment=dict(_server_environment(config, server)),
+        application=ApplicationConfig(
+            server.name,
+            config.module,
+            "ENTRYPOINT_APP" if config.settings.app else f"{config.interface.upper()}_APPLICATION",
+            config.machine.app_dir,
+            behind_nginx=config.nginx,
+        ),
     )
+
+
+def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:
+    if config.nginx and server.protocol == "http":
+        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
+        yield "FORWARDED_ALLOW_IPS", "*"
+    if config.logs_failed_requests:  # the settings in force, for entrypoint/app/served
+        yield "ENTRYPOINT_APP", config.module
+        yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
+        yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
+        yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
 
 
 def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
@@ -141,7 +163,8 @@ def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
         account=user_account(config, declared),
         ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
-        stop_seconds=config.stop_seconds[declared.name],
+        stop_seconds=config.stop_times[declared.name].longest,
+        stop_guaranteed=config.stop_times[declared.name].guaranteed,
         stop_order=order_of(declared),
         start_seconds=0 if once else 1,
         essential=not config.settings.serves and not once if declared.essential is None else declared.essential,

@@ -7,6 +7,8 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.servers import Words
 
 _FACTORY: Final = "()"  # at the end of the module: the callable returns the application
+# The module that loads the application for a server without a hook, and then lets its errors reach the log.
+_LOADER: Final = "entrypoint_application"
 _UVICORN_INTERFACES: Final = {"asgi": "auto", "wsgi": "wsgi"}
 
 
@@ -29,7 +31,8 @@ def _uvicorn(config: ResolvedConfig) -> Words:
         *(("--reload",) if config.development else _workers(config)),
         *(() if config.server_logs_requests else ("--no-access-log",)),
         *("--timeout-graceful-shutdown", str(config.server_stop)),
-        *_application(config),
+        *(("--app-dir", str(config.machine.served)) if config.logs_failed_requests else ()),
+        *_application(config, _LOADER),
     )
 
 
@@ -42,7 +45,7 @@ def _granian(config: ResolvedConfig) -> Words:
         *_workers(config),
         *(("--access-log",) if config.server_logs_requests else ()),
         *("--workers-kill-timeout", str(config.server_stop)),
-        *_application(config),
+        *_application(config, str(config.machine.served / f"{_LOADER}.py")),
     )
 
 
@@ -59,7 +62,9 @@ def _workers(config: ResolvedConfig) -> Words:
     return () if config.own_workers else ("--workers", str(config.workers))
 
 
-def _application(config: ResolvedConfig) -> Words:
+def _application(config: ResolvedConfig, loader: str) -> Words:
+    if config.logs_failed_requests:
+        return (f"{loader}:application",)
     module = config.module
     return ("--factory", module.removesuffix(_FACTORY)) if module.endswith(_FACTORY) else (module,)
 

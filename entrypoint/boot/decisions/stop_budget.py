@@ -1,12 +1,14 @@
 """The time for a whole stop, and each program's part of it.
 
 The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
+Each program is guaranteed a part. What an order does not use goes to the next ones, when the container stops
+(`entrypoint/supervision/stop.py`): so a program may have all the time but what is guaranteed to those that stop later.
 """
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.hooks import PRE_STOP
@@ -24,6 +26,12 @@ WORKER_ORDER: Final = 10
 _PARTS_OF_THE_FIRST: Final = 3  # it has requests to finish; each other order has one part
 _HOOKS_PART: Final = 0.5  # of the whole stop
 
+# After these seconds the engine kills a container that it stops, unless it is configured otherwise.
+_DOCKER: Final = 10
+_KUBERNETES: Final = 30
+_SPARE: Final = 2  # seconds between the end of the stop timeout and the engine's
+_LEAST_SPARE: Final = 1
+
 
 @dataclass(frozen=True)
 class Member:
@@ -36,15 +44,35 @@ class Member:
     source: str = ""  # the key that sets the seconds
 
 
+class StopTime(NamedTuple):
+    """The seconds that a program gets from its stop signal to SIGKILL."""
+
+    guaranteed: int  # when the container stops
+    longest: int  # when it stops alone, or nobody before it uses any time
+
+
 def order_of(own: UserProgram) -> int:
     """Return the stop order of a user's program."""
     return own.stop_order or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
 
 
-def stop_seconds(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, int]:
-    """Return each program's seconds in a stop of at most `timeout` seconds, by name. Raises Unusable."""
+def stop_times(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, StopTime]:
+    """Return each program's time in a stop of at most `timeout` seconds, by name. Raises Unusable."""
+    members = tuple(_members(settings, server))
     hooks = bool(machine.hooks.of(PRE_STOP))
-    return shares(tuple(_members(settings, server)), timeout, settings.drain_delay, hooks=hooks)
+    guaranteed = shares(members, timeout, settings.drain_delay, hooks=hooks, request=settings.request_timeout)
+    return {
+        each.name: StopTime(guaranteed[each.name], _longest(each, members, guaranteed, timeout - settings.drain_delay))
+        for each in members
+    }
+
+
+def _longest(member: Member, members: Iterable[Member], guaranteed: Mapping[str, int], total: float) -> int:
+    """Return what the user has set, or all of `total` but what is guaranteed to the orders after it."""
+    if member.seconds is not None:
+        return member.seconds
+    later = {each.order for each in members if each.order < member.order}
+    return int(total) - sum(max(guaranteed[each.name] for each in members if each.order == order) for order in later)
 
 
 def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
@@ -64,30 +92,62 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
 
 
+def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
+    """Return what makes the engine wait for a stop of `stop_timeout` seconds; empty if it does so by default.
+
+    With `kubernetes` it is Kubernetes, otherwise it may be any engine.
+    """
+    seconds = math.ceil(stop_timeout) + _SPARE
+    settings = []
+    if not kubernetes and stop_timeout + _LEAST_SPARE > _DOCKER:
+        settings.append(f"docker run --stop-timeout {seconds}")
+    if stop_timeout + _LEAST_SPARE > _KUBERNETES:
+        settings.append(f"terminationGracePeriodSeconds: {seconds}")
+    return " or ".join(settings)
+
+
+def engine_default(stop_timeout: float, *, kubernetes: bool = False) -> str:
+    """Return what happens without `engine_setting`."""
+    docker, late = f"Docker kills the container after {_DOCKER} s", f"after {_KUBERNETES} s"
+    if kubernetes:
+        return f"Kubernetes kills the container {late}"
+    return f"{docker}, Kubernetes {late}" if stop_timeout + _LEAST_SPARE > _KUBERNETES else docker
+
+
 def hook_seconds(stop_timeout: float, drain_delay: float) -> float:
     """Return how long the pre-stop hooks may take: half of the stop, or as long as the drain."""
     return max(drain_delay, stop_timeout * _HOOKS_PART)
 
 
 def shares(
-    members: Sequence[Member], stop_timeout: float, drain_delay: float = 0, *, hooks: bool = False
+    members: Sequence[Member],
+    stop_timeout: float,
+    drain_delay: float = 0,
+    *,
+    hooks: bool = False,
+    request: float = 0,
 ) -> Mapping[str, int]:
-    """Return each program's seconds from its stop signal to SIGKILL, by name.
+    """Return each program's guaranteed seconds from its stop signal to SIGKILL, by name.
 
-    The drain and the pre-stop `hooks` run first, together. Raises Unusable if `stop_timeout` is too short; the message
-    names the program that needs most of it.
+    The drain and the pre-stop `hooks` run first, together. The longest `request` takes so many seconds. Raises Unusable
+    if `stop_timeout` is too short; the message names the program that needs most of it.
     """
     orders = {each.order for each in members}
     least = {order: max(_least(each) for each in members if each.order == order) for order in orders}
     rest = stop_timeout - (hook_seconds(stop_timeout, drain_delay) if hooks else drain_delay)
     if sum(least.values()) > rest:
         raise Unusable(_too_much(members, least, stop_timeout, drain_delay, hooks=hooks))
-    left = _shares_of_orders(members, least, rest)
+    left = _shares_of_orders(members, least, rest, math.ceil(request))
     return {each.name: left[each.order] if each.seconds is None else each.seconds for each in members}
 
 
-def _shares_of_orders(members: Iterable[Member], least: Mapping[int, int], total: float) -> Mapping[int, int]:
-    """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients."""
+def _shares_of_orders(
+    members: Iterable[Member], least: Mapping[int, int], total: float, request: int
+) -> Mapping[int, int]:
+    """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients.
+
+    If the longest `request` can be finished, it is: the others get less then.
+    """
     unset = {each.order: each.waits_for_clients for each in sorted(members, key=_clients_last) if each.seconds is None}
     if not unset:
         return least
@@ -99,6 +159,8 @@ def _shares_of_orders(members: Iterable[Member], least: Mapping[int, int], total
     share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if unset[first] else 1))))
     if rest - share * len(sharing) < least[first]:
         share = 1
+    if sharing and unset[first] and int(rest - share * len(sharing)) < request <= rest - len(sharing):
+        share = int((rest - request) / len(sharing))
     return {**fixed, **dict.fromkeys(sharing, share), first: int(rest - share * len(sharing))}
 
 
@@ -125,8 +187,8 @@ def _too_much(
     culprit = "ENTRYPOINT_DRAIN_DELAY" if drain_delay >= _least(most) else most.source or most.name
     programs = sum(least.values())
     needed = math.ceil(max(drain_delay + programs, programs / (1 - _HOOKS_PART) if hooks else 0))
+    engine = engine_setting(needed)
     return (
         f"cannot use ENTRYPOINT_STOP_TIMEOUT={stop_timeout:g}s: {culprit} does not fit, "
-        f"the stop phases add up to {' + '.join(parts)}; set {needed}s or more, "
-        "and give Docker or Kubernetes a longer timeout"
+        f"the stop phases add up to {' + '.join(parts)}; set {needed}s or more{' with ' if engine else ''}{engine}"
     )

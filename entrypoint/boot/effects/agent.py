@@ -11,12 +11,15 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
 
+from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.facts.reach import obstacle
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
+from entrypoint.log import Tell
 from entrypoint.protocol.agent import (
     AgentResult,
     Application,
@@ -31,6 +34,8 @@ from entrypoint.protocol.agent import (
 )
 
 _MAIN: Final = str(Path(__file__).resolve().parents[2] / "app" / "__main__.py")
+_NO_SCRIPT: Final = 2  # Python's exit status if it cannot open the script
+_REACH: Final = "install it where {account} can reach it and set ENTRYPOINT_PYTHON, or set ENTRYPOINT_USER"
 _GRACE: Final = 5.0  # seconds that a stopped agent has to exit
 _KINDS: Final[Mapping[ErrorKind, Callable[[str], EntrypointError]]] = {
     "unusable": Unusable,
@@ -39,7 +44,7 @@ _KINDS: Final[Mapping[ErrorKind, Callable[[str], EntrypointError]]] = {
     "failed": lambda text: StepFailed(text, 1),
 }
 
-Tell = Callable[[str, str], None]
+_FEW: Final = 10  # pieces of work, each of which is worth a line
 Reply = TypeVar("Reply", Application, AppsReport, AgentResult)
 
 
@@ -49,6 +54,7 @@ class Interpreter(NamedTuple):
     process: "subprocess.Popen[bytes]"
     socket: socket.socket
     output: int  # the descriptor from which its output is read
+    unreadable: str = ""  # why it cannot read our script, where the modes of the folders say so
 
 
 def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: bool = True) -> Interpreter:
@@ -74,11 +80,15 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
     except OSError as error:
         ours.close()
         os.close(output)
-        raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}") from error
+        closed = obstacle(machine.python, account) if machine.root else ""
+        hint = f" ({closed}); {_REACH.format(account=account)}" if closed else ""
+        raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}{hint}") from error
     finally:
         theirs.close()
         os.close(written)
-    return Interpreter(process, ours, output)
+    closed = obstacle(PurePath(_MAIN), account, os.R_OK) if machine.root else ""
+    unreadable = f"{account} cannot read {_MAIN}: {closed}; {_REACH.format(account=account)}" if closed else ""
+    return Interpreter(process, ours, output, unreadable)
 
 
 class Agent:
@@ -86,7 +96,7 @@ class Agent:
 
     def __init__(self, interpreter: Interpreter, tell: Tell, stops: StopRequests | None = None) -> None:
         """`tell(name, line)` logs what the agent prints; `stops` interrupts each wait."""
-        self._process, self._socket, self._output = interpreter
+        self._process, self._socket, self._output, self._unreadable = interpreter
         self._tell = tell
         self._stops = stops
         self._selector = selectors.DefaultSelector()
@@ -170,7 +180,8 @@ class Agent:
                 raise Unusable(message.text, message.hint) if message.hint else error
             if not isinstance(message, ProgressReport):
                 raise TypeError(message)
-            self._tell("application", message.text)
+            between = message.total is not None and message.total > _FEW and message.done != message.total
+            self._tell("application", message.text, log.PROGRESS if between else "info")
             if message.done is not None and message.total is not None:
                 count(message.done, message.total)
 
@@ -204,6 +215,8 @@ class Agent:
             code = self._process.wait(_GRACE)
         except subprocess.TimeoutExpired:  # the application has closed the socket
             return StepFailed(f"cannot {doing}: its process closed the connection", 1)
+        if code == _NO_SCRIPT and self._unreadable:
+            return StepFailed(f"cannot {doing}: {self._unreadable}", code)
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
         return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
 

@@ -16,13 +16,16 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
+from entrypoint import log
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.errors import ProgramFailed
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
+from entrypoint.server_output import Banner, failure
 
 _STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
 _DIES_WITHIN: Final = 2.0  # seconds after SIGKILL
@@ -96,6 +99,22 @@ class Children:
         while self._outdated:
             self.start(self._outdated.pop())
 
+    def check_loaded(self) -> None:
+        """Raise ProgramFailed if a program has ended because it could not load the application.
+
+        Another attempt would fail in the same way: nothing has changed since.
+        """
+        for name, child in self._running.items():
+            application, code = child.step.program.application, child.process.poll()
+            if not child.step.loads or application is None or not code:
+                continue
+            output = self._relay.read_rest(child.output).splitlines()
+            if why := failure(application, output):
+                banner = Banner(application)
+                shown = [line for line in output if not banner.has(line) or log.shows("debug")]
+                text = [line.decode(errors="backslashreplace") for line in shown]
+                raise ProgramFailed(why, 128 - code if code < 0 else code, name, text)
+
     def reload(self, name: str, check: Callable[[], None]) -> None:
         """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.
 
@@ -111,11 +130,15 @@ class Children:
         if child:
             self._kill(name)  # supervisord starts it again, with the new configuration
 
-    def hand_over(self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str]) -> None:
+    def hand_over(
+        self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str], began: float
+    ) -> None:
         """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
-        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets.
+        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets. `began`
+        is when this boot did, in seconds of CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
         """
+        self.check_loaded()
         self._relay.stop()
         environments = os.memfd_create("environments", 0)
         with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
@@ -129,6 +152,7 @@ class Children:
             environments=environments,
             notify=self._notify.fileno() if self._notify else None,
             programs={name: self._running_program(child) for name, child in running.items()},
+            began=began,
         )
         run_files.write(file, to_json(handover), mode=0o600)  # no other user may read what a program has printed
 

@@ -1,7 +1,7 @@
 """What `nginx -t` reports about the configuration, with what ends it."""
 
 import re
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions.artifacts import File
@@ -18,6 +18,8 @@ def nginx_fault(said: str, step: ValidateNginx) -> str:
     """Return the error in nginx's output as one line: the file, what nginx says of it, and the remedy."""
     message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
     message = _EMERGENCY.sub("", message)
+    if step.tls and (why := _tls_fault(message, *step.tls)):
+        return why
     where = _WHERE.search(message)
     if where is None:
         return f"cannot use {step.files[0].path}: {message}"
@@ -63,3 +65,17 @@ def _instead(directive: str, step: ValidateNginx) -> str:
     if "_hash_" in directive:  # allowed in the http block only
         return "delete the line: entrypoint sets it"
     return f"entrypoint sets it: delete the line, or move it to {SERVER_FOLDER}"
+
+
+def _tls_fault(message: str, certificate: PurePath, key: PurePath) -> str | None:
+    """Return what is wrong with the user's files if nginx's message is about them: it shows OpenSSL's own words."""
+    named_certificate, named_key = f"NGINX_TLS_CERTIFICATE={certificate}", f"NGINX_TLS_KEY={key}"
+    if "key values mismatch" in message and f'"{key}"' in message:
+        return f"cannot use {named_key}: it is not the key of {named_certificate}; set both to one pair"
+    if message.startswith(f'cannot load certificate key "{key}"'):
+        if "password" in message or "passphrase" in message:
+            return f"cannot use {named_key}: it is encrypted; write it without: openssl pkey -in {key} -out FILE"
+        return f"cannot use {named_key}: it is not a private key in PEM format"
+    if message.startswith(f'cannot load certificate "{certificate}"'):
+        return f"cannot use {named_certificate}: it is not a certificate in PEM format"
+    return None

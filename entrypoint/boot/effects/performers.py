@@ -161,7 +161,8 @@ class RealPerformer(DryRunPerformer):
             self._hooks.migrated = result.number
         if result.changed:
             self._outdate()
-        self._say(f"    {result.text}")
+        if result.text:
+            self._say(f"    {result.text}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:
@@ -256,6 +257,7 @@ class BootPerformer(RealPerformer):
 
     @apply.register
     def _(self, step: Serve) -> None:
+        self._children.check_loaded()
         self._children.start_outdated()
         for path in step.progress.paths:
             run_files.remove(path)

@@ -9,11 +9,17 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from entrypoint.boot.decisions.artifacts import Directory
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable
+
+_HINTS: Final = {
+    errno.EACCES: "; an ordinary user must choose a PORT above 1023",
+    errno.EADDRINUSE: "; set PORT to another port, such as 8081, or stop that program",
+}
 
 
 def check_address(listen: Listen) -> None:
@@ -27,7 +33,7 @@ def check_address(listen: Listen) -> None:
             probe.bind((listen.host, listen.port))
             probe.listen()
     except OSError as error:
-        hint = "; an ordinary user must choose a PORT above 1023" if error.errno == errno.EACCES else ""
+        hint = _HINTS.get(error.errno or 0, "")
         why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
         raise NotAllowed(f"cannot listen on {listen}: {why}{hint}") from error
 

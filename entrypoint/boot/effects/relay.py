@@ -8,6 +8,7 @@ import os
 import selectors
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 from typing import Final
 
@@ -77,6 +78,16 @@ class Relay:
     def pending(self, output: int) -> bytes:
         """Return the data that was read and not written: an incomplete line, or everything that is held."""
         return self._pipes[output].pending
+
+    def read_rest(self, output: int) -> bytes:
+        """Read what is left in the pipe of a program that has ended; return what `pending` does."""
+        self.stop()
+        pipe = self._pipes[output]
+        with suppress(BlockingIOError):  # a process that it has left behind may keep the pipe open
+            while data := os.read(output, _READ):
+                pipe.pending += data
+        self._start()
+        return pipe.pending
 
     def _start(self) -> None:
         if not self._pipes:

@@ -13,7 +13,8 @@ class Timeline:
     """The steps of one boot. All times are in seconds since this process started."""
 
     def __init__(self) -> None:
-        self._began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
+        self.began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
+        """When this process started, in seconds of CLOCK_BOOTTIME."""
         self._steps: list[tuple[float, str]] = [(0.0, "start Python and read the settings")]
 
     def mark(self, line: str) -> None:
@@ -26,7 +27,7 @@ class Timeline:
         run_files.write(file, to_json(BootRecord(began=time.time() - self._now(), steps=steps)))
 
     def _now(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._began
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.began
 
 
 def _age() -> float:

@@ -10,8 +10,11 @@ from entrypoint.errors import Unusable
 
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
+ERROR_PAGE: Final = "error.html"
+PAGES: Final = (STARTING_PAGE, ERROR_PAGE)
+"""The pages that nginx shows visitors in place of the application."""
 SUPERVISORD: Final = "supervisord.conf.j2"
-NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", STARTING_PAGE)
+NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", *PAGES)
 """The templates that a user can replace."""
 NGINX_CONF: Final = "nginx.conf"
 """The complete file; it is not a template."""

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import stop_budget
+from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import FIRST_READY_FILE, HANDOVER_FILE, READY_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
@@ -22,6 +23,7 @@ from entrypoint.protocol.supervision import (
     PreStopHook,
     ProgramConfig,
     ReloadConfig,
+    RequestConfig,
     Restart,
     SupervisionConfig,
 )
@@ -44,13 +46,12 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     """Return the files that a boot, supervisord and the servers write into those folders."""
-    names = [name.removesuffix(".j2") for name in used(config) if name != templates.STARTING_PAGE]
+    names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
     if config.nginx:
-        names += [templates.NGINX_CONF, "nginx/nginx.pid", f"www/{templates.STARTING_PAGE}"]
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
     names += ["promises.json", "supervisor.sock", "supervisord.pid"]
-    ours = (HANDOVER_FILE, TIMELINE_FILE, READY_FILE, FIRST_READY_FILE)
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), *ours)]
-    return tuple(dict.fromkeys((*paths, *Progress(config.www, "").paths, config.socket)))
+    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
+    return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
 def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
@@ -81,11 +82,11 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
-    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, templates.STARTING_PAGE))
+    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *templates.PAGES))
 
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
-    path = (config.www if template == templates.STARTING_PAGE else config.run_dir) / template.removesuffix(".j2")
+    path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
@@ -95,7 +96,7 @@ def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File
 def used(config: ResolvedConfig) -> tuple[str, ...]:
     """Return the names of the templates that this boot renders."""
     own = config.machine.nginx_conf is not None
-    nginx = (*templates.OF_NGINX[own:], templates.STARTING_PAGE) if config.nginx else ()
+    nginx = (*templates.OF_NGINX[own:], *templates.PAGES) if config.nginx else ()
     wanted = {templates.SUPERVISORD, *nginx, config.server.template if config.server else None}
     return tuple(name for name in templates.NAMES if name in wanted)
 
@@ -113,7 +114,14 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         hook_seconds=stop_budget.hook_seconds(timeout, drain) if hooks else 0.0,
         on_failure=OnFailure(config.settings.on_failure),
         log_format=LogFormat(config.settings.log_format),
-        programs={process: _program(program, processes) for program in supervised for process in program.processes},
+        log_timestamps=config.settings.log_timestamps == "on",
+        quiet=config.settings.log_level != "debug",
+        programs={
+            process: _program(program, processes, first_request(config) if program.name == config.server_name else None)
+            for program in supervised
+            for process in program.processes
+        },
+        address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
     )
@@ -124,20 +132,25 @@ def _pre_stop(hook: Hook) -> PreStopHook:
     return PreStopHook(hook.path.name, command, as_root=hook.account is None)
 
 
-def _program(program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+def _program(
+    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None
+) -> ProgramConfig:
     return ProgramConfig(
         essential=program.essential,
         # A program that runs in another container is not waited for.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
         ready=_probe(program.name, program.ready),
+        first_request=request,
         liveness=_probe(program.name, program.live) if program.live else None,
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
+        stop_seconds=program.stop_guaranteed,
         stop_interval=program.stop_interval,
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
+        application=program.application,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
 

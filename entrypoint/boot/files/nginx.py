@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import sizing
-from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts.templates import STARTING_PAGE
+from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
+from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -33,7 +33,10 @@ class NginxValues(NamedTuple):
 
     www: PurePosixPath
     ready_file: PurePosixPath
+    first_ready_file: PurePosixPath
+    down_file: PurePosixPath
     starting_page: PurePosixPath
+    error_page: PurePosixPath
     upstream: str
     protocol: str | None
     request_seconds: int
@@ -71,7 +74,10 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
     return NginxValues(
         www=config.www,
         ready_file=config.ready_file,
+        first_ready_file=config.run_dir / FIRST_READY_FILE,
+        down_file=config.run_dir / DOWN_FILE,
         starting_page=config.www / STARTING_PAGE,
+        error_page=config.www / ERROR_PAGE,
         upstream=config.upstream,
         protocol=config.protocol,
         request_seconds=config.nginx_timeout,

@@ -39,6 +39,8 @@ class ServerValues(NamedTuple):
     backlog: int
     stop_seconds: int
     descriptors: int
+    logs_failed_requests: bool
+    served: PurePosixPath
 
 
 class TemplateValues(NamedTuple):
@@ -85,6 +87,8 @@ def _server(config: ResolvedConfig) -> ServerValues:
         backlog=min(config.machine.backlog, _LONGEST_BACKLOG),
         stop_seconds=config.server_stop,
         descriptors=min(config.machine.descriptors, _MOST_DESCRIPTORS),
+        logs_failed_requests=config.logs_failed_requests,
+        served=config.machine.served,
     )
 
 

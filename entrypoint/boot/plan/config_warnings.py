@@ -5,7 +5,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.stop_budget import stop_seconds
+from entrypoint.boot.decisions.stop_budget import engine_default, engine_setting, stop_times
 from entrypoint.boot.plan.steps import WARNING, Read
 from entrypoint.boot.settings.sources import SUPERUSER_FIELD
 from entrypoint.boot.settings.user_programs import NGINX, WEB
@@ -44,22 +44,35 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _stop(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning only if the user set one of the two times: with the defaults few requests take that long."""
-    chosen = {"ENTRYPOINT_REQUEST_TIMEOUT", "ENTRYPOINT_STOP_TIMEOUT"}.intersection(config.settings.origins)
-    if not chosen or not config.nginx or config.request_seconds <= config.nginx_stop:
-        return
-    yield (
-        f"a request may take {config.request_seconds} s, but a stop aborts it after {config.nginx_stop} s: "
-        f"set ENTRYPOINT_STOP_TIMEOUT={_enough(config)}s and give Docker or Kubernetes a longer timeout, "
-        "or lower ENTRYPOINT_REQUEST_TIMEOUT"
-    )
+    """Yield a warning if a request may not be finished, or if the engine has to be told of the stop timeout.
+
+    Requests count only if the user set how long they take: by default few take that long.
+    """
+    kubernetes = "KUBERNETES_SERVICE_HOST" in config.settings.environment
+    timeout = config.settings.stop_timeout
+    if (
+        "ENTRYPOINT_REQUEST_TIMEOUT" in config.settings.origins
+        and config.nginx
+        and config.request_seconds > config.nginx_stop
+    ):
+        enough = _enough(config)
+        engine = engine_setting(enough, kubernetes=kubernetes)
+        yield (
+            f"a request may take {config.request_seconds} s, but a stop aborts it after {config.nginx_stop} s: "
+            f"set ENTRYPOINT_STOP_TIMEOUT={enough}s{' with ' if engine else ''}{engine}; "
+            "or lower ENTRYPOINT_REQUEST_TIMEOUT"
+        )
+    elif engine := engine_setting(timeout, kubernetes=kubernetes):
+        default = engine_default(timeout, kubernetes=kubernetes)
+        yield f"ENTRYPOINT_STOP_TIMEOUT={timeout:g}s needs {engine}: without that, {default}"
 
 
 def _enough(config: ResolvedConfig) -> int:
     """Return the least stop timeout, in seconds, in which nginx can finish the longest request."""
 
     def fits(seconds: int) -> bool:
-        return stop_seconds(config.settings, config.machine, config.server, seconds)[NGINX] >= config.request_seconds
+        times = stop_times(config.settings, config.machine, config.server, seconds)
+        return times[NGINX].guaranteed >= config.request_seconds
 
     most = least = math.ceil(config.settings.stop_timeout)
     while not fits(most):

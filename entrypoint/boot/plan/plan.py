@@ -13,6 +13,7 @@ from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, supervisor_files
 from entrypoint.boot.plan import log_files
+from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
 from entrypoint.boot.plan.hook_steps import around
 from entrypoint.boot.plan.preparation import preparation
@@ -80,7 +81,9 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
 def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
-    return (*around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
+    # An image's build, which prepares ahead, lacks the container's environment and volumes.
+    told = () if ahead else application_warnings(config)
+    return (*told, *around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
 
 
 def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
@@ -112,7 +115,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=(config.ready_file,)
+        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
     )
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
@@ -206,12 +209,14 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             command = (*program.argv, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
+            certificate, key = config.settings.tls_certificate, config.settings.tls_key
             yield ValidateNginx(
                 command,
                 (by_name["nginx.conf"], by_name["nginx-app.conf"]),
                 surroundings,
                 () if config.machine.nginx_conf is not None else config.machine.http_files,
                 config.machine.server_files,
+                (certificate, key) if certificate and key else None,
             )
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:

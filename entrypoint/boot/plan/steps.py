@@ -142,6 +142,7 @@ class ValidateNginx(NamedTuple):
     environment: Mapping[str, str] = MappingProxyType({})
     http_files: tuple[PurePosixPath, ...] = ()  # the user's files that nginx.conf includes
     server_files: tuple[PurePosixPath, ...] = ()  # those that nginx-app.conf includes
+    tls: tuple[PurePosixPath, PurePosixPath] | None = None  # the user's certificate and its key
     name: str = "validate"
 
     def __str__(self) -> str:

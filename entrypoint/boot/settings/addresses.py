@@ -13,6 +13,7 @@ Network = IPv4Network | IPv6Network
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
 _HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
 _LONGEST_HOST: Final = 255
+_REQUEST_PATH: Final = re.compile(r"/[!-\"$-~]{0,2000}")
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
 _DATABASE_URL: Final = re.compile(
@@ -61,6 +62,14 @@ def hosts(value: str) -> tuple[str, ...]:
         if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
             raise ValueError("a host name has the form example.com, *.example.com or www.example.*, in ASCII")
     return tuple(dict.fromkeys(found))
+
+
+@of_type("path of a request | off", pattern=r"/[!-\"$-~]{0,2000}|off", examples=["/health/", "off"])
+def request_path(value: str) -> str:
+    """Parse the path of a request, with its query, or `off`."""
+    if value != "off" and not _REQUEST_PATH.fullmatch(value):
+        raise ValueError("it is neither off nor a path that begins with / and has only ASCII characters without spaces")
+    return value
 
 
 @of_type("URL path", pattern=r"/[^?#$\x00-\x1f\x7f]*", examples=["/static/"])

@@ -149,6 +149,13 @@ class SettingsTable:
     request_timeout: float = setting(
         "ENTRYPOINT_REQUEST_TIMEOUT", values.duration, "how long one request may take", default="60s"
     )
+    ready_path: str | None = setting(
+        "ENTRYPOINT_READY_PATH",
+        addresses.request_path,
+        "the path of a request that the application must answer, with a status below 500, before the site is ready; "
+        "off: no request",
+        when_unset="/, where only status 500, a crash and a timeout count; in development, off",
+    )
     stop_timeout: float = setting(
         "ENTRYPOINT_STOP_TIMEOUT", values.duration, "how long the whole stop may take", default="8s"
     )
@@ -177,11 +184,23 @@ class SettingsTable:
         "the format of all log lines: text with the program's name in front, or one JSON object per line",
         default="text",
     )
+    log_timestamps: str = setting(
+        "ENTRYPOINT_LOG_TIMESTAMPS",
+        values.choice("on", "off"),
+        "the time in front of each line of a text log, in UTC; Docker, Kubernetes and journald add their own times",
+        default="off",
+    )
     log_level: str = setting(
         "ENTRYPOINT_LOG_LEVEL",
         values.choice(*LEVELS),
         "the lowest level that entrypoint and supervisord log; the output of the programs is not filtered",
         default="info",
+    )
+    app_logging: str = setting(
+        "ENTRYPOINT_APP_LOGGING",
+        values.choice("auto", "off"),
+        "auto logs exceptions, wrong hosts and failed CSRF checks, unless Django's LOGGING has a handler for them",
+        default="auto",
     )
     run_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_RUN_DIR",

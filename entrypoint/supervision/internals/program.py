@@ -121,8 +121,10 @@ class Program:
                 return 0
         return NEVER
 
-    def stop(self) -> None:
-        """Send it its stop signal; SIGKILL follows after its `stopwaitsecs`."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Send it its stop signal; SIGKILL follows after its `stopwaitsecs`, or after `seconds` at the last stop."""
+        if seconds is not None:
+            self._process.config.stopwaitsecs = seconds
         self._process.stop()
 
     def repeat_stop_signal(self) -> None:

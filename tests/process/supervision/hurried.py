@@ -2,7 +2,7 @@
 
 import os
 
-from entrypoint.supervision import health, memory, readiness
+from entrypoint.supervision import health, memory, readiness, waits
 from entrypoint.supervision.plugin import make
 
 __all__ = ["make"]
@@ -12,3 +12,4 @@ health.FROZEN = int(os.environ.get("HURRIED_FROZEN", health.FROZEN))
 health.Watchdog.SECONDS = 0.3
 memory.INTERVAL = 0.1
 readiness.AGAIN = 0.1
+waits.FIRST, waits.SECOND = 0.1, 0.6

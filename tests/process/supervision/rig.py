@@ -180,6 +180,11 @@ class Container:
         """Wait for the start of a program, the first or a later one, and return its PID."""
         return int(self.said(f"spawned: '{name}' with pid", times).rpartition(" ")[2])
 
+    def unready(self) -> dict[str, object] | None:
+        """Return why the container is not ready, as clients see it; None while it is ready."""
+        file = self.ready_file.with_name("unready.json")
+        return json.loads(file.read_text("utf-8")) if file.exists() else None
+
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 

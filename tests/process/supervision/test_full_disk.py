@@ -46,7 +46,7 @@ def test_a_site_is_ready_again_after_the_disk_was_full(container: Container) -> 
     assert not ready.exists()
     filler.unlink()
     container.said(f"CRIT wrote {small / 'ready.json'} after earlier failures")
-    container.said("ready after", 2)
+    container.said("ready again after")
     assert ready.read_text() == '{"phase": "ready"}\n'
     assert container.text().count(failed) == 1
     assert alive(again)

@@ -196,7 +196,7 @@ def test_stdout_may_be_a_terminal(container: Container) -> None:
     container.start(stdout=theirs)
     os.close(theirs)
     got = bytearray()
-    until(lambda: _read(ours, got, 4096) and b"[a] hello\r\n" in got, "a line")
+    until(lambda: _read(ours, got, 4096) and b"\033[36m[a]\033[0m hello\r\n" in got, "a line")
     assert container.stop() == 0
     os.close(ours)
 

@@ -61,6 +61,43 @@ def test_a_one_shot_goes_first_and_is_not_started_again(container: Container) ->
     assert container.stop() == 0
 
 
+def test_who_waits_for_what_is_said_again_and_again(container: Container) -> None:
+    container.factory = "tests.process.supervision.hurried:make"
+    port = free_port()
+    go = container.home / "go"
+    bind = "import os, socket, sys, time\nwhile not os.path.exists('go'): time.sleep(0.01)\n"
+    bind += "server = socket.create_server(('127.0.0.1', int(sys.argv[1])))\ntime.sleep(1000)"
+    container.program("web", f"{container.script('web', bind)} {port}", ready=f"tcp:127.0.0.1:{port}")
+    container.program("worker", SLEEP, after=["web"])
+    container.program("beat", SLEEP, after=["web"])
+    container.program("slow", container.script("slow", "input()"), ready="notify")
+    container.program("job", SLEEP, ready="exit")
+    container.start()
+    why = f"web does not listen on 127.0.0.1:{port} yet"
+    container.said(f"WARN beat and worker have been waiting for web for 0 s: {why}")
+    container.said(f"WARN beat and worker have been waiting for web for 1 s: {why} (Connection refused)", 2)
+    container.said("WARN slow has not been ready for 0 s: slow does not send READY=1 yet")
+    go.touch()
+    container.spawned("worker")
+    said = container.text().count("waiting for web")
+    container.said("slow has not been ready for", 4)
+    assert container.text().count("waiting for web") == said
+    assert "job has" not in container.text()  # nobody waits for it, and a job may take long
+    assert container.stop() == 0
+
+
+def test_what_is_waited_for_may_be_stopped_or_end_again_and_again(container: Container) -> None:
+    container.factory = "tests.process.supervision.hurried:make"
+    container.program("web", SLEEP, "autostart=false")
+    container.program("broken", "false", ready="exit", restart="always")
+    container.program("worker", SLEEP, after=["web"])
+    container.program("other", SLEEP, after=["broken"])
+    container.start()
+    container.said("WARN worker has been waiting for web for 0 s: web is stopped")
+    container.said("WARN other has been waiting for broken for ", 3)
+    assert container.stop() == 0
+
+
 def test_a_one_shot_that_fails_is_tried_again(container: Container) -> None:
     container.program("site", SLEEP, after=["prepare"])
     once = container.script("once", "import os, sys\nif not os.path.exists('x'): open('x', 'w'); sys.exit(3)")
@@ -173,7 +210,7 @@ def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
     container.ask("getState")
     assert not container.ready_file.exists()
     container.ask("sendProcessStdin", "site", "\n")
-    container.said("ready after", 2)
+    container.said("ready again after")
     assert container.stop() == 0
 
 

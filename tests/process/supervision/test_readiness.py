@@ -23,9 +23,11 @@ def test_the_container_is_ready_when_all_essential_programs_are(container: Conta
     container.program("extra", "/nowhere")
     container.start().said("success: site entered RUNNING")
     assert not container.ready_file.exists()
+    until(lambda: container.unready() == {"phase": "starting application", "programs": ["site"]}, "who is waited for")
     container.ask("sendProcessStdin", "site", "\n")
     until(container.ready_file.exists, "ready")
     assert json.loads(container.ready_file.read_text()) == {"phase": "ready"}
+    until(lambda: container.unready() is None, "no reason")
     assert container.ready_file.stat().st_mode & 0o777 == 0o644
     assert container.said("[supervisord] ready after").endswith(" s")
     assert container.stop() == 0
@@ -40,7 +42,11 @@ def test_it_is_not_ready_while_one_is_restarted(container: Container) -> None:
     os.kill(container.spawned("site"), signal.SIGKILL)
     container.spawned("site", 2)
     assert not container.ready_file.exists()
+    assert container.unready() == {"phase": "restarting", "programs": ["site"]}
+    container.ask("stopProcess", "site")
+    assert container.unready() == {"phase": "stopped", "programs": ["site"]}
     assert container.stop() == 0
+    assert container.unready() == {"phase": "stopping"}
 
 
 def test_a_stop_removes_the_file_before_anything_else(container: Container) -> None:

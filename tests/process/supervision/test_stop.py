@@ -116,8 +116,45 @@ def test_a_stop_keeps_its_time(container: Container) -> None:
     for tier in (1, 2):
         container.said(f"[site{tier}] up")
     assert 0.8 < seconds_of(container) < 1.3
-    assert container.said("CRIT stop timeout reached: killing")
+    container.said("CRIT site1, site2 were still running after ")
     assert not container.pids()
+
+
+@pytest.mark.parametrize("hooks", [[], ["bye"]])
+def test_time_that_an_order_does_not_use_goes_to_the_next(container: Container, hooks: list[str]) -> None:
+    # Guaranteed is 1 s; without any use of the others' time it would be killed after that.
+    container.program("nginx", slow(container, "nginx", 0), stop_order=30, stop_seconds=10)
+    container.program("uwsgi", slow(container, "uwsgi", 0), stop_order=20, stop_seconds=5)
+    container.program("worker", slow(container, "worker", 2), "stopwaitsecs=1", stop_order=10, stop_seconds=1)
+    container.config = {
+        "stop_seconds": 30,
+        "hook_seconds": 15,
+        "pre_stop": [pre_stop("echo", word) for word in hooks],
+    }
+    container.start()
+    for name in ("nginx", "uwsgi", "worker"):
+        container.said(f"[{name}] up")
+    assert container.stop() == 0
+    assert [line.split()[0] for line in container.lines("worker")] == ["up", "told", "ends"]
+    assert "kill" not in container.text()
+
+
+def test_an_order_ends_in_time_for_what_is_guaranteed_to_the_next_ones(container: Container) -> None:
+    container.program("site", slow(container, "site", 1000), stop_order=2, stop_seconds=1)
+    container.program("worker", slow(container, "worker", 1), stop_order=1, stop_seconds=58)
+    container.config = {"stop_seconds": 60}
+    container.start()
+    for name in ("site", "worker"):
+        container.said(f"[{name}] up")
+    assert container.stop() == 0
+    line = container.said("CRIT site was still running after ")
+    assert line.endswith(
+        " s: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
+        "terminationGracePeriodSeconds to more"
+    )
+    assert [line.split()[0] for line in container.lines("site")] == ["up", "told"]
+    assert [line.split()[0] for line in container.lines("worker")] == ["up", "told", "ends"]
+    assert container.text().count("kill") == 1
 
 
 def test_what_a_shell_has_started_may_finish(container: Container) -> None:
@@ -146,6 +183,7 @@ def test_a_drain_serves_on_and_restarts(container: Container) -> None:
     began = time.monotonic()
     container.signal(signal.SIGTERM)
     until(lambda: not container.ready_file.exists(), "red")
+    assert container.unready() == {"phase": "stopping"}
     os.kill(container.spawned("site"), signal.SIGKILL)
     assert alive(container.spawned("site", 2))
     container.signal(signal.SIGHUP)  # which is ignored here, too
@@ -221,6 +259,7 @@ def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Containe
     lost = "site failed permanently (killed by SIGKILL): keeping the others, not ready, exit code 137"
     container.said(f"[supervisord] CRIT {lost}")
     assert not container.ready_file.exists()
+    assert container.unready() == {"phase": "failed", "programs": ["site"]}
     assert alive(other)
     assert container.stop() == 137
 
@@ -232,7 +271,8 @@ def test_what_is_started_again_by_hand_is_not_lost(container: Container) -> None
     os.kill(container.spawned("site"), signal.SIGKILL)
     container.said("failed permanently")
     container.ask("startProcess", "site")
-    container.said("ready after")
+    container.said("ready again after")
+    assert container.unready() is None
     assert container.stop() == 0
 
 

@@ -3,15 +3,26 @@ import re
 
 import pytest
 
-from entrypoint.supervision.formats import FORMATS
+from entrypoint.supervision.formats import as_json, as_text, text
 
 
 def json_line(said: bytes) -> bytes:
-    return FORMATS["json"]("a", [said], "stderr", 7)
+    return as_json("a", [said], "stderr", 7)
 
 
 def test_text_is_the_name_and_the_bytes() -> None:
-    assert FORMATS["text"]("a", [b"caf\xc3\xa9 \xff", b""], "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n[a] \n"
+    assert text("a", [b"caf\xc3\xa9 \xff", b""], "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n[a] \n"
+
+
+def test_text_may_have_the_time_and_colours() -> None:
+    form = as_text(timestamps=True, colour=True)
+    lines = form("supervisord", [b"CRIT \xff", b"plain"], "stdout", 7).splitlines()
+    time, _, rest = lines[0].partition(b" ")
+    assert re.fullmatch(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time)
+    name = b"\033[36m[supervisord]\033[0m"
+    assert rest == name + b" \033[31mCRIT \xff\033[0m"
+    assert lines[1].endswith(name + b" plain")
+    assert as_text(timestamps=False, colour=True)("a", [b"CRIT"], "stdout", 7) == b"\033[36m[a]\033[0m CRIT\n"
 
 
 def test_json_is_an_object_a_line() -> None:
@@ -37,5 +48,5 @@ def test_bytes_that_are_no_text_make_no_broken_json() -> None:
 
 
 def test_each_line_is_an_object() -> None:
-    lines = FORMATS["json"]("a", [b"one", b"two"], "stdout", 7).splitlines()
+    lines = as_json("a", [b"one", b"two"], "stdout", 7).splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["one", "two"]

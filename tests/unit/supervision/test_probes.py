@@ -98,7 +98,7 @@ def test_an_answer_in_pieces_is_read_to_its_end(prober: Prober) -> None:
         (b"HTTP/1.0 404 Not Found\r\n\r\n", "status 404"),
         (b"HTTP/1.1 503 \r\n\r\n", "status 503"),
         (b"SSH-2.0-OpenSSH\r\n", "not an HTTP response"),
-        (b"", "not an HTTP response"),
+        (b"", "closed the connection without a response"),
     ],
 )
 def test_the_status_decides(prober: Prober, answer: bytes, fault: str | None) -> None:

@@ -1,0 +1,27 @@
+"""Where the site can be reached: what the line says that ends a boot."""
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.settings.values import Listen
+
+
+def of_site(config: ResolvedConfig) -> str:
+    """Return a link that works, or words where the address is not known; "" if this container serves no site.
+
+    A container is reached at a published port or through a service, which only the host and the cluster know.
+    """
+    if not config.settings.serves or config.machine.nginx_conf is not None:
+        return ""
+    listen, secure = config.addresses[0], config.nginx and config.settings.tls
+    everywhere = listen.address in {"0.0.0.0", "[::]"}  # noqa: S104 -- compared, not bound
+    if everywhere and config.machine.container:
+        return f"listening on port {listen.port} of this container{', with TLS' if secure else ''}"
+    return f"{'https' if secure else 'http'}://{_host(config, listen, everywhere=everywhere)}/"
+
+
+def _host(config: ResolvedConfig, listen: Listen, *, everywhere: bool) -> str:
+    """Return the first host name that nginx answers to, else the address, with the port unless it is the usual one."""
+    names = [name for name in config.settings.server_names if "*" not in name and not name.startswith(("_", "."))]
+    own = (listen.address or "") if not everywhere else "127.0.0.1"
+    host = names[0] if names and config.nginx else own
+    usual = 443 if config.settings.tls and config.nginx else 80
+    return host if listen.port == usual else f"{host}:{listen.port}"

@@ -1,0 +1,52 @@
+"""Which folder keeps a user from a file: the kernel says only "Permission denied"."""
+
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from entrypoint.boot.trust.accounts import Account
+
+
+def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
+    """Return the first folder that the account may not enter on the way to `path`, with its owner and mode.
+
+    `needed` is what the account needs of the file itself: os.X_OK or os.R_OK. Return "" if the modes permit it all.
+    """
+    if account.uid == 0:
+        return ""
+    real = PurePath(os.path.realpath(path))
+    for place in (*_folders(path), *_folders(real), real):
+        try:
+            found = os.stat(place)  # noqa: PTH116 -- a PurePath
+        except OSError:
+            continue
+        if not _permits(found, account, needed if place == real else os.X_OK):
+            return f"{place} is {_owner(found)} {stat.S_IMODE(found.st_mode):04o}"
+    return ""
+
+
+def _folders(path: PurePath) -> Iterator[PurePath]:
+    yield from reversed(path.parents)
+
+
+def _permits(found: os.stat_result, account: Account, needed: int) -> bool:
+    """Return whether the mode permits it: inode(7)."""
+    if found.st_uid == account.uid:
+        return bool(found.st_mode >> 6 & needed)
+    if found.st_gid in (account.gid, *account.groups):
+        return bool(found.st_mode >> 3 & needed)
+    return bool(found.st_mode & needed)
+
+
+def _owner(found: os.stat_result) -> str:
+    try:
+        user = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        user = str(found.st_uid)
+    try:
+        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
+    except KeyError:
+        return f"{user}:{found.st_gid}"

@@ -1,0 +1,54 @@
+"""Warnings about an application whose settings do not suit production, although the site can be served."""
+
+from collections.abc import Iterator
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.plan.steps import WARNING, Read
+from entrypoint.protocol.agent import Application
+
+
+def application_warnings(config: ResolvedConfig) -> Iterator[Read]:
+    """Yield the warnings of a boot, a dry run and a check. `config` knows the application's apps."""
+    if config.application is None or config.development:
+        return
+    for text in (
+        *_secrets(config.application),
+        *_site(config, config.application),
+        *_places(config, config.application),
+    ):
+        yield Read(WARNING, f"warning: {text}")
+
+
+def _secrets(application: Application) -> Iterator[str]:
+    if application.debug:
+        yield (
+            f"DEBUG is on in {application.settings_module}: error pages show the source and the settings to everyone; "
+            "set DEBUG = False, or DJANGO_ENV=development on your own machine"
+        )
+    if application.weak_key:
+        yield (
+            f"SECRET_KEY can be guessed: {application.weak_key}; anyone who knows it can log in as any user: "
+            "let the settings read a random one of at least 50 characters from the environment"
+        )
+
+
+def _site(config: ResolvedConfig, application: Application) -> Iterator[str]:
+    if config.server_name is None:
+        return
+    if not application.debug and not any(host.strip() for host in application.allowed_hosts):
+        yield (
+            "ALLOWED_HOSTS names no host: Django answers every request with 400; "
+            'name the hosts of the site, for example ALLOWED_HOSTS = ["www.example.com"]'
+        )
+    here = application.static_url.startswith("/") and not application.static_url.startswith("//")
+    wanted = application.staticfiles and application.needs_static_root and config.settings.collectstatic != "off"
+    if here and wanted and not (application.static_root or config.settings.static_root):
+        yield (
+            "STATIC_ROOT is not set: nothing serves the static files, and the admin has no CSS; "
+            'set STATIC_ROOT = BASE_DIR / "static_root", or ENTRYPOINT_COLLECTSTATIC=off if the site needs none'
+        )
+
+
+def _places(config: ResolvedConfig, application: Application) -> Iterator[str]:
+    if not config.machine.hooks.prepare:  # a hook may create or chown them before the site starts
+        yield from application.unwritable

@@ -1,0 +1,58 @@
+"""The output of an application server: its banner, and why it could not load the application."""
+
+from deadline import until
+
+from .rig import NOTIFY, Container
+
+FAILS = """\
+import os, sys, time
+print("*** Starting uWSGI 2.0.30 (64bit) ***")
+print("nodename: here")
+print("*** Operational MODE: preforking ***")
+print("loading")
+print("Traceback (most recent call last):")
+print('  File "{home}/urls.py", line 3, in <module>')
+print("ModuleNotFoundError: No module named 'x'")
+print("unable to load app 0 (mountpoint='') (callable not found or import error)")
+sys.exit(22)
+"""
+WHY = "cannot load the application config.wsgi:application: ModuleNotFoundError: No module named 'x' (urls.py, line 3)"
+
+
+def application(container: Container) -> dict[str, object]:
+    folder = str(container.home)
+    return {
+        "server": "uwsgi",
+        "module": "config.wsgi:application",
+        "setting": "WSGI_APPLICATION",
+        "folder": folder,
+    }
+
+
+def test_a_server_that_cannot_load_says_why_first_and_is_not_started_again(container: Container) -> None:
+    command = container.script("uwsgi", FAILS.format(home=container.home))
+    container.config = {"quiet": True}
+    container.program(
+        "uwsgi", command, essential=True, restart="always", ready="notify", application=application(container)
+    )
+    container.start()
+    assert container.code() == 22
+    ours = [line for line in container.lines() if line.startswith(("[uwsgi]", "[entrypoint]"))]
+    assert ours[:3] == ["[uwsgi] loading", f"[entrypoint] {WHY}", "[uwsgi] Traceback (most recent call last):"]
+    assert container.text().count("loading") == 1
+    assert "nodename" not in container.text()
+
+
+def test_a_traceback_of_a_server_that_goes_on_is_shown_and_a_later_failure_is_tried_again(container: Container) -> None:
+    code = NOTIFY + FAILS.format(home=container.home).replace(
+        "sys.exit", "tell()\ntime.sleep(0.1) if os.path.exists('failed') else open('failed', 'w')\nsys.exit"
+    )
+    container.program(
+        "uwsgi", container.script("uwsgi", code), essential=True, restart="always", ready="notify",
+        application=application(container),
+    )  # fmt: skip
+    container.start().said("[uwsgi] unable to load app")
+    container.spawned("uwsgi", 3)  # it has been ready, so what fails later may be mended by itself
+    until(lambda: "nodename: here" in container.lines("uwsgi"), "the banner, which is shown unless it is quiet")
+    assert WHY not in container.text()
+    container.stop()
