@@ -47,7 +47,14 @@ def with_base(text: str, base: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Engine]:
+def volume() -> Iterator[str]:
+    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+    yield name
+    docker("volume", "rm", "-f", name, check=False)
+
+
+@pytest.fixture(scope="module")
+def shared(volume: str) -> Iterator[Engine]:  # noqa: ARG001 -- the volume outlives the container
     """Containers and images of this module, removed after it."""
     with Engine() as engine:
         yield engine
@@ -79,13 +86,6 @@ def run(engine: Engine, image: str, printed: str, settings: Mapping[str, str], *
     own = words[2:-1]
     del own[own.index("-p") : own.index("-p") + 2]
     return engine.run(image, settings, options=(*own, *options))
-
-
-@pytest.fixture(scope="module")
-def volume() -> Iterator[str]:
-    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
-    yield name
-    docker("volume", "rm", "-f", name, check=False)
 
 
 @pytest.fixture(scope="module")
