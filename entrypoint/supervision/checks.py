@@ -10,7 +10,7 @@ from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.first_request import FirstRequest
 from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.internals import Program, Sink
-from entrypoint.supervision.lines import LineProbe
+from entrypoint.supervision.logs.lines import LineProbe
 from entrypoint.supervision.memory import MemoryLimit
 from entrypoint.supervision.probes import Endpoint, Prober
 

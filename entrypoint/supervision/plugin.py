@@ -18,21 +18,22 @@ from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import LogFormat, OnFailure, Restart, SupervisionConfig
-from entrypoint.supervision import files, formats, signals
+from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
 from entrypoint.supervision.handover import Inheritance, take
-from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.kills import Kills
-from entrypoint.supervision.logs import Elsewhere, ProgramLog, SupervisordLog
+from entrypoint.supervision.logs import formats
+from entrypoint.supervision.logs.server_log import ServerLog
+from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
+from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.server_log import ServerLog
-from entrypoint.supervision.stdout import Stdout
-from entrypoint.supervision.stop import Stop
+from entrypoint.supervision.shutdown.hooks import Hooks
+from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.waits import Waits, reason
 
 IDLE = 60.0

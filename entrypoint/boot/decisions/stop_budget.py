@@ -2,7 +2,7 @@
 
 The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
 Each program is guaranteed a part. What an order does not use goes to the next ones, when the container stops
-(`entrypoint/supervision/stop.py`): so a program may have all the time but what is guaranteed to those that stop later.
+(`entrypoint/supervision/shutdown/stop.py`): so a program may have all the time that is not guaranteed to later ones.
 """
 
 import math

@@ -17,7 +17,7 @@ from entrypoint import log
 _READ: Final = 65536
 _LONGEST: Final = 65536  # bytes of a line; longer lines are cut, as supervision does
 _MOST_HELD: Final = 1 << 20  # bytes
-_STALL: Final = 1.0  # seconds that stderr may be full before lines are dropped, as in supervision/stdout.py
+_STALL: Final = 1.0  # seconds that stderr may be full before lines are dropped, as in supervision/logs/stdout.py
 
 Offer = Callable[[str, str, float], bool]
 

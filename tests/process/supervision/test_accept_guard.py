@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 from deadline import until
 
-from entrypoint.supervision.accept_guard import AcceptGuard
+from entrypoint.supervision.shutdown.accept_guard import AcceptGuard
 
 
 @pytest.fixture(params=["127.0.0.1", "0.0.0.0", "::"])
@@ -86,7 +86,7 @@ exec "$@"
 """
 HOLD = """
 import socket
-from entrypoint.supervision.accept_guard import AcceptGuard
+from entrypoint.supervision.shutdown.accept_guard import AcceptGuard
 listener = socket.create_server(("::", 0), family=socket.AF_INET6, reuse_port=True)
 listener.settimeout(0)
 held = AcceptGuard([f"[::]:{listener.getsockname()[1]}"], print)

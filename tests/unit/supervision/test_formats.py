@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from entrypoint.supervision.formats import as_json, as_text, text
+from entrypoint.supervision.logs.formats import as_json, as_text, text
 
 
 def json_line(said: bytes) -> bytes:

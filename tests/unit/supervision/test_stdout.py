@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.supervision.stdout import BACKLOG, STALL, Stdout
+from entrypoint.supervision.logs.stdout import BACKLOG, STALL, Stdout
 
 LINE = b"x" * 1000
 

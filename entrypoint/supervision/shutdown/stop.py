@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Collection
 
 from entrypoint.protocol.supervision import SupervisionConfig
-from entrypoint.supervision.accept_guard import CLOSING, SETTLING, AcceptGuard
-from entrypoint.supervision.hooks import Hooks
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
+from entrypoint.supervision.shutdown.accept_guard import CLOSING, SETTLING, AcceptGuard
+from entrypoint.supervision.shutdown.hooks import Hooks
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 """The signals that stop the container."""

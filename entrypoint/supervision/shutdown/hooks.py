@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from entrypoint.protocol.supervision import Environments, PreStopHook
 from entrypoint.supervision.internals import Supervisord
-from entrypoint.supervision.lines import Lines
+from entrypoint.supervision.logs.lines import Lines
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""

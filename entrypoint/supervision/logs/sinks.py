@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
-from entrypoint.supervision.formats import SUPERVISORD
-from entrypoint.supervision.lines import Lines
-from entrypoint.supervision.stdout import Stdout
+from entrypoint.supervision.logs.formats import SUPERVISORD
+from entrypoint.supervision.logs.lines import Lines
+from entrypoint.supervision.logs.stdout import Stdout
 
 STAYED_UP = re.compile(r"success: \S+ entered RUNNING state, process has stayed up ")
 

@@ -5,8 +5,8 @@ import select
 import time
 from collections.abc import Callable, Sequence
 
-from entrypoint.supervision import formats
-from entrypoint.supervision.formats import Format
+from entrypoint.supervision.logs import formats
+from entrypoint.supervision.logs.formats import Format
 
 BACKLOG = 1024 * 1024
 """Bytes that wait for the reader. Beyond them the programs' output is not read until there is room: a slow reader slows

@@ -1,0 +1,1 @@
+"""The stop of the container: its order, its hooks, and new connections meanwhile."""
