@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import subprocess
 import time
 import uuid
@@ -142,6 +143,16 @@ class Container:
         self.__dict__.pop("_port", None)  # Docker chooses another one
         docker("start", self.name)
         return self
+
+
+def log_in(container: Container) -> str:
+    """Post the login form; return the page that follows."""
+    with requests.Session() as session:
+        page = session.get(f"{container.url}/admin/login/", timeout=10)
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token
+        form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
+        return session.post(f"{container.url}/admin/login/?next=/admin/", data=form, timeout=10).text
 
 
 class Engine:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 from deadline import PATIENCE, until
-from docker_engine import Container, Engine, docker, example_image
+from docker_engine import Engine, docker, example_image, log_in
 from postgres_server import Postgres
 from site_under_test import holding
 
@@ -17,16 +17,6 @@ ADMIN = {
     "SUPERUSER_PASSWORD": "correct-horse",
     "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
 }
-
-
-def log_in(container: Container) -> str:
-    """Post the login form; return the page that follows."""
-    with requests.Session() as session:
-        page = session.get(f"{container.url}/admin/login/", timeout=10)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token
-        form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
-        return session.post(f"{container.url}/admin/login/?next=/admin/", data=form, timeout=10).text
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
