@@ -649,6 +649,25 @@ def test_nginx_raises_its_limit_of_descriptors_as_far_as_it_may(
     assert re.findall(r"worker_rlimit_nofile (\d+);", text) == ([str(limit)] if limit else [])
 
 
+def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
+    settings = Settings.read({"NGINX_WORKER_OPEN_FILES": "5000"})
+    made = make_plan(settings, Facts(machine(), application()))
+    assert "worker_rlimit_nofile 5000;" in text_of(made, "nginx.conf")
+    with pytest.raises(Unusable, match="NGINX_WORKER_OPEN_FILES=5000: the limit of open files is 4096"):
+        make_plan(settings, Facts(machine(most_descriptors=4096), application()))
+
+
+def test_auto_is_one_worker_of_nginx_for_each_cpu() -> None:
+    made = make_plan(Settings.read({"NGINX_WORKER_PROCESSES": "auto"}), Facts(machine(), application()))
+    assert "worker_processes 4;" in text_of(made, "nginx.conf")
+
+
+def test_a_static_page_needs_static_files() -> None:
+    settings = Settings.read({"NGINX_STATIC_INDEX": "index.html"})
+    with pytest.raises(Unusable, match="nginx serves no static files; set NGINX_STATIC_ROOT"):
+        make_plan(settings, Facts(machine(), application(static_root="")))
+
+
 @pytest.mark.parametrize(
     ("wanted", "there", "expected"), [("auto", False, 1), ("auto", True, 2), ("on", False, 2), ("off", True, 1)]
 )

@@ -245,8 +245,8 @@ class SettingsTable:
     )
     nginx_workers: int | None = setting(
         "NGINX_WORKER_PROCESSES",
-        values.count,
-        "worker processes of nginx",
+        values.count_or_auto,
+        "worker processes of nginx; auto is the same as unset",
         when_unset="one per CPU that the container may use",
     )
     worker_connections: int = setting(
@@ -254,6 +254,12 @@ class SettingsTable:
         values.count,
         "the most connections of one nginx worker, including those to the application",
         default="1024",
+    )
+    worker_open_files: int | None = setting(
+        "NGINX_WORKER_OPEN_FILES",
+        values.count,
+        "the most files and connections that one nginx worker has open (worker_rlimit_nofile)",
+        when_unset="what NGINX_WORKER_CONNECTIONS needs, where the limit of the container is lower",
     )
     ipv6: str = setting(
         "NGINX_IPV6",
@@ -269,6 +275,11 @@ class SettingsTable:
     )
     static_root: PurePosixPath | None = setting(
         "NGINX_STATIC_ROOT", values.path, "the folder of the static files", when_unset="Django's STATIC_ROOT"
+    )
+    static_index: str | None = setting(
+        "NGINX_STATIC_INDEX",
+        values.file_name,
+        "the static file that nginx serves at /, in place of the application's page",
     )
     media_url: str | None = setting(
         "NGINX_MEDIA_URL",
