@@ -54,8 +54,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**given, "groups": tuple(given["groups"])}, by_name=by_name)
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
-    if "brotli_module" in different:
-        different["brotli_module"] = PurePosixPath(different["brotli_module"])
+    for name in {"brotli_module", "app_nginx_conf"}.intersection(different):
+        different[name] = PurePosixPath(different[name])
     for name in {"http_files", "server_files"}.intersection(different):
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "server_confs" in different:
@@ -660,6 +660,19 @@ def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
 def test_auto_is_one_worker_of_nginx_for_each_cpu() -> None:
     made = make_plan(Settings.read({"NGINX_WORKER_PROCESSES": "auto"}), Facts(machine(), application()))
     assert "worker_processes 4;" in text_of(made, "nginx.conf")
+
+
+def test_an_nginx_conf_for_uwsgi_needs_uwsgi() -> None:
+    whole = "events {}\nhttp { server { location / { uwsgi_pass unix:/tmp/uwsgi.sock; } } }\n"
+    own = machine(
+        django=False,
+        templates={"nginx.conf": whole},
+        app_nginx_conf="/app/nginx.conf",
+        programs={**PROGRAMS, "gunicorn": "/g"},
+    )
+    settings = Settings.read({"ENTRYPOINT_APP": "main:app", "ENTRYPOINT_SERVER": "gunicorn"})
+    with pytest.raises(Unusable, match="it passes requests to uWSGI at /tmp/uwsgi"):
+        make_plan(settings, Facts(own, None))
 
 
 def test_a_static_page_needs_static_files() -> None:

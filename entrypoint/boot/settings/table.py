@@ -6,7 +6,7 @@ To add a setting, add a field here; nothing else lists them. docs/reference/sett
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, server_names, values
+from entrypoint.boot.settings import addresses, compat, server_names, values
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.endpoints import Endpoint, endpoints
 from entrypoint.boot.settings.spec import setting
@@ -75,6 +75,13 @@ class SettingsTable:
         values.application,
         "the application, as package.module:callable",
         when_unset="Django's WSGI_APPLICATION or ASGI_APPLICATION",
+    )
+    compat: str = setting(
+        "ENTRYPOINT_COMPAT",
+        values.choice(compat.AUTO, compat.TIANGOLO, compat.OFF),
+        "tiangolo: the variables and files of the image tiangolo/uwsgi-nginx (-flask) mean what they meant there; "
+        "auto: if /app has a main.py or uwsgi.ini, and nothing else names the application",
+        default=compat.AUTO,
     )
     server: str | None = setting(
         "ENTRYPOINT_SERVER",
