@@ -1126,7 +1126,7 @@ def test_the_page_names_each_variable_and_no_other() -> None:
 
 def test_the_example_of_the_page_is_a_template() -> None:
     (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
-    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("buffer-size = 65535\n")
+    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("log-slow = 1000\n")
 
 
 # ---- the address in the last line of a boot

@@ -18,6 +18,7 @@ _FIRST_DELAY: Final = 0.05  # seconds; each delay is 1.5 times the last one
 _LONGEST_DELAY: Final = 1.0
 _TRY: Final = 3.0  # seconds for each step of a probe
 _REPORT_INTERVAL: Final = 5.0
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Watch(threading.Thread):
@@ -89,8 +90,7 @@ def wait_for(
             now = time.monotonic()
             if now >= deadline:
                 each = "; ".join(f"{watch.endpoint} within {seconds:g} s: {watch.why}" for watch in missing)
-                check = "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
-                raise TimedOut(f"cannot reach {each}{check}")
+                raise TimedOut(f"cannot reach {each}{_hint(missing)}")
             for key, _ in selector.select(min(deadline, report_at) - now):
                 if key.fileobj is ours:
                     ours.recv(4096)
@@ -102,6 +102,13 @@ def wait_for(
                 for watch in missing:
                     tell(f"    still waiting for {watch.endpoint}: {watch.why}")
     return any(watch.late for watch in watches)
+
+
+def _hint(missing: Sequence[Watch]) -> str:
+    """Return what to look at, where the endpoints themselves tell it."""
+    if any(watch.endpoint.host in _LOOPBACK for watch in missing):
+        return "; in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
+    return "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
 
 
 def _report_reachable(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:
