@@ -129,6 +129,15 @@ def test_an_application_that_cannot_be_found_out_is_told_with_its_line(app: Path
     assert read(app, ENTRYPOINT_APP="main:app").app == "main:app"
 
 
+@pytest.mark.parametrize("line", ["chown-socket = nobody_here:www-data", "uid = nobody_here"])
+def test_a_user_of_the_image_who_is_not_here_is_told(app: Path, line: str) -> None:
+    write_ini(app, "module = main:app", line, "chmod-socket = 664")
+    with pytest.raises(Unusable) as caught:
+        read(app)
+    why = "there is no user nobody_here; delete the line, entrypoint sets the owner itself"
+    assert caught.value.lines() == (f"cannot use {line} in {app}/uwsgi.ini: {why}",)
+
+
 @pytest.mark.parametrize(
     ("lines", "environ", "workers"),
     [

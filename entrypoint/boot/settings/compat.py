@@ -6,6 +6,7 @@ ours; the tables below say for which one.
 
 import errno
 import os
+import pwd
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -14,6 +15,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.log import printable
 
 AUTO: Final = "auto"
 TIANGOLO: Final = "tiangolo"
@@ -77,6 +79,8 @@ def read(
     """
     ini = folder / (environ.get("UWSGI_INI") or UWSGI_INI)
     options = _options(ini, trust, report)
+    for problem in _missing_users(ini, options):
+        report(problem)
     django = os.path.lexists(folder / "manage.py")
     given = dict(_given(environ))
     defaults = dict(_DEFAULTS)
@@ -98,6 +102,15 @@ def read(
         },
         frozenset(_VARIABLES),
     )
+
+
+def _missing_users(ini: Path, options: Mapping[str, str]) -> Iterator[str]:
+    """Yield a problem for each option that names a user of that image: uWSGI would not start."""
+    for name in ("chown-socket", "uid"):
+        user = options.get(name, "").partition(":")[0]
+        if user and not user.isdigit() and user not in (each.pw_name for each in pwd.getpwall()):
+            why = f"there is no user {shown(user)}; delete the line, entrypoint sets the owner itself"
+            yield f"cannot use {name} = {shown(options[name])} in {printable(str(ini))}: {why}"
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
@@ -132,7 +145,7 @@ def _application(folder: Path, ini: Path, options: Mapping[str, str]) -> Given |
     if name is None:
         return None
     text = options[name]
-    label = f"{name} = {shown(text)} in {ini}"
+    label = f"{name} = {shown(text)} in {printable(str(ini))}"
     if name in ("wsgi-file", "file"):
         text = _module(PurePosixPath(folder, options.get("chdir", "")), text)
     if ":" not in text:
@@ -154,7 +167,7 @@ def _options(ini: Path, trust: Trust, report: Callable[[str], None]) -> Mapping[
         text = textfile.read(ini, trust)
     except ValueError as error:
         if str(error) != os.strerror(errno.ENOENT):
-            report(f"cannot read {shown(str(ini))}: {error}")
+            report(f"cannot read {printable(str(ini))}: {error}")
         return {}
     found: dict[str, str] = {}
     section = ""
