@@ -40,13 +40,15 @@ def started(place: Path, code: str, *words: str) -> Children:
     return children
 
 
-def ended() -> bool:
-    return not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+def ended(place: Path) -> bool:
+    """Whether the server has ended; nobody has waited for it yet, and a zombie has no command line."""
+    running = [child.as_dict(["cmdline"], ad_value=[])["cmdline"] for child in psutil.Process().children()]
+    return not any(str(place / "server.py") in words for words in running)
 
 
 def test_a_server_that_could_not_load_ends_the_boot_with_its_code_and_its_reason(place: Path) -> None:
     children = started(place, FAILS, "22")
-    until(ended, "the end of the server")
+    until(lambda: ended(place), "the end of the server")
     with pytest.raises(ProgramFailed) as caught, children:
         children.check_loaded()
     error = caught.value
@@ -59,7 +61,7 @@ def test_a_server_that_could_not_load_ends_the_boot_with_its_code_and_its_reason
 def test_every_other_server_is_left_to_supervisord(place: Path, code: str, words: list[str]) -> None:
     children = started(place, code, *words)
     if code != RUNS_ON:
-        until(ended, "the end of the server")
+        until(lambda: ended(place), "the end of the server")
     with suppress(KeyError), children:
         children.check_loaded()
         raise KeyError  # what a failed boot does
