@@ -145,6 +145,7 @@ def test_the_variables_of_nginx_and_uwsgi(flask: Container) -> None:
         assert line in configuration
     assert flask.exec("python", "-c", COUNT).stdout == "4\n"  # the master and UWSGI_CHEAPER workers
     assert "5 workers as www-data; set by UWSGI_PROCESSES" in flask.logs
+    assert flask.exec("entrypoint", "health").returncode == 0  # it knows LISTEN_PORT too
 
 
 def test_an_nginx_conf_of_the_images_own(plain: Container) -> None:

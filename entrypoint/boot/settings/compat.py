@@ -8,7 +8,6 @@ import errno
 import os
 import pwd
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -51,18 +50,16 @@ class Given(NamedTuple):
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class OtherImage:
+class OtherImage(NamedTuple):
     """The settings that follow from the variables and files of another image."""
 
-    given: Mapping[str, Given] = field(default_factory=dict)
-    """By the names of our settings. The environment overrides them, and they override the project's file."""
-    defaults: Mapping[str, Given] = field(default_factory=dict)
-    """The same, for what nothing else sets."""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    """Variables of the programs that are not set."""
-    names: frozenset[str] = frozenset()
-    """The variables that have a meaning because of that image."""
+    given: Mapping[str, Given]  # by our settings' names; wins over the project's file, and the environment over it
+    defaults: Mapping[str, Given]  # by our settings' names, for what nothing else sets
+    environment: Mapping[str, str]  # variables of the programs that are not set
+    names: frozenset[str]  # the variables that have a meaning because of that image
+
+
+NO_OTHER_IMAGE: Final = OtherImage({}, {}, {}, frozenset())
 
 
 def is_left(folder: Path = HOME) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.boot.settings import compat, other_names, project_file, server_names, textfile
-from entrypoint.boot.settings.compat import Given, OtherImage
+from entrypoint.boot.settings.compat import Given
 from entrypoint.boot.settings.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
@@ -43,7 +43,7 @@ class Sources:
         self._folder = Path()
         self._project = Project()
         self._procfile = ""
-        self._other = OtherImage()
+        self._other = compat.NO_OTHER_IMAGE
         self._refused: set[str] = set()
         self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
 
