@@ -79,6 +79,7 @@ def test_every_server(new_site: NewSite, tmp_path: Path, row: Row, nginx: str) -
     else:
         until(lambda: site.code is not None or site.command("health").returncode == 0, "the site to be ready")
         assert not site.programs("nginx")
+    assert "is not ready" not in site.output
     assert requests.get(f"{site.url}/static/style.css", timeout=10).text == "p { color: black }\n"
     sees_the_client(site, nginx)
     carries_large_bodies(site)
