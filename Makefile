@@ -50,6 +50,7 @@ demo: $(BIN)/.installed
 
 # First the tests that can run in parallel, then those that must run alone.
 test: PROFILE := quick
+test: CHOICE := and not thorough
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
@@ -59,8 +60,8 @@ test test-all: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone'
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m alone
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'
 
 lint: $(BIN)/.installed
 	@$(BIN)/ruff check

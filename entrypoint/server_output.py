@@ -66,6 +66,8 @@ _LOADING: Final = r", in (import_app|import_from_string|load_target)$"
 """The functions of gunicorn, uvicorn and granian that load the application."""
 _NO_APP: Final = "unable to load app 0 "
 _UVICORN: Final = r"ERROR: +Error loading ASGI app\. (.+)"
+_WORKER_ENDED: Final = rb"INFO: +Child process \[\d+\] died$|\[ERROR\] Unexpected exit from worker-\d+$"
+"""How uvicorn and granian report the end of a worker, which they replace."""
 
 
 class Banner:
@@ -99,8 +101,13 @@ def is_trouble(line: bytes) -> bool:
     return line.startswith(_TROUBLE) or (b"Error: " in line and re.match(_ERROR, line) is not None)
 
 
+def is_end_of_worker(line: bytes) -> bool:
+    """Return whether the server, which runs on, reports that a worker has ended."""
+    return re.match(_WORKER_ENDED, line) is not None
+
+
 def failure(application: ApplicationConfig, output: Sequence[bytes]) -> str | None:
-    """Return why a server that has ended could not load the application; None if its output does not tell."""
+    """Return why a server, or its worker, that has ended could not load the application; None if that is not known."""
     lines = [line.decode(errors="replace") for line in output]
     if application.server == "uwsgi" and not any(line.startswith(_NO_APP) for line in lines):
         return None

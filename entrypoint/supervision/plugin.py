@@ -28,7 +28,7 @@ from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import NotifySocket
-from entrypoint.supervision.policy import FAILURE, PermanentFailure, Policy
+from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure, Policy
 from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
@@ -187,10 +187,16 @@ class Plugin:
         )
 
     def _cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again."""
-        if program.wait_status is not None and os.WIFEXITED(program.wait_status) and not self._stop.begun:
-            self._stdout.write(log.ENTRYPOINT, [why.encode()])
-            self._policies[program].give_up_loading()
+        """Say why a server has ended before it was ready, and do not start it again.
+
+        uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
+        """
+        status = program.wait_status
+        if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
+            return
+        self._stdout.write(log.ENTRYPOINT, [why.encode()])
+        self._policies[program].give_up_loading()
+        program.replace()
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
@@ -334,7 +340,9 @@ class Plugin:
             self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
         if not self._config.program(program.name).essential:
             return
-        if program.wait_status is not None:
+        if program.replaced and self._policies[program].unloadable:
+            failure = PermanentFailure(FAILURE, UNLOADABLE)  # its status is that of our stop
+        elif program.wait_status is not None:
             failure = PermanentFailure.of_status(program.wait_status, self._kills.reason(program))
         else:
             failure = PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))

@@ -36,6 +36,9 @@ FAILURE = 1
 """The exit code if the program has none: it ended with exit status 0 although it must not end, or fork failed."""
 
 
+UNLOADABLE = "cannot load the application"
+
+
 class PermanentFailure(NamedTuple):
     """A program that is not started again."""
 
@@ -137,25 +140,25 @@ class Policy:
         self._config = config
         self._log = log
         self._restarts = Restarts()
-        self._unloadable = False
+        self.unloadable = False
 
     def give_up_loading(self) -> None:
         """Record that it ends because it cannot load the application: another attempt would fail in the same way."""
-        self._unloadable = True
+        self.unloadable = True
 
     def follow(self) -> None:
         """Record the program's new state."""
         program, now = self._program, time.monotonic()
         if program.state is State.STARTING:
             self._restarts.started(now)
-            self._unloadable = False
+            self.unloadable = False
         elif program.ended:
             # An essential program should never end; for any other program exit status 0 may be normal.
             if program.wait_status == 0 and not self._config.essential and not program.replaced:
                 self._restarts.ended_well(now)
             else:
                 self._restarts.crashed(now)
-            if self._starts_again() and not self._unloadable and (wait := self._restarts.due(now)) >= 1:
+            if self._starts_again() and not self.unloadable and (wait := self._restarts.due(now)) >= 1:
                 self._log(f"restarting {program.name} in {wait:.0f} s")
 
     def failed_permanently(self) -> bool:
@@ -194,8 +197,8 @@ class Policy:
 
     def _hopeless(self, now: float) -> str:
         """Return why an ended program is given up, or "" if it is not."""
-        if self._unloadable:
-            return "cannot load the application"
+        if self.unloadable:
+            return UNLOADABLE
         failed_start = self._program.state is State.BACKOFF
         if failed_start and not self._starts_again():
             return "did not start"

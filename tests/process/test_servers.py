@@ -20,7 +20,7 @@ OWN = "workers = 5\nkeepalive = 7\nproc_name = __file__\n"
     ("environ", "own", "read"),
     [
         ({"WEB_CONCURRENCY": "3"}, "", {"workers": "3", "timeout": "60", "preload_app": "True"}),
-        ({"ENTRYPOINT_REQUEST_TIMEOUT": "7s"}, "", {"timeout": "7", "graceful_timeout": "2"}),
+        ({"ENTRYPOINT_REQUEST_TIMEOUT": "7s"}, "", {"timeout": "7", "graceful_timeout": "8"}),
         ({"GUNICORN_CMD_ARGS": "--workers 4 --timeout 9"}, OWN, {"workers": "4", "timeout": "9", "keepalive": "7"}),
         ({"WEB_CONCURRENCY": "3"}, OWN, {"workers": "5", "keepalive": "7", "timeout": "60"}),
         ({"DJANGO_ENV": "development"}, "", {"reload": "True", "preload_app": "False"}),

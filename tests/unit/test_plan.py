@@ -954,8 +954,8 @@ def test_supervisord_itself_gets_nothing_of_the_applications() -> None:
     }
 
 
-def uvicorn_on(port: str) -> Plan:
-    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "ENTRYPOINT_SERVER": "uvicorn", "PORT": port})
+def uvicorn_on(port: str, **environ: str) -> Plan:
+    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "ENTRYPOINT_SERVER": "uvicorn", "PORT": port, **environ})
     servers = {**PROGRAMS, "uvicorn": PurePosixPath("/venv/bin/uvicorn")}
     return make_plan(settings, Facts(machine(programs=servers), application()))
 
@@ -969,6 +969,14 @@ def test_a_server_is_probed_where_it_listens(port: str) -> None:
 def test_an_address_of_an_interface_cannot_be_probed() -> None:
     with pytest.raises(Unusable, match=r"^cannot probe uvicorn by tcp:\[fe80::1%eth0\]:8080: "):
         uvicorn_on("[fe80::1%eth0]:8080")
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [("192.0.2.7 10.0.0.0/8, ::1", "192.0.2.7,10.0.0.0/8,::1"), ("*", "*"), ("", None)]
+)
+def test_without_nginx_the_server_is_told_of_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
+    config = from_json(SupervisionConfig, text_of(uvicorn_on("8080", FORWARDED_ALLOW_IPS=value), "promises.json"), "it")
+    assert config.programs["uvicorn"].environment.get("FORWARDED_ALLOW_IPS") == read
 
 
 def test_the_supervision_config_is_what_supervision_reads() -> None:

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from entrypoint.protocol.supervision import ApplicationConfig
-from entrypoint.server_output import Banner, failure, is_trouble
+from entrypoint.server_output import Banner, failure, is_end_of_worker, is_trouble
 
 FOLDER = PurePosixPath("/srv/project")
 UWSGI = ApplicationConfig("uwsgi", "config.wsgi:application", "WSGI_APPLICATION", FOLDER)
@@ -141,3 +141,12 @@ def test_trouble_begins_with_a_traceback_or_an_error() -> None:
     lines = [b"Traceback (most recent call last):", b"django.core.exceptions.ImproperlyConfigured: x", b"OSError: x"]
     assert [is_trouble(line) for line in lines] == [True, False, True]
     assert not is_trouble(b"retrying after Error: x")
+
+
+@pytest.mark.parametrize(
+    "line", [b"INFO:     Child process [42] died", b"[ERROR] Unexpected exit from worker-2"], ids=["uvicorn", "granian"]
+)
+def test_a_server_reports_the_end_of_a_worker(line: bytes) -> None:
+    assert is_end_of_worker(line)
+    assert not is_end_of_worker(b"a view said: " + line)
+    assert not is_end_of_worker(line + b" of old age")

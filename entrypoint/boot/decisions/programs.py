@@ -10,6 +10,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
+from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
@@ -142,14 +143,24 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
 
 
 def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:
-    if config.nginx and server.protocol == "http":
+    if server.protocol == "http" and config.nginx:
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         yield "FORWARDED_ALLOW_IPS", "*"
+    elif server.protocol == "http" and config.settings.proxies:
+        # In our setting, spaces may separate the addresses. gunicorn would not start with those.
+        yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
     if config.logs_failed_requests:  # the settings in force, for entrypoint/app/served
         yield "ENTRYPOINT_APP", config.module
         yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
         yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
         yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
+
+
+def _proxy(network: Network) -> str:
+    """Return the proxies as gunicorn and uvicorn read them: older ones know addresses and `*`, but no networks."""
+    if network.prefixlen == 0:
+        return "*"
+    return str(network.network_address if network.num_addresses == 1 else network)
 
 
 def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:

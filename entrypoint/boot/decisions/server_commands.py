@@ -45,7 +45,12 @@ def _granian(config: ResolvedConfig) -> Words:
         *_workers(config),
         *(("--access-log",) if config.server_logs_requests else ()),
         *("--workers-kill-timeout", str(config.server_stop)),
-        *_application(config, str(config.machine.served / f"{_LOADER}.py")),
+        "--respawn-failed-workers",  # by default the crash of one worker ends them all
+        *_application(
+            config,
+            str(config.machine.served / f"{_LOADER}.py"),
+            f"{config.interface}_behind_nginx" if config.nginx else "application",
+        ),
     )
 
 
@@ -62,9 +67,9 @@ def _workers(config: ResolvedConfig) -> Words:
     return () if config.own_workers else ("--workers", str(config.workers))
 
 
-def _application(config: ResolvedConfig, loader: str) -> Words:
+def _application(config: ResolvedConfig, loader: str, name: str = "application") -> Words:
     if config.logs_failed_requests:
-        return (f"{loader}:application",)
+        return (f"{loader}:{name}",)
     module = config.module
     return ("--factory", module.removesuffix(_FACTORY)) if module.endswith(_FACTORY) else (module,)
 

@@ -52,7 +52,7 @@ SERVERS: Final = {
             arguments_variable="GUNICORN_CMD_ARGS",
         ),
         Server("uvicorn", ("asgi", "wsgi"), worker_variables=("UVICORN_WORKERS",)),
-        Server("granian", ("wsgi", "asgi"), ready="log:Started worker-[0-9]", worker_variables=("GRANIAN_WORKERS",)),
+        Server("granian", ("wsgi", "asgi"), worker_variables=("GRANIAN_WORKERS",)),
         Server("runserver", ("wsgi",), unix=False, worker_variables=None),
     )
 }

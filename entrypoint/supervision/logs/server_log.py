@@ -4,7 +4,7 @@ import sched
 from collections.abc import Callable
 
 from entrypoint.protocol.supervision import ApplicationConfig
-from entrypoint.server_output import Banner, failure, is_trouble
+from entrypoint.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.supervision.internals import Sink
 from entrypoint.supervision.logs.lines import Lines
 
@@ -28,7 +28,10 @@ class ServerLog:
         starting: Callable[[], bool],
         failed: Callable[[str], None],
     ) -> None:
-        """Call `failed` with the reason if the server ends while it is `starting`. `quiet` drops the banner."""
+        """Call `failed` with the reason if the server, or a worker that it would replace, ends while it is `starting`.
+
+        `quiet` drops the banner.
+        """
         self._sink = sink
         self._application = application
         self._timers = timers
@@ -37,6 +40,7 @@ class ServerLog:
         self._banner = Banner(application) if quiet else None
         self._lines = Lines()
         self._held: list[bytes] = []
+        self._judged = False
         self._flush_at: sched.Event | None = None
         self.crowded = sink.crowded
 
@@ -47,8 +51,7 @@ class ServerLog:
     def end(self) -> None:
         """Log why the application could not be loaded, then what was held."""
         self._take(self._lines.end())
-        if self._held and self._starting() and (why := failure(self._application, self._held)):
-            self._failed(why)
+        self._judge()
         self._flush()
         self._sink.end()
 
@@ -57,15 +60,25 @@ class ServerLog:
             lines = [line for line in lines if not self._banner.has(line)]
         if not self._held:
             first = next((at for at, line in enumerate(lines) if is_trouble(line)), len(lines))
-            if first == len(lines) or not self._starting():
+            if first == len(lines) or self._judged or not self._starting():
                 self._pass_on(lines)
                 return
             self._pass_on(lines[:first])
             lines = lines[first:]
             self._flush_at = self._timers.enter(HOLD, 0, self._flush)
         self._held += lines
+        if any(map(is_end_of_worker, lines)) and self._judge():
+            self._flush()
         if len(self._held) > MOST or not self._starting():
             self._flush()
+
+    def _judge(self) -> bool:
+        """Return whether what was held says why the application could not be loaded, and log that first."""
+        why = failure(self._application, self._held) if self._held and self._starting() else None
+        if why:
+            self._judged = True
+            self._failed(why)
+        return self._judged
 
     def _flush(self) -> None:
         if self._flush_at in self._timers.queue:

@@ -56,3 +56,26 @@ def test_a_traceback_of_a_server_that_goes_on_is_shown_and_a_later_failure_is_tr
     until(lambda: "nodename: here" in container.lines("uwsgi"), "the banner, which is shown unless it is quiet")
     assert WHY not in container.text()
     container.stop()
+
+
+def test_a_server_whose_workers_cannot_load_is_stopped_although_it_would_go_on(container: Container) -> None:
+    code = (
+        "import itertools, time\n"
+        "for number in itertools.count(1):\n"
+        "    print('Traceback (most recent call last):', flush=True)\n"
+        "    print('  File \"/venv/uvicorn/importer.py\", line 1, in import_from_string')\n"
+        "    print('ValueError: broken', flush=True)\n"
+        "    print(f'INFO:     Child process [{number}] died', flush=True)\n"
+        "    time.sleep(0.05)\n"
+    )
+    container.program(
+        "uvicorn", container.script("uvicorn", code), essential=True, restart="always", ready="tcp:127.0.0.1:1",
+        application={**application(container), "server": "uvicorn"},
+    )  # fmt: skip
+    container.start()
+    assert container.code() == 1
+    why = "[entrypoint] cannot load the application config.wsgi:application: ValueError: broken"
+    assert container.text().count(why) == 1
+    ours = [line for line in container.lines() if line.startswith(("[uvicorn]", "[entrypoint]"))]
+    assert "uvicorn failed permanently (cannot load the application): stopping all, exit code 1" in container.text()
+    assert ours[:2] == [why, "[uvicorn] Traceback (most recent call last):"]
