@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
+_CLEAR: Final = "\033[H\033[J"  # ECMA-48: to the upper left corner, and erase all that follows
+_AGAIN: Final = 2.0  # seconds
 _HELP: Final = ("-h", "--help")
 _IMPLICIT: Final = "entrypoint.implicit"  # in click's meta: the word that is no command, which exec runs as a program
 
@@ -200,6 +203,41 @@ def env(environ: Environ, *, form: str) -> None:
 
 
 @commands.command()
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
+@click.pass_obj
+def status(environ: Environ, *, watch: bool, form: str) -> None:
+    """Show the programs of this container: state, CPU, memory, restarts.
+
+    It also shows what the container waits for, and the settings that are set. It answers while supervisord stops or
+    hangs, and to each user of the container.
+    """
+    if watch and form == "json":
+        raise click.UsageError("--watch and --format json exclude each other.")
+    signals.release()
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
+    from entrypoint.control import status as control  # noqa: PLC0415 -- as above
+    from entrypoint.control.status_table import table  # noqa: PLC0415 -- as above
+
+    settings = _read(environ)
+    folder = _running_in(settings)
+    given = [
+        control.Setting(row.spec.name, row.value or "", row.origin) for row in reference.rows(settings) if row.origin
+    ]
+    while True:
+        found = control.read(folder, given)
+        if form == "json":
+            _print(control.as_json(found))
+            return
+        terminal = sys.stdout.isatty()
+        text = table(found, shutil.get_terminal_size().columns if terminal else None)
+        _print(f"{_CLEAR}{text}" if watch and terminal else text)
+        if not watch:
+            return
+        time.sleep(_AGAIN)
+
+
+@commands.command()
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:
@@ -239,6 +277,17 @@ def _ready_file(settings: "Settings") -> Path | None:
     return Path(run_dir(settings, machine) / READY_FILE)
 
 
+def _running_in(settings: "Settings") -> Path:
+    """Return the run directory of this container's site, also for another user than the one who has booted it."""
+    from entrypoint.boot.decisions.config import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.control import place  # noqa: PLC0415 -- as above
+
+    if settings.run_dir:
+        return Path(settings.run_dir)
+    return place.run_dir(Path(run_dir(settings, read_machine(settings))), Path(USUAL_RUN_DIR))
+
+
 @commands.command()
 @click.option(
     "--format",
@@ -251,13 +300,11 @@ def _ready_file(settings: "Settings") -> Path | None:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
-    settings = _read(environ)
-    folder = run_dir(settings, read_machine(settings))
-    recorded = timeline.read(Path(folder / TIMELINE_FILE), Path(folder / FIRST_READY_FILE))
+    folder = _running_in(_read(environ))
+    recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:

@@ -267,7 +267,12 @@ class Plugin:
         config = self._config.program(program.name)
         ready = self._readiness.has([program.name])
         missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []
-        why = f"waits for {', '.join(missing)}" if missing else "" if ready else self._why_not_ready(program)
+        if missing:
+            why = f"waits for {', '.join(missing)}"
+        elif self._policies[program].waits():
+            why = "waits for its restart"
+        else:
+            why = "" if ready else self._why_not_ready(program)
         return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
 
     def _why_not_ready(self, program: Program) -> str:

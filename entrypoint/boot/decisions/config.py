@@ -19,6 +19,7 @@ from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
+USUAL_RUN_DIR: Final = PurePosixPath("/run/entrypoint")
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
@@ -293,6 +294,6 @@ def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
     if settings.run_dir:
         return settings.run_dir
     if machine.own_run_dir:
-        return PurePosixPath("/run/entrypoint")
+        return USUAL_RUN_DIR
     port = settings.listen_on(root=machine.root).port
     return machine.temporary / f"entrypoint-{machine.account.uid}-{port}"
