@@ -50,6 +50,7 @@ demo: $(BIN)/.installed
 
 # First the tests that can run in parallel, then those that must run alone.
 test: PROFILE := quick
+test: OMITTED := or thorough
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
@@ -59,7 +60,7 @@ test test-all: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone'
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not (alone $(OMITTED))'
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m alone
 
 lint: $(BIN)/.installed

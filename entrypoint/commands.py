@@ -238,6 +238,23 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
 
 
 @commands.command()
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Text, or JSON.")
+@click.pass_obj
+def doctor(environ: Environ, *, form: str) -> int:
+    """Say what is wrong in this container, and how to fix it.
+
+    Run it as the container's user, in the container or in place of it: docker run IMAGE doctor. It writes nothing, and
+    needs no database. The exit code is 1 if anything is wrong.
+    """
+    from entrypoint.boot import diagnosis  # noqa: PLC0415 -- as above
+
+    examined = diagnosis.Diagnosis()
+    examined.examine(environ)
+    _print((diagnosis.as_json if form == "json" else diagnosis.as_text)(examined.findings))
+    return int(any(finding.wrong for finding in examined.findings))
+
+
+@commands.command()
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:

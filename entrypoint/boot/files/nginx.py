@@ -133,9 +133,13 @@ def _descriptors(config: ResolvedConfig) -> int | None:
 
     Each client connection takes one descriptor, and one more for the file that nginx sends.
     """
-    wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
-    possible = min(wanted, config.machine.most_descriptors)
+    possible = min(wanted_descriptors(config), config.machine.most_descriptors)
     return possible if possible > config.machine.descriptors else None
+
+
+def wanted_descriptors(config: ResolvedConfig) -> int:
+    """Return the descriptors of an nginx worker that has as many connections as the settings allow."""
+    return 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:
