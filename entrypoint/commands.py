@@ -31,7 +31,8 @@ class _Commands(click.Group):
     """Without arguments the command is `serve`. A first word that is not a command is a program to run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version")):
+        completes = ctx.resilient_parsing  # click completes a word: then the words so far are all that there is
+        if not completes and (not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version"))):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -96,7 +97,7 @@ def commands() -> None:
     """
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint, or entrypoint --dry-run --diff")
 @click.option("--dry-run", is_flag=True, help="Print the steps and the files; change nothing.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="The format of a dry run's output.")
 @click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
@@ -126,14 +127,14 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     return 0
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint prepare --only collectstatic")
 @click.option("--only", multiple=True, metavar="STEP", help="Run only this step. Repeatable.")
 @click.option("--skip", multiple=True, metavar="STEP", help="Skip this step. Repeatable.")
 @click.pass_obj
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
     """Run the steps of a boot without starting supervisord.
 
-    Use it in an image build, an init container or a release phase, for example: entrypoint prepare --only collectstatic
+    Use it in an image build, an init container or a release phase.
 
     --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
     collectstatic, release, hooks.
@@ -143,7 +144,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     boot(serving.read(environ), log.tell, only=only, skip=skip)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint render --out /tmp/conf")
 @click.option("--out", metavar="DIR", help="Write copies into DIR instead of the run directory.")
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
@@ -153,7 +154,7 @@ def render(environ: Environ, *, out: str | None) -> None:
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint check")
 @click.pass_obj
 def check(environ: Environ) -> None:
     """Check the settings and files without serving. Leave no files behind.
@@ -166,7 +167,7 @@ def check(environ: Environ) -> None:
     boot(serving.read(environ), log.tell)
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint env, or entrypoint env --format markdown")
 @click.option(
     "--format",
     "form",
@@ -202,7 +203,7 @@ def env(environ: Environ, *, form: str) -> None:
     _print(text)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint status --watch")
 @click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
 @click.pass_obj
@@ -237,7 +238,7 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
         time.sleep(_AGAIN)
 
 
-@commands.command()
+@commands.command(epilog="Examples: docker run --rm my-site doctor, or entrypoint doctor --format json")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Text, or JSON.")
 @click.pass_obj
 def doctor(environ: Environ, *, form: str) -> int:
@@ -254,7 +255,7 @@ def doctor(environ: Environ, *, form: str) -> int:
     return int(any(finding.wrong for finding in examined.findings))
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint health, or entrypoint health live")
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:
@@ -305,7 +306,7 @@ def _running_in(settings: "Settings") -> Path:
     return place.run_dir(Path(run_dir(settings, read_machine(settings))), Path(USUAL_RUN_DIR))
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint boot, or entrypoint boot --format svg > boot.svg")
 @click.option(
     "--format",
     "form",
@@ -329,7 +330,7 @@ def boot(environ: Environ, *, form: str) -> None:
     _print(text)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint repair shop.0007_prices --applied")
 @click.argument("migration", metavar="APP.MIGRATION")
 @click.option(
     "--applied/--unapplied", default=None, help="Whether the database now has all changes of the migration, or none."
@@ -350,7 +351,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint init --kubernetes, or entrypoint init --from procfile")
 @click.option("--kubernetes", is_flag=True, help="Also write the manifests for Kubernetes, in kubernetes/.")
 @click.option(
     "--base", default="entrypoint-base", show_default=True, help="The image that the Dockerfile inherits from."
@@ -387,7 +388,10 @@ def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str |
     return 0
 
 
-@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@commands.command(
+    epilog="Example: entrypoint exec -- python manage.py shell",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
@@ -407,13 +411,16 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
         raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error
 
 
-@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@commands.command(
+    epilog="Examples: entrypoint ctl restart worker, or entrypoint ctl tail -f worker",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """Run supervisorctl for this container.
 
-    WORDS are a command of supervisorctl, for example: entrypoint ctl status, or entrypoint ctl restart worker
+    WORDS are a command of supervisorctl.
     """
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
