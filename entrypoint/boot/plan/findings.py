@@ -11,6 +11,7 @@ from entrypoint.protocol.agent import Application
 RUN: Final = "an option of docker run"
 DOCKERFILE: Final = "in the Dockerfile"
 ENVIRONMENT: Final = "in the environment"
+PROXY: Final = "in the environment, if nobody but your proxy connects from there"
 SETTINGS: Final = "in Django's settings"
 POD: Final = "in the pod's spec"
 SHELL: Final = "as root, where the volume is mounted"
@@ -106,13 +107,13 @@ def _https(config: ResolvedConfig, application: Application, network: str) -> It
     remedy = f"FORWARDED_ALLOW_IPS={network or 'the addresses of the proxy'}"
     if application.ssl_redirect:
         problem = "SECURE_SSL_REDIRECT is on and no proxy is trusted: each request is redirected to https without end"
-        yield Finding(problem, remedy, ENVIRONMENT)
+        yield Finding(problem, remedy, PROXY)
         return
     names = ["SECURE_PROXY_SSL_HEADER"] if application.proxy_ssl_header and config.nginx else []
     names += [origin for origin in application.csrf_trusted_origins if origin.startswith("https://")]
     if names:
         problem = f"{', '.join(names)}: behind a proxy that ends TLS, Django sees http, since no proxy is trusted"
-        yield Finding(problem, remedy, ENVIRONMENT, wrong=False)
+        yield Finding(problem, remedy, PROXY, wrong=False)
 
 
 def _hosts(config: ResolvedConfig, application: Application) -> Iterator[Finding]:
