@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import psutil
-from deadline import until
+from deadline import PATIENCE, until
+from site_under_test import COMMAND
 
 if TYPE_CHECKING:
     from site_under_test import NewSite, Site
@@ -53,6 +55,17 @@ def test_the_status_is_true_while_the_site_runs_hangs_and_stops(new_site: NewSit
     table = site.command("status").stdout
     assert "exit status 22, " in table
     assert "\nready\n" in table
+
+    # A person watches until Ctrl-C.
+    with subprocess.Popen(
+        [COMMAND, "status", "--watch"], cwd=site.project, env=site.environment, stdout=subprocess.PIPE, text=True
+    ) as watching:
+        assert watching.stdout
+        tables = (line for line in watching.stdout if line.startswith("PROGRAM "))
+        assert next(tables)
+        assert next(tables)
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(PATIENCE) == 130
 
     # supervisord hangs, and meanwhile a program ends: only the kernel knows.
     os.kill(site.pid, signal.SIGSTOP)
