@@ -19,7 +19,7 @@ _COMPLETES: Final = "_ENTRYPOINT_COMPLETE"  # set by click's shell completion, w
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with a code of the README's table."""
+    """Run the command line and exit with a code that docs/reference/commands.md lists."""
     stderr.open_missing()
     # Errors in the settings use these formats too.
     log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""), timestamps=os.environ.get("ENTRYPOINT_LOG_TIMESTAMPS") == "on")
