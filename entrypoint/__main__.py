@@ -3,6 +3,8 @@
 import gc
 import signal
 
+from entrypoint import started  # noqa: F401 -- it records the time
+
 
 def main() -> None:
     """Run the command line."""

@@ -15,6 +15,7 @@ from entrypoint.serving import serve
 
 _BUG: Final = 70  # EX_SOFTWARE
 _INTERRUPTED: Final = 130
+_COMPLETES: Final = "_ENTRYPOINT_COMPLETE"  # set by click's shell completion, which passes no arguments
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
@@ -29,7 +30,7 @@ def run(argv: Sequence[str] | None = None) -> NoReturn:
 
 
 def _obey(words: list[str], environ: Mapping[str, str]) -> int:
-    if not words:
+    if not words and _COMPLETES not in environ:
         return serve(environ)
     from entrypoint.commands import obey  # noqa: PLC0415 -- see the module's docstring
 

@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Environ = Mapping[str, str]
 _INTERRUPTED: Final = 130
+_CLEAR: Final = "\033[H\033[J"  # ECMA-48: to the upper left corner, and erase all that follows
+_AGAIN: Final = 2.0  # seconds
 _HELP: Final = ("-h", "--help")
 _IMPLICIT: Final = "entrypoint.implicit"  # in click's meta: the word that is no command, which exec runs as a program
 
@@ -28,7 +31,8 @@ class _Commands(click.Group):
     """Without arguments the command is `serve`. A first word that is not a command is a program to run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version")):
+        completes = ctx.resilient_parsing  # click completes a word: then the words so far are all that there is
+        if not completes and (not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version"))):
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
@@ -93,7 +97,7 @@ def commands() -> None:
     """
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint, or entrypoint --dry-run --diff")
 @click.option("--dry-run", is_flag=True, help="Print the steps and the files; change nothing.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), help="The format of a dry run's output.")
 @click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
@@ -123,14 +127,14 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     return 0
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint prepare --only collectstatic")
 @click.option("--only", multiple=True, metavar="STEP", help="Run only this step. Repeatable.")
 @click.option("--skip", multiple=True, metavar="STEP", help="Skip this step. Repeatable.")
 @click.pass_obj
 def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
     """Run the steps of a boot without starting supervisord.
 
-    Use it in an image build, an init container or a release phase, for example: entrypoint prepare --only collectstatic
+    Use it in an image build, an init container or a release phase.
 
     --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
     collectstatic, release, hooks.
@@ -140,7 +144,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     boot(serving.read(environ), log.tell, only=only, skip=skip)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint render --out /tmp/conf")
 @click.option("--out", metavar="DIR", help="Write copies into DIR instead of the run directory.")
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
@@ -150,7 +154,7 @@ def render(environ: Environ, *, out: str | None) -> None:
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint check")
 @click.pass_obj
 def check(environ: Environ) -> None:
     """Check the settings and files without serving. Leave no files behind.
@@ -163,7 +167,7 @@ def check(environ: Environ) -> None:
     boot(serving.read(environ), log.tell)
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint env, or entrypoint env --format markdown")
 @click.option(
     "--format",
     "form",
@@ -199,7 +203,59 @@ def env(environ: Environ, *, form: str) -> None:
     _print(text)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint status --watch")
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
+@click.pass_obj
+def status(environ: Environ, *, watch: bool, form: str) -> None:
+    """Show the programs of this container: state, CPU, memory, restarts.
+
+    It also shows what the container waits for, and the settings that are set. It answers while supervisord stops or
+    hangs, and to each user of the container.
+    """
+    if watch and form == "json":
+        raise click.UsageError("--watch and --format json exclude each other.")
+    signals.release()
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
+    from entrypoint.control import status as control  # noqa: PLC0415 -- as above
+    from entrypoint.control.status_table import table  # noqa: PLC0415 -- as above
+
+    settings = _read(environ)
+    folder = _running_in(settings)
+    given = [
+        control.Setting(row.spec.name, row.value or "", row.origin) for row in reference.rows(settings) if row.origin
+    ]
+    while True:
+        found = control.read(folder, given)
+        if form == "json":
+            _print(control.as_json(found))
+            return
+        terminal = sys.stdout.isatty()
+        text = table(found, shutil.get_terminal_size().columns if terminal else None)
+        _print(f"{_CLEAR}{text}" if watch and terminal else text)
+        if not watch:
+            return
+        time.sleep(_AGAIN)
+
+
+@commands.command(epilog="Examples: docker run --rm my-site doctor, or entrypoint doctor --format json")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Text, or JSON.")
+@click.pass_obj
+def doctor(environ: Environ, *, form: str) -> int:
+    """Say what is wrong in this container, and how to fix it.
+
+    Run it as the container's user, in the container or in place of it: docker run IMAGE doctor. It writes nothing, and
+    needs no database. The exit code is 1 if anything is wrong.
+    """
+    from entrypoint.boot import diagnosis  # noqa: PLC0415 -- as above
+
+    examined = diagnosis.Diagnosis()
+    examined.examine(environ)
+    _print((diagnosis.as_json if form == "json" else diagnosis.as_text)(examined.findings))
+    return int(any(finding.wrong for finding in examined.findings))
+
+
+@commands.command(epilog="Examples: entrypoint health, or entrypoint health live")
 @click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
 @click.pass_obj
 def health(environ: Environ, *, what: str) -> int:
@@ -239,7 +295,18 @@ def _ready_file(settings: "Settings") -> Path | None:
     return Path(run_dir(settings, machine) / READY_FILE)
 
 
-@commands.command()
+def _running_in(settings: "Settings") -> Path:
+    """Return the run directory of this container's site, also for another user than the one who has booted it."""
+    from entrypoint.boot.decisions.config import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.control import place  # noqa: PLC0415 -- as above
+
+    if settings.run_dir:
+        return Path(settings.run_dir)
+    return place.run_dir(Path(run_dir(settings, read_machine(settings))), Path(USUAL_RUN_DIR))
+
+
+@commands.command(epilog="Examples: entrypoint boot, or entrypoint boot --format svg > boot.svg")
 @click.option(
     "--format",
     "form",
@@ -251,13 +318,11 @@ def _ready_file(settings: "Settings") -> Path | None:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
-    settings = _read(environ)
-    folder = run_dir(settings, read_machine(settings))
-    recorded = timeline.read(Path(folder / TIMELINE_FILE), Path(folder / FIRST_READY_FILE))
+    folder = _running_in(_read(environ))
+    recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
     else:
@@ -265,7 +330,7 @@ def boot(environ: Environ, *, form: str) -> None:
     _print(text)
 
 
-@commands.command()
+@commands.command(epilog="Example: entrypoint repair shop.0007_prices --applied")
 @click.argument("migration", metavar="APP.MIGRATION")
 @click.option(
     "--applied/--unapplied", default=None, help="Whether the database now has all changes of the migration, or none."
@@ -286,7 +351,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
 
-@commands.command()
+@commands.command(epilog="Examples: entrypoint init --kubernetes, or entrypoint init --from procfile")
 @click.option("--kubernetes", is_flag=True, help="Also write the manifests for Kubernetes, in kubernetes/.")
 @click.option(
     "--base", default="entrypoint-base", show_default=True, help="The image that the Dockerfile inherits from."
@@ -323,7 +388,10 @@ def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str |
     return 0
 
 
-@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@commands.command(
+    epilog="Example: entrypoint exec -- python manage.py shell",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
@@ -343,13 +411,16 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
         raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error
 
 
-@commands.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@commands.command(
+    epilog="Examples: entrypoint ctl restart worker, or entrypoint ctl tail -f worker",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """Run supervisorctl for this container.
 
-    WORDS are a command of supervisorctl, for example: entrypoint ctl status, or entrypoint ctl restart worker
+    WORDS are a command of supervisorctl.
     """
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above

@@ -172,6 +172,9 @@ def _settings(version: str) -> Application:
         weak_key=production.weak_key(settings.SECRET_KEY),
         needs_static_root=production.needs_static_root(settings),
         unwritable=tuple(production.unwritable(settings, media_root, sqlite)),
+        ssl_redirect=bool(settings.SECURE_SSL_REDIRECT),
+        proxy_ssl_header=bool(settings.SECURE_PROXY_SSL_HEADER),
+        csrf_trusted_origins=tuple(map(str, settings.CSRF_TRUSTED_ORIGINS)),
     )
 
 

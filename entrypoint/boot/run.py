@@ -37,9 +37,9 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     """Carry out the whole plan and exec supervisord. Raises an EntrypointError; Stopped after a stop signal."""
     stops = StopRequests()
     machine = read_machine(settings)
-    settings, hooks = _source(settings, machine, tell, stops)
+    settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine, stops)
-    with _agent(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
+    with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.decisions.config import decide  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import BootPerformer  # noqa: PLC0415
@@ -71,11 +71,11 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     stops = StopRequests()
     machine = read_machine(settings)
     wanted = (not only or "hooks" in only) and "hooks" not in skip
-    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
+    settings, hooks = source(settings, machine, tell, stops, wanted=wanted)
     # The build of an image has no key, and must not create one in a volume.
     building = set(only) == {"collectstatic"}
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
-    with _agent(settings, machine, tell, stops) as agent:
+    with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.steps import SERVE, WARNING  # noqa: PLC0415
@@ -97,7 +97,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     stops = StopRequests()
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
-    with _agent(settings, machine, tell, stops) as agent:
+    with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
@@ -114,9 +114,9 @@ def check(settings: Settings, tell: Tell) -> None:
     """Validate everything that needs no database and no free port. Raises an EntrypointError with all problems."""
     stops = StopRequests()
     machine = read_machine(settings)
-    settings, hooks = _source(settings, machine, tell, stops)
+    settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
-    with _agent(settings, machine, tell, stops, write_bytecode=False) as agent:
+    with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
@@ -153,9 +153,9 @@ def repair(settings: Settings, tell: Tell, migration: str, database: str, *, app
     """Let the agent record a repaired migration; return its result. Raises an EntrypointError."""
     stops = StopRequests()
     machine = read_machine(settings)
-    settings, _hooks = _source(settings, machine, tell, stops)
+    settings, _hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
-    with _agent(settings, machine, tell, stops) as agent:
+    with agent_of(settings, machine, tell, stops) as agent:
         if agent is None:
             raise Unusable(f"cannot repair {migration}: there is no Django project in {machine.app_dir}")
         agent.application()
@@ -173,7 +173,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     """Show every step of the plan, carry out none, and return it."""
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
-    with _agent(settings, machine, tell, None, write_bytecode=False) as agent:
+    with agent_of(settings, machine, tell, None, write_bytecode=False) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415
 
@@ -196,7 +196,7 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
     unknown: tuple[str, ...] = ()
     try:
         surroundings = secret_key.previewed(settings, machine)
-        with _agent(surroundings, machine, lambda *_: None, None, write_bytecode=False) as agent:
+        with agent_of(surroundings, machine, lambda *_: None, None, write_bytecode=False) as agent:
             application = agent.settings() if agent else None
     except EntrypointError as error:
         unknown = error.lines()
@@ -208,7 +208,7 @@ def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoR
     machine = read_machine(settings)
     stops = StopRequests()
     wanted = SOURCED not in settings.environment
-    settings, hooks = _source(settings, machine, tell, stops, wanted=wanted)
+    settings, hooks = source(settings, machine, tell, stops, wanted=wanted)
     settings = secret_key.kept(settings, machine, stops)
     if machine.hooks.by_step and wanted:
         from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
@@ -234,7 +234,7 @@ def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, 
     return (str(machine.python), *command)
 
 
-def _source(
+def source(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
 ) -> tuple[Settings, HookRunner]:
     """Source the hooks that must run before the application is loaded; return the settings with their variables."""
@@ -261,7 +261,7 @@ def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
 
 
 @contextmanager
-def _agent(
+def agent_of(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests | None, *, write_bytecode: bool = True
 ) -> Iterator[Agent | None]:
     """Run the agent of a Django project; other applications have none."""

@@ -58,13 +58,14 @@ def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[
         _connect(address)
     except OSError as error:
         if what == "ready" and isinstance(error, FileNotFoundError):
-            return False, _unready(ready_file.parent)
+            return False, unready(ready_file.parent)
         where = ready_file if what == "ready" else address if isinstance(address, str) else "{}:{}".format(*address)
         return False, f"cannot reach {where}: {error.strerror or error}"
     return True, "live"
 
 
-def _unready(folder: Path) -> str:
+def unready(folder: Path) -> str:
+    """Return why the site is not ready, by the files beside the ready file, in one line."""
     try:
         return in_words((folder / _UNREADY).read_text(encoding="utf-8"))
     except OSError:

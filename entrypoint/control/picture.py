@@ -1,17 +1,20 @@
 """Draws a bar chart as an SVG file for light and dark pages: the timeline of a boot, and the results of benchmarks."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from html import escape
-from itertools import takewhile
+from itertools import groupby, takewhile
+from operator import itemgetter
 from typing import Final, NamedTuple
 
-from entrypoint.control.timeline import Timeline
+from entrypoint.control.timeline import Step, Timeline
 
 # In the units of the picture's coordinates:
 _BAR: Final = 12
 _SLOT: Final = 14  # the height of a bar and the space below it
 _GAP: Final = 8  # between two rows
-_LONGEST_LABEL: Final = 68  # characters
+_LABEL: Final = 68  # characters of a label's line
+_SHORT: Final = 0.01  # of the whole boot: consecutive steps that take less share a row
 _TICKS: Final = 6  # at most
 _STYLE: Final = """
   svg { color-scheme: light dark; background: #fff; font: 12px system-ui, sans-serif; }
@@ -51,6 +54,18 @@ class Row(NamedTuple):
 
     label: str
     bars: Sequence[Bar | None]
+    title: str = ""
+    """What is shown under the mouse pointer; empty: the label."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The label, in lines that fit beside the bars."""
+        return textwrap.wrap(self.label, _LABEL) or [""]
+
+    @property
+    def height(self) -> int:
+        """The height of the row, with the space below it."""
+        return max(len(self.bars), len(self.lines)) * _SLOT + _GAP
 
 
 class Layout(NamedTuple):
@@ -69,19 +84,7 @@ class Layout(NamedTuple):
 def timeline_svg(timeline: Timeline) -> str:
     """Return the picture of a boot: a bar for each step, and a line where all programs were ready."""
     what = "not ready yet" if timeline.ready is None else f"ready after {timeline.ready:.2f} s"
-    rows = [
-        Row(
-            step.line,
-            [
-                Bar(
-                    step.at,
-                    step.at + (step.seconds or 0),
-                    "" if step.seconds is None else f"{1000 * step.seconds:.0f} ms",
-                )
-            ],
-        )
-        for step in timeline.steps
-    ]
+    rows = [_row(steps) for steps in _grouped(timeline)]
     layout, top = Layout(width=960, labels=480, right=60, end=timeline.end), 40
     bottom = top + _height(rows) + 4
     parts = list(_grid(layout, top - 8, bottom))
@@ -90,6 +93,28 @@ def timeline_svg(timeline: Timeline) -> str:
         x = layout.x(timeline.ready)
         parts.append(f'<line class="ready" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 8}" y2="{bottom}"/>')
     return _document(f"The boot, step by step: {what}", what, layout.width, bottom + 8, parts)
+
+
+def _grouped(timeline: Timeline) -> Iterator[Sequence[Step]]:
+    """Yield each step that takes long, and the steps between two of them together."""
+    short = [step.seconds is not None and step.seconds < _SHORT * timeline.end for step in timeline.steps]
+    for together, group in groupby(zip(short, timeline.steps, strict=True), key=itemgetter(0)):
+        steps = [step for _, step in group]
+        if together:
+            yield steps
+        else:
+            yield from ([step] for step in steps)
+
+
+def _row(steps: Sequence[Step]) -> Row:
+    first, last = steps[0], steps[-1]
+    seconds = None if last.seconds is None else last.at + last.seconds - first.at
+    label = first.line
+    if len(steps) > 1:
+        numbers = [step.line.partition(".")[0] for step in steps if step.line[:1].isdigit()]
+        label = f"{len(steps)} short steps{f': {numbers[0]} to {numbers[-1]}' if len(numbers) > 1 else ''}"
+    number = "" if seconds is None else f"{1000 * seconds:.0f} ms"
+    return Row(label, [Bar(first.at, first.at + (seconds or 0), number)], "\n".join(step.line for step in steps))
 
 
 def chart_svg(title: str, legend: Sequence[str], rows: Sequence[Row], layout: Layout) -> str:
@@ -109,7 +134,7 @@ def _document(title: str, heading: str, width: int, height: int, parts: Sequence
 
 
 def _height(rows: Sequence[Row]) -> int:
-    return sum(len(row.bars) * _SLOT + _GAP for row in rows)
+    return sum(row.height for row in rows)
 
 
 def _grid(layout: Layout, top: int, bottom: int) -> Iterator[str]:
@@ -135,22 +160,24 @@ def _legend(names: Sequence[str], x: int) -> Iterator[str]:
 
 def _rows(rows: Sequence[Row], layout: Layout, y: int, style: str) -> Iterator[str]:
     for row in rows:
-        label = row.label if len(row.label) <= _LONGEST_LABEL else row.label[: _LONGEST_LABEL - 1] + "…"
-        middle = y + len(row.bars) * _SLOT / 2 + 4
-        bars = "".join(_bar(bar, layout, y + at * _SLOT + 1) for at, bar in enumerate(row.bars) if bar)
-        text = f'<text class="{style}" x="12" y="{middle:g}">{escape(label)}</text>'
-        yield f"<g><title>{escape(row.label)}</title>{text}{bars}</g>"
-        y += len(row.bars) * _SLOT + _GAP
+        middle = y + (row.height - _GAP) / 2 + 4
+        beside = y + (row.height - _GAP - len(row.bars) * _SLOT) / 2 + 1
+        bars = "".join(_bar(bar, layout, beside + at * _SLOT) for at, bar in enumerate(row.bars) if bar)
+        top = middle - (len(row.lines) - 1) * _SLOT / 2
+        spans = [f'<tspan x="12" y="{top + at * _SLOT:g}">{escape(line)}</tspan>' for at, line in enumerate(row.lines)]
+        text = f'<text class="{style}">{"".join(spans)}</text>'
+        yield f"<g><title>{escape(row.title or row.label)}</title>{text}{bars}</g>"
+        y += row.height
 
 
-def _bar(bar: Bar, layout: Layout, y: int) -> str:
+def _bar(bar: Bar, layout: Layout, y: float) -> str:
     left, right = layout.x(bar.start), layout.x(bar.end)
     low, high = map(layout.x, bar.span or (bar.start, bar.end))
-    span = f'<line class="span" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 6}" y2="{y + 6}"/>' if bar.span else ""
+    span = f'<line class="span" x1="{low:.1f}" x2="{high:.1f}" y1="{y + 6:g}" y2="{y + 6:g}"/>' if bar.span else ""
     # The number is right of the bar where the picture has room for it, else left of it.
     beside = (max(right, high) + 6, "start") if right < layout.width - layout.right or bar.span else (left - 6, "end")
     return (
-        f'<rect class="{bar.colour}" x="{left:.1f}" y="{y}" width="{max(right - left, 1):.1f}" '
+        f'<rect class="{bar.colour}" x="{left:.1f}" y="{y:g}" width="{max(right - left, 1):.1f}" '
         f'height="{_BAR}" rx="2"/>{span}'
-        f'<text class="dim" x="{beside[0]:.1f}" y="{y + 10}" text-anchor="{beside[1]}">{escape(bar.number)}</text>'
+        f'<text class="dim" x="{beside[0]:.1f}" y="{y + 10:g}" text-anchor="{beside[1]}">{escape(bar.number)}</text>'
     )

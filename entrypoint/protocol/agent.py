@@ -65,6 +65,9 @@ class Application(NamedTuple):
     weak_key: str = ""  # why the SECRET_KEY can be guessed
     needs_static_root: bool = False  # whether static files are served only from STATIC_ROOT
     unwritable: tuple[str, ...] = ()  # why MEDIA_ROOT or an SQLite database cannot be written, and the remedy
+    ssl_redirect: bool = False  # SECURE_SSL_REDIRECT
+    proxy_ssl_header: bool = False  # whether SECURE_PROXY_SSL_HEADER is set
+    csrf_trusted_origins: tuple[str, ...] = ()
     # Unknown until the apps are loaded:
     databases: tuple[Database, ...] = ()
     staticfiles: bool = False  # whether django.contrib.staticfiles is installed

@@ -1,19 +1,16 @@
 """The memory limit of a program, above which it is restarted."""
 
 import os
-import re
 import sched
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+
+from entrypoint.process_memory import pss
 
 INTERVAL = 10.0
 """Seconds between two checks. A check reads the memory of all processes of the program."""
 
 MIB = 1024 * 1024
-
-_PSS = re.compile(rb"^Pss: +([0-9]+) kB$", re.MULTILINE)
-_GET_DUMPABLE, _SET_DUMPABLE = 3, 4  # <linux/prctl.h>
 
 
 class MemoryLimit:
@@ -78,21 +75,6 @@ def tree(pid: int) -> list[int]:
         return []
 
 
-def pss(pid: int) -> int:
-    """Return the bytes that a process uses: its own memory, and its part of what it shares; 0 if it has ended.
-
-    Raises PermissionError.
-    """
-    file = Path(f"/proc/{pid}/smaps_rollup")
-    try:
-        with _as_owner(file.parent):
-            text = file.read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    found = _PSS.search(text)
-    return int(found[1]) * 1024 if found else 0  # a process that has just ended has no memory
-
-
 def resident(pid: int) -> int:
     """Return the bytes of a process that are in memory and belong to no file, which every user may read."""
     try:
@@ -100,28 +82,3 @@ def resident(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return (int(pages[1]) - int(pages[2])) * os.sysconf("SC_PAGESIZE")  # proc(5): resident, shared
-
-
-@contextmanager
-def _as_owner(folder: Path) -> Iterator[None]:
-    """Access files as the owner of a process's `folder` in /proc.
-
-    Root may read the memory of other users' processes only with CAP_SYS_PTRACE, which Docker does not grant; their
-    owner may. The kernel checks the user for access to files, setfsuid(2), when the file is opened (ptrace(2)).
-    """
-    owner = folder.stat()
-    if os.geteuid() or not owner.st_uid:
-        yield
-        return
-    import ctypes  # noqa: PLC0415 - 8 ms, needed only for a limit
-
-    libc = ctypes.CDLL(None)
-    dumpable = libc.prctl(_GET_DUMPABLE)
-    libc.setfsgid(owner.st_gid)
-    libc.setfsuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        libc.setfsuid(0)
-        libc.setfsgid(0)
-        libc.prctl(_SET_DUMPABLE, dumpable)  # the change of user has reset it, and hidden our own memory

@@ -17,6 +17,7 @@ from typing import Any
 from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.status_record import ProgramRecord
 from entrypoint.protocol.supervision import LogFormat, OnFailure, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks import Checks, variables, verify
@@ -32,6 +33,7 @@ from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure,
 from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.record import NAME, Record
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.waits import Waits, reason
@@ -74,6 +76,13 @@ class Plugin:
             essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
+        self._record = Record(
+            Path(config.ready_file).with_name(NAME),
+            supervisord,
+            shown=self._shown,
+            killed=self._kills.reason,
+            stopping=lambda: supervisord.stopping or self._stop.begun,
+        )
         self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
@@ -103,7 +112,7 @@ class Plugin:
         supervisord = self._supervisord
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
-        supervisord.poll_with(self._timeout, self._awake)
+        supervisord.poll_with(self._before_sleep, self._awake)
         supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
@@ -124,6 +133,7 @@ class Plugin:
         supervisord.on_change(self._check_failure)
         supervisord.on_change(self._follow)
         supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        supervisord.on_change(lambda program, _: self._record.follow(program))
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(lambda: next((each.exit_code for each in self._failures.values()), None))
@@ -138,6 +148,7 @@ class Plugin:
             del self._policies[gone], self._checks[gone]
             self._status.pop(gone, None)
             self._served.discard(gone)
+            self._record.forget(gone)
         config = self._config.program(program.name)
         checks = Checks(
             program,
@@ -195,8 +206,13 @@ class Plugin:
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
             return
         self._stdout.write(log.ENTRYPOINT, [why.encode()])
+        self._record.explain(program, why)
         self._policies[program].give_up_loading()
         program.replace()
+
+    def _before_sleep(self) -> float:
+        self._record.write()
+        return self._timeout()
 
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
@@ -253,11 +269,24 @@ class Plugin:
         if not self._readiness.has([program.name]):
             self._checks[program].up()
 
+    def _shown(self, program: Program) -> ProgramRecord:
+        config = self._config.program(program.name)
+        ready = self._readiness.has([program.name])
+        missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []
+        if missing:
+            why = f"waits for {', '.join(missing)}"
+        elif self._policies[program].waits():
+            why = "waits for its restart"
+        else:
+            why = "" if ready else self._why_not_ready(program)
+        return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
+
     def _why_not_ready(self, program: Program) -> str:
         probe = self._config.program(program.name).ready
         return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
 
     def _end(self) -> None:
+        self._record.change()
         self._waits.close()
         self._readiness.end()
 
@@ -274,11 +303,13 @@ class Plugin:
     def _ready(self, program: Program) -> None:
         if not self._readiness.has([program.name]):
             self._served.add(program)
+            self._record.change()
             self._readiness.add(program.name)
             self._waits.end(program.name)
             self._checks[program].ready()
 
     def _refused(self, program: Program, why: str) -> None:
+        self._record.change()
         self._readiness.explain(program.name, why)
         self._supervisord.critical(f"{program.name} is not ready: {why}; {INSTEAD_OF_REQUEST}")
 
@@ -299,12 +330,14 @@ class Plugin:
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1":
+            self._record.change()
             self._checks[program].ended()
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._up(program)
 
     def _unresponsive(self, program: Program, why: str | None) -> None:
+        self._record.change()
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
             self._readiness.remove(program.name, Phase.UNRESPONSIVE)
@@ -316,6 +349,7 @@ class Plugin:
     def _replace(self, program: Program, why: str) -> None:
         if not self._supervisord.stopping and not self._stop.begun:
             self._supervisord.critical(f"restarting {program.name}: {why}")
+            self._record.explain(program, why)
             program.replace()
 
     def _became_ready(self, seconds: float, *, again: bool) -> None:

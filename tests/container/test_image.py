@@ -1,5 +1,6 @@
 """The example's image in a real container."""
 
+import json
 import re
 import signal
 import threading
@@ -29,6 +30,8 @@ def test_the_example_boots_on(engine: Engine, python: str) -> None:
     assert "Site administration" in log_in(container)
     assert container.exec("cat", "/proc/1/comm").stdout == "supervisord\n"
     assert container.exec("entrypoint", "health").returncode == 0
+    as_application = docker("exec", "-u", "www-data", container.name, "entrypoint", "status", "--format", "json").stdout
+    assert {each["memory_kind"] for each in json.loads(as_application)["programs"]} == {"pss", "rss"}  # nginx is root's
     assert "CRIT" not in container.logs
 
 
@@ -166,6 +169,9 @@ def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -
 def test_an_arbitrary_user_on_a_read_only_root_is_served_on_8080(engine: Engine, image: str) -> None:
     options = ("--user", "12345:0", "--read-only", "--tmpfs", "/tmp:mode=1777", "--tmpfs", "/data:mode=1777")
     container = engine.run(image, {**ADMIN, "DATA_DIR": "/data"}, options=options, port=8080).ready()
+    for user in ("12345:0", "0"):
+        done = docker("exec", "-u", user, container.name, "entrypoint", "status", "--format", "json")
+        assert [each["ready"] for each in json.loads(done.stdout)["programs"]] == [True, True]
     assert "Site administration" in log_in(container)
     assert container.stop()[0] == 0
 

@@ -191,10 +191,10 @@ def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
     assert times == sorted(times)
     assert times[0] == 0
     said = [step["line"] for step in boot["steps"]]
-    assert said[0] == "start Python and read the settings"
+    assert said[:2] == ["start Python", "import entrypoint, read the settings and the machine"]
     loads = ["load the application's settings", "load the application's apps"]
-    assert [line for line in said[1:] if line in loads] == loads
-    assert [line for line in said[1:] if line not in loads] == site.steps
+    assert [line for line in said[2:] if line in loads] == loads
+    assert [line for line in said[2:] if line not in loads] == site.steps
 
 
 def test_who_waits_hooks_and_a_release_tell_what_they_are(

@@ -17,6 +17,13 @@ def test_each_command_and_option_says_what_it_is(command: click.Command) -> None
     assert "``" not in help_of(command)
 
 
+@pytest.mark.parametrize("command", commands.commands.values(), ids=lambda command: command.name)
+def test_each_command_ends_with_an_example(command: click.Command) -> None:
+    assert command.epilog
+    assert command.epilog.startswith("Example")
+    assert command.name == "serve" or f" {command.name}" in command.epilog
+
+
 def test_the_line_of_each_command_is_whole() -> None:
     """click cuts a line that is too long, or ends it at the first full stop."""
     text = help_of(commands).partition("Commands:\n")[2]

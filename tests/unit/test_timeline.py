@@ -41,11 +41,23 @@ def test_what_is_not_ready_says_so() -> None:
 def test_the_picture_has_a_bar_a_step_with_its_whole_line() -> None:
     root = ET.fromstring(picture.timeline_svg(BOOT))
     assert [row[0].text for row in root.iter(f"{SVG}g")] == [step.line for step in BOOT.steps]
+    labels = [" ".join(span.text or "" for span in row.iter(f"{SVG}tspan")) for row in root.iter(f"{SVG}g")]
+    assert [label.replace("x x", "xx") for label in labels] == [step.line for step in BOOT.steps]
     lefts = [float(bar.attrib["x"]) for bar in bars(BOOT)]
     widths = [float(bar.attrib["width"]) for bar in bars(BOOT)]
     assert lefts == [480.0, 585.0, 585.0]
     assert widths == [105.0, 1.0, 315.0]
     assert "ready after 1.00 s" in "".join(root.itertext())
+
+
+def test_short_steps_share_a_row_of_the_picture() -> None:
+    short = tuple(Step(0.5 + number / 1000, 0.001, f"{number}. short") for number in range(1, 5))
+    boot = Timeline(1.7e9, 1.0, (Step(0.0, 0.501, "start"), *short, Step(0.505, 0.495, "5. long")))
+    rows = list(ET.fromstring(picture.timeline_svg(boot)).iter(f"{SVG}g"))
+    assert [next(row.iter(f"{SVG}tspan")).text for row in rows] == ["start", "4 short steps: 1 to 4", "5. long"]
+    assert rows[1][0].text == "1. short\n2. short\n3. short\n4. short"
+    assert [bar.attrib["x"] for bar in bars(boot)] == ["480.0", "690.4", "692.1"]
+    assert next(text.text for text in rows[1].iter(f"{SVG}text") if "y" in text.attrib) == "4 ms"
 
 
 @pytest.mark.parametrize("end", [0.0, 0.0004, 0.3, 0.999, 1.0, 59.0, 3600.0])

@@ -19,10 +19,12 @@ from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
+USUAL_RUN_DIR: Final = PurePosixPath("/run/entrypoint")
 READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
 DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
+PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
@@ -235,8 +237,10 @@ class ResolvedConfig:
 
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
-        """The files by which supervisord tells whether the site is or was ready."""
-        return tuple(self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE))
+        """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
+        return tuple(
+            self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
+        )
 
     @property
     def opens_early(self) -> bool:
@@ -297,6 +301,6 @@ def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
     if settings.run_dir:
         return settings.run_dir
     if machine.own_run_dir:
-        return PurePosixPath("/run/entrypoint")
+        return USUAL_RUN_DIR
     port = settings.listen_on(root=machine.root).port
     return machine.temporary / f"entrypoint-{machine.account.uid}-{port}"

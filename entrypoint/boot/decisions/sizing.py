@@ -23,6 +23,11 @@ def server_workers(limits: Limits) -> int:
     return min(wanted, max(1, (limits.memory - _REST) // _WORKER))
 
 
+def memory_for(workers: int) -> int:
+    """Return the bytes that a container with this many workers of an ordinary site needs."""
+    return _REST + workers * _WORKER
+
+
 def nginx_workers(limits: Limits) -> int:
     """Return the number of nginx's processes: one for each CPU, since an nginx worker never blocks."""
     return max(1, math.ceil(limits.cpus))

@@ -4,6 +4,7 @@ import os
 import time
 from pathlib import Path, PurePosixPath
 
+from entrypoint import started
 from entrypoint.boot.effects import run_files
 from entrypoint.protocol.boot_record import BootRecord, BootStep
 from entrypoint.protocol.codec import to_json
@@ -15,7 +16,10 @@ class Timeline:
     def __init__(self) -> None:
         self.began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
         """When this process started, in seconds of CLOCK_BOOTTIME."""
-        self._steps: list[tuple[float, str]] = [(0.0, "start Python and read the settings")]
+        self._steps: list[tuple[float, str]] = [
+            (0.0, "start Python"),
+            (max(0.0, started.AT - self.began), "import entrypoint, read the settings and the machine"),
+        ]
 
     def mark(self, line: str) -> None:
         """Record that the step of this line begins now."""

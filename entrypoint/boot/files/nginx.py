@@ -151,9 +151,15 @@ def _descriptors(config: ResolvedConfig) -> int | None:
         if 0 <= most < given:
             raise Unusable(f"cannot use NGINX_WORKER_OPEN_FILES={given}: the limit of open files is {most}")
         return given
-    wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
-    possible = min(wanted, most)
+    possible = min(wanted_descriptors(config), most)
     return possible if possible > config.machine.descriptors else None
+
+
+def wanted_descriptors(config: ResolvedConfig) -> int:
+    """Return the descriptors of an nginx worker that has as many connections as the settings allow."""
+    return (
+        config.settings.worker_open_files or 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
+    )
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:

@@ -19,7 +19,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_server(config),
         *_workers(config),
         *_requests(config),
-        *_stop(config),
+        *stop(config),
         *_superuser(config),
     ):
         yield Read(WARNING, f"warning: {text}")
@@ -43,7 +43,7 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
         )
 
 
-def _stop(config: ResolvedConfig) -> Iterator[str]:
+def stop(config: ResolvedConfig) -> Iterator[str]:
     """Yield a warning if a request may not be finished, or if the engine has to be told of the stop timeout.
 
     Requests count only if the user set how long they take: by default few take that long.

@@ -1,0 +1,193 @@
+"""What is wrong in this container for this user, for `entrypoint doctor`.
+
+It writes nothing. Like `entrypoint check` it sources the .envsh hooks and loads the application.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Final
+
+from entrypoint import log
+from entrypoint.boot.decisions.config import ResolvedConfig, decide
+from entrypoint.boot.decisions.programs import user_account
+from entrypoint.boot.effects import overlaps, secret_key, unwritable
+from entrypoint.boot.effects.agent import Agent
+from entrypoint.boot.effects.hook_runner import HookRunner
+from entrypoint.boot.effects.performers import RealPerformer
+from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.unwritable import Place
+from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.plan import config_warnings
+from entrypoint.boot.plan.findings import Finding, of_config, of_message
+from entrypoint.boot.plan.plan import make_plan
+from entrypoint.boot.plan.steps import WARNING, CheckPort, CheckReadable, CheckWritable, FindPrograms, Step
+from entrypoint.boot.run import agent_of, source
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.errors import EntrypointError, Stopped
+from entrypoint.protocol.agent import Application, CheckRequest
+
+_STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
+_STATIC: Final = "warning: cannot use STATIC_ROOT: "
+
+
+class Diagnosis:
+    """One examination; it goes on after each error, so that all findings are there at once."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._heard: list[str] = []
+        self._stops = StopRequests()
+
+    def examine(self, environ: Mapping[str, str]) -> None:
+        """Collect the findings."""
+        try:
+            settings = Settings.read(environ)
+            machine = read_machine(settings)
+        except EntrypointError as error:
+            self._fail(error)
+            return
+        application = None
+        try:
+            settings, hooks = source(settings, machine, self._hear, self._stops)
+            settings = secret_key.previewed(settings, machine)
+            with agent_of(settings, machine, self._hear, self._stops, write_bytecode=False) as agent:
+                application = agent.application() if agent else None
+                self._plan(settings, machine, application, agent, hooks)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            self._fail(error)
+        try:
+            config = decide(settings, Facts(machine, application))
+        except EntrypointError:  # it has been reported
+            return
+        kubernetes = "KUBERNETES_SERVICE_HOST" in config.settings.environment
+        for place in list(self._places(config)):
+            if found := unwritable.check(place, kubernetes=kubernetes):
+                # It has a better remedy than the message of a boot.
+                same = place.boot_says or found.problem
+                self.findings = [each for each in self.findings if not each.problem.startswith(same)] + [found]
+        self.findings += [*_streams(config), *of_config(config, _network())]
+        self.findings.sort(key=lambda finding: not finding.wrong)
+
+    def _plan(
+        self,
+        settings: Settings,
+        machine: Machine,
+        application: Application | None,
+        agent: Agent | None,
+        hooks: HookRunner,
+    ) -> None:
+        config = decide(settings, Facts(machine, application))
+        overlaps.check(config)
+        # Not its own run directory, whose files the running site uses.
+        plan = make_plan(replace(settings, run_dir=machine.temporary), Facts(machine, application))
+        known = {f"warning: {text}" for text in config_warnings.stop(config)}
+        warnings = (str(step) for step in plan.steps if step.name == WARNING)
+        self.findings += [of_message(text) for text in warnings if text not in known]
+        performer = RealPerformer(self._hear, self._stops, agent, hooks, machine.trust)
+        for step in plan.steps:
+            taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < _lowest_port(machine))
+            if isinstance(step, _STEPS) and not taken:
+                self._apply(performer, step)
+        if agent:
+            collects = any(step.name == "collectstatic" for step in plan.steps)
+            try:
+                agent.ask("check", CheckRequest(collects=collects))
+            except Stopped:
+                raise
+            except EntrypointError as error:
+                self._fail(error)
+            wanted = (_STATIC, "warning: packages: ", "error: ")
+            self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
+
+    def _apply(self, performer: RealPerformer, step: Step) -> None:
+        try:
+            performer.apply(step)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            self._fail(error)
+
+    def _fail(self, error: EntrypointError) -> None:
+        self.findings += [of_message(line) for line in error.lines()]
+
+    def _hear(self, name: str, text: str, level: str = "info") -> None:
+        del name, level
+        self._heard.append(text)
+
+    def _places(self, config: ResolvedConfig) -> Iterator[Place]:
+        """Yield the folders and files that a boot or the site writes."""
+        account = config.run_as
+        yield Place("ENTRYPOINT_RUN_DIR", Path(config.run_dir), lasting=False)
+        yield Place("TMPDIR", Path(config.machine.temporary), lasting=False)
+        if config.settings.data_dir:
+            yield Place("ENTRYPOINT_DATA_DIR", Path(config.settings.data_dir))
+        application = config.application
+        if application is None:
+            return
+        told = (*application.unwritable, *(line for line in self._heard if line.startswith(_STATIC)))
+        possible = {"STATIC_ROOT": application.static_root, "MEDIA_ROOT": application.media_root}
+        for setting, folder in possible.items():
+            if folder and any(setting in text for text in told):
+                yield Place(setting, Path(folder), account, boot_says=f"cannot use {setting}: ")
+        for alias, name in application.sqlite.items():
+            path = config.machine.app_dir / name
+            # The folder of the code should not become the application's: its message says so.
+            if any(f"database {alias}:" in text for text in told) and path.parent != config.machine.app_dir:
+                what = f'the folder of DATABASES["{alias}"]'
+                yield Place(what, Path(path.parent), account, boot_says=f"cannot use database {alias}: ")
+
+
+def as_text(findings: Iterable[Finding]) -> str:
+    """Return the findings for a person: each problem, and below it the line that mends it."""
+    lines = []
+    for problem, remedy, where, wrong in findings:
+        lines.append(log.printable(problem if wrong else f"cannot be seen from inside: {problem}"))
+        lines += [f"    {where}:"] if where else []
+        lines += [f"    {'    ' if where else ''}{log.printable(line)}" for line in remedy.splitlines()]
+    count = sum(each.wrong for each in findings)
+    lines.append("nothing is wrong" if not count else f"{count} problem{'' if count == 1 else 's'}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def as_json(findings: Iterable[Finding]) -> str:
+    """Return the findings as a list of objects."""
+    return json.dumps([each._asdict() for each in findings], indent=2, ensure_ascii=False) + "\n"
+
+
+def _streams(config: ResolvedConfig) -> Iterator[Finding]:
+    """Yield the programs that write to the container's stdout directly, and cannot open it by its name."""
+    for program in config.user_programs:
+        account = user_account(config, program) or config.machine.account
+        if program.log == "raw" and not unwritable.opens_stdout(account):
+            problem = f"{program.describe('log')}: {account} cannot open /dev/stdout again"
+            yield Finding(problem, 'log = "lines"', "in the declaration of the program")
+
+
+def _lowest_port(machine: Machine) -> int:
+    """Return the lowest port that this user may use."""
+    return 0 if machine.root else machine.lowest_port
+
+
+def _runs(config: ResolvedConfig) -> bool:
+    """Return whether the site runs here already, so that its port is taken."""
+    return os.path.exists(config.run_dir / "supervisor.sock")  # noqa: PTH110 -- a PurePath
+
+
+def _network(route: Path = Path("/proc/net/route")) -> str:
+    """Return the network of this container's interface, through which a proxy connects; "" if it is not known."""
+    try:
+        rows = [line.split() for line in route.read_text(encoding="ascii").splitlines()[1:]]
+    except OSError:
+        return ""
+    default = next((row[0] for row in rows if row[1] == "00000000"), None)
+    own = next((row for row in rows if row[0] == default and row[2] == "00000000"), None)
+    if own is None:
+        return ""
+    address, mask = (int.from_bytes(bytes.fromhex(text), "little") for text in (own[1], own[7]))
+    return str(IPv4Network((address, mask.bit_count())))

@@ -1,0 +1,85 @@
+"""Folders and streams that a user cannot write, and the line for this engine that changes it."""
+
+import os
+import stat
+from contextlib import nullcontext
+from pathlib import Path
+from typing import NamedTuple
+
+from entrypoint.boot.plan.findings import DOCKERFILE, POD, RUN, SHELL, Finding
+from entrypoint.boot.trust.accounts import Account
+from entrypoint.boot.trust.trust import acting_as
+
+
+class Place(NamedTuple):
+    """A folder that must be writable, or a file whose folder must be."""
+
+    setting: str
+    path: Path
+    account: Account | None = None
+    """The user who writes there; None: the current user."""
+    lasting: bool = True
+    """Whether its content must outlive the container."""
+    boot_says: str = ""
+    """How the message of a boot about it begins; empty if there is none."""
+
+
+def check(place: Place, *, kubernetes: bool) -> Finding | None:
+    """Return the finding if the place cannot be written, else None."""
+    with acting_as(place.account) if place.account and os.geteuid() == 0 else nullcontext():
+        return _fault(place, kubernetes=kubernetes)
+
+
+def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
+    there = next(each for each in (place.path, *place.path.parents) if os.path.lexists(each))
+    folder = os.path.isdir(there)  # noqa: PTH112 -- Path.is_dir raises without permission
+    if os.access(there, os.W_OK | (os.X_OK if folder else 0), effective_ids=True):
+        return None
+    # Not what exists, but what was asked for is what to mount or to create.
+    target = place.path if there != place.path or folder else place.path.parent
+    what = f"{place.setting}={place.path}"
+    owner = _owner(place.account)
+    who = str(place.account) if place.account else f"uid {os.geteuid()}"
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
+    problem = f"cannot write {what}: {who} may not write {there}"
+    if not _on_volume(there):
+        return Finding(problem, f"RUN install -d -o {owner[0]} -g {owner[1]} {target}", DOCKERFILE)
+    if kubernetes:
+        return Finding(problem, f"securityContext: {{fsGroup: {owner[1]}}}", POD)
+    return Finding(problem, f"chown -R {owner[0]}:{owner[1]} {there}", SHELL)
+
+
+def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool) -> tuple[str, str]:  # noqa: FBT001 -- one caller
+    """Return the line that mounts a writable folder, and where it belongs."""
+    name = target.name.strip(".").replace("_", "-").lower() or "data"
+    if kubernetes:
+        volume = f"volumes: [{{name: {name}, emptyDir: {{}}}}]"
+        if place.lasting:
+            volume = f"volumes: [{{name: {name}, persistentVolumeClaim: {{claimName: {name}}}}}]"
+        return (
+            f"{volume}\nvolumeMounts: [{{name: {name}, mountPath: {target}}}]",
+            "in the pod's spec and the container's",
+        )
+    if place.lasting:
+        return f"--volume {name}:{target}", RUN
+    return f"--tmpfs {target}:uid={owner[0]},gid={owner[1]},mode=0755", RUN
+
+
+def opens_stdout(account: Account) -> bool:
+    """Return whether a program of this user could open /dev/stdout again, as servers do that log there by its name."""
+    found = os.fstat(1)
+    if stat.S_ISSOCK(found.st_mode):  # open(2): ENXIO
+        return False
+    own = stat.S_IWUSR if found.st_uid == account.uid else 0
+    group = stat.S_IWGRP if found.st_gid in {account.gid, *account.groups} else 0
+    return not account.uid or bool(found.st_mode & (own or group or stat.S_IWOTH))
+
+
+def _owner(account: Account | None) -> tuple[int, int]:
+    return (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
+
+
+def _on_volume(path: Path) -> bool:
+    """Return whether the path is on a mount of its own, so that the image does not decide about its owner."""
+    return any(os.path.ismount(each) for each in (path, *path.parents) if each != Path("/"))

@@ -1,0 +1,84 @@
+"""The processes of this machine or container in one pass over /proc: proc(5)."""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from entrypoint.process_memory import pss
+
+_TICKS: Final = os.sysconf("SC_CLK_TCK")
+_PAGE: Final = os.sysconf("SC_PAGESIZE")
+
+
+class Process(NamedTuple):
+    """One process at the moment of the pass."""
+
+    pid: int
+    parent: int
+    state: str
+    """R, S, D, Z (zombie), T (stopped by a signal)…"""
+    cpu: float
+    """Seconds of CPU time, without that of its children."""
+    started: int
+    """In clock ticks since the boot of the machine."""
+    resident: int
+    """Bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """The seconds since it started."""
+        return max(0.0, _uptime() - self.started / _TICKS)
+
+
+class Memory(NamedTuple):
+    """The memory of several processes together."""
+
+    size: int
+    """Bytes."""
+    kind: str
+    """pss, in which shared memory counts once, or rss, in which it counts for each process."""
+
+
+Processes = Mapping[int, Process]
+
+
+def processes(proc: Path = Path("/proc")) -> Processes:
+    """Return all processes that can be seen, by PID."""
+    found = (_read(proc / name) for name in os.listdir(proc) if name.isdigit())  # noqa: PTH208 -- names, without Paths
+    return {process.pid: process for process in found if process}
+
+
+def tree(pid: int, among: Processes) -> Iterator[Process]:
+    """Yield the process and all its descendants; none if it is gone."""
+    if pid not in among:
+        return
+    yield among[pid]
+    for process in among.values():
+        if process.parent == pid:
+            yield from tree(process.pid, among)
+
+
+def memory(members: Iterable[Process]) -> Memory:
+    """Return the memory of processes: the PSS if this user may read that of each, else the resident memory."""
+    members = tuple(members)
+    try:
+        return Memory(sum(pss(each.pid) for each in members), "pss")
+    except PermissionError:
+        return Memory(sum(each.resident for each in members), "rss")
+
+
+def _read(folder: Path) -> Process | None:
+    try:
+        text = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # it has ended
+        return None
+    fields = text.rpartition(")")[2].split()  # from the third on; the second is a name that may contain anything
+    cpu = sum(map(int, fields[11:13])) / _TICKS
+    return Process(int(folder.name), int(fields[1]), fields[0], cpu, int(fields[19]), int(fields[21]) * _PAGE)
+
+
+def _uptime() -> float:
+    """Return the seconds since the boot of the machine, as field 22 of stat counts them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -1,0 +1,81 @@
+"""The status of the container as a table for a person."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from entrypoint.control.processes import Memory
+from entrypoint.control.status import Row, Status
+from entrypoint.log import printable
+
+_HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
+_NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
+_MIB: Final = 1 << 20
+_UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
+_SUPERVISORD: Final = {
+    "frozen": "supervisord is frozen: a signal has stopped it (SIGSTOP), and it restarts nothing; kill -CONT mends it",
+    "unresponsive": "supervisord does not answer: what it knew last is shown",
+    "stopping": "the container stops",
+}
+
+
+def table(status: Status, width: int | None, now: float | None = None) -> str:
+    """Return the programs, what the container waits for, and the settings, in lines of at most `width` columns."""
+    lines = [
+        *(_programs(status.programs, time.time() if now is None else now) if status.programs else ()),
+        *([""] if status.programs else ()),
+        "ready" if status.ready else _sentence(status.waits_for),
+        *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
+        *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
+        "",
+        "settings that are set:" if status.settings else "no setting is set",
+        *(f"  {name}={value} ({source})" for name, value, source in status.settings),
+    ]
+    return "".join(f"{_cut(printable(line), width)}\n" for line in lines)
+
+
+def _sentence(text: str) -> str:
+    return text if text.startswith(("not ready", "starting")) else f"not ready: {text}"
+
+
+def _programs(rows: Sequence[Row], now: float) -> Iterator[str]:
+    cells = [_HEAD, *(_cells(row, now) for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(_HEAD))]
+    for line in cells:
+        aligned = (
+            text.rjust(width) if name in _NUMBERS else text.ljust(width)
+            for name, text, width in zip(_HEAD, line, widths, strict=True)
+        )
+        yield "  ".join(aligned).rstrip()
+
+
+def _cells(row: Row, now: float) -> tuple[str, ...]:
+    return (
+        row.program,
+        row.state,
+        "yes" if row.ready else "no",
+        str(row.pid or "-"),
+        "-" if row.uptime is None else duration(row.uptime),
+        "-" if row.cpu is None else f"{row.cpu:.0f} %",
+        "-" if row.memory is None else _size(row.memory),
+        str(row.restarts),
+        f"{row.last_end}, {duration(now - row.ended)} ago" if row.ended else row.last_end,
+    )
+
+
+def _size(memory: Memory) -> str:
+    return f"{memory.size / _MIB:.1f} MiB {memory.kind.upper()}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit, and in the next smaller one where that says more."""
+    for at, (unit, length) in enumerate(_UNITS):
+        if seconds >= length:
+            smaller, of = (*_UNITS, ("s", 1.0))[at + 1]
+            rest = int(seconds % length // of)
+            return f"{int(seconds // length)} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{max(0, int(seconds))} s"
+
+
+def _cut(line: str, width: int | None) -> str:
+    return line if width is None or len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,100 @@
+"""The state of the programs in a file, for `entrypoint status`: each user may read it, also while supervisord hangs."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
+from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.policy import PermanentFailure
+
+NAME = "programs.json"
+"""The file's name; it is beside the ready file."""
+
+_ENDS = frozenset({State.STOPPED, State.BACKOFF, State.EXITED, State.FATAL})
+
+
+class Record:
+    """The starts and ends of all programs, and the file that shows them."""
+
+    def __init__(
+        self,
+        file: Path,
+        supervisord: Supervisord,
+        *,
+        shown: Callable[[Program], ProgramRecord],
+        killed: Callable[[Program], str],
+        stopping: Callable[[], bool],
+    ) -> None:
+        """`shown` returns a program's present state; `killed` why it ended, if its wait status does not tell it."""
+        self._file = file
+        self._supervisord = supervisord
+        self._shown = shown
+        self._killed = killed
+        self._stopping = stopping
+        self._starts: dict[Program, int] = {}
+        self._ends: dict[Program, tuple[str, float]] = {}
+        self._causes: dict[Program, str] = {}
+        self._running: set[Program] = set()
+        self._changed = False
+        file.unlink(missing_ok=True)
+
+    def explain(self, program: Program, why: str) -> None:
+        """Say why a program ends: it cannot load the application, or it is restarted."""
+        self._causes[program] = why
+
+    def follow(self, program: Program) -> None:
+        """Record the program's new state."""
+        self._changed = True
+        if program.state is State.STARTING:
+            self._starts[program] = self._starts.get(program, 0) + 1
+            self._running.add(program)
+            self._causes.pop(program, None)
+        elif program.state in _ENDS and program in self._running:
+            self._running.remove(program)
+            self._ends[program] = (self._end(program), time.time())
+
+    def change(self) -> None:
+        """Note that something else than a program's state has changed."""
+        self._changed = True
+
+    def forget(self, program: Program) -> None:
+        """Forget a program that supervisord has removed."""
+        for each in (self._starts, self._ends, self._causes):
+            each.pop(program, None)
+        self._running.discard(program)
+        self._changed = True
+
+    def write(self) -> None:
+        """Write the file if anything has changed. Call this before each sleep, which wakes nobody."""
+        if not self._changed:
+            return
+        self._changed = False
+        programs = tuple(self._complete(each) for each in self._supervisord.programs)
+        text = to_json(StatusRecord(os.getpid(), _started(), self._stopping(), programs))
+        beside = self._file.with_name(f".{self._file.name}.new")
+        with contextlib.suppress(OSError):  # the readiness file says that the disk is full
+            beside.write_text(text, "utf-8")
+            beside.chmod(0o644)
+            beside.replace(self._file)
+
+    def _complete(self, program: Program) -> ProgramRecord:
+        words, at = self._ends.get(program, ("", 0.0))
+        restarts = max(0, self._starts.get(program, 0) - 1)
+        return self._shown(program)._replace(restarts=restarts, last_end=words, ended=round(at, 3))
+
+    def _end(self, program: Program) -> str:
+        if program.wait_status is None:
+            _, words = program.command_fault() or (0, "could not be started")
+        else:
+            words = PermanentFailure.of_status(program.wait_status, self._killed(program)).reason
+        cause = self._causes.pop(program, "")
+        return f"{words}: {cause}" if cause else words
+
+
+def _started() -> int:
+    """Return when this process started, in clock ticks since the boot of the machine."""
+    return int(Path("/proc/self/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19])

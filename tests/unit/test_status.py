@@ -1,0 +1,125 @@
+"""`entrypoint status`: where it looks, and its table."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entrypoint.control import place, status
+from entrypoint.control.processes import Memory, memory, processes, tree
+from entrypoint.control.status import Row, Setting, Status
+from entrypoint.control.status_table import duration, table
+from entrypoint.errors import Unusable
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEB = Row(
+    program="uwsgi",
+    state="RUNNING",
+    ready=True,
+    essential=True,
+    pid=12,
+    uptime=200.0,
+    cpu=1.5,
+    memory=Memory(45 << 20, "pss"),
+    restarts=0,
+    last_end="",
+    ended=None,
+    why="",
+)
+GONE = WEB._replace(ready=False, pid=None, uptime=None, cpu=None, memory=None)
+HOG = GONE._replace(
+    program="hog",
+    state="BACKOFF",
+    restarts=3,
+    last_end="killed by SIGKILL",
+    ended=940.0,
+    why="waits for its restart",
+)
+
+
+def test_the_table_shows_each_program_and_why_one_is_not_ready() -> None:
+    shown = table(Status(True, "", "running", (WEB, HOG), (Setting("PORT", "80", "environment"),)), None, now=1000.0)  # noqa: FBT003 -- as above
+    lines = shown.splitlines()
+    assert [line.split() for line in lines[:3]] == [
+        ["PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST", "END"],
+        ["uwsgi", "RUNNING", "yes", "12", "3", "min", "20", "s", "2", "%", "45.0", "MiB", "PSS", "0"],
+        ["hog", "BACKOFF", "no", "-", "-", "-", "-", "3", "killed", "by", "SIGKILL,", "1", "min", "ago"],
+    ]
+    assert lines[3:] == [
+        "",
+        "ready",
+        "hog: waits for its restart",
+        "",
+        "settings that are set:",
+        "  PORT=80 (environment)",
+    ]
+
+
+def test_no_line_is_longer_than_the_terminal_is_wide_and_none_controls_it() -> None:
+    shown = table(Status(False, "not ready: \033[2J", "frozen", (WEB, HOG), ()), 60, now=1000.0)  # noqa: FBT003 -- as above
+    assert max(map(len, shown.splitlines())) == 60
+    assert "\033" not in shown
+    assert "supervisord is frozen" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (3725, "1 h 2 min"), (90000, "1 d 1 h")]
+)
+def test_a_time_is_shown_in_its_two_largest_units(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_the_tree_of_this_process_has_its_memory() -> None:
+    found = processes()
+    assert os.getppid() in found
+    own = next(tree(os.getpid(), found))
+    assert (own.parent, own.state) == (os.getppid(), "R")
+    assert 0 < memory([own]).size < own.resident
+    assert list(tree(0, {})) == []
+
+
+def test_what_is_not_alive_or_not_a_record_is_told(tmp_path: Path) -> None:
+    with pytest.raises(Unusable, match="nothing was started here with these settings: there is no "):
+        status.read(tmp_path / "nowhere", ())
+    (tmp_path / "www").mkdir()
+    with pytest.raises(Unusable, match=r"nothing was started here with these settings$"):
+        status.read(tmp_path, ())
+    record = tmp_path / "www" / "programs.json"
+    record.write_text("{", encoding="utf-8")
+    with pytest.raises(Unusable, match="it is not a record of programs"):
+        status.read(tmp_path, ())
+    record.write_text(to_json(StatusRecord(os.getpid(), 1)), encoding="utf-8")  # the PID of another process by now
+    with pytest.raises(Unusable, match="has ended"):
+        status.read(tmp_path, ())
+    (tmp_path / "www" / "phase.json").write_text('{"phase": "migrating", "done": 1, "of": 9}', encoding="utf-8")
+    assert status.read(tmp_path, ()).waits_for == "starting: migrating 1/9"
+
+
+def test_a_supervisord_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
+    (tmp_path / "www").mkdir()
+    own = processes()[os.getpid()]
+    gone = ProgramRecord("a", "RUNNING", (1 << 22) + 1, ready=True, essential=True)
+    record = StatusRecord(own.pid, own.started, stopping=False, programs=(gone,))
+    (tmp_path / "www" / "programs.json").write_text(to_json(record), encoding="utf-8")
+    (tmp_path / "www" / "ready.json").touch()
+    found = status.read(tmp_path, (), sleep=lambda _: None)
+    assert (found.supervisord, found.ready, found.programs[0].state) == ("unresponsive", False, "GONE")
+
+
+def test_the_run_directory_is_that_of_process_1(tmp_path: Path) -> None:
+    expected, usual = tmp_path / "expected", tmp_path / "usual"
+    assert place.run_dir(expected, usual, tmp_path) == expected
+    usual.mkdir()
+    assert place.run_dir(expected, usual, tmp_path) == usual
+    (tmp_path / "1").mkdir()
+    command = tmp_path / "1" / "cmdline"
+    command.write_bytes(b"python3\0-I\0supervisord\0-n\0-c\0/tmp/entrypoint-33-80/supervisord.conf\0")
+    assert str(place.run_dir(expected, usual, tmp_path)) == "/tmp/entrypoint-33-80"
+    command.write_bytes(b"sh\0-c\0")
+    assert place.run_dir(expected, usual, tmp_path) == usual
