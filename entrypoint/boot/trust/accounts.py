@@ -42,6 +42,11 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+def numeric(uid: int | str | None, gid: int | str | None) -> str | None:
+    """Return how `look_up` spells these numbers; None without a uid."""
+    return None if uid is None else f"{uid}" if gid is None else f"{uid}:{gid}"
+
+
 def look_up(wanted: str) -> Account:
     """Return the account of a user name, uid or uid:gid. Raises ValueError with the reason if it cannot be used."""
     current = os.geteuid()
