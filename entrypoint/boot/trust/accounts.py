@@ -8,6 +8,10 @@ from typing import Final
 
 USUAL: Final = "www-data"
 """The application's default user, if root starts it."""
+MAY_SWITCH: Final = (
+    "add the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID, or start the container as that user"
+)
+"""What lets root run programs as another user, and stop them."""
 _SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; an absolute path, because the user may own folders in PATH
 
 
