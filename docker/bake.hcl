@@ -17,7 +17,7 @@ variable "REVISION" {
 }
 
 variable "SOURCE" {
-  default = ""
+  default = "https://github.com/entrypoint-toolkit/entrypoint-toolkit"
 }
 
 variable "DEBIAN" {
