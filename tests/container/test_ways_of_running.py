@@ -21,6 +21,10 @@ ADMIN = {
 }
 NAS_USER, OLD_USER = (12345, 54321), (1026, 100)
 FEW = ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID")
+HAND_OVER = (
+    "from pathlib import PurePosixPath; from entrypoint.boot.effects.ownership import hand_over; "
+    "from entrypoint.boot.trust.accounts import look_up; hand_over(PurePosixPath('/shared'), look_up('12345:54321'))"
+)
 UPLOAD = b"an upload of the tests\n"
 
 
@@ -45,7 +49,7 @@ def volume_of_a_nas(place: Path) -> tuple[str, ...]:
     for path in (folder, folder / "old"):
         os.chown(path, *OLD_USER)
     (folder / "roots").touch()
-    return ("-v", f"{folder}:/data", "-v", "/empty")
+    return ("-v", f"{folder}:/data", "-v", "/empty", "--tmpfs", "/shared:mode=1777")
 
 
 WAYS = {
@@ -113,6 +117,9 @@ def test_the_site_is_served_and_stopped_and_serves_again_with(
     options = (*way.options, *way.arrange(place))
     container = engine.run(image, {**ADMIN, **way.settings}, options=options, port=way.port).ready()
     uploaded = upload(container.url)
+    if name.startswith("PUID"):
+        container.exec("python", "-c", HAND_OVER)
+        assert owners(container, "/shared") == ["0:0"]
     for boot in (1, 2):
         check_pages(container.url, uploaded)
         assert container.exec("entrypoint", "health").returncode == 0

@@ -48,11 +48,12 @@ def hand_over(path: PurePosixPath, account: Account) -> str:
 
 
 def _hand_over(place: _Place, account: Account) -> str:
-    owner = os.fstat(place.descriptor).st_uid
-    if owner == account.uid:
+    found = os.fstat(place.descriptor)
+    if found.st_uid == account.uid:
         return ""
     walk = _Walk(account)
-    if owner == _ROOT and not (place.mounted and walk.is_empty(place.descriptor)):
+    shared = found.st_mode & stat.S_ISVTX  # such as /tmp: its owner may remove the files of others there
+    if found.st_uid == _ROOT and (shared or not place.mounted or not walk.is_empty(place.descriptor)):
         return f"left, because {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
     walk.content(place.descriptor, _DEEPEST)
     walk.give(place.descriptor)
