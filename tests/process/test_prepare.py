@@ -339,10 +339,10 @@ def test_a_signal_ends_the_tries_to_reach_a_database(entrypoint: Command, projec
     ("words", "code"), [(["serve"], 0), ([], 0), (["prepare"], 143)], ids=["serve", "no word", "prepare"]
 )
 def test_a_signal_while_the_application_loads_ends_the_boot(
-    entrypoint: Command, project: Project, words: list[str], code: int
+    entrypoint: Command, project: Project, free_port: int, words: list[str], code: int
 ) -> None:
     project.add_setting("import signal; print('loading'); signal.pause()")
-    running = entrypoint.start(project.root, *words)
+    running = entrypoint.start(project.root, *words, PORT=f"127.0.0.1:{free_port}")
     running.wait_until_it_says("[application] loading")
     assert running.stop(signal.SIGTERM)[0] == code
     assert "[entrypoint] stopped by SIGTERM" in running.err

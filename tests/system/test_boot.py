@@ -98,9 +98,9 @@ def test_a_stop_at_any_early_moment_is_not_lost(new_site: NewSite, mark: str) ->
     assert not [member for member in family if alive(member)]
 
 
-def test_a_broken_application_ends_with_the_code_of_its_server(prepared_site: NewSite, project: Path) -> None:
+def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path) -> None:
     (project / "config" / "wsgi.py").write_text("def application(:\n")
-    site = prepared_site(project).start()
+    site = new_site(project).start()
     assert site.wait() == 22
     why = "cannot load the application config.wsgi:application: SyntaxError: invalid syntax (config/wsgi.py, line 1)"
     assert f"[entrypoint] {why}\n[uwsgi]" in site.output

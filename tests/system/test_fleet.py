@@ -33,6 +33,7 @@ def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
         "DATA_DIR": str(place),
         "STATIC_ROOT": str(place / "static"),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "ENTRYPOINT_LOG_LEVEL": "debug",  # a line for each migration
         "SUPERUSER_USERNAME": "admin",
         "SUPERUSER_EMAIL": "admin@example.com",
         "SUPERUSER_PASSWORD": "correct-battery",

@@ -80,12 +80,10 @@ def test_a_file_of_ones_own_is_honoured(prepared_site: NewSite, project: Path, s
 
 
 @pytest.mark.parametrize("server", ["gunicorn", "granian"])
-def test_a_broken_application_ends_with_the_code_of_its_server(
-    prepared_site: NewSite, project: Path, server: str
-) -> None:
+def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path, server: str) -> None:
     for name in ("wsgi", "asgi"):
         (project / "config" / f"{name}.py").write_text("def application(:\n")
-    site = prepared_site(project, ENTRYPOINT_SERVER=server).start()
+    site = new_site(project, ENTRYPOINT_SERVER=server).start()
     assert site.wait() == 1
     assert f"{server} failed permanently" in site.output
 

@@ -31,6 +31,7 @@ class Watch(threading.Thread):
         self.failure: str | None = None  # a permanent error
         self.reachable = False
         self.late = False  # whether the first probe failed
+        self.refused = False  # whether nobody listens there
         self.unknown = False  # whether its host name does not resolve; a container's name appears when it starts
         self._deadline = deadline
         self._bell = bell
@@ -55,6 +56,7 @@ class Watch(threading.Thread):
                 self.late = True
                 if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
                     self.unknown = isinstance(error, socket.gaierror)
+                    self.refused = isinstance(error, ConnectionRefusedError)
                     text = f"unknown host {self.endpoint.host}" if self.unknown else error.strerror or str(error)
                     self.why = shown(text)
             else:
@@ -106,7 +108,7 @@ def wait_for(
 
 def _hint(missing: Sequence[Watch]) -> str:
     """Return what to look at, where the endpoints themselves tell it."""
-    if any(watch.endpoint.host in _LOOPBACK for watch in missing):
+    if any(watch.endpoint.host in _LOOPBACK and watch.refused for watch in missing):
         return "; in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
     return "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
 
