@@ -24,9 +24,9 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 
 help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
-	@echo "make test      run all tests (container tests need a Docker Engine)"
-	@echo "make test-all  run all tests with more random examples, as continuous integration does"
-	@echo "make lint      run ruff and mypy"
+	@echo "make test      run the tests (container tests need a Docker Engine)"
+	@echo "make test-all  run all tests, the thorough ones too, with more random examples, as continuous integration does"
+	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles and zizmor on the workflows"
 	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
@@ -67,6 +67,8 @@ lint: $(BIN)/.installed
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/hadolint Dockerfile.example docker/Dockerfile
+	@$(BIN)/zizmor --quiet --no-progress --offline .github
 
 bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)

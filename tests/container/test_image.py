@@ -164,23 +164,3 @@ def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -
         assert "Site administration" in log_in(container.ready())
         assert "postgresql" in container.logs
         assert container.stop()[0] == 0
-
-
-def test_an_arbitrary_user_on_a_read_only_root_is_served_on_8080(engine: Engine, image: str) -> None:
-    options = ("--user", "12345:0", "--read-only", "--tmpfs", "/tmp:mode=1777", "--tmpfs", "/data:mode=1777")
-    container = engine.run(image, {**ADMIN, "DATA_DIR": "/data"}, options=options, port=8080).ready()
-    for user in ("12345:0", "0"):
-        done = docker("exec", "-u", user, container.name, "entrypoint", "status", "--format", "json")
-        assert [each["ready"] for each in json.loads(done.stdout)["programs"]] == [True, True]
-    assert "Site administration" in log_in(container)
-    assert container.stop()[0] == 0
-
-
-def test_a_user_without_a_name_is_switched_to(engine: Engine, image: str) -> None:
-    settings = {**ADMIN, "ENTRYPOINT_USER": "12345:54321", "DATA_DIR": "/data"}
-    container = engine.run(image, settings, options=("--tmpfs", "/data:mode=1777")).ready()
-    assert "Site administration" in log_in(container)
-    top = docker("top", container.name, "-eo", "pid,uid,gid,comm").stdout
-    assert re.findall(r"(\d+)\s+(\d+)\s+nginx", top)[0] == ("12345", "54321")
-    assert re.findall(r"(\d+)\s+(\d+)\s+uwsgi", top)[0] == ("12345", "54321")
-    assert container.stop()[0] == 0

@@ -248,6 +248,19 @@ def test_root_that_cannot_change_the_user_says_so_in_one_line(entrypoint: Comman
     assert done.err.startswith("[entrypoint] cannot act as www-data: Operation not permitted; add the capabilities ")
 
 
+@pytest.mark.parametrize("words", [["prepare"], ["exec", "true"]])
+def test_root_that_cannot_run_programs_as_the_user_says_what_lets_it(
+    entrypoint: Command, project: Project, words: list[str]
+) -> None:
+    without = ["/usr/bin/setpriv", "--bounding-set=-setuid,-setgid", "--", str(entrypoint.script), *words]
+    done = entrypoint.run_argv(project.root, without, ENTRYPOINT_USER=USER, SECRET_KEY="x" * 50)
+    assert done.code == 77, done.err
+    assert done.err.endswith(
+        " as www-data: Operation not permitted; add the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID, "
+        "or start the container as that user\n"
+    )
+
+
 def test_root_does_not_read_an_environment_file_that_a_link_leads_to(
     entrypoint: Command, project: Project, place: Path
 ) -> None:

@@ -95,7 +95,9 @@ def test_a_setting_has_a_name_and_a_meaning_of_its_own(spec: SettingSpec) -> Non
         "DJANGO_ENV",
         "DJANGO_SETTINGS_MODULE",
         "FORWARDED_ALLOW_IPS",
+        "PGID",
         "PORT",
+        "PUID",
         "WEB_CONCURRENCY",
     }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
-from entrypoint.boot.decisions import servers, sizing, stop_budget
+from entrypoint.boot.decisions import servers, sizing, stop_budget, written_folders
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
@@ -104,6 +104,13 @@ class ResolvedConfig:
     def path(self, program: str) -> PurePosixPath:
         """Return the path of a program; its bare name if it is missing, which an earlier step reports."""
         return self.machine.programs.get(program, PurePosixPath(program))
+
+    @property
+    def handed_over(self) -> tuple[PurePosixPath, ...]:
+        """The folders that the application writes, if PUID asks for handing them over to it."""
+        if self.settings.puid is None or not self.machine.root or self.machine.account.uid == 0:
+            return ()
+        return written_folders.of(self.settings, self.machine.app_dir, self.application)
 
     # ---- addresses
 

@@ -23,7 +23,10 @@ def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
         "PORT": Derived(str(settings.listen_on(root=machine.root)), f"TLS, {user}" if settings.tls else user),
         "ENTRYPOINT_APP_DIR": Derived(str(machine.app_dir), "the working directory"),
         "ENTRYPOINT_PYTHON": Derived(str(machine.python), _why_python(settings, facts)),
-        "ENTRYPOINT_USER": Derived(str(machine.account), "as root" if machine.root else "the current user"),
+        "ENTRYPOINT_USER": Derived(
+            str(machine.account),
+            "PUID" if settings.puid is not None else "as root" if machine.root else "the current user",
+        ),
         "ENTRYPOINT_RUN_DIR": Derived(str(run_dir(settings, machine)), f"/run/entrypoint is {at_run}writable"),
         "ENTRYPOINT_PROGRAMS": Derived(",".join(_programs(settings)), "all"),
         "NGINX_WORKER_PROCESSES": Derived(

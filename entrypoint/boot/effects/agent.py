@@ -3,6 +3,7 @@
 `entrypoint/protocol.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
 
+import errno
 import os
 import selectors
 import signal
@@ -18,6 +19,7 @@ from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
+from entrypoint.boot.trust.accounts import MAY_SWITCH
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import (
@@ -58,7 +60,7 @@ class Interpreter(NamedTuple):
 
 
 def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: bool = True) -> Interpreter:
-    """Start the agent as the application's user. Raises NotRunnable where its interpreter cannot be run."""
+    """Start the agent as the application's user. Raises NotRunnable, or NotAllowed where root may not switch to it."""
     account = machine.account
     ours, theirs = socket.socketpair()
     output, written = os.pipe()
@@ -80,6 +82,8 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
     except OSError as error:
         ours.close()
         os.close(output)
+        if machine.root and error.errno == errno.EPERM:  # of setuid(2) or setgroups(2); execve(2) has EACCES
+            raise NotAllowed(f"cannot run the application as {account}: {error.strerror}; {MAY_SWITCH}") from error
         closed = obstacle(machine.python, account) if machine.root else ""
         hint = f" ({closed}); {_REACH.format(account=account)}" if closed else ""
         raise NotRunnable(f"cannot run {machine.python} as {account}: {error.strerror}{hint}") from error

@@ -23,6 +23,7 @@ from entrypoint.boot.plan.steps import (
     CheckWritable,
     Exec,
     FindPrograms,
+    HandOver,
     Link,
     MakeDirectories,
     Read,
@@ -128,6 +129,14 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: HandOver) -> None:
+        from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
+
+        for folder in step.folders:
+            if done := ownership.hand_over(folder, step.account):
+                self._say(f"    {folder}: {done}")
 
     @apply.register
     def _(self, step: Link) -> None:

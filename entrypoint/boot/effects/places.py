@@ -55,9 +55,10 @@ def make_directory(directory: Directory) -> None:
             raise NotAllowed(
                 f"cannot use {path}: it is not a folder of this user; set ENTRYPOINT_RUN_DIR to another folder"
             )
+        if stat.S_IMODE(found.st_mode) != directory.mode:
+            path.chmod(directory.mode)  # before the chown: root without CAP_FOWNER may not do it after
         if owner:
             os.chown(path, owner.uid, owner.gid)
-        path.chmod(directory.mode)
     except OSError as error:
         hint = "" if directory.mode is None else "; set ENTRYPOINT_RUN_DIR to another folder"
         raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error

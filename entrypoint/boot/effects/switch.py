@@ -4,15 +4,18 @@ import os
 from collections.abc import Mapping
 from typing import NoReturn
 
-from entrypoint.boot.trust.accounts import Account
+from entrypoint.boot.trust.accounts import MAY_SWITCH, Account
 from entrypoint.errors import NotAllowed, NotFound, NotRunnable
 
 
 def switch_user(account: Account) -> None:
-    """Drop root permanently."""
-    os.setgroups(account.groups)
-    os.setgid(account.gid)
-    os.setuid(account.uid)
+    """Drop root permanently. Raises NotAllowed (77) if root may not do that."""
+    try:
+        os.setgroups(account.groups)
+        os.setgid(account.gid)
+        os.setuid(account.uid)
+    except PermissionError as error:
+        raise NotAllowed(f"cannot run a command as {account}: {error.strerror}; {MAY_SWITCH}") from error
 
 
 def exec_program(argv: tuple[str, ...], environment: Mapping[str, str], directory: os.PathLike[str]) -> NoReturn:

@@ -108,7 +108,8 @@ def read_machine(settings: Settings) -> Machine:
     account = _account(settings)
     _enter(app_dir)
     # If the project's file sets the user, www-data stays a suspect until the file is known to be root's.
-    usual = [None] if settings.origins.get("ENTRYPOINT_USER") in (PYPROJECT, OWN) else []
+    named_by = {settings.origins.get(name) for name in ("ENTRYPOINT_USER", "PUID")}
+    usual = [None] if named_by & {PYPROJECT, OWN} else []
     trust = Trust.of([settings.user, *usual, *(program.user for program in settings.chosen if program.user)])
     Several.check(list(unsafe_paths.find(settings, app_dir, account, trust)))
     python = _python(settings, app_dir)

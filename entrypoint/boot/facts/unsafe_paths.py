@@ -16,7 +16,15 @@ from entrypoint.errors import NotAllowed, Unusable
 
 # These settings decide what root runs and where it writes.
 _DIRECT_ROOT: Final = (
-    *("ENTRYPOINT_USER", "ENTRYPOINT_RUN_DIR", "ENTRYPOINT_CONF_DIR", "ENTRYPOINT_HOOKS_DIR", "ENTRYPOINT_DATA_DIR"),
+    *(
+        "ENTRYPOINT_USER",
+        "PUID",
+        "PGID",
+        "ENTRYPOINT_RUN_DIR",
+        "ENTRYPOINT_CONF_DIR",
+        "ENTRYPOINT_HOOKS_DIR",
+        "ENTRYPOINT_DATA_DIR",
+    ),
     *("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"),
 )
 

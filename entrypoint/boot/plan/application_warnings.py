@@ -50,5 +50,6 @@ def _site(config: ResolvedConfig, application: Application) -> Iterator[str]:
 
 
 def _places(config: ResolvedConfig, application: Application) -> Iterator[str]:
-    if not config.machine.hooks.prepare:  # a hook may create or chown them before the site starts
+    # A hook may create or chown them before the site starts; a hand-over itself says what it leaves.
+    if not config.machine.hooks.prepare and not config.handed_over:
         yield from application.unwritable

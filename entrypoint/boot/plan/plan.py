@@ -25,6 +25,7 @@ from entrypoint.boot.plan.steps import (
     CheckWritable,
     Exec,
     FindPrograms,
+    HandOver,
     Link,
     MakeDirectories,
     Read,
@@ -72,6 +73,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
     files = tuple(configuration.files(config, supervised))
     return (
         *sources_used(config),
+        *([HandOver(config.handed_over, config.machine.account)] if config.handed_over else []),
         WriteFiles(files),
         *_early_server(config),
         *_validations(config, supervised, files),

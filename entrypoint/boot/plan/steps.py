@@ -110,6 +110,17 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+class HandOver(NamedTuple):
+    """Give the application's user the folders that it writes and that belong to another user, but root."""
+
+    folders: tuple[PurePosixPath, ...]
+    account: Account
+    name: str = "owner"
+
+    def __str__(self) -> str:
+        return f"hand over to {self.account} what belongs to others in {', '.join(map(str, self.folders))}"
+
+
 @_in_check
 class Link(NamedTuple):
     """Make links to the files of the same names in another folder."""
@@ -269,6 +280,7 @@ Step = (
     | CheckReadable
     | CheckWritable
     | MakeDirectories
+    | HandOver
     | Link
     | WriteFiles
     | ValidateNginx

@@ -11,6 +11,7 @@ from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.values import Listen, shown
+from entrypoint.boot.trust import accounts
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
 
@@ -51,6 +52,7 @@ class Settings(SettingsTable):
         sources.problems.extend(user_programs.problems(programs, given["roles"] or ()))
         sources.check_names()
         Unusable.check(sources.problems)
+        given["user"] = given["user"] or accounts.numeric(given["puid"], given["pgid"])
         return cls(
             **{name: value for name, value in given.items() if value is not None},
             programs=programs,
@@ -145,6 +147,10 @@ def _conflicts(
     given: Mapping[str, Any], refused: Callable[[str], bool], programs: Mapping[str, UserProgram]
 ) -> Iterator[str]:
     """Yield a problem for each setting that conflicts with another."""
+    if given["puid"] is not None and given["user"]:
+        yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
+    if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
+        yield "cannot use PGID: PUID is not set"
     for one, other in (("certificate", "key"), ("key", "certificate")):
         if given[f"tls_{one}"] and not given[f"tls_{other}"] and not refused(f"NGINX_TLS_{other.upper()}"):
             yield f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set"

@@ -13,6 +13,7 @@ from entrypoint.boot.settings.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
 from entrypoint.boot.settings.values import shown
+from entrypoint.boot.trust import accounts
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
 
@@ -45,7 +46,8 @@ class Sources:
         self._procfile = ""
         self._other = compat.NO_OTHER_IMAGE
         self._refused: set[str] = set()
-        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
+        numbers = accounts.numeric(environ.get("PUID") or None, environ.get("PGID") or None)
+        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or numbers])
 
     def refused(self, name: str) -> bool:
         """Return whether a problem with this variable was reported."""

@@ -105,8 +105,15 @@ class SettingsTable:
         "ENTRYPOINT_USER",
         values.account,
         "the user that runs the application: a name, or uid[:gid]",
-        when_unset="www-data as root, else the current user",
+        when_unset="www-data as root, else the current user; PUID and PGID, if they are set",
     )
+    puid: int | None = setting(
+        "PUID",
+        values.user_id,
+        "the uid that runs the application; root also gives it the folders that the application writes (STATIC_ROOT, "
+        "MEDIA_ROOT, ENTRYPOINT_DATA_DIR, SQLite's) if they belong to another user, but nothing that belongs to root",
+    )
+    pgid: int | None = setting("PGID", values.user_id, "the gid that goes with PUID", when_unset="the group of PUID")
     migrate: str = setting(
         "ENTRYPOINT_MIGRATE",
         values.choice("auto", "wait", "check", "off"),

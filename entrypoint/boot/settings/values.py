@@ -227,6 +227,14 @@ def account(value: str) -> str:
     return value
 
 
+@of_type("uid", pattern="[0-9]+", examples=["1000"])
+def user_id(value: str) -> int:
+    """Parse the number of a user or a group."""
+    if not value.isascii() or not value.isdigit() or int(value[:11]) > _HIGHEST_ID:
+        raise ValueError(f"it is not a whole number from 0 to {_HIGHEST_ID}")
+    return int(value)
+
+
 @of_type("secret", writeOnly=True)
 def secret(value: str) -> Secret:
     """Parse a text that must not be shown."""

@@ -8,6 +8,10 @@ from typing import Final
 
 USUAL: Final = "www-data"
 """The application's default user, if root starts it."""
+MAY_SWITCH: Final = (
+    "add the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID, or start the container as that user"
+)
+"""What lets root run programs as another user, and stop them."""
 _SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; an absolute path, because the user may own folders in PATH
 
 
@@ -40,6 +44,11 @@ class Account:
 def is_root() -> bool:
     """Return whether this process may change the user and listen on any port."""
     return os.geteuid() == 0
+
+
+def numeric(uid: int | str | None, gid: int | str | None) -> str | None:
+    """Return how `look_up` spells these numbers; None without a uid."""
+    return None if uid is None else f"{uid}" if gid is None else f"{uid}:{gid}"
 
 
 def look_up(wanted: str) -> Account:

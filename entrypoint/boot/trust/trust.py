@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple, Self, TypeVar
 
-from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
+from entrypoint.boot.trust.accounts import MAY_SWITCH, USUAL, Account, is_root, look_up
 from entrypoint.errors import NotAllowed
 
 T = TypeVar("T")
@@ -113,8 +113,7 @@ def acting_as(account: Account) -> Iterator[None]:
             os.setegid(account.gid)
             os.seteuid(account.uid)
         except PermissionError as error:
-            mend = "add the capabilities SETUID and SETGID, or start the container as that user"
-            raise NotAllowed(f"cannot act as {account}: {error.strerror}; {mend}") from error
+            raise NotAllowed(f"cannot act as {account}: {error.strerror}; {MAY_SWITCH}") from error
         yield
     finally:
         os.seteuid(0)

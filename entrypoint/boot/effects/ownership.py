@@ -1,0 +1,136 @@
+"""Hand over the folders that the application writes to its user: what belongs to another user, but nothing of root's.
+
+The application names some of these folders, so whoever controls it could name any. Therefore root gives away nothing
+that belongs to root, except an empty volume; follows no symbolic link, neither on the way to a folder nor in it; and
+leaves files with hard links. Each change goes to an open descriptor, so that nobody can exchange the file before it.
+
+A folder is handed over after its content. So one that belongs to the user already is done, and costs one look.
+"""
+
+import os
+import stat
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+from entrypoint.boot.trust.accounts import Account
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_DEEPEST: Final = 64  # folders in folders: each level holds a descriptor
+_ROOT: Final = 0
+
+
+class _Place(NamedTuple):
+    """An open folder: the one that was asked for, or the last one that exists on the way to it."""
+
+    descriptor: int
+    path: PurePosixPath
+    mounted: bool  # whether it lies on another file system than the folder that it is in
+
+
+def hand_over(path: PurePosixPath, account: Account) -> str:
+    """Give `account` the folder, or the last existing one on the way to it.
+
+    Return what was done or why it was not, "" where nothing is to do.
+    """
+    try:
+        place = _open(path)
+    except NotADirectoryError:
+        return "left, because its path contains a symbolic link or a file"
+    except OSError as error:
+        return f"left: {error.strerror}"
+    try:
+        return _hand_over(place, account)
+    except OSError as error:
+        return f"left: {error.strerror}; {_command(place, account)}"
+    finally:
+        os.close(place.descriptor)
+
+
+def _hand_over(place: _Place, account: Account) -> str:
+    found = os.fstat(place.descriptor)
+    if found.st_uid == account.uid:
+        return ""
+    walk = _Walk(account)
+    shared = found.st_mode & stat.S_ISVTX  # such as /tmp: its owner may remove the files of others there
+    if found.st_uid == _ROOT and (shared or not place.mounted or not walk.is_empty(place.descriptor)):
+        return f"left, because {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
+    walk.content(place.descriptor, _DEEPEST)
+    walk.give(place.descriptor)
+    left = f", {walk.left} left: they belong to root or have hard links" if walk.left else ""
+    return f"handed over, with {walk.given - 1} files and folders in it{left}"
+
+
+def _command(place: _Place, account: Account) -> str:
+    return f"chown -R {account.uid}:{account.gid} {place.path}"
+
+
+def _open(path: PurePosixPath) -> _Place:
+    """Open the folder from / on, part by part. Raises NotADirectoryError at a symbolic link or a file."""
+    descriptor, here, mounted = os.open("/", _FOLDER), PurePosixPath("/"), False
+    for name in path.parts[1:]:
+        try:
+            following = os.open(name, _FOLDER, dir_fd=descriptor)
+        except FileNotFoundError:
+            break
+        except OSError:
+            os.close(descriptor)
+            raise
+        mounted = os.fstat(following).st_dev != os.fstat(descriptor).st_dev
+        os.close(descriptor)
+        descriptor, here = following, here / name
+    return _Place(descriptor, here, mounted)
+
+
+class _Walk:
+    """Hands over what is in a folder, and counts what it gave and what it left."""
+
+    def __init__(self, account: Account) -> None:
+        self.given = self.left = 0
+        self._account = account
+
+    @staticmethod
+    def is_empty(folder: int) -> bool:
+        """Return whether an open folder has no entry."""
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+
+    def give(self, descriptor: int) -> None:
+        """Change the owner of an open file or folder. Raises OSError."""
+        os.fchown(descriptor, self._account.uid, self._account.gid)
+        self.given += 1
+
+    def content(self, folder: int, depth: int) -> None:
+        """Hand over all that is in an open folder. Raises OSError."""
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries]
+        for name in names:
+            try:
+                found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # it was removed meanwhile
+            if found.st_uid == self._account.uid or stat.S_ISLNK(found.st_mode):
+                continue
+            if found.st_uid == _ROOT or not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+                self.left += 1
+                continue
+            try:
+                descriptor = os.open(name, _FOLDER if stat.S_ISDIR(found.st_mode) else _FILE, dir_fd=folder)
+            except OSError:
+                self.left += 1
+                continue
+            try:
+                self._opened(descriptor, depth)
+            finally:
+                os.close(descriptor)
+
+    def _opened(self, descriptor: int, depth: int) -> None:
+        """Hand over an open file or folder. It may be another one than was found a moment ago."""
+        found = os.fstat(descriptor)
+        folder = stat.S_ISDIR(found.st_mode)
+        if found.st_uid == _ROOT or not (depth if folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+            self.left += 1
+            return
+        if folder:
+            self.content(descriptor, depth - 1)
+        self.give(descriptor)
