@@ -46,6 +46,18 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+def owner(found: os.stat_result) -> str:
+    """Return the owner and group of a file, such as www-data:www-data; numbers where there are no names."""
+    try:
+        user = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        user = str(found.st_uid)
+    try:
+        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
+    except KeyError:
+        return f"{user}:{found.st_gid}"
+
+
 def numeric(uid: int | str | None, gid: int | str | None) -> str | None:
     """Return how `look_up` spells these numbers; None without a uid."""
     return None if uid is None else f"{uid}" if gid is None else f"{uid}:{gid}"
