@@ -166,7 +166,7 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
         account = user_account(config, program) or config.machine.account
         if program.log == "raw" and not unwritable.opens_stdout(account):
             problem = f"{program.describe('log')}: {account} cannot open /dev/stdout again"
-            yield Finding(problem, 'log = "lines"', "in the declaration of the program")
+            yield Finding(problem, 'log = "lines"', "in the program's settings")
 
 
 def _lowest_port(machine: Machine) -> int:

@@ -36,7 +36,7 @@ def _report(why: str, *, healthy: bool) -> None:
 def env(environ: Environ, *, form: str) -> None:
     """Show every setting: its value, source, meaning and default. Hide secrets.
 
-    A setting that is not set has the value that is in force here, and what it follows from.
+    For a setting that is not set, show the effective value and what it follows from.
     """
     signals.release()
     from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
@@ -67,8 +67,8 @@ def env(environ: Environ, *, form: str) -> None:
 def status(environ: Environ, *, watch: bool, form: str) -> None:
     """Show the programs of this container: state, CPU, memory, restarts.
 
-    It also shows what the container waits for, and the settings that are set. It answers while supervisord stops or
-    hangs, and to each user of the container.
+    It also shows what the container waits for, and the settings that are set. Each user of the container can run it,
+    also while supervisord stops or hangs.
     """
     if watch and form == "json":
         raise click.UsageError("--watch and --format json exclude each other.")

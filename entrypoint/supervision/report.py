@@ -6,7 +6,7 @@ from entrypoint.supervision.policy import PermanentFailure
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
 
-INSTEAD_OF_REQUEST = "its own lines say why; ENTRYPOINT_READY_PATH requests another path, or none if it is off"
+INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
 
 class Report:

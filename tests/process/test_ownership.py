@@ -62,7 +62,7 @@ def test_what_belongs_to_root_stays_roots(place: Path) -> None:
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
     before = [owner(path) for path in kept]
-    assert give(data) == "handed over, with 0 files and folders in it, 2 left: they belong to root or have hard links"
+    assert give(data) == "handed over, with 0 files and folders in it, except 2 that belong to root or have hard links"
     assert [owner(path) for path in kept] == before
 
 
@@ -73,7 +73,7 @@ def test_no_link_is_followed_and_no_hard_link_is_given_away(place: Path) -> None
     (data / "folder").symlink_to(outside)
     (data / "file").symlink_to(linked)
     os.link(linked, data / "hard")
-    assert give(data).endswith("1 left: they belong to root or have hard links")
+    assert give(data).endswith("except 1 that belong to root or have hard links")
     assert owner(outside) == owner(linked) == (OTHER, OTHER)
 
 
@@ -81,7 +81,7 @@ def test_a_path_through_a_link_is_left(place: Path) -> None:
     media = of_another(a_folder(of_another(a_folder(place / "outside")) / "media"))
     (of_another(a_folder(place / "data")) / "link").symlink_to(place / "outside")
     for path in (place / "data/link", place / "data/link/media"):
-        assert give(path) == "left, because its path contains a symbolic link or a file"
+        assert give(path) == "not handed over: its path contains a symbolic link or a file"
     assert owner(media) == (OTHER, OTHER)
 
 
