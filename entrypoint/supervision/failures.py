@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from entrypoint.protocol.supervision import OnFailure, SupervisionConfig
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure, Policy
-from entrypoint.supervision.report import Report
+from entrypoint.supervision.reports.report import Report
+from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop
-from entrypoint.supervision.waits import Waits
 
 
 class Failures:

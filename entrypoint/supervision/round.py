@@ -17,25 +17,25 @@ from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.status_record import ProgramRecord
 from entrypoint.protocol.supervision import Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
-from entrypoint.supervision.checks import Checks, variables, verify
+from entrypoint.supervision.checks.checks import Checks, variables, verify
+from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Inheritance
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
-from entrypoint.supervision.kills import Kills
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import NotifySocket, group
 from entrypoint.supervision.policy import Policy
-from entrypoint.supervision.probes import Prober
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.record import NAME, Record
-from entrypoint.supervision.report import Report
+from entrypoint.supervision.reports.kills import Kills
+from entrypoint.supervision.reports.record import NAME, Record
+from entrypoint.supervision.reports.report import Report
+from entrypoint.supervision.reports.waits import Waits, reason
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
-from entrypoint.supervision.waits import Waits, reason
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
