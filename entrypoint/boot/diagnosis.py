@@ -15,10 +15,10 @@ from entrypoint import log
 from entrypoint.boot.decisions.config import ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import user_account
 from entrypoint.boot.effects import overlaps, secret_key, unwritable
-from entrypoint.boot.effects.agent import Agent
-from entrypoint.boot.effects.hook_runner import HookRunner
 from entrypoint.boot.effects.performers import RealPerformer
-from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.processes.agent import Agent
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.effects.unwritable import Place
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
