@@ -12,6 +12,7 @@ from entrypoint.boot.settings.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
 from entrypoint.boot.settings.values import shown
+from entrypoint.boot.trust.accounts import owner_in_development
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
 
@@ -42,7 +43,8 @@ class Sources:
         self._project = Project()
         self._procfile = ""
         self._refused: set[str] = set()
-        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or None])
+        self.owner = owner_in_development(environ)
+        self._trust = Trust.of([*([self.owner] if self.owner else []), environ.get("ENTRYPOINT_USER") or None])
 
     def refused(self, name: str) -> bool:
         """Return whether a problem with this variable was reported."""

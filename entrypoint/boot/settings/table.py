@@ -98,7 +98,7 @@ class SettingsTable:
         "ENTRYPOINT_USER",
         values.account,
         "the user that runs the application: a name, or uid[:gid]",
-        when_unset="www-data as root, else the current user",
+        when_unset="www-data as root; in development, the owner of the application's folder; else the current user",
     )
     migrate: str = setting(
         "ENTRYPOINT_MIGRATE",
