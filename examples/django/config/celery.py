@@ -1,4 +1,4 @@
-"""Optional background work, if Celery is installed: `celery -A config.celery worker` and `celery -A config.celery beat`."""
+"""Background work, if Celery is installed: `celery -A config.celery worker`, and `beat` in place of `worker`."""
 
 import os
 

@@ -10,7 +10,7 @@ from django.test import SimpleTestCase
 
 def load_settings(shown="print(s.DEBUG, s.ALLOWED_HOSTS)", **environ):
     """Import the settings in a process of their own, with only these variables."""
-    return subprocess.run(
+    return subprocess.run(  # noqa: S603 -- this interpreter, and code of these tests
         [sys.executable, "-c", f"import config.settings as s; {shown}"],
         cwd=settings.BASE_DIR,
         env={"PATH": os.defpath, **environ},
