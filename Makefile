@@ -25,7 +25,7 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
 	@echo "make test      run all tests (container tests need a Docker Engine)"
-	@echo "make test-all  run all tests with more random examples, as continuous integration does"
+	@echo "make test-all  run all tests, with the long ones and more random examples, as continuous integration does"
 	@echo "make lint      run ruff and mypy"
 	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
 
@@ -50,6 +50,7 @@ demo: $(BIN)/.installed
 
 # First the tests that can run in parallel, then those that must run alone.
 test: PROFILE := quick
+test: BUT := and not thorough
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
@@ -59,8 +60,8 @@ test test-all: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone'
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m alone
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(BUT)'
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(BUT)'
 
 lint: $(BIN)/.installed
 	@$(BIN)/ruff check
