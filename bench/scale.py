@@ -69,7 +69,7 @@ COMMANDS = {
 }
 READY = {count: Row(f"{count} programs ready", " s", 2) for count in inside.PROGRAMS}
 FEW = min(READY)
-GROWTH = {count: Row(f"a program more, of {count}", " ms", 1, goal=4) for count in READY if count > FEW}
+GROWTH = {count: Row(f"each further program, of {count}", " ms", 1, goal=4) for count in READY if count > FEW}
 ONE, ALL = Row("one warm container", " s", 2), Row(f"{CONTAINERS} warm containers at once", " s", 2)
 SHARE = Row(f"{CONTAINERS} at once / {CONTAINERS} times one", "", 2, goal=0.75)
 ROWS = (FIRST, FIRST_OF_OURS, *COMMANDS.values(), *READY.values(), *GROWTH.values(), ONE, ALL, SHARE)

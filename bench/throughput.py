@@ -39,7 +39,7 @@ class Measure:
 
 RATE = "answers a second"
 P50, P99 = "50 % within", "99 % within"
-COST = "CPU for an answer"
+COST = "CPU per answer"
 FRESH, USED = Measure("memory before the load", " MB", 1, 1e-6), Measure("memory after the load", " MB", 1, 1e-6)
 MEASURES = (
     *(Measure(f"{page}: {RATE}") for page in PAGES),

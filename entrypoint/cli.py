@@ -18,7 +18,7 @@ _INTERRUPTED: Final = 130
 
 
 def run(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit with a code of the README's table."""
+    """Run the command line and exit with a code that docs/reference/commands.md lists."""
     stderr.open_missing()
     # Errors in the settings use these formats too.
     log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""), timestamps=os.environ.get("ENTRYPOINT_LOG_TIMESTAMPS") == "on")

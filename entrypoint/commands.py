@@ -228,7 +228,7 @@ def health(environ: Environ, *, what: str) -> int:
 
 def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
-    if settings.behind_nginx and not settings.conf_dir:
+    if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
     from entrypoint.boot.decisions.config import READY_FILE, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above

@@ -50,6 +50,7 @@ _VOID_BEHIND_NGINX: Final = b" *** WARNING: you have enabled harakiri without po
 _START: Final = (
     (b"added ", b" to pythonpath."),
     (b'running "call:PyRun_SimpleString import gc; gc.', b" app)..."),
+    (b'running "call:PyRun_SimpleString import entrypoint_logging; ', b" (post app)..."),
     (b'running "unix_signal:15 gracefully_kill_them_all"', b" (master-start)..."),
     (b"WSGI app 0 (mountpoint='') ready in ", b" (default app)"),
     (b"uWSGI running as root, you can use ", b" options"),  # a warning follows

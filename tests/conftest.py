@@ -4,12 +4,14 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import dedent
@@ -25,11 +27,12 @@ from shared import made_once
 MARK = "LC_TEST_MARK"  # by a name that supervisord keeps in its own environment
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "django"
 SERVERS = (
-    ("docker", {"engine", "image", "base"}, ("docker",)),
     ("postgres", {"postgres_server", "pgbouncer"}, ("postgres", "pgbouncer")),
     ("mariadb", {"mariadb_server"}, ("mariadb",)),
 )
 """Servers that are started once a worker: the fixtures of each, and the values of a parameter `kind` that want it."""
+IMAGES = {"engine", "image", "base"}
+"""The fixtures of tests in containers: one worker builds the image, and no other waits for it."""
 SHARED = pytest.StashKey[Path]()
 FIRST = ["container", "system", "process", "unit"]
 """The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
@@ -84,7 +87,7 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _group(item: pytest.Item) -> str:
-    """Return what a test shares with others: a server by its name, or the fixtures of its module."""
+    """Return what a test shares with others: a server by its name, the fixtures of its module, or the image."""
     if not isinstance(item, pytest.Function):
         return ""
     kind = str(item.callspec.params.get("kind", "")) if hasattr(item, "callspec") else ""
@@ -92,7 +95,9 @@ def _group(item: pytest.Item) -> str:
         if fixtures.intersection(item.fixturenames) or kind.startswith(kinds):
             return server
     definitions = item._fixtureinfo.name2fixturedefs.values()  # noqa: SLF001 -- pytest tells scopes nowhere else
-    return str(item.path) if any(each[-1].scope == "module" for each in definitions) else ""
+    if any(each[-1].scope == "module" for each in definitions):
+        return str(item.path)
+    return "docker" if IMAGES.intersection(item.fixturenames) else ""
 
 
 @dataclass(frozen=True)
@@ -278,6 +283,12 @@ class Project:
         with (self.root / "site_/settings.py").open("a", encoding="utf-8") as opened:
             opened.write(dedent(text))
 
+    def rows(self, statement: str, database: str = "db.sqlite3") -> list[tuple[Any, ...]]:
+        """Run a statement in a database, without Django, which takes long to start; return its rows."""
+        connection = sqlite3.connect(self.root / "data" / database)
+        with closing(connection), connection:
+            return connection.execute(statement).fetchall()
+
     def ask(self, code: str) -> str:
         """Return what `code` prints once Django stands."""
         done = subprocess.run(
@@ -328,10 +339,16 @@ def reachable_python(shared: Path) -> str:
     return str(made_once(shared / "environment", copy_environment) / "bin" / "python")
 
 
+@pytest.fixture(scope="session")
+def command_in(reachable_python: str) -> Callable[[Path], Command]:
+    """Give a function that returns the command for a folder that several tests share."""
+    return lambda place: Command(place, python=reachable_python)
+
+
 @pytest.fixture
-def entrypoint(place: Path, reachable_python: str) -> Iterator[Command]:
+def entrypoint(place: Path, command_in: Callable[[Path], Command]) -> Iterator[Command]:
     """Give the command, and see that nothing that it started outlives the test."""
-    command = Command(place, python=reachable_python)
+    command = command_in(place)
     yield command
     left = command.left_running()
     for pid in left:
@@ -343,6 +360,18 @@ def entrypoint(place: Path, reachable_python: str) -> Iterator[Command]:
 def project(place: Path) -> Project:
     """Give a small Django project with one migration, one static file and SQLite."""
     return Project(place / "app")
+
+
+@pytest.fixture
+def plain(place: Path) -> Path:
+    """Give an application that is not Django, ENTRYPOINT_APP=hello:app: its boot takes a third of the CPU."""
+    folder = place / "plain"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "hello.py").write_text(
+        "def app(environ, start_response):\n    start_response('200 OK', [])\n    return [b'hello']\n"
+    )
+    return folder
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def past_pgbouncer(server: Postgres, pooler: PgBouncer) -> Database:
 
 def on_mariadb(server: MariaDB) -> Database:
     url = server.new_database()
-    name = url.rpartition("/")[2]
+    name = url.rpartition("/")[2].partition("?")[0]
     return Database({"DATABASE_URL": url}, lambda statement: server.ask(f"USE {name}", statement))
 
 

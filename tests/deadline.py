@@ -6,7 +6,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a test gives up waiting for a fact: many, for other tests and programs may keep the machine busy."""
 
 
@@ -15,13 +15,20 @@ def until(
     what: str = "it",
     seconds: float = PATIENCE,
     instead: Callable[[], str] = str,
+    *,
+    longest: float = 0.1,
 ) -> T:
-    """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`."""
-    end = time.monotonic() + seconds
+    """Return the first true value of `fact`, asked again and again; after `seconds` fail with `what` and `instead`.
+
+    The longer it has waited, the longer it pauses, up to `longest` seconds: asking would take the CPU from what it
+    waits for.
+    """
+    began = time.monotonic()
     while True:
         value = fact()
         if value:
             return value
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{instead()}")
-        time.sleep(0.005)
+        time.sleep(min(max(0.005, waited / 20), longest))

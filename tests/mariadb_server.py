@@ -47,6 +47,8 @@ class MariaDB:
                 "--bind-address=127.0.0.1",
                 "--skip-name-resolve",
                 "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-flush-method=nosync",
+                "--innodb-doublewrite=0",
                 "--innodb-buffer-pool-size=32M",
             ],
             stdout=subprocess.DEVNULL,
@@ -63,14 +65,15 @@ class MariaDB:
         shutil.rmtree(self._folder)
 
     def new_database(self) -> str:
-        """Make a database; return its URL."""
+        """Make a database; return its URL, without TLS: to load the known authorities takes 25 ms a connection."""
         name = f"site_{uuid.uuid4().hex}"
         self.ask(f"CREATE DATABASE {name}")
-        return f"mysql://tester:correct-horse@127.0.0.1:{self.port}/{name}"
+        return f"mysql://tester:correct-horse@127.0.0.1:{self.port}/{name}?ssl_disabled=yes"
 
     def ask(self, *statements: str) -> list[tuple[object, ...]]:
         """Run statements as root; return the rows of the last."""
-        with pymysql.connect(unix_socket=str(self._folder / "socket"), user="root", autocommit=True) as connection:
+        path = str(self._folder / "socket")
+        with pymysql.connect(unix_socket=path, user="root", autocommit=True, ssl_disabled=True) as connection:
             cursor = connection.cursor()
             for statement in statements:
                 cursor.execute(statement)

@@ -80,6 +80,8 @@ class Postgres:
             "port": self._port,
             "unix_socket_directories": self._folder,
             "fsync": "off",
+            "full_page_writes": "off",
+            "autovacuum": "off",
             "max_connections": 200,
         }
 

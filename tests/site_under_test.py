@@ -2,12 +2,15 @@
 
 import getpass
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Self
 
@@ -66,7 +69,7 @@ class Site:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -85,7 +88,11 @@ class Site:
 
     def ready(self) -> "Site":
         """Wait until nginx says that the site is ready."""
-        until(lambda: self.code is not None or self.status("/-/ready") == 200, "the site to be ready")
+        until(
+            lambda: self.code is not None or self.status("/-/ready") == 200,
+            "the site to be ready",
+            instead=lambda: self.output,
+        )
         assert self.code is None, self.output
         return self
 
@@ -110,6 +117,13 @@ class Site:
 
     def status(self, path: str) -> int | None:
         """Return the status of a GET, None where nothing answers."""
+        if path == "/-/ready" and self.url.startswith("http://127.0.0.1:"):  # asked often: it takes less CPU so
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+                try:
+                    connection.request("GET", path)
+                    return connection.getresponse().status
+                except (ConnectionError, HTTPException):
+                    return None
         try:
             return requests.get(self.url + path, timeout=10).status_code
         except requests.ConnectionError:
@@ -156,6 +170,79 @@ def alive(process: psutil.Process) -> bool:
 
 
 NewSite = Callable[..., Site]
+
+_HOLD = """
+
+def hold(request):
+    from pathlib import Path
+    from time import sleep
+
+    from django.http import HttpResponse
+
+    Path({held!r}).touch()
+    while not Path({released!r}).exists():
+        sleep(0.01)
+    return HttpResponse("held")
+
+
+urlpatterns += [path("hold/", hold)]
+"""
+
+
+def holding(held: str, released: str) -> str:
+    """Return pages/urls.py of the example with /hold/: it makes the file `held` and ends when `released` is there."""
+    return (EXAMPLE / "pages" / "urls.py").read_text() + _HOLD.format(held=held, released=released)
+
+
+def hold_requests(project: Path) -> None:
+    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`."""
+    urls = holding(str(project / "held"), str(project / "released"))
+    (project / "pages" / "urls.py").write_text(urls)
+
+
+def stop_with_a_request_in_flight(site: Site, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[int]]:
+    """Stop a site whose project holds requests, while it answers one.
+
+    The request is released when nobody takes new ones any more, or without nginx when the stop has begun. Return the
+    exit code and the status of the answer. No process of the site is left.
+    """
+    answers: list[int] = []
+    client = threading.Thread(
+        target=lambda: answers.append(requests.get(f"{site.url}/hold/", timeout=PATIENCE).status_code)
+    )
+    family = site.family()
+    nginx = site.programs("nginx")
+    client.start()
+    until((site.project / "held").exists, "the request", instead=lambda: site.output)
+    os.kill(site.pid, number)
+    until(lambda: f"received {number.name}" in site.output, "the stop", instead=lambda: site.output)
+    if nginx:
+        until(lambda: not listens(site.port), "the end of new connections", instead=lambda: site.output)
+    (site.project / "released").touch()
+    code = site.wait()
+    client.join()
+    assert not [member for member in family if alive(member)]
+    return code, answers
+
+
+def listens(port: int) -> bool:
+    """Return whether anybody listens on this port of 127.0.0.1."""
+    sockets = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(words[1] == f"0100007F:{port:04X}" and words[3] == "0A" for words in sockets)
+
+
+def copy_example(to: Path) -> Path:
+    """Copy the example project, as git has it, to break it; return the copy."""
+    ignore = shutil.ignore_patterns("data", "static_root", "__pycache__")
+    return Path(shutil.copytree(EXAMPLE, to, ignore=ignore))
+
+
+def quick_hashing(folder: Path) -> dict[str, str]:
+    """Return what lets the example hash passwords at once: its own hashing takes as long as all else of a boot."""
+    (folder / "quick_hashing.py").write_text(
+        'from config.settings import *\nPASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]\n'
+    )
+    return {"DJANGO_SETTINGS_MODULE": "quick_hashing", "PYTHONPATH": str(folder)}
 
 
 def step_lines(output: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Waits for the databases by Django's own connections, so that Django can use each one afterwards."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -104,12 +105,12 @@ def _fail_fast(connection: Any) -> None:  # noqa: ANN401 -- as above
 
 def _unreachable(missing: Mapping[str, str], seconds: float) -> str:
     # A connection that is not one of DATABASES has the name of its setting.
-    unknown = [
-        f"HOST of DATABASES[{name!r}]"
+    doubtful = [
+        f"{'HOST' if why.startswith(connection_error.UNKNOWN_HOST) else 'HOST and PORT'} of DATABASES[{name!r}]"
         for name, why in missing.items()
-        if name in connections and why.startswith(connection_error.UNKNOWN_HOST)
+        if name in connections and re.search(rf"{connection_error.UNKNOWN_HOST}|refused", why)
     ]
-    check = f"; check {' and '.join(unknown)}" if unknown else ""
+    check = f"; check {' and '.join(doubtful)}" if doubtful else ""
     if len(missing) == 1:
         ((name, why),) = missing.items()
         return f"cannot reach database {name} within {seconds:g} s: {why}{check}"

@@ -26,25 +26,29 @@ class Line(NamedTuple):
 _DELETE: Final = "delete it: entrypoint configures and runs {}"
 _NOTHING: Final = "nothing: there is no counterpart"
 
+# What entrypoint/boot/settings/compat.py does without any change, and the setting of ours that does the same.
 _TIANGOLO: Final = {
-    "UWSGI_INI": "the same, if the file lies elsewhere than uwsgi.ini beside the application",
+    "UWSGI_INI": "the same",
     "UWSGI_CHEAPER": "the same: uWSGI reads it",
-    "UWSGI_PROCESSES": "WEB_CONCURRENCY={}",
-    "NGINX_MAX_UPLOAD": "NGINX_CLIENT_MAX_BODY_SIZE={} (0 is no limit, in both)",
-    "NGINX_WORKER_PROCESSES": "the same; without it, one for each CPU that the container may use",
+    "UWSGI_PROCESSES": "the same: uWSGI reads it; or WEB_CONCURRENCY={} for as many workers at all times",
+    "NGINX_MAX_UPLOAD": "the same; or NGINX_CLIENT_MAX_BODY_SIZE={} (0 is no limit, in both)",
+    "NGINX_WORKER_PROCESSES": "the same",
     "NGINX_WORKER_CONNECTIONS": "the same",
-    "NGINX_WORKER_OPEN_FILES": "nothing: entrypoint computes it from NGINX_WORKER_CONNECTIONS",
-    "LISTEN_PORT": "PORT={}",
-    "STATIC_URL": "NGINX_STATIC_URL={}",
-    "STATIC_PATH": "NGINX_STATIC_ROOT={}",
-    "STATIC_INDEX": "nothing: add `location = / { try_files /index.html =404; }` to /etc/nginx/server.d/index.conf",
+    "NGINX_WORKER_OPEN_FILES": "the same",
+    "LISTEN_PORT": "the same; or PORT={}",
+    "STATIC_URL": "the same; or NGINX_STATIC_URL={}",
+    "STATIC_PATH": "the same; or NGINX_STATIC_ROOT={}",
+    "STATIC_INDEX": "the same; or NGINX_STATIC_INDEX=index.html instead of 1",
     "PYTHONPATH": "the same",
 }
+_TIANGOLO_IMAGE: Final = (
+    "FROM entrypoint-base, and WORKDIR /app; the application runs as www-data, or as root with ENTRYPOINT_USER=root"
+)
 _TIANGOLO_FILES: Final = {
-    "prestart.sh": "mv prestart.sh /docker-entrypoint.d/50-prestart.sh: it runs before the programs start",
-    "uwsgi.ini": "the same; delete what entrypoint decides (socket, chown-socket, master, die-on-term, processes)",
-    "nginx.conf": "delete it, or move its locations to /etc/nginx/server.d; entrypoint writes nginx.conf",
-    "main.py": "ENTRYPOINT_APP=main:app",
+    "prestart.sh": "the same: it is sourced before the programs start",
+    "uwsgi.ini": "the same; delete chown-socket, uid and gid, because uWSGI does not run as root",
+    "nginx.conf": "the same, with our user, socket, pid file and logs; or move its locations to /etc/nginx/server.d",
+    "main.py": "the same; or ENTRYPOINT_APP=main:app",
 }
 
 _SUPERVISOR: Final[Mapping[str, str]] = {
@@ -98,7 +102,7 @@ def _tiangolo(folder: Path) -> Iterator[Line]:
     for number, text in _lines(folder / "Dockerfile"):
         if re.match(r"FROM\s+tiangolo/", text, re.IGNORECASE):
             image = True
-            yield Line("Dockerfile", number, text, "FROM entrypoint-base, and WORKDIR /app")
+            yield Line("Dockerfile", number, text, _TIANGOLO_IMAGE)
         elif (match := re.match(r"ENV\s+(\w+)[=\s]\s*(.*)", text, re.IGNORECASE)) and image:
             becomes = _TIANGOLO.get(match[1], "the same: the application reads it")
             yield Line("Dockerfile", number, text, becomes.format(match[2].strip("\"'")))

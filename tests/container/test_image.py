@@ -7,27 +7,16 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
-from docker_engine import Container, Engine, docker, example_image
+from deadline import PATIENCE, until
+from docker_engine import Engine, docker, example_image, log_in
 from postgres_server import Postgres
+from site_under_test import holding
 
 ADMIN = {
     "SUPERUSER_USERNAME": "admin",
     "SUPERUSER_PASSWORD": "correct-horse",
     "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
 }
-
-ESTABLISHED = " 01 "  # the state of a connection in /proc/net/tcp
-
-
-def log_in(container: Container) -> str:
-    """Post the login form; return the page that follows."""
-    with requests.Session() as session:
-        page = session.get(f"{container.url}/admin/login/", timeout=10)
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token
-        form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
-        return session.post(f"{container.url}/admin/login/?next=/admin/", data=form, timeout=10).text
 
 
 @pytest.mark.parametrize("python", ["3.11", "3.13"])
@@ -43,15 +32,26 @@ def test_the_example_boots_on(engine: Engine, python: str) -> None:
     assert "CRIT" not in container.logs
 
 
-def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, image: str) -> None:
-    container = engine.run(image, ADMIN).ready()
-    answers: list[int | None] = []
-    client = threading.Thread(target=lambda: answers.append(container.status("/sleep/?s=3")))
+def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, image: str, tmp_path: Path) -> None:
+    urls = tmp_path / "urls.py"
+    urls.write_text(holding("/tmp/held", "/tmp/released"))
+    tmp_path.chmod(0o755)
+    options = ("-v", f"{urls}:/srv/project/pages/urls.py:ro")
+    container = engine.run(image, ADMIN, options=options).ready()
+    answers: list[int] = []
+    codes: list[int] = []
+    client = threading.Thread(
+        target=lambda: answers.append(requests.get(f"{container.url}/hold/", timeout=PATIENCE).status_code)
+    )
+    stop = threading.Thread(target=lambda: codes.append(container.stop()[0]))
     client.start()
-    until(lambda: ESTABLISHED in container.exec("cat", "/proc/net/tcp").stdout, "the request to arrive")
-    code, _ = container.stop()
+    until(lambda: container.exec("test", "-e", "/tmp/held").returncode == 0, "the request to arrive")
+    stop.start()
+    until(lambda: "received SIGTERM" in container.logs, "the stop")
+    container.exec("touch", "/tmp/released")
+    stop.join()
     client.join()
-    assert (code, answers) == (0, [200])
+    assert (codes, answers) == ([0], [200])
 
 
 def test_the_log_of_a_first_boot_is_short_and_ends_with_the_address(engine: Engine, image: str) -> None:

@@ -12,11 +12,11 @@ import subprocess
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import pytest
-from deadline import until
-from docker_engine import BOOT, Container, Engine, docker
+from docker_engine import Container, Engine, docker
 from untrusted_site import HOME, LED_ASTRAY, OWN_HOOKS, REFUSED, SITE, Refusal, by_hand, context, plants
 
 PYTHON = "3.13"
@@ -77,7 +77,7 @@ class Seen:
     homes: Mapping[str, str] = field(default_factory=dict)
     readable: str = ""  # by the application's user
 
-    @property
+    @cached_property
     def changed(self) -> list[str]:
         """The files of root's that are not what they were."""
         names = sorted(self.before.keys() | self.after.keys())
@@ -106,17 +106,11 @@ def as_user(container: Container, *words: str) -> str:
     return docker("exec", "-u", "33:33", "-w", SITE, container.name, *words).stdout
 
 
-def booted(container: Container) -> None:
-    """Wait until it is ready, or has ended; some of it may be broken for good."""
-    until(lambda: not container.state["Running"] or container.status("/-/ready") == 200, "the boot to be over", BOOT)
-
-
 def work_through(container: Container) -> str:
     """Kill and start it, call each command as an operator does, stop it; return what its user could read."""
     docker("kill", container.name)  # a stop would have tidied up
-    booted(container.start())
     readable = ""
-    if container.state["Running"]:
+    if container.start().booted():
         for words in COMMANDS:
             docker("exec", "-w", SITE, container.name, "/usr/local/bin/entrypoint", *words, check=False)
         readable = as_user(container, "/bin/sh", "-c", READ_ALL)
@@ -196,6 +190,7 @@ def test_root_follows_no_link_in_place_of_a_folder(folders: Seen) -> None:
     assert not folders.changed, folders.logs
 
 
+@pytest.mark.usefixtures("untrusted")  # a scope of the module, by which these tests run beside the others of it
 @pytest.mark.parametrize("seen", ["leaves", "folders", "planted"])
 def test_no_file_of_roots_is_changed(request: pytest.FixtureRequest, seen: str) -> None:
     found: Seen = request.getfixturevalue(seen)
@@ -203,6 +198,7 @@ def test_no_file_of_roots_is_changed(request: pytest.FixtureRequest, seen: str) 
     assert not found.changed, found.logs
 
 
+@pytest.mark.usefixtures("untrusted")
 @pytest.mark.parametrize("seen", ["leaves", "folders"])
 def test_no_secret_of_roots_is_handed_to_the_user(request: pytest.FixtureRequest, seen: str) -> None:
     found: Seen = request.getfixturevalue(seen)
@@ -225,7 +221,7 @@ def start_after(engine: Engine, image: str, plant: str) -> Container:
     words = json.loads(docker("inspect", "-f", "{{json .Config.Entrypoint}}", image).stdout)
     settings = {"PLANT": plant, "START": " ".join(words)}
     container = engine.run(image, settings, options=("--entrypoint", "/opt/become-plant"))
-    booted(container)
+    container.booted()
     return container
 
 

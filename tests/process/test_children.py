@@ -30,23 +30,25 @@ sys.exit(int(sys.argv[1]))
 RUNS_ON = "import time; print('unable to load app 0 ', flush=True); time.sleep(1000)"
 
 
-def started(place: Path, code: str, *words: str) -> Children:
+def started(place: Path, code: str, *words: str) -> tuple[Children, psutil.Process]:
     (place / "server.py").write_text(code, encoding="ascii")
     application = ApplicationConfig("uwsgi", "site.wsgi:x", "ENTRYPOINT_APP", PurePosixPath(place))
     command = (sys.executable, "-S", str(place / "server.py"), *words)
     program = Program("uwsgi", command, None, "running", "TERM", 1, 0, application=application)
-    children = Children(Trust())
+    children, before = Children(Trust()), set(psutil.Process().children())
     children.start(Start(program, PurePosixPath(place), dict(os.environ), "", loads=True))
-    return children
+    (server,) = set(psutil.Process().children()) - before
+    return children, server
 
 
-def ended() -> bool:
-    return not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+def ended(server: psutil.Process) -> bool:
+    """Whether the server has ended; nobody has waited for it yet."""
+    return bool(server.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_server_that_could_not_load_ends_the_boot_with_its_code_and_its_reason(place: Path) -> None:
-    children = started(place, FAILS, "22")
-    until(ended, "the end of the server")
+    children, server = started(place, FAILS, "22")
+    until(lambda: ended(server), "the end of the server")
     with pytest.raises(ProgramFailed) as caught, children:
         children.check_loaded()
     error = caught.value
@@ -57,9 +59,9 @@ def test_a_server_that_could_not_load_ends_the_boot_with_its_code_and_its_reason
 
 @pytest.mark.parametrize(("code", "words"), [(FAILS, ["0"]), ("raise SystemExit(1)", []), (RUNS_ON, [])])
 def test_every_other_server_is_left_to_supervisord(place: Path, code: str, words: list[str]) -> None:
-    children = started(place, code, *words)
+    children, server = started(place, code, *words)
     if code != RUNS_ON:
-        until(ended, "the end of the server")
+        until(lambda: ended(server), "the end of the server")
     with suppress(KeyError), children:
         children.check_loaded()
         raise KeyError  # what a failed boot does

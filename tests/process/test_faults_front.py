@@ -117,15 +117,22 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("words", [("--dry-run",), ("prepare",), ("check",)], ids=" ".join)
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+# What is known from the settings, what a link hides, and what is known from Django alone.
+EVERYWHERE = ("the data directory below the uploads", "the uploads by a link", "SQLite's file among Django's uploads")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [(name, "--dry-run") for name in CASES] + [(name, words) for name in EVERYWHERE for words in ("prepare", "check")],
+)
 def test_nothing_private_is_served(
-    entrypoint: Command, project: Project, free_port: int, case: Case, words: tuple[str, ...]
+    entrypoint: Command, project: Project, free_port: int, name: str, words: str
 ) -> None:
+    case = CASES[name]
     (project.root / "volume").mkdir()
     case.make(project)
     environ = {name: text.format(root=project.root) for name, text in case.environ.items()}
-    done = entrypoint.run(project.root, *words, PORT=f"127.0.0.1:{free_port}", **environ)
+    done = entrypoint.run(project.root, words, PORT=f"127.0.0.1:{free_port}", **environ)
     assert (done.code, done.err.splitlines()) == (78, [case.line.replace("{root}", str(project.root))])
     assert not project.database.exists()
 

@@ -200,6 +200,14 @@ def test_prestart_is_sourced_among_the_hooks_of_the_start(hooks: Folder) -> None
     assert SAID.findall(done.err) == [("1", "one"), ("prestart", f"{hooks.app}/prestart.sh"), ("z", "yes")]
 
 
+def test_a_command_of_prestart_that_fails_ends_the_boot(hooks: Folder) -> None:
+    (hooks.app / "prestart.sh").write_text("false || true\nsh -c 'exit 4'\necho never\n")
+    done = hooks.run()
+    assert done.code == 4
+    assert done.err.splitlines()[-1] == "[entrypoint] cannot run pre-start hook prestart.sh: it exited with status 4"
+    assert SAID.findall(done.err) == []
+
+
 # ---- how they end
 
 

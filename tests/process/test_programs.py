@@ -43,7 +43,7 @@ def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project
 
 @pytest.mark.parametrize("word", ["check", "serve"])
 def test_a_file_that_nobody_could_log_to_is_told_before_anything_is_written(
-    entrypoint: Command, project: Project, place: Path, word: str
+    entrypoint: Command, project: Project, place: Path, free_port: int, word: str
 ) -> None:
     project.write(
         "entrypoint.toml",
@@ -59,7 +59,7 @@ def test_a_file_that_nobody_could_log_to_is_told_before_anything_is_written(
         log = "file:c.log"
         """,
     )
-    done = entrypoint.run(project.root, word)
+    done = entrypoint.run(project.root, word, PORT=f"127.0.0.1:{free_port}")
     told = [
         f"programs.a.log=file:nowhere/a.log in entrypoint.toml: there is no folder {project.root}/nowhere",
         "programs.b.log=file:/dev/stdout in entrypoint.toml: it is not a regular file",

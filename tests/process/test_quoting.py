@@ -35,17 +35,17 @@ NAMES = [
     "\\n is no newline",
     "a; } server { listen 1; ",
 ]
-DJANGO = {"DJANGO_SETTINGS_MODULE": "site_.settings"}
+PLAIN = {"ENTRYPOINT_APP": "hello:app"}
 REFUSED = {"STATIC_ROOT": ["$HOME", "a${b}c"], "ENTRYPOINT_APP_DIR": ["100%", "%d", "$(HOME)", "@(secret)", " "]}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nginx_reads_a_static_root_as_it_is_written(
-    entrypoint: Command, project: Project, free_port: int, until: Callable[..., None], name: str
+    entrypoint: Command, plain: Path, free_port: int, until: Callable[..., None], name: str
 ) -> None:
-    root = f"{project.root}/{name}"
-    port = {"PORT": f"127.0.0.1:{free_port}", "STATIC_ROOT": root}
-    done = entrypoint.run(project.root, "prepare", "--only", "render", **port)
+    root = f"{plain}/{name}"
+    static = {"PORT": f"127.0.0.1:{free_port}", "NGINX_STATIC_URL": "/static/", "NGINX_STATIC_ROOT": root}
+    done = entrypoint.run(plain, "prepare", "--only", "render", **PLAIN, **static)
     assert (done.code, done.err.count("write ")) == (0, 1)
     Path(root).mkdir()
     (Path(root) / "page.txt").write_text("it is here", encoding="ascii")
@@ -54,14 +54,14 @@ def test_nginx_reads_a_static_root_as_it_is_written(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_uwsgi_reads_the_applications_folder_as_it_is_written(
-    entrypoint: Command, project: Project, place: Path, name: str
+    entrypoint: Command, plain: Path, place: Path, name: str
 ) -> None:
     folder = place / name.rstrip()
-    project.root.rename(folder)
-    done = entrypoint.run(place, "prepare", "--only", "render", ENTRYPOINT_APP_DIR=str(folder))
+    plain.rename(folder)
+    done = entrypoint.run(place, "prepare", "--only", "render", **PLAIN, ENTRYPOINT_APP_DIR=str(folder))
     assert done.code == 0
     uwsgi = str(Path(sys.executable).parent / "uwsgi")
-    read = entrypoint.run_argv(place, [uwsgi, "--no-server", "--ini", f"{place}/run/uwsgi.ini"], **DJANGO)
+    read = entrypoint.run_argv(place, [uwsgi, "--no-server", "--ini", f"{place}/run/uwsgi.ini"])
     assert read.code == 0
     assert f"chdir() to {folder}\n" in read.out + read.err
 
@@ -84,11 +84,11 @@ def test_a_path_that_no_quoting_can_save_is_refused(
 
 @pytest.mark.parametrize("name", [name for name in NAMES if not re.search(r" [#;]", name)])
 def test_a_run_directory_is_read_as_it_is_written_or_refused(
-    entrypoint: Command, project: Project, place: Path, free_port: int, name: str
+    entrypoint: Command, plain: Path, place: Path, free_port: int, name: str
 ) -> None:
     (place / name).mkdir()
-    environ = {"ENTRYPOINT_RUN_DIR": f"{place}/{name}/run", "PORT": f"127.0.0.1:{free_port}"}
-    done = entrypoint.run(project.root, "prepare", "--only", "render", **environ)
+    environ = {**PLAIN, "ENTRYPOINT_RUN_DIR": f"{place}/{name}/run", "PORT": f"127.0.0.1:{free_port}"}
+    done = entrypoint.run(plain, "prepare", "--only", "render", **environ)
     if done.code == 0:
         dump = entrypoint.run_argv(place, [NGINX, "-e", "stderr", "-T", "-c", f"{place}/{name}/run/nginx.conf"])
         assert dump.code == 0, dump.err

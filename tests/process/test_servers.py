@@ -29,26 +29,26 @@ OWN = "workers = 5\nkeepalive = 7\nproc_name = __file__\n"
     ],
 )
 def test_gunicorn_reads_its_file(
-    entrypoint: Command, project: Project, environ: dict[str, str], own: str, read: dict[str, str]
+    entrypoint: Command, plain: Path, environ: dict[str, str], own: str, read: dict[str, str]
 ) -> None:
     if own:
-        project.write("gunicorn.conf.py", own)
-    found = as_gunicorn_reads(entrypoint, project.root, environ)
+        (plain / "gunicorn.conf.py").write_text(own)
+    found = as_gunicorn_reads(entrypoint, plain, environ)
     assert {name: found[name] for name in read} == read
 
 
 @pytest.mark.parametrize("name", ["it's", '"quoted"', "back\\slash", "{{ x }}", "100%", "ü 日本", "a#b"])
 def test_gunicorn_finds_the_users_own_file_wherever_it_is(
-    entrypoint: Command, project: Project, place: Path, name: str
+    entrypoint: Command, plain: Path, place: Path, name: str
 ) -> None:
-    project.write("gunicorn.conf.py", OWN)
-    folder = project.root.rename(place / name)
+    (plain / "gunicorn.conf.py").write_text(OWN)
+    folder = plain.rename(place / name)
     found = as_gunicorn_reads(entrypoint, folder, {})
     assert found["proc_name"] == f"{folder}/gunicorn.conf.py"
 
 
 def as_gunicorn_reads(entrypoint: Command, folder: Path, environ: dict[str, str]) -> dict[str, str]:
-    environ = {**environ, "ENTRYPOINT_SERVER": "gunicorn"}
+    environ = {**environ, "ENTRYPOINT_SERVER": "gunicorn", "ENTRYPOINT_APP": "hello:app"}
     rendered = entrypoint.run(folder, "prepare", "--only", "render", **environ)
     assert rendered.code == 0, rendered.err
     conf = f"{entrypoint.place}/run/gunicorn.conf.py"

@@ -56,6 +56,12 @@ def a_template(place: Path, _: Project) -> dict[str, str]:
     return {"ENTRYPOINT_CONF_DIR": str(place / "conf")}
 
 
+def nginx_conf(_: Path, project: Project) -> dict[str, str]:
+    (project.root / "nginx.conf").write_text("events {}\n")
+    give(project.root / "nginx.conf")
+    return {"ENTRYPOINT_COMPAT": "tiangolo", "ENTRYPOINT_APP_DIR": str(project.root)}
+
+
 def run_dir(place: Path, _: Project) -> dict[str, str]:
     return {"ENTRYPOINT_RUN_DIR": str(ones_own_folder(place, "theirs") / "run")}
 
@@ -99,6 +105,7 @@ FAULTS = {
     "a template": Fault(
         a_template, 77, "cannot use {place}/conf/uwsgi.ini.j2 as root: www-data can write {place}/conf/"
     ),
+    "nginx.conf for another image": Fault(nginx_conf, 77, "nginx.conf as root: www-data can write /"),
     "run directory": Fault(
         run_dir, 77, "cannot use ENTRYPOINT_RUN_DIR={place}/theirs/run as root: www-data can write {place}/theirs;"
     ),

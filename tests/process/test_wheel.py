@@ -43,6 +43,8 @@ def test_the_wheel_holds_the_package_and_its_templates_and_nothing_else(wheel: P
         if path.suffix == ".py" or path.name == "py.typed"
     }
     templates = {f"entrypoint/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*") if path.is_file()}
+    scaffold = ROOT / "entrypoint" / "scaffold" / "templates"
+    templates |= {str(path.relative_to(ROOT)) for path in scaffold.rglob("*") if path.is_file()}
     found = names(wheel)
     about = {name for name in found if name.partition("/")[0].endswith(".dist-info")}
     (command,) = (name for name in found if name.endswith(".data/scripts/entrypoint"))

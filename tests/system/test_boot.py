@@ -2,20 +2,28 @@
 
 import json
 import signal
-import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, Site, alive, step_lines
+from site_under_test import (
+    NewSite,
+    Site,
+    alive,
+    hold_requests,
+    quick_hashing,
+    step_lines,
+    stop_with_a_request_in_flight,
+)
 
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
 
-def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
-    admin = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse"}
+def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite, tmp_path: Path) -> None:
+    admin = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", **quick_hashing(tmp_path)}
     site = new_site(**admin, UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
     dry = site.command("--dry-run", "--format", "json")
     assert dry.returncode == 0, dry.stderr
@@ -27,8 +35,8 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite) -> None:
     assert site.command("--dry-run", "--diff").stdout == ""
 
 
-def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
+def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
     assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
@@ -36,35 +44,15 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(n
     assert site.stop()[0] == 0
 
 
-def test_process_1_becomes_supervisord(new_site: NewSite) -> None:
-    site = new_site().start()
-    before = site.pid
-    site.ready()
-    assert psutil.Process(before).name() == "supervisord"
-
-
 @pytest.mark.parametrize("number", STOPS)
-def test_a_request_in_flight_is_answered(new_site: NewSite, number: signal.Signals) -> None:
-    site = new_site().start().ready()
-    family = site.family()
-    answers: list[int] = []
-    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
-    client.start()
-    until(lambda: serving(site), "the request to arrive")
-    code, _ = site.stop(number)
-    client.join()
-    assert (code, answers) == (0, [200])
-    assert not [member for member in family if alive(member)]
+def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
+    hold_requests(project)
+    site = prepared_site(project).start().ready()
+    assert stop_with_a_request_in_flight(site, number) == (0, [200])
 
 
-def serving(site: Site) -> bool:
-    """Whether a worker of nginx has a client."""
-    workers = [worker for master in site.programs("nginx") for worker in master.children()]
-    return any(c.status == "ESTABLISHED" for worker in workers for c in worker.net_connections("tcp"))
-
-
-def test_a_second_boot_finds_nothing_to_do(new_site: NewSite) -> None:
-    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse")
+def test_a_second_boot_finds_nothing_to_do(new_site: NewSite, tmp_path: Path) -> None:
+    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse", **quick_hashing(tmp_path))
     site.start().ready().stop()
     length = len(site.output)
     site.start().ready()
@@ -74,8 +62,9 @@ def test_a_second_boot_finds_nothing_to_do(new_site: NewSite) -> None:
     assert site.stop()[0] == 0
 
 
-def test_a_boot_after_kill_9_is_as_any_other(new_site: NewSite) -> None:
-    site = new_site().start().ready()
+def test_process_1_becomes_supervisord_and_a_boot_after_kill_9_is_as_any_other(prepared_site: NewSite) -> None:
+    site = prepared_site().start().ready()
+    assert psutil.Process(site.pid).name() == "supervisord"
     family = site.family()
     psutil.Process(site.pid).kill()
     site.wait()
@@ -155,9 +144,11 @@ def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path
     assert site.stop()[0] == 0
 
 
-def test_two_sites_run_side_by_side(new_site: NewSite, tmp_path_factory: pytest.TempPathFactory) -> None:
-    first = new_site().start()
-    with Site(tmp_path_factory.mktemp("second")) as second:
+def test_two_sites_run_side_by_side(
+    prepared_site: NewSite, prepared: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first = prepared_site().start()
+    with Site(prepared(tmp_path_factory.mktemp("second"))) as second:
         second.start().ready()
         first.ready()
         assert second.stop()[0] == 0

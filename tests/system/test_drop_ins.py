@@ -34,10 +34,10 @@ def put() -> Iterator[Put]:
         yield write
 
 
-def test_files_of_ones_own_are_part_of_the_site(new_site: NewSite, put: Put) -> None:
+def test_files_of_ones_own_are_part_of_the_site(prepared_site: NewSite, put: Put) -> None:
     http = put("conf.d", 'map $arg_name $zz_test_greeting { default "hello"; Ada "hello Ada"; }')
     server = put("server.d", "location = /greeting { return 200 $zz_test_greeting; }")
-    site = new_site().start().ready()
+    site = prepared_site().start().ready()
     line = next(line for line in site.steps if "include in nginx's configuration" in line)
     assert f"{http} (http)" in line
     assert f"{server} (server)" in line
@@ -45,8 +45,8 @@ def test_files_of_ones_own_are_part_of_the_site(new_site: NewSite, put: Put) -> 
     assert site.status("/request/") == 200
 
 
-def test_a_file_that_nginx_does_not_take_is_named(new_site: NewSite, put: Put) -> None:
+def test_a_file_that_nginx_does_not_take_is_named(prepared_site: NewSite, put: Put) -> None:
     path = put("server.d", "no_such_directive on;")
-    site = new_site().start()
+    site = prepared_site().start()
     assert site.wait() == 78
     assert f'cannot use {path}: unknown directive "no_such_directive" in line 1\n' in site.output

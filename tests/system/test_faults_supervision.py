@@ -18,12 +18,12 @@ TOO_LARGE = "client intended to send too large body"
 
 
 @pytest.fixture
-def in_a_hook(new_site: NewSite, tmp_path: Path) -> Site:
+def in_a_hook(prepared_site: NewSite, tmp_path: Path) -> Site:
     """A site in the middle of a pre-migrate hook, which ends when the file `go-on` is there."""
     folder = tmp_path / "hooks" / "pre-migrate.d"
     folder.mkdir(parents=True)
     (folder / "10-slow.sh").write_text(f'echo waiting; until [ -e "{tmp_path / "go-on"}" ]; do sleep 0.05; done\n')
-    site = new_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks")).start()
+    site = prepared_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks")).start()
     until(lambda: "[hook 10-slow] waiting" in site.output, "the hook", instead=lambda: site.output)
     return site
 
@@ -49,25 +49,25 @@ def test_a_flood_of_logged_requests_during_a_hook_freezes_nothing(in_a_hook: Sit
 
 
 @pytest.mark.parametrize("streams", ["2>&-", "<&- 2>&-", "2>/dev/full"])
-def test_a_site_without_stderr_is_served(new_site: NewSite, streams: str) -> None:
-    site = new_site().start(around=("sh", "-c", f'exec "$@" {streams}', "sh")).ready()
+def test_a_site_without_stderr_is_served(prepared_site: NewSite, streams: str) -> None:
+    site = prepared_site().start(around=("sh", "-c", f'exec "$@" {streams}', "sh")).ready()
     assert site.status("/") == 200
     assert site.stop()[0] == 0
 
 
-def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(new_site: NewSite) -> None:
-    site = new_site().start().ready()
+def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(prepared_site: NewSite) -> None:
+    site = prepared_site().start().ready()
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.suspend()
-    until(lambda: site.status("/-/ready") == 503, "red", 30)  # two looks, one every 10 s
+    until(lambda: site.status("/-/ready") == 503, "red")  # two looks, one every 10 s
     uwsgi.resume()
-    until(lambda: site.status("/-/ready") == 200, "green", 20)
+    until(lambda: site.status("/-/ready") == 200, "green")
     assert site.programs("uwsgi") == [uwsgi]
     assert site.stop()[0] == 0
 
 
-def test_hup_to_process_1_loses_no_request_and_hup_to_nginx_reloads_it(new_site: NewSite) -> None:
-    site = new_site(NGINX_ACCESS_LOG="off").start().ready()
+def test_hup_to_process_1_loses_no_request_and_hup_to_nginx_reloads_it(prepared_site: NewSite) -> None:
+    site = prepared_site(NGINX_ACCESS_LOG="off").start().ready()
     (nginx,), (uwsgi,) = site.programs("nginx"), site.programs("uwsgi")
     workers = set(nginx.children())
     with Load(site.port, "/request/", 4) as load:

@@ -32,10 +32,12 @@ class Migration(migrations.Migration):
 
 
 @pytest.fixture
-def migrating(new_site: NewSite, project: Path, tmp_path: Path) -> Site:
+def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
     """A site in the middle of its migrations, which go on when the file `go-on` is there."""
     (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
-    site = new_site(project, GO_ON=str(tmp_path / "go-on")).start()
+    site = prepared_site(project, GO_ON=str(tmp_path / "go-on"))
+    (tmp_path / "data" / "db.sqlite3").unlink()
+    site.start()
     until(lambda: "migrating 20/21" in page(site), "the slow migration", instead=lambda: site.output)
     return site
 
@@ -133,12 +135,16 @@ def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_p
     assert site.ready().stop()[0] == 0
 
 
-def test_a_starting_page_of_ones_own_is_shown_with_the_phase(new_site: NewSite, project: Path, tmp_path: Path) -> None:
+def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
+    prepared_site: NewSite, project: Path, tmp_path: Path
+) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "starting.html").write_text('<p>soon, by {{ server }}: <!--# include virtual="/-/phase.txt" --></p>\n')
     (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
-    site = new_site(project, GO_ON=str(tmp_path / "go-on"), ENTRYPOINT_CONF_DIR=str(own)).start()
+    site = prepared_site(project, GO_ON=str(tmp_path / "go-on"), ENTRYPOINT_CONF_DIR=str(own))
+    (tmp_path / "data" / "db.sqlite3").unlink()
+    site.start()
     until(lambda: "migrating 20/21" in page(site), "the slow migration", instead=lambda: site.output)
     shown = requests.get(site.url, headers=BROWSER, timeout=10)
     assert (shown.status_code, shown.text) == (503, "<p>soon, by uwsgi: migrating 20/21\n</p>\n")
@@ -154,11 +160,11 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(new_site: NewSite, 
     until(lambda: site.status("/") == 200, "the site to be back")
 
 
-def test_a_template_of_ones_own_is_not_served_before_its_time(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_template_of_ones_own_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "nginx-app.conf.j2").write_text('{% include "nginx-app.conf.j2" %}\n# mine\n')
-    site = new_site(ENTRYPOINT_CONF_DIR=str(own)).start().ready()
+    site = prepared_site(ENTRYPOINT_CONF_DIR=str(own)).start().ready()
     assert "start nginx" not in site.output
     assert site.status("/") == 200
 
@@ -191,13 +197,15 @@ def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
     assert [line for line in said[1:] if line not in loads] == site.steps
 
 
-def test_who_waits_hooks_and_a_release_tell_what_they_are(new_site: NewSite, project: Path, tmp_path: Path) -> None:
+def test_who_waits_hooks_and_a_release_tell_what_they_are(
+    prepared_site: NewSite, project: Path, tmp_path: Path
+) -> None:
     wait = 'until [ -e "{}" ]; do sleep 0.01; done\n'
     folder = tmp_path / "hooks" / "pre-start.d"
     folder.mkdir(parents=True)
     (folder / "10-wait.sh").write_text(wait.format(tmp_path / "hook"))
     (project / "Procfile").write_text(f"release: sh -c '{wait.format(tmp_path / 'release').strip()}'\n")
-    site = new_site(
+    site = prepared_site(
         project, ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_WAIT_FOR=f"file:{tmp_path / 'file'}"
     ).start()
     until(lambda: site.phase() == "waiting for services", "the wait")

@@ -28,8 +28,8 @@ def answered(load: Load, times: int) -> None:
     until(lambda: load.counts["answered"] >= times, f"{times} answers", instead=lambda: f"{load.counts} {load.lost}")
 
 
-def test_a_stop_loses_no_request(new_site: NewSite) -> None:
-    site = new_site(WEB_CONCURRENCY="3").start().ready()
+def test_a_stop_loses_no_request(prepared_site: NewSite) -> None:
+    site = prepared_site(WEB_CONCURRENCY="3").start().ready()
     with ExitStack() as visitors:
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
@@ -41,8 +41,8 @@ def test_a_stop_loses_no_request(new_site: NewSite) -> None:
             assert load.counts["refused"]
 
 
-def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(new_site: NewSite) -> None:
-    site = new_site(WEB_CONCURRENCY="3", ENTRYPOINT_DRAIN_DELAY="2s").start().ready()
+def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSite) -> None:
+    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_DRAIN_DELAY="2s").start().ready()
     with ExitStack() as visitors:
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
@@ -56,8 +56,8 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(new_site: NewSite) -
     assert site.wait() == 0
 
 
-def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(new_site: NewSite) -> None:
-    site = new_site().start().ready()
+def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(prepared_site: NewSite) -> None:
+    site = prepared_site().start().ready()
     (master,) = site.programs("nginx")
     workers = master.children()
     for worker in workers:
@@ -94,8 +94,8 @@ def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_wait
 
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
-def test_a_killed_worker_loses_no_get(new_site: NewSite, server: str) -> None:
-    site = new_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
+def test_a_killed_worker_loses_no_get(prepared_site: NewSite, server: str) -> None:
+    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
     (master,) = site.programs(server)
     with Load(site.port, "/sleep/?s=0.05", 6) as load:
         for _ in range(6):
@@ -108,8 +108,8 @@ def test_a_killed_worker_loses_no_get(new_site: NewSite, server: str) -> None:
     assert site.stop()[0] == 0
 
 
-def test_a_post_is_not_sent_to_a_second_worker(new_site: NewSite) -> None:
-    site = new_site(NGINX_WORKER_PROCESSES="1").start().ready()
+def test_a_post_is_not_sent_to_a_second_worker(prepared_site: NewSite) -> None:
+    site = prepared_site(NGINX_WORKER_PROCESSES="1").start().ready()
     deaths = "killed by signal 9"
     assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 502
     until(lambda: deaths in site.output, "the death of a worker")

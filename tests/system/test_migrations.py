@@ -48,6 +48,7 @@ def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
         "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
         "DATA_DIR": str(place),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "ENTRYPOINT_LOG_LEVEL": "debug",  # a line for each migration
         **database.environ,
         **more,
     }

@@ -10,10 +10,10 @@ from ports import free_port
 from site_under_test import EXAMPLE, NewSite, Site
 
 
-def test_only_the_hosts_that_are_named_are_served(new_site: NewSite) -> None:
+def test_only_the_hosts_that_are_named_are_served(prepared_site: NewSite) -> None:
     long = ".".join(["x" * 60] * 4)
     names = f"127.0.0.1 *.example.com {long}.net"
-    site = new_site(NGINX_SERVER_NAME=names, ALLOWED_HOSTS="*").start().ready()
+    site = prepared_site(NGINX_SERVER_NAME=names, ALLOWED_HOSTS="*").start().ready()
 
     def status(host: str, path: str = "/request/") -> int:
         return requests.get(site.url + path, headers={"Host": host}, timeout=10).status_code
@@ -30,13 +30,13 @@ def test_only_the_hosts_that_are_named_are_served(new_site: NewSite) -> None:
     assert "[warn]" not in site.output
 
 
-def test_a_site_is_served_on_ipv6(new_site: NewSite) -> None:
+def test_a_site_is_served_on_ipv6(prepared_site: NewSite) -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError:
         pytest.skip("there is no IPv6 here")
     port = free_port("::1")
-    site = new_site(PORT=f"[::1]:{port}")
+    site = prepared_site(PORT=f"[::1]:{port}")
     site.url = f"http://[::1]:{port}"
     site.start().ready()
     seen = requests.get(f"{site.url}/request/", timeout=10).json()

@@ -24,8 +24,9 @@ def test_a_database_that_comes_later_is_waited_for(new_site: NewSite, postgres: 
     assert site.status("/upload/") == 200
 
 
-def test_a_database_that_never_comes_ends_the_boot_with_75(new_site: NewSite, postgres: Postgres) -> None:
-    site = new_site(DATABASE_URL=postgres.url, ENTRYPOINT_WAIT_TIMEOUT="1s").start()
+def test_a_database_that_never_comes_ends_the_boot_with_75(new_site: NewSite, free_port: int) -> None:
+    url = f"postgres://tester:correct-horse@127.0.0.1:{free_port}/postgres"
+    site = new_site(DATABASE_URL=url, ENTRYPOINT_WAIT_TIMEOUT="1s").start()
     assert site.wait() == 75
     assert "cannot reach database default within 1 s" in site.output
     assert "correct-horse" not in site.output

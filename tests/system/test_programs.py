@@ -43,7 +43,7 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
-def test_workers_run_beside_a_site_with_what_they_were_given(new_site: NewSite, project: Path) -> None:
+def test_workers_run_beside_a_site_with_what_they_were_given(prepared_site: NewSite, project: Path) -> None:
     (project / "worker.py").write_text(WORKER)
     table = json.dumps(GREETING)
     (project / "entrypoint.toml").write_text(
@@ -56,7 +56,7 @@ def test_workers_run_beside_a_site_with_what_they_were_given(new_site: NewSite, 
         stop_signal = "INT"
         """
     )
-    site = new_site(project).start().ready()
+    site = prepared_site(project).start().ready()
     said = f"hello from {project}/pages {GREETING!r}\n"
     for name in ("worker_00", "worker_01"):
         until(lambda name=name: f"[{name}] {said}" in site.output, said, instead=lambda: site.output)  # type: ignore[misc]
@@ -67,7 +67,7 @@ def test_workers_run_beside_a_site_with_what_they_were_given(new_site: NewSite, 
     assert site.stop()[0] == 0
 
 
-def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -> None:
+def test_a_program_logs_to_a_file_of_its_own(prepared_site: NewSite, project: Path) -> None:
     (project / "the logs").mkdir()
     command = ["sh", "-c", "echo out; echo err >&2; exec sleep 1000"]
     (project / "entrypoint.toml").write_text(
@@ -78,7 +78,7 @@ def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -
         log = "file:the logs/100%.log"
         """
     )
-    site = new_site(project, ENTRYPOINT_LOG_FORMAT="json").start().ready()
+    site = prepared_site(project, ENTRYPOINT_LOG_FORMAT="json").start().ready()
     files = [project / f"the logs/100%_0{number}.log" for number in (0, 1)]
     for file in files:
         until(lambda file=file: file.read_text() == "out\nerr\n", "its lines", instead=lambda: site.output)  # type: ignore[misc]
@@ -89,8 +89,8 @@ def test_a_program_logs_to_a_file_of_its_own(new_site: NewSite, project: Path) -
     assert site.command("ctl", "tail", "worker:worker_00").stdout == "\n"
 
 
-def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
+def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
     until(lambda: site.output.count("restarting worker in") > 1, "its crashes", instead=lambda: site.output)
     assert site.status("/-/ready") == 200
 
@@ -121,8 +121,8 @@ def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_p
     assert site.programs("uwsgi") == []
 
 
-def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
+def test_a_worker_alone_has_neither_nginx_nor_port(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
     ready = site.folder / "run/www/ready.json"
     until(lambda: site.code is not None or ready.exists(), "it to be ready", instead=lambda: site.output)
     for what in ("ready", "live"):
@@ -138,12 +138,12 @@ def test_a_worker_alone_has_neither_nginx_nor_port(new_site: NewSite) -> None:
         assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 
 
-def test_the_container_of_a_worker_ends_with_it(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
+def test_the_container_of_a_worker_ends_with_it(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
     assert site.wait() == 7
 
 
-def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path) -> None:
+def test_a_worker_starts_when_the_site_is_ready(prepared_site: NewSite, project: Path) -> None:
     (project / "entrypoint.toml").write_text(
         f"""
         [programs.worker]
@@ -155,7 +155,7 @@ def test_a_worker_starts_when_the_site_is_ready(new_site: NewSite, project: Path
         ready = "exit"
         """
     )
-    site = new_site(project)
+    site = prepared_site(project)
     # At the level debug supervisord's log has uWSGI's own reports.
     site.start({"APP": str(site.folder / "run/app/uwsgi.sock"), "ENTRYPOINT_LOG_LEVEL": "debug"}).ready()
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
@@ -176,8 +176,8 @@ def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx
     assert "warning: ENTRYPOINT_SERVER=gunicorn has no effect: web from Procfile serves the site\n" in site.output
 
 
-def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+def test_without_an_application_server_nginx_and_workers_run(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
 
     def names() -> list[str]:
         return sorted(child.name() for child in psutil.Process(site.pid).children())
@@ -186,8 +186,8 @@ def test_without_an_application_server_nginx_and_workers_run(new_site: NewSite) 
 
 
 @pytest.mark.alone
-def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+def test_requests_are_served_while_it_drains(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_DRAIN_DELAY="2s", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     began = time.monotonic()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
@@ -197,14 +197,14 @@ def test_requests_are_served_while_it_drains(new_site: NewSite) -> None:
     assert time.monotonic() - began >= 2
 
 
-def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(prepared_site: NewSite, tmp_path: Path) -> None:
     hook = tmp_path / "hooks" / "pre-stop.d" / "10-bye.sh"
     hook.parent.mkdir(parents=True)
     hook.write_text("#!/bin/sh\necho bye\n")
     hook.chmod(0o755)
     # Guaranteed are 1 s to it and 4 s to the hook; it needs 5 of the 8.
     wait = "trap 'sleep 5; echo finished; exit' TERM; echo up; while true; do sleep 0.1; done"
-    site = new_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"')
+    site = prepared_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"')
     site.start().ready()
     until(lambda: "[worker] up" in site.output, "the worker")
     assert site.stop()[0] == 0
@@ -213,9 +213,9 @@ def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(new_site: NewS
     assert "killed" not in site.output
 
 
-def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -> None:
+def test_every_line_from_the_first_to_the_last_is_an_object(prepared_site: NewSite) -> None:
     settings = {"ENTRYPOINT_LOG_FORMAT": "json", "NGINX_NAME": "x", "ENTRYPOINT_PROGRAM_WORKER": "sh -c 'echo hi'"}
-    site = new_site(**settings).start().ready()
+    site = prepared_site(**settings).start().ready()
     until(lambda: '"message":"hi"' in site.output, "the worker", instead=lambda: site.output)
     assert site.stop()[0] == 0
     lines = [json.loads(line) for line in site.output.splitlines()]
@@ -231,10 +231,9 @@ def test_every_line_from_the_first_to_the_last_is_an_object(new_site: NewSite) -
     )
 
 
-def test_of_what_is_ours_only_so_much_is_said(new_site: NewSite) -> None:
-    site = (
-        new_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER="sh -c 'echo hi; sleep 1000'").start().ready()
-    )
+def test_of_what_is_ours_only_so_much_is_said(prepared_site: NewSite) -> None:
+    worker = "sh -c 'echo hi; sleep 1000'"
+    site = prepared_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER=worker).start().ready()
     until(lambda: "[worker] hi\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.stop()[0] == 0
     assert "[entrypoint]" not in site.output
@@ -253,10 +252,10 @@ def drop_in() -> Iterator[Path]:
 
 @pytest.mark.alone
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/supervisor")
-def test_a_program_of_supervisords_own_files_runs(new_site: NewSite, drop_in: Path) -> None:
+def test_a_program_of_supervisords_own_files_runs(prepared_site: NewSite, drop_in: Path) -> None:
     drop_in.write_text(
         "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n"
     )
-    site = new_site().start().ready()
+    site = prepared_site().start().ready()
     until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
     assert f"include in supervisord's configuration {DROP_IN}" in site.output

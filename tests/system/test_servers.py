@@ -3,7 +3,6 @@
 import getpass
 import json
 import re
-import threading
 from collections.abc import Mapping
 from contextlib import closing
 from http.client import HTTPConnection
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 import requests
 from deadline import until
-from site_under_test import NewSite, Site, alive
+from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
 
 SERVERS = ["uwsgi", "gunicorn", "uvicorn", "granian"]
 
@@ -37,22 +36,11 @@ def serving(site: Site) -> Site:
     return site
 
 
-def stop_with_a_request_in_flight(site: Site) -> tuple[int, list[int]]:
-    """Return the exit code of the site and the answer to who asked just before the stop."""
-    answers: list[int] = []
-    client = threading.Thread(target=lambda: answers.append(site.status("/sleep/?s=1.5") or 0))
-    family = site.family()
-    client.start()
-    until(lambda: any(c.status == "ESTABLISHED" for m in family for c in m.net_connections("tcp")), "the request")
-    code, _ = site.stop()
-    client.join()
-    assert not [member for member in family if alive(member)]
-    return code, answers
-
-
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", FORWARDED_ALLOW_IPS="127.0.0.2 10.0.0.0/8"))
+def test_a_site_behind_nginx(prepared_site: NewSite, project: Path, server: str) -> None:
+    hold_requests(project)
+    proxies = {"FORWARDED_ALLOW_IPS": "127.0.0.2 10.0.0.0/8"}
+    site = serving(prepared_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2", **proxies))
     site.ready()
     stylesheet = re.search(r'href="(/static/[^"]+\.css)"', answer_of(site).text)
     assert stylesheet
@@ -68,8 +56,9 @@ def test_a_site_behind_nginx(new_site: NewSite, server: str) -> None:
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
+def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str) -> None:
+    hold_requests(project)
+    site = serving(prepared_site(project, ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
     until(lambda: site.command("health").returncode == 0, "the site to be ready")
     assert site.command("health", "live").returncode == 0
     assert not site.programs("nginx")
@@ -79,10 +68,11 @@ def test_a_site_without_nginx(new_site: NewSite, server: str) -> None:
 
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
-def test_a_file_of_ones_own_is_honoured(new_site: NewSite, project: Path, server: str) -> None:
+def test_a_file_of_ones_own_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
-    site = new_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2").start().ready()
+    hold_requests(project)
+    site = prepared_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2").start().ready()
     (master,) = site.programs(server)
     until(lambda: len(master.children()) == 3, "the workers")
     assert f"read {project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: it overrides " in site.output
@@ -98,10 +88,11 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
     assert f"{server} failed permanently" in site.output
 
 
-def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_whole_nginx_conf_is_honoured(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    site = new_site(ENTRYPOINT_CONF_DIR=str(own))
+    hold_requests(project)
+    site = prepared_site(project, ENTRYPOINT_CONF_DIR=str(own))
     include = "include nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
@@ -115,8 +106,8 @@ def test_a_whole_nginx_conf_is_honoured(new_site: NewSite, tmp_path: Path) -> No
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
-def test_development_is_a_server_that_loads_changed_sources_again(new_site: NewSite, project: Path) -> None:
-    site = serving(new_site(project, DJANGO_ENV="development"))
+def test_development_is_a_server_that_loads_changed_sources_again(prepared_site: NewSite, project: Path) -> None:
+    site = serving(prepared_site(project, DJANGO_ENV="development"))
     assert not site.programs("nginx")
     urls = project / "pages" / "urls.py"
     with urls.open("a") as opened:
@@ -132,8 +123,8 @@ def test_development_is_a_server_that_loads_changed_sources_again(new_site: NewS
     assert not [member for member in family if alive(member)]
 
 
-def test_a_development_server_behind_nginx(new_site: NewSite) -> None:
-    site = serving(new_site(DJANGO_ENV="development", ENTRYPOINT_NGINX="on"))
+def test_a_development_server_behind_nginx(prepared_site: NewSite) -> None:
+    site = serving(prepared_site(DJANGO_ENV="development", ENTRYPOINT_NGINX="on"))
     assert site.status("/-/live") == 200
     assert answer_of(site, "/request/").json()["host"] == f"127.0.0.1:{site.port}"
     assert site.stop()[0] == 0
@@ -155,8 +146,8 @@ def test_an_asgi_application_that_is_not_django_is_served(new_site: NewSite, tmp
     assert site.stop()[0] == 0
 
 
-def test_a_killed_server_finds_its_socket_again(new_site: NewSite) -> None:
-    site = serving(new_site(ENTRYPOINT_SERVER="uvicorn", WEB_CONCURRENCY="2"))
+def test_a_killed_server_finds_its_socket_again(prepared_site: NewSite) -> None:
+    site = serving(prepared_site(ENTRYPOINT_SERVER="uvicorn", WEB_CONCURRENCY="2"))
     (master,) = site.programs("uvicorn")
     master.kill()
     until(lambda: site.programs("uvicorn") not in ([], [master]), "another uvicorn")

@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,10 @@ class TlsSite(Site):
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -> Iterator[TlsSite]:
-    with TlsSite(tmp_path_factory.mktemp("tls"), EXAMPLE, **certificate.settings) as running:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path], certificate: Certificate
+) -> Iterator[TlsSite]:
+    with TlsSite(prepared(tmp_path_factory.mktemp("tls")), EXAMPLE, **certificate.settings) as running:
         running.certificate = certificate
         running.start().ready()
         yield running

@@ -18,7 +18,7 @@ def test_a_site_with_a_broken_urlconf_is_not_ready_and_says_why(new_site: NewSit
     assert (ready.status_code, ready.json()["phase"], ready.json()["why"]) == (503, "starting application", why)
     health = site.command("health")
     assert (health.returncode, health.stderr) == (1, f"not ready: {why}\n")
-    assert "ModuleNotFoundError: No module named 'nowhere'" in site.output
+    until(lambda: "ModuleNotFoundError: No module named 'nowhere'" in site.output, "uWSGI's own lines")
     # The site is not starting: its server runs. So visitors see an error, and no page that reloads for ever.
     page = requests.get(site.url, headers={"Accept": "text/html"}, timeout=10)
     assert page.status_code == 502

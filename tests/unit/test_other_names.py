@@ -75,7 +75,7 @@ def test_a_django_project_reads_the_url_of_its_static_files_itself(tmp_path: Pat
 def test_the_index_of_another_image_is_told_with_its_place() -> None:
     assert Settings.read({"STATIC_INDEX": "0"}).warnings == ()
     (told,) = Settings.read({"STATIC_INDEX": "1"}).warnings
-    assert told == "STATIC_INDEX is not a known name; serve / by a location in /etc/nginx/server.d"
+    assert told == "STATIC_INDEX is not a known name; did you mean NGINX_STATIC_INDEX=index.html?"
 
 
 def test_a_name_that_the_projects_file_sets_is_not_missing(tmp_path: Path) -> None:
@@ -97,7 +97,6 @@ def test_an_error_is_told_together_with_the_name_that_may_be_its_cause() -> None
     [
         ("NGINX_MAX_UPLOAD", "NGINX_CLIENT_MAX_BODY_SIZE"),
         ("NGINX_HTTP_PORT", "PORT"),
-        ("NGINX_WORKER_OPEN_FILES", "NGINX_WORKER_CONNECTIONS"),
     ],
 )
 def test_another_images_name_for_nginx_is_told_with_ours(name: str, meant: str) -> None:

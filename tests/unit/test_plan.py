@@ -54,8 +54,8 @@ def machine(**different: Any) -> Machine:
         different["account"] = Account(**{**given, "groups": tuple(given["groups"])}, by_name=by_name)
     if "programs" in different:
         different["programs"] = {name: PurePosixPath(path) for name, path in different["programs"].items()}
-    if "brotli_module" in different:
-        different["brotli_module"] = PurePosixPath(different["brotli_module"])
+    for name in {"brotli_module", "app_nginx_conf"}.intersection(different):
+        different[name] = PurePosixPath(different[name])
     for name in {"http_files", "server_files"}.intersection(different):
         different[name] = tuple(map(PurePosixPath, different[name]))
     if "server_confs" in different:
@@ -649,6 +649,38 @@ def test_nginx_raises_its_limit_of_descriptors_as_far_as_it_may(
     assert re.findall(r"worker_rlimit_nofile (\d+);", text) == ([str(limit)] if limit else [])
 
 
+def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
+    settings = Settings.read({"NGINX_WORKER_OPEN_FILES": "5000"})
+    made = make_plan(settings, Facts(machine(), application()))
+    assert "worker_rlimit_nofile 5000;" in text_of(made, "nginx.conf")
+    with pytest.raises(Unusable, match="NGINX_WORKER_OPEN_FILES=5000: the limit of open files is 4096"):
+        make_plan(settings, Facts(machine(most_descriptors=4096), application()))
+
+
+def test_auto_is_one_worker_of_nginx_for_each_cpu() -> None:
+    made = make_plan(Settings.read({"NGINX_WORKER_PROCESSES": "auto"}), Facts(machine(), application()))
+    assert "worker_processes 4;" in text_of(made, "nginx.conf")
+
+
+def test_an_nginx_conf_for_uwsgi_needs_uwsgi() -> None:
+    whole = "events {}\nhttp { server { location / { uwsgi_pass unix:/tmp/uwsgi.sock; } } }\n"
+    own = machine(
+        django=False,
+        templates={"nginx.conf": whole},
+        app_nginx_conf="/app/nginx.conf",
+        programs={**PROGRAMS, "gunicorn": "/g"},
+    )
+    settings = Settings.read({"ENTRYPOINT_APP": "main:app", "ENTRYPOINT_SERVER": "gunicorn"})
+    with pytest.raises(Unusable, match="it passes requests to uWSGI at /tmp/uwsgi"):
+        make_plan(settings, Facts(own, None))
+
+
+def test_a_static_page_needs_static_files() -> None:
+    settings = Settings.read({"NGINX_STATIC_INDEX": "index.html"})
+    with pytest.raises(Unusable, match="nginx serves no static files; set NGINX_STATIC_ROOT"):
+        make_plan(settings, Facts(machine(), application(static_root="")))
+
+
 @pytest.mark.parametrize(
     ("wanted", "there", "expected"), [("auto", False, 1), ("auto", True, 2), ("on", False, 2), ("off", True, 1)]
 )
@@ -1094,7 +1126,7 @@ def test_the_page_names_each_variable_and_no_other() -> None:
 
 def test_the_example_of_the_page_is_a_template() -> None:
     (example,) = re.findall(r"```jinja\n(.*?)```", OWN_TEMPLATES, re.DOTALL)
-    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("buffer-size = 65535\n")
+    assert text_of(plan_with(uwsgi__ini__j2=example), "uwsgi.ini").endswith("log-slow = 1000\n")
 
 
 # ---- the address in the last line of a boot

@@ -194,6 +194,13 @@ class ResolvedConfig:
         return self.machine.server_confs.get(self.server.name) if self.server else None
 
     @property
+    def own_nginx_conf(self) -> PurePosixPath | None:
+        """The user's complete nginx.conf."""
+        if self.machine.nginx_conf is None:
+            return None
+        return self.machine.app_nginx_conf or PurePosixPath(f"{self.settings.conf_dir}/{templates.NGINX_CONF}")
+
+    @property
     def own_timeout(self) -> Variable | None:
         """The server's own variable for the request timeout, if it is set."""
         return self._set(self.server.timeout_variables) if self.server else None

@@ -99,9 +99,7 @@ def nginx(config: ResolvedConfig) -> Program:
     whole = config.machine.nginx_conf
     daemon = _DAEMON.search(whole) if whole is not None else None
     if daemon and daemon[1] == "on":
-        raise Unusable(
-            f"cannot use {config.settings.conf_dir}/nginx.conf: supervisord cannot supervise nginx with `daemon on`"
-        )
+        raise Unusable(f"cannot use {config.own_nginx_conf}: supervisord cannot supervise nginx with `daemon on`")
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
     keys = (config.settings.tls_certificate, config.settings.tls_key)
     return Program(

@@ -103,6 +103,8 @@ def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> 
     with os.fdopen(os.memfd_create("environment"), "rb") as result:
         # A trap, since the hook may call exit; an absolute path, since it may change PATH.
         script = f"trap '/usr/bin/env -0 >/proc/self/fd/{result.fileno()}' EXIT; . \"$0\""
+        if hook.ends_at_an_error:
+            script = f"set -e; {script}"
         command = ("/bin/sh", "-c", script, str(hook.path))
         process.run(command, environment, pass_fds=(result.fileno(),), account=hook.account)
         pairs = result.read().split(b"\0")[:-1]

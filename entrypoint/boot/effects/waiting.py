@@ -18,6 +18,7 @@ _FIRST_DELAY: Final = 0.05  # seconds; each delay is 1.5 times the last one
 _LONGEST_DELAY: Final = 1.0
 _TRY: Final = 3.0  # seconds for each step of a probe
 _REPORT_INTERVAL: Final = 5.0
+_LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Watch(threading.Thread):
@@ -30,6 +31,7 @@ class Watch(threading.Thread):
         self.failure: str | None = None  # a permanent error
         self.reachable = False
         self.late = False  # whether the first probe failed
+        self.refused = False  # whether nobody listens there
         self.unknown = False  # whether its host name does not resolve; a container's name appears when it starts
         self._deadline = deadline
         self._bell = bell
@@ -54,6 +56,7 @@ class Watch(threading.Thread):
                 self.late = True
                 if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
                     self.unknown = isinstance(error, socket.gaierror)
+                    self.refused = isinstance(error, ConnectionRefusedError)
                     text = f"unknown host {self.endpoint.host}" if self.unknown else error.strerror or str(error)
                     self.why = shown(text)
             else:
@@ -89,8 +92,7 @@ def wait_for(
             now = time.monotonic()
             if now >= deadline:
                 each = "; ".join(f"{watch.endpoint} within {seconds:g} s: {watch.why}" for watch in missing)
-                check = "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
-                raise TimedOut(f"cannot reach {each}{check}")
+                raise TimedOut(f"cannot reach {each}{_hint(missing)}")
             for key, _ in selector.select(min(deadline, report_at) - now):
                 if key.fileobj is ours:
                     ours.recv(4096)
@@ -102,6 +104,13 @@ def wait_for(
                 for watch in missing:
                     tell(f"    still waiting for {watch.endpoint}: {watch.why}")
     return any(watch.late for watch in watches)
+
+
+def _hint(missing: Sequence[Watch]) -> str:
+    """Return what to look at, where the endpoints themselves tell it."""
+    if any(watch.endpoint.host in _LOOPBACK and watch.refused for watch in missing):
+        return "; in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
+    return "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
 
 
 def _report_reachable(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:

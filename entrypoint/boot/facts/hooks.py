@@ -41,6 +41,11 @@ class Hook:
         """Whether a shell sources it for its exported variables."""
         return not self.command
 
+    @property
+    def ends_at_an_error(self) -> bool:
+        """Whether a failing command ends it: the tiangolo/ images source prestart.sh under `set -e`."""
+        return self.path.name == _PRESTART
+
     def __str__(self) -> str:
         return shown(self.path.name)
 

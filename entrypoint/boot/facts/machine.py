@@ -15,7 +15,7 @@ from typing import Final
 from entrypoint.boot.facts import unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
-from entrypoint.boot.facts.templates import NGINX_CONF, read_templates
+from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_templates
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
@@ -76,6 +76,7 @@ class Machine:
     gzip_static: bool = False  # whether this nginx can serve a file's .gz
     brotli_module: PurePosixPath | None = None  # the module that serves a file's .br
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's templates, by name
+    app_nginx_conf: PurePosixPath | None = None  # the file of `nginx_conf`, if it lies in the application's folder
     hooks: Hooks = field(default_factory=Hooks)
     server_confs: Mapping[str, PurePosixPath] = field(
         default_factory=dict
@@ -122,6 +123,8 @@ def read_machine(settings: Settings) -> Machine:
         )
         for name in BROUGHT_BY
     }
+    templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
+    beside_app = read_beside_app(app_dir) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
     return Machine(
         root=is_root(),
@@ -147,7 +150,8 @@ def read_machine(settings: Settings) -> Machine:
         nginx_version=nginx_version,
         gzip_static=gzip_static,
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
-        templates=read_templates(Path(settings.conf_dir)) if settings.conf_dir else {},
+        templates={**templates, **beside_app},
+        app_nginx_conf=PurePosixPath(app_dir, NGINX_CONF) if beside_app else None,
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),

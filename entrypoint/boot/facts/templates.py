@@ -1,5 +1,6 @@
 """The user's templates in ENTRYPOINT_CONF_DIR; each replaces the built-in template of the same name."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -43,3 +44,14 @@ def read_templates(folder: Path) -> Mapping[str, str]:
             problems.append(f"cannot read {path}: {error}")
     Unusable.check(problems)
     return texts
+
+
+def read_beside_app(folder: Path) -> Mapping[str, str]:
+    """Return the text of a complete nginx.conf in the application's folder; none if there is none. Raises Unusable."""
+    path = folder / NGINX_CONF
+    if not os.path.lexists(path):
+        return {}
+    try:
+        return {NGINX_CONF: textfile.read(path)}
+    except ValueError as error:
+        raise Unusable(f"cannot read {path}: {error}") from error

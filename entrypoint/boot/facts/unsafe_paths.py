@@ -1,10 +1,12 @@
 """Paths and settings that root must not use, because the user of a program can change them."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
+from entrypoint.boot.facts.templates import NGINX_CONF
 from entrypoint.boot.facts.user_files import HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
@@ -37,6 +39,9 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
     paths: dict[str, PurePath] = {f"{name}={path}": path for name, path in read_by_root.items() if path}
     if settings.conf_dir:
         paths |= {str(path): path for path in Path(settings.conf_dir).glob("*")}
+    own = app_dir / NGINX_CONF
+    if settings.tiangolo and os.path.lexists(own):
+        paths[str(own)] = own
     for folder in (HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER):
         paths |= {str(path): path for path in sorted(folder.glob("*.conf"))}
     for what, path in paths.items():

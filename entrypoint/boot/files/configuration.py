@@ -11,6 +11,7 @@ from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
+from entrypoint.boot.files import adapted_nginx
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
@@ -72,8 +73,8 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
     values = template_values(config, supervised, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
-        own = f"{config.settings.conf_dir}/{templates.NGINX_CONF}"
-        yield File(config.run_dir / templates.NGINX_CONF, config.machine.nginx_conf, source=own)
+        text = adapted_nginx.adapted(config).text if config.machine.app_nginx_conf else config.machine.nginx_conf
+        yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
     for template in used(config):
         yield _file(config, template, values)
     yield File(config.run_dir / "promises.json", to_json(_supervision(config, supervised)), source="the plan")

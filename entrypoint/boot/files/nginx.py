@@ -54,6 +54,7 @@ class NginxValues(NamedTuple):
     server_names: tuple[str, ...]
     forwarded_names: tuple[str, ...]
     files: tuple[Served, ...]
+    static_index: str | None
     gzip_static: bool
     brotli_module: PurePosixPath | None
     http_files: tuple[PurePosixPath, ...]
@@ -95,6 +96,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
         files=() if starting else tuple(served(config)),
+        static_index=None if starting else _static_index(config),
         gzip_static=machine.gzip_static,
         brotli_module=machine.brotli_module,
         http_files=machine.http_files,
@@ -128,13 +130,29 @@ def _connections(config: ResolvedConfig) -> int:
     return config.settings.worker_connections
 
 
+def _static_index(config: ResolvedConfig) -> str | None:
+    """Return the URL path of the static file that is served at /. Raises Unusable if there is no static folder."""
+    name = config.settings.static_index
+    if name is None:
+        return None
+    for each in served(config):
+        if each.kind == "STATIC":
+            return f"{each.url}{name}"
+    raise Unusable(f"cannot use NGINX_STATIC_INDEX={name}: nginx serves no static files; set NGINX_STATIC_ROOT")
+
+
 def _descriptors(config: ResolvedConfig) -> int | None:
-    """Return the descriptor limit that an nginx worker needs, None if the current limit suffices.
+    """Return the descriptor limit of an nginx worker, None if the current limit suffices.
 
     Each client connection takes one descriptor, and one more for the file that nginx sends.
     """
+    most = config.machine.most_descriptors
+    if given := config.settings.worker_open_files:
+        if 0 <= most < given:
+            raise Unusable(f"cannot use NGINX_WORKER_OPEN_FILES={given}: the limit of open files is {most}")
+        return given
     wanted = 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
-    possible = min(wanted, config.machine.most_descriptors)
+    possible = min(wanted, most)
     return possible if possible > config.machine.descriptors else None
 
 

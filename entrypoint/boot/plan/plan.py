@@ -17,7 +17,7 @@ from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
 from entrypoint.boot.plan.hook_steps import around
 from entrypoint.boot.plan.preparation import preparation
-from entrypoint.boot.plan.sources_used import sources_used
+from entrypoint.boot.plan.sources_used import compatibility, sources_used
 from entrypoint.boot.plan.steps import (
     SERVE,
     CheckPort,
@@ -100,6 +100,7 @@ def written(steps: Iterable[Step], name: str) -> tuple[File, ...]:
 
 def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield Read("settings", f"read the settings: {', '.join(config.settings.given()) or 'none is set'}")
+    yield from compatibility(config)
     yield from warnings(config)
     kept = config.settings.secret_key_file
     if kept and config.settings.origins.get("SECRET_KEY") == str(kept):

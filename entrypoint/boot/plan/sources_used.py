@@ -4,13 +4,25 @@ from collections.abc import Iterator
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.facts import templates
-from entrypoint.boot.files import configuration, nginx
+from entrypoint.boot.files import adapted_nginx, configuration, nginx
 from entrypoint.boot.plan.hook_steps import found_hooks
 from entrypoint.boot.plan.steps import Read
+from entrypoint.boot.settings import compat
 from entrypoint.boot.settings.values import shown
 
 _NGINX_SETTINGS: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
+
+
+def compatibility(config: ResolvedConfig) -> Iterator[Read]:
+    """Report that names and files of another image have a meaning."""
+    if not config.settings.tiangolo:
+        return
+    asked = "ENTRYPOINT_COMPAT" in config.settings.origins
+    why = (
+        f"ENTRYPOINT_COMPAT={compat.TIANGOLO}" if asked else f"{compat.HOME} has a {compat.MAIN} or {compat.UWSGI_INI}"
+    )
+    off = "" if asked else f"; ENTRYPOINT_COMPAT={compat.OFF} turns this off"
+    yield Read("compat", f"use the variables and files of tiangolo/uwsgi-nginx as that image does: {why}{off}")
 
 
 def sources_used(config: ResolvedConfig) -> Iterator[Read]:
@@ -54,8 +66,10 @@ def _server(config: ResolvedConfig) -> Iterator[Read]:
 def _own_files(config: ResolvedConfig) -> Iterator[Read]:
     """Report the user's configuration files that replace or extend ours, and the settings that they override."""
     if config.nginx and config.machine.nginx_conf is not None:
-        own = f"{config.settings.conf_dir}/{templates.NGINX_CONF}"
-        yield Read("own files", f"use {own} unchanged: {_NGINX_SETTINGS} affect only {config.run_dir}/nginx-app.conf")
+        changes = adapted_nginx.adapted(config).changes if config.machine.app_nginx_conf else ()
+        how = f"with {', '.join(changes)}" if changes else "unchanged"
+        scope = f"{_NGINX_SETTINGS} affect only {config.run_dir}/nginx-app.conf"
+        yield Read("own files", f"use {config.own_nginx_conf} {how}: {scope}")
     if config.own_conf:
         yield Read(
             "own files",

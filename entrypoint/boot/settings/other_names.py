@@ -21,7 +21,6 @@ _ALIASES: Final[Mapping[str, str]] = {
     # tiangolo/uwsgi-nginx and tiangolo/uwsgi-nginx-flask
     "LISTEN_PORT": "PORT",
     "NGINX_MAX_UPLOAD": "NGINX_CLIENT_MAX_BODY_SIZE",
-    "NGINX_WORKER_OPEN_FILES": "NGINX_WORKER_CONNECTIONS",
     "STATIC_PATH": "NGINX_STATIC_ROOT",
     "STATIC_URL": "NGINX_STATIC_URL",
     # serversideup/php
@@ -66,7 +65,7 @@ def warnings(environment: Mapping[str, str], specs: Collection[SettingSpec], *, 
         if meant and given.isdisjoint(same.get(meant, (meant,))):
             yield f"{shown(name)} is not a known name; did you mean {meant}?"
     if environment.get(_STATIC_INDEX, "0") != "0":
-        yield f"{_STATIC_INDEX} is not a known name; serve / by a location in /etc/nginx/server.d"
+        yield f"{_STATIC_INDEX} is not a known name; did you mean NGINX_STATIC_INDEX=index.html?"
 
 
 def _alias(name: str, text: str, environment: Mapping[str, str], *, django: bool) -> str | None:

@@ -29,6 +29,8 @@ class Settings(SettingsTable):
     """The text of each variable that is set."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the programs, with NAME in place of each NAME_FILE."""
+    tiangolo: bool = False
+    """Whether the application was made for tiangolo/uwsgi-nginx or tiangolo/uwsgi-nginx-flask."""
     owner: str | None = None
     """The application's user if ENTRYPOINT_USER is not set: in development, the owner of the mounted source tree."""
     warnings: tuple[str, ...] = ()
@@ -58,6 +60,7 @@ class Settings(SettingsTable):
             origins=sources.origins,
             texts=sources.texts,
             environment=sources.environment,
+            tiangolo=sources.tiangolo,
             owner=sources.owner,
             warnings=tuple(sources.warnings),
         )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.boot.settings import other_names, project_file, textfile
+from entrypoint.boot.settings import compat, other_names, project_file, server_names, textfile
+from entrypoint.boot.settings.compat import Given
 from entrypoint.boot.settings.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
@@ -38,10 +39,12 @@ class Sources:
         self.texts: dict[str, str] = {}
         self.problems: list[str] = []
         self.warnings: list[str] = []
+        self.tiangolo = False
         self._specs = setting_specs
         self._folder = Path()
         self._project = Project()
         self._procfile = ""
+        self._other = compat.NO_OTHER_IMAGE
         self._refused: set[str] = set()
         self.owner = owner_in_development(environ)
         self._trust = Trust.of([*([self.owner] if self.owner else []), environ.get("ENTRYPOINT_USER") or None])
@@ -51,13 +54,47 @@ class Sources:
         return name in self._refused
 
     def read_project(self, variable: str) -> None:
-        """Read the project's file and Procfile in the folder in `variable`, by default the working directory."""
-        folder = self.text_of(variable)
-        if not self.refused(variable) and (not folder or folder.startswith("/")):
-            by_key = {spec.key: spec for spec in self._specs}
-            self._folder = Path(folder or ".")
-            self._project = project_file.read(self._folder, by_key, self.problems.append, self._trust, self.environment)
-            self._read_procfile(self._folder / PROCFILE)
+        """Read the project's file and Procfile in the folder in `variable`, by default the working directory.
+
+        An application for one of tiangolo's images lies in /app by default, whatever the working directory is.
+        """
+        text = self.text_of(variable)
+        if self.refused(variable) or (text and not text.startswith("/")):
+            return
+        self._read_folder(Path(text or "."))
+        self.tiangolo = self._is_tiangolo(text)
+        if not self.tiangolo:
+            return
+        if not text and Path.cwd() != compat.HOME:
+            self._read_folder(compat.HOME)
+        folder = Path(text or compat.HOME)
+        sized = bool(self.text_of("WEB_CONCURRENCY") or self._project.texts.get("web_concurrency"))
+        self._other = compat.read(folder, self.environment, self._trust, self.problems.append, sized=sized)
+        self.environment |= self._other.environment
+
+    def _read_folder(self, folder: Path) -> None:
+        by_key = {spec.key: spec for spec in self._specs}
+        self._folder = folder
+        self._project = project_file.read(folder, by_key, self.problems.append, self._trust, self.environment)
+        self._read_procfile(folder / PROCFILE)
+
+    def _is_tiangolo(self, folder: str) -> bool:
+        """Return whether the application was made for one of tiangolo's images: ENTRYPOINT_COMPAT, or by its files."""
+        mode = self.text_of("ENTRYPOINT_COMPAT") or self._project.texts.get("compat") or compat.AUTO
+        if mode != compat.AUTO:
+            return mode == compat.TIANGOLO
+        return folder in ("", str(compat.HOME)) and compat.is_left() and not self._has_own_application()
+
+    def _has_own_application(self) -> bool:
+        """Return whether the settings, or the files in the application's folder, name what runs in this container."""
+        return bool(
+            self._project.file
+            or self._procfile
+            or self.text_of("ENTRYPOINT_APP")
+            or self.text_of("ENTRYPOINT_SERVER") == server_names.NONE
+            or any(name.startswith("ENTRYPOINT_PROGRAM") for name in self.environment)
+            or os.path.lexists(self._folder / "manage.py")
+        )
 
     def _read_procfile(self, path: Path) -> None:
         if os.path.lexists(path):
@@ -73,7 +110,7 @@ class Sources:
             self._refused.add(spec.name)
             return None
         if not found:
-            return self._project_value(spec)
+            return self._value_elsewhere(spec)
         name, text = next(iter(found.items()))
         if len(set(found.values())) > 1:
             return self._refuse(name, f"cannot use {' and '.join(found)}: they are the same setting and differ")
@@ -83,17 +120,23 @@ class Sources:
             value = "" if spec.secret else f"={shown(text)}"
             return self._refuse(name, f"cannot use {name}{value}: {error}")
 
-    def _project_value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
+    def _value_elsewhere(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- as above
+        """Return the value from another image's variable, from the project's file, or that image's default."""
+        found = self._other.given.get(spec.name) or self._in_project(spec) or self._other.defaults.get(spec.name)
+        if found is None:
+            return None
+        self._note(spec.name, found.text, found.origin)
+        try:
+            return spec.type(found.text)
+        except ValueError as error:
+            return self._refuse(spec.name, f"cannot use {found.label}: {error}{found.remedy}")
+
+    def _in_project(self, spec: SettingSpec) -> Given | None:
         text = self._project.texts.get(spec.key)
         if not text:
             return None
-        self._note(spec.name, text, self._project.file)
-        try:
-            return spec.type(text)
-        except ValueError as error:
-            value = "" if spec.secret else f"={shown(text)}"
-            why = f"cannot use {spec.key}{value} in {self._project.file}: {error}"
-            return self._refuse(spec.name, why)
+        value = "" if spec.secret else f"={shown(text)}"
+        return Given(f"{spec.key}{value} in {self._project.file}", text, self._project.file)
 
     def text_of(self, name: str) -> str:
         """Return the text of one variable or of its NAME_FILE; empty if it is unset."""
@@ -158,6 +201,8 @@ class Sources:
         for name in sorted(self.environment):
             if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHER_NAMES.fullmatch(name):
                 continue
+            if name in self._other.names:
+                continue
             why = f"there is no such setting{other_names.hint(name, known)}"
             if name.startswith("ENTRYPOINT_"):
                 self.problems.append(f"cannot use {shown(name)}: {why}")
@@ -166,7 +211,7 @@ class Sources:
         others = {
             name: text
             for name, text in {**self.environment, **self.texts}.items()
-            if name not in self._project.variables
+            if name not in self._project.variables | self._other.names
         }
         django = os.path.lexists(self._folder / "manage.py")
         hints = list(other_names.warnings(others, self._specs, django=django))

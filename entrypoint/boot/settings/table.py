@@ -6,7 +6,7 @@ To add a setting, add a field here; nothing else lists them. docs/reference/sett
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, server_names, values
+from entrypoint.boot.settings import addresses, compat, server_names, values
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.endpoints import Endpoint, endpoints
 from entrypoint.boot.settings.spec import setting
@@ -75,6 +75,13 @@ class SettingsTable:
         values.application,
         "the application, as package.module:callable",
         when_unset="Django's WSGI_APPLICATION or ASGI_APPLICATION",
+    )
+    compat: str = setting(
+        "ENTRYPOINT_COMPAT",
+        values.choice(compat.AUTO, compat.TIANGOLO, compat.OFF),
+        "tiangolo: the variables and files of the image tiangolo/uwsgi-nginx (-flask) mean what they meant there; "
+        "auto: if /app has a main.py or uwsgi.ini, and nothing else names the application",
+        default=compat.AUTO,
     )
     server: str | None = setting(
         "ENTRYPOINT_SERVER",
@@ -245,8 +252,8 @@ class SettingsTable:
     )
     nginx_workers: int | None = setting(
         "NGINX_WORKER_PROCESSES",
-        values.count,
-        "worker processes of nginx",
+        values.count_or_auto,
+        "worker processes of nginx; auto is the same as unset",
         when_unset="one per CPU that the container may use",
     )
     worker_connections: int = setting(
@@ -254,6 +261,12 @@ class SettingsTable:
         values.count,
         "the most connections of one nginx worker, including those to the application",
         default="1024",
+    )
+    worker_open_files: int | None = setting(
+        "NGINX_WORKER_OPEN_FILES",
+        values.count,
+        "the most files and connections that one nginx worker has open (worker_rlimit_nofile)",
+        when_unset="what NGINX_WORKER_CONNECTIONS needs, where the limit of the container is lower",
     )
     ipv6: str = setting(
         "NGINX_IPV6",
@@ -269,6 +282,11 @@ class SettingsTable:
     )
     static_root: PurePosixPath | None = setting(
         "NGINX_STATIC_ROOT", values.path, "the folder of the static files", when_unset="Django's STATIC_ROOT"
+    )
+    static_index: str | None = setting(
+        "NGINX_STATIC_INDEX",
+        values.file_name,
+        "the static file that nginx serves at /, in place of the application's page",
     )
     media_url: str | None = setting(
         "NGINX_MEDIA_URL",

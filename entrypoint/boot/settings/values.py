@@ -23,6 +23,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # bytes in os.environ that are not UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
+_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 HIGHEST_PORT: Final = 65535
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
@@ -142,6 +143,17 @@ def count(value: str) -> int:
     return int(value)
 
 
+@of_type("number | auto", pattern=r"0*[1-9][0-9]{0,5}|auto", examples=["2", "auto"])
+def count_or_auto(value: str) -> int | None:
+    """Parse a whole number from 1 to 999999; `auto` is None, as if the setting were not set."""
+    if value == "auto":
+        return None
+    try:
+        return count(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
 @of_type("duration", pattern=_DURATION.pattern, examples=["30s", "500ms", "5m", "1h"])
 def duration(value: str) -> float:
     """Parse `30s`, `500ms`, `5m`, `1h` or bare seconds; return seconds."""
@@ -172,6 +184,14 @@ def path(value: str) -> PurePosixPath:
     if not text(value).startswith("/"):
         raise ValueError("a path must begin with /")
     return PurePosixPath(value)
+
+
+@of_type("file name", pattern=_FILE_NAME.pattern, examples=["index.html"])
+def file_name(value: str) -> str:
+    """Parse the name of a file without its folder. It becomes a part of a URL."""
+    if not _FILE_NAME.fullmatch(value):
+        raise ValueError("it is not a file name of ASCII letters, digits, ., _ and -")
+    return value
 
 
 @of_type("e-mail address", pattern=_EMAIL.pattern)

@@ -35,8 +35,8 @@ class End:
         return self.attempts if again else 1
 
 
-# What boot renders for the application server: two failed starts are enough.
-STARTS = ("startsecs=1", "startretries=1")
+# As boot renders it for the application server, two failed starts are enough; with a time that no busy machine exceeds.
+STARTS = ("startsecs=60", "startretries=1")
 
 ENDS = {
     "exit 0": End("true", 1, succeeds=True),

@@ -76,14 +76,34 @@ def test_a_signal_that_asks_for_no_stop_stops_nothing(container: Container, numb
     assert container.stop() == 0
 
 
+TRIES = 5
+
+
+def once_within(seconds: float, folder: Path, measure: Callable[[Container], float]) -> bool:
+    """Return whether one of several containers takes less: a tick makes all of them slow, a busy machine only some."""
+    for number in range(TRIES):
+        home = folder / str(number)
+        home.mkdir()
+        container = Container(home)
+        try:
+            took = measure(container)
+            assert container.stop() == 0
+        finally:
+            container.end()
+        if took < seconds:
+            return True
+    return False
+
+
 @pytest.mark.alone
-def test_the_first_start_does_not_wait_for_a_tick(container: Container) -> None:
-    container.program("site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)"))
-    began = time.monotonic()
-    container.start()
-    stamp = float(until(lambda: container.lines("site"), "the start")[0])
-    assert stamp - began < AT_ONCE
-    assert container.stop() == 0
+def test_the_first_start_does_not_wait_for_a_tick(tmp_path: Path) -> None:
+    def start(container: Container) -> float:
+        container.program("site", container.script("site", "import time\nprint(time.monotonic())\ntime.sleep(1000)"))
+        began = time.monotonic()
+        container.start()
+        return float(until(lambda: container.lines("site"), "the start")[0]) - began
+
+    assert once_within(AT_ONCE, tmp_path, start)
 
 
 @pytest.mark.alone
@@ -115,12 +135,14 @@ def test_programs_that_have_ended_cost_a_stop_no_time(container: Container) -> N
 
 
 @pytest.mark.alone
-def test_startsecs_end_without_a_tick(container: Container) -> None:
-    container.program("site", SLEEP, "startsecs=1")
-    began = time.monotonic()
-    container.start().said("success: site")
-    assert time.monotonic() - began < 1 + AT_ONCE
-    assert container.stop() == 0
+def test_startsecs_end_without_a_tick(tmp_path: Path) -> None:
+    def start(container: Container) -> float:
+        container.program("site", SLEEP, "startsecs=1")
+        began = time.monotonic()
+        container.start().said("success: site")
+        return time.monotonic() - began
+
+    assert once_within(1 + AT_ONCE, tmp_path, start)
 
 
 @pytest.mark.alone

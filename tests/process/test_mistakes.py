@@ -1,0 +1,90 @@
+"""What a stranger's typical mistakes make the boot say: tests/golden/mistakes.toml, mistake by mistake."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tomllib
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from deadline import PATIENCE, until
+from ports import free_port
+
+if TYPE_CHECKING:
+    from conftest import Command, Project
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "mistakes.toml"
+MISTAKES: list[dict[str, Any]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"))["mistake"]
+
+
+@pytest.fixture
+def names(project: Project, busy_port: int) -> dict[str, str]:
+    """Give what the names in braces stand for."""
+    return {"{app}": str(project.root), "{busy}": str(busy_port), "{free}": str(free_port())}
+
+
+def replaced(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(name, value)
+    return text
+
+
+def make(case: dict[str, Any], project: Project, names: dict[str, str]) -> None:
+    """Make the mistake in the project's files."""
+    for name, text in case.get("files", {}).items():
+        project.write(name, text)
+    for name, text in case.get("append", {}).items():
+        path = project.root / name
+        path.write_text(path.read_text() + replaced(text, names))
+    for name in case.get("removed", ()):
+        (project.root / name).unlink()
+    for name, mode in case.get("folders", {}).items():
+        folder = project.root / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(mode)
+
+
+def carried_out(entrypoint: Command, folder: Path, case: dict[str, Any], environ: dict[str, str]) -> tuple[int, str]:
+    """Run the command, or start it and stop it once it has said the line; return its code and all that it said."""
+    log = entrypoint.place / "said"
+
+    def said() -> str:
+        return log.read_text(errors="replace")
+
+    with log.open("wb") as opened:
+        process = subprocess.Popen(
+            [entrypoint.script, *case.get("command", ["--dry-run"])],
+            cwd=folder,
+            env=entrypoint.environment(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=opened,
+            stderr=opened,
+        )
+    if case.get("serves"):
+        until(lambda: case["line"] in said() or process.poll() is not None, case["line"], instead=said)
+        process.terminate()
+    return process.wait(PATIENCE), said()
+
+
+@pytest.mark.parametrize("case", MISTAKES, ids=[case["mistake"] for case in MISTAKES])
+def test_a_mistake_is_named(entrypoint: Command, project: Project, names: dict[str, str], case: dict[str, Any]) -> None:
+    make(case, project, names)
+    environ = {name: replaced(text, names) for name, text in case.get("environment", {}).items()}
+    if "command" in case:  # a dry run needs no port
+        environ.setdefault("PORT", f"127.0.0.1:{free_port()}")
+    if os.geteuid() == 0 and "user" in case:
+        environ["ENTRYPOINT_USER"] = case["user"]
+    line = replaced(case["line"], names)
+    code, said = carried_out(entrypoint, project.root, {**case, "line": line}, environ)
+    assert code == case["code"], said
+    assert line in said, said
+
+
+def test_the_messages_are_good() -> None:
+    scores = [case["score"] for case in MISTAKES]
+    assert min(scores) > 0
+    assert mean(scores) >= 2.8
+    assert mean(case["before_score"] for case in MISTAKES) < mean(scores)
