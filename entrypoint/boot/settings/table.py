@@ -105,7 +105,8 @@ class SettingsTable:
         "ENTRYPOINT_USER",
         values.account,
         "the user that runs the application: a name, or uid[:gid]",
-        when_unset="www-data as root, else the current user; PUID and PGID, if they are set",
+        when_unset="www-data as root; in development, the owner of the application's folder; else the current user; "
+        "PUID and PGID, if they are set",
     )
     puid: int | None = setting(
         "PUID",
