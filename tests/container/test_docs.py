@@ -208,6 +208,7 @@ COMMANDS = [
 def test_the_command_works(printed: str, names: Mapping[str, str], project: Path, tmp_path: Path) -> None:
     folder, secrets = tmp_path / "project", tmp_path / "secrets"
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns("Dockerfile*"))
+    folder.chmod(0o755)  # the application's user must enter it
     secrets.mkdir()
     for name in ("ada", "key"):
         (secrets / name).write_text("correct-horse-battery-staple\n")
