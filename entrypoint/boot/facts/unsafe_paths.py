@@ -1,17 +1,15 @@
 """Paths and settings that root must not use, because the user of a program can change them."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
-from entrypoint.boot.facts.templates import NGINX_CONF
-from entrypoint.boot.facts.user_files import HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
+from entrypoint.boot.facts.user_files import HTTP_FOLDER, NGINX_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account, look_up
-from entrypoint.boot.trust.trust import Trust
+from entrypoint.boot.trust.trust import REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
 
 # These settings decide what root runs and where it writes.
@@ -47,14 +45,20 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
     paths: dict[str, PurePath] = {f"{name}={path}": path for name, path in read_by_root.items() if path}
     if settings.conf_dir:
         paths |= {str(path): path for path in Path(settings.conf_dir).glob("*")}
-    own = app_dir / NGINX_CONF
-    if settings.tiangolo and os.path.lexists(own):
-        paths[str(own)] = own
+    if settings.behind_nginx:
+        paths |= {str(path): path for path in _with_entries(NGINX_FOLDER, trust)}
     for folder in (HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER):
-        paths |= {str(path): path for path in sorted(folder.glob("*.conf"))}
+        paths |= {str(path): path for path in (folder, *sorted(folder.glob("*.conf")))}
     for what, path in paths.items():
         if fault := trust.fault(path):
-            yield NotAllowed(f"cannot use {what} as root: {fault}; to fix it, run `chown root` and `chmod go-w`")
+            yield NotAllowed(f"cannot use {what} as root: {fault}; {REMEDY}")
+
+
+def _with_entries(folder: Path, trust: Trust) -> Iterator[Path]:
+    """Yield a folder, such as nginx's with mime.types, and what is in it if the folder itself has no fault."""
+    yield folder
+    if folder.is_dir() and not trust.fault(folder):
+        yield from sorted(folder.iterdir())
 
 
 def _unsafe_settings(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[Unusable]:
