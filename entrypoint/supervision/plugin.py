@@ -205,7 +205,7 @@ class Plugin:
         status = program.wait_status
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
             return
-        self._stdout.write(log.ENTRYPOINT, [why.encode()])
+        self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
         self._policies[program].give_up_loading()
         program.replace()
@@ -322,7 +322,7 @@ class Plugin:
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
         config = self._config.program(program.name)
         by_notify = config.ready.kind is Kind.NOTIFY
-        status = message.get("STATUS", "")
+        status = log.printable(message.get("STATUS", ""))
         if status and status != self._status.get(program):
             self._status[program] = status
             if not (self._config.quiet and config.application):  # our servers report that they start
