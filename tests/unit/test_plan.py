@@ -1060,6 +1060,7 @@ def test_the_first_request_follows_from_the_server_and_the_setting(
         ("_", ("*", ".example.com", "b.example"), "example.com"),
         ("*.example.org,www.example.net", ("a.example",), "example.org"),
         ("www.example.*", ("a\r\nb", "*"), "localhost"),
+        ("_", (70_000 * "a", "b.example"), "b.example"),
     ],
 )
 def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[str, ...], host: str) -> None:
