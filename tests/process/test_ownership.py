@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePosixPath
+import shlex
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
+from entrypoint.boot.effects import unwritable
 from entrypoint.boot.effects.ownership import hand_over
 from entrypoint.boot.trust.accounts import look_up
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Command, Project
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a file")
@@ -108,3 +108,16 @@ def test_a_project_with_data_of_another_user_is_prepared_as_puid(entrypoint: Com
     assert f"    {data}: handed over" in done.err
     assert {owner(path) for path in (data, project.database, data / "static")} == {(UID, GID)}
     assert owner(project.root) == (0, 0)
+
+
+def test_a_command_that_is_advised_runs_nothing_that_a_path_names(place: Path) -> None:
+    folder = a_folder(place / "$(id)")
+    a_file(folder / "file")
+    command = give(folder).rpartition("; ")[2]
+    assert shlex.split(command) == ["chown", "-R", f"{UID}:{GID}", str(folder)]
+    assert "'" in command
+    found = unwritable.check(
+        unwritable.Place("MEDIA_ROOT", Path("/missing/$(id)"), look_up(f"{UID}:{GID}")), kubernetes=False
+    )
+    assert found is not None
+    assert "'/missing/$(id)'" in found.remedy

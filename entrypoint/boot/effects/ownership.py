@@ -8,6 +8,7 @@ A folder is handed over after its content. So one that belongs to the user alrea
 """
 
 import os
+import shlex
 import stat
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
@@ -62,7 +63,7 @@ def _hand_over(place: _Place, account: Account) -> str:
 
 
 def _command(place: _Place, account: Account) -> str:
-    return f"chown -R {account.uid}:{account.gid} {place.path}"
+    return f"chown -R {account.uid}:{account.gid} {shlex.quote(str(place.path))}"
 
 
 def _open(path: PurePosixPath) -> _Place:
