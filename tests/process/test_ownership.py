@@ -62,7 +62,8 @@ def test_what_belongs_to_root_stays_roots(place: Path) -> None:
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
     before = [owner(path) for path in kept]
-    assert give(data) == "handed over, with 0 files and folders in it, 2 left: they belong to root or have hard links"
+    left = "2 left: they are root's or another program's, or have hard links"
+    assert give(data) == f"handed over, with 0 files and folders in it, {left}"
     assert [owner(path) for path in kept] == before
 
 
@@ -73,7 +74,7 @@ def test_no_link_is_followed_and_no_hard_link_is_given_away(place: Path) -> None
     (data / "folder").symlink_to(outside)
     (data / "file").symlink_to(linked)
     os.link(linked, data / "hard")
-    assert give(data).endswith("1 left: they belong to root or have hard links")
+    assert give(data).endswith("1 left: they are root's or another program's, or have hard links")
     assert owner(outside) == owner(linked) == (OTHER, OTHER)
 
 
@@ -121,3 +122,15 @@ def test_a_command_that_is_advised_runs_nothing_that_a_path_names(place: Path) -
     )
     assert found is not None
     assert "'/missing/$(id)'" in found.remedy
+
+
+def test_what_belongs_to_the_user_of_another_program_stays_so(place: Path) -> None:
+    data = of_another(a_folder(place / "data"))
+    theirs = a_file(data / "theirs")
+    os.chown(theirs, OTHER + 1, OTHER + 1)
+    account = look_up(f"{UID}:{GID}")
+    assert ", 1 left: " in hand_over(PurePosixPath(data), account, [OTHER + 1])
+    assert (owner(data), owner(theirs)) == ((UID, GID), (OTHER + 1, OTHER + 1))
+    of_another(data)
+    assert "belongs to uid 4321, which runs" in hand_over(PurePosixPath(data), account, [OTHER])
+    assert owner(data) == (OTHER, OTHER)
