@@ -172,6 +172,7 @@ def test_root_refuses_files_of_nginx_that_the_applications_user_can_write(
     done = entrypoint.run_argv(project.root, [*there, entrypoint.script, "check"], ENTRYPOINT_USER=USER)
     wanted = Path("/etc/nginx", path)
     assert f"cannot use {wanted} as root: www-data can write {wanted}; to fix it, run `chown root`" in done.err
+    assert done.err.count("cannot use /etc/nginx") == 1
     assert (done.code, (place / "evil").exists()) == (77, False)
 
 

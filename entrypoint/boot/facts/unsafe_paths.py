@@ -46,19 +46,19 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
     if settings.conf_dir:
         paths |= {str(path): path for path in Path(settings.conf_dir).glob("*")}
     if settings.behind_nginx:
-        paths |= {str(path): path for path in _with_entries(NGINX_FOLDER, trust)}
-    for folder in (HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER):
-        paths |= {str(path): path for path in (folder, *sorted(folder.glob("*.conf")))}
+        paths |= {str(path): path for path in _of_nginx(trust)}
+    paths |= {str(path): path for path in (SUPERVISOR_FOLDER, *sorted(SUPERVISOR_FOLDER.glob("*.conf")))}
     for what, path in paths.items():
         if fault := trust.fault(path):
             yield NotAllowed(f"cannot use {what} as root: {fault}; {REMEDY}")
 
 
-def _with_entries(folder: Path, trust: Trust) -> Iterator[Path]:
-    """Yield a folder, such as nginx's with mime.types, and what is in it if the folder itself has no fault."""
-    yield folder
-    if folder.is_dir() and not trust.fault(folder):
-        yield from sorted(folder.iterdir())
+def _of_nginx(trust: Trust) -> Iterator[Path]:
+    """Yield nginx's folder and the files that nginx reads; only the folder if it has a fault, which is that of all."""
+    yield NGINX_FOLDER
+    if not trust.fault(NGINX_FOLDER):
+        for pattern in ("*", f"{HTTP_FOLDER.name}/*.conf", f"{SERVER_FOLDER.name}/*.conf"):
+            yield from sorted(NGINX_FOLDER.glob(pattern))
 
 
 def _unsafe_settings(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[Unusable]:
