@@ -25,7 +25,7 @@ from pgbouncer_server import PgBouncer  # noqa: E402
 from postgres_server import Postgres  # noqa: E402
 
 from entrypoint.boot.decisions.environment import for_application  # noqa: E402
-from entrypoint.boot.effects.agent import Agent, start  # noqa: E402
+from entrypoint.boot.effects.processes.agent import Agent, start  # noqa: E402
 from entrypoint.boot.facts.machine import Facts, read_machine  # noqa: E402
 from entrypoint.boot.plan.plan import make_plan  # noqa: E402
 from entrypoint.boot.plan.steps import Ask  # noqa: E402

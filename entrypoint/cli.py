@@ -1,6 +1,6 @@
 """The command line: the only module that reads os.environ, and the only one that exits.
 
-A container usually starts without arguments, so that case stays fast: `commands.py`, which imports click (25 ms), is
+A container usually starts without arguments, so that case stays fast: `commands/`, which imports click (25 ms), is
 imported only when there are arguments to parse.
 """
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from entrypoint import control_group
+
 _KILLS: Final = re.compile(r"(?m)^oom_kill ([0-9]+)$")
 _UNLIMITED: Final = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits
 _MIB: Final = 1 << 20
@@ -36,34 +38,19 @@ class OutOfMemory:
         return max(0, self._seen - before)
 
     def __str__(self) -> str:
-        text = _text(self._limit)
+        text = control_group.text(self._limit)
         limited = text.isdigit() and int(text) < _UNLIMITED
         return f"out of memory, {f'memory limit {int(text) // _MIB} MiB' if limited else 'without a memory limit'}"
 
     def _count(self) -> int:
-        found = _KILLS.search(_text(self._events))
+        found = _KILLS.search(control_group.text(self._events))
         return int(found[1]) if found else 0
 
 
 def _files(root: Path) -> Iterator[tuple[Path, Path]]:
     """Yield the files of this process's control group; inside a container, that is the root of the mount."""
-    groups = dict(_groups(root))
+    groups = dict(control_group.groups(root))
     for mount, controller, events, limit in _VERSIONS:
         for folder in (root / mount / groups.get(controller, "").lstrip("/"), root / mount):
-            if _KILLS.search(_text(folder / events)):
+            if _KILLS.search(control_group.text(folder / events)):
                 yield folder / events, folder / limit
-
-
-def _groups(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each controller of v1, or "" for v2, with the path of this process's group."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            yield controller, path
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii", errors="replace").strip()
-    except OSError:
-        return ""

@@ -1,6 +1,6 @@
 """The agent: loads the application once, reports its facts, then carries out boot's requests until the socket closes.
 
-`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/boot/effects/agent.py`.
+`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/boot/effects/processes/agent.py`.
 """
 
 import gc

@@ -114,5 +114,5 @@ def _unreachable(missing: Mapping[str, str], seconds: float) -> str:
     if len(missing) == 1:
         ((name, why),) = missing.items()
         return f"cannot reach database {name} within {seconds:g} s: {why}{check}"
-    each = "; ".join(f"database {name}: {why}" for name, why in missing.items())
-    return f"cannot reach within {seconds:g} s {each}{check}"
+    each = "; ".join(f"{name}: {why}" for name, why in missing.items())
+    return f"cannot reach databases within {seconds:g} s: {each}{check}"

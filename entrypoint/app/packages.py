@@ -12,7 +12,7 @@ def mismatches() -> Iterator[str]:
         yield text
     if _version("uwsgi") and _version("pyuwsgi"):
         yield (
-            "uWSGI and pyuwsgi are both installed, and both bring the command uwsgi; remove uwsgi from your "
+            "uWSGI and pyuwsgi are both installed, and both install the command uwsgi; remove uwsgi from your "
             "requirements: pyuwsgi is the same server as a wheel, and needs no compiler"
         )
 

@@ -19,7 +19,7 @@ def fault(path: Path) -> str:
     if _is_read_only(path):
         return f"{path} is on a read-only file system; mount a volume at {path if folder else path.parent}"
     if path == Path.cwd():  # it holds the code, which this user had better not own
-        return f"{who} cannot write {path}, the folder of the code; use a folder of its own, such as {path / 'data'}"
+        return f"{who} cannot write {path}, the application's code; use a separate folder, such as {path / 'data'}"
     chown = f"chown {who} {path}"
     in_image = f"in the Dockerfile: RUN install -d -o {who} {path}, or for a volume: {chown}"
     return f"{who} cannot write {path}; {in_image if folder else chown}"

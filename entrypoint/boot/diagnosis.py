@@ -15,10 +15,10 @@ from entrypoint import log
 from entrypoint.boot.decisions.config import ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import user_account
 from entrypoint.boot.effects import overlaps, secret_key, unwritable
-from entrypoint.boot.effects.agent import Agent
-from entrypoint.boot.effects.hook_runner import HookRunner
 from entrypoint.boot.effects.performers import RealPerformer
-from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.processes.agent import Agent
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.effects.unwritable import Place
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
@@ -166,7 +166,7 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
         account = user_account(config, program) or config.machine.account
         if program.log == "raw" and not unwritable.opens_stdout(account):
             problem = f"{program.describe('log')}: {account} cannot open /dev/stdout again"
-            yield Finding(problem, 'log = "lines"', "in the declaration of the program")
+            yield Finding(problem, 'log = "lines"', "in the program's settings")
 
 
 def _lowest_port(machine: Machine) -> int:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.effects import secret_key
-from entrypoint.boot.effects.agent import Agent, start
-from entrypoint.boot.effects.hook_runner import HookRunner
-from entrypoint.boot.effects.signals import StopRequests, release
-from entrypoint.boot.effects.switch import exec_program, switch_user
+from entrypoint.boot.effects.processes.agent import Agent, start
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests, release
+from entrypoint.boot.effects.processes.switch import exec_program, switch_user
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import SOURCED
@@ -28,7 +28,7 @@ from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
-    from entrypoint.boot.effects.children import Children
+    from entrypoint.boot.effects.processes.children import Children
     from entrypoint.boot.plan.plan import Plan
     from entrypoint.boot.settings.reference import Derived
 
@@ -277,7 +277,7 @@ def agent_of(
 
 
 def _children(trust: Trust) -> "Children":
-    from entrypoint.boot.effects.children import Children  # noqa: PLC0415 -- see above
+    from entrypoint.boot.effects.processes.children import Children  # noqa: PLC0415 -- see above
 
     return Children(trust)
 

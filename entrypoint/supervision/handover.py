@@ -1,4 +1,4 @@
-"""What supervisord's plugin inherits from boot. boot writes it in entrypoint/boot/effects/children.py."""
+"""What supervisord's plugin inherits from boot. boot writes it in entrypoint/boot/effects/processes/children.py."""
 
 import os
 from collections.abc import Mapping

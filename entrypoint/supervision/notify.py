@@ -1,5 +1,6 @@
 """The socket to which programs report their state: sd_notify(3), which uWSGI supports."""
 
+import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
@@ -42,3 +43,11 @@ class NotifySocket:
 def _assignments(data: bytes) -> Mapping[str, str]:
     lines = data.decode("utf-8", "replace").split("\n")
     return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}
+
+
+def group(pid: int) -> int:
+    """Return the process group of `pid`, 0 if it is gone. Each program leads a group of its own."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0

@@ -58,7 +58,7 @@ class Broken:
             mounts = [word for volume in volumes for word in ("-v", volume)]
             docker("run", "--rm", "-u", "0", *mounts, "--entrypoint", "sh", self.image, "-c", line)
         else:
-            assert where == "in the declaration of the program", finding
+            assert where == "in the program's settings", finding
             self.files[RAW_FILE] = self.files[RAW_FILE].replace('log = "raw"', line)
 
     def _build(self, engine: Engine, folder: Path) -> str:

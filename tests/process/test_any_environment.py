@@ -27,9 +27,9 @@ from supervisor.options import ServerOptions
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.effects import printout
-from entrypoint.boot.effects.agent import Agent, start
 from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
+from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories

@@ -12,7 +12,7 @@ import pytest
 from deadline import until
 
 from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.effects.children import Children
+from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import ProgramFailed

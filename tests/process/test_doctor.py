@@ -30,7 +30,7 @@ def test_findings_are_printed_with_what_mends_them_and_end_with_1(
     assert debug.startswith("DEBUG is on in site_.settings: ")
     assert fix.startswith("    set DEBUG = False, or ")
     assert (
-        redirect == "SECURE_SSL_REDIRECT is on and no proxy is trusted: each request is redirected to https without end"
+        redirect == "SECURE_SSL_REDIRECT is on and no proxy is trusted: each request is redirected to https, endlessly"
     )
     assert where == "    in the environment, if nobody but your proxy connects from there:"
     assert network.startswith("        FORWARDED_ALLOW_IPS=")

@@ -62,7 +62,7 @@ def test_what_belongs_to_root_stays_roots(place: Path) -> None:
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
     before = [owner(path) for path in kept]
-    left = "2 left: they are root's or another program's, or have hard links"
+    left = "except 2 that belong to root, to another program or have hard links"
     assert give(data) == f"handed over, with 0 files and folders in it, {left}"
     assert [owner(path) for path in kept] == before
 
@@ -74,7 +74,7 @@ def test_no_link_is_followed_and_no_hard_link_is_given_away(place: Path) -> None
     (data / "folder").symlink_to(outside)
     (data / "file").symlink_to(linked)
     os.link(linked, data / "hard")
-    assert give(data).endswith("1 left: they are root's or another program's, or have hard links")
+    assert give(data).endswith("except 1 that belong to root, to another program or have hard links")
     assert owner(outside) == owner(linked) == (OTHER, OTHER)
 
 
@@ -82,7 +82,7 @@ def test_a_path_through_a_link_is_left(place: Path) -> None:
     media = of_another(a_folder(of_another(a_folder(place / "outside")) / "media"))
     (of_another(a_folder(place / "data")) / "link").symlink_to(place / "outside")
     for path in (place / "data/link", place / "data/link/media"):
-        assert give(path) == "left, because its path contains a symbolic link or a file"
+        assert give(path) == "not handed over: its path contains a symbolic link or a file"
     assert owner(media) == (OTHER, OTHER)
 
 
@@ -129,7 +129,7 @@ def test_what_belongs_to_the_user_of_another_program_stays_so(place: Path) -> No
     theirs = a_file(data / "theirs")
     os.chown(theirs, OTHER + 1, OTHER + 1)
     account = look_up(f"{UID}:{GID}")
-    assert ", 1 left: " in hand_over(PurePosixPath(data), account, [OTHER + 1])
+    assert ", except 1 that " in hand_over(PurePosixPath(data), account, [OTHER + 1])
     assert (owner(data), owner(theirs)) == ((UID, GID), (OTHER + 1, OTHER + 1))
     of_another(data)
     assert "belongs to uid 4321, which runs" in hand_over(PurePosixPath(data), account, [OTHER])

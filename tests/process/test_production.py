@@ -74,7 +74,7 @@ def test_a_database_among_the_code_moves_rather_than_the_code_becoming_the_users
     project.add_setting(f'{FIXED}DATABASES["default"]["NAME"] = BASE_DIR / "db.sqlite3"\n')
     project.root.chmod(0o555)
     (line,) = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
-    assert line.endswith(f", the folder of the code; use a folder of its own, such as {project.root}/data")
+    assert line.endswith(f", the application's code; use a separate folder, such as {project.root}/data")
 
 
 def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -182,6 +183,46 @@ def test_an_nginx_conf_that_appears_late_is_refused_too(place: Path) -> None:
     (own / "nginx.conf").write_text("events {}\n")
     with pytest.raises(NotAllowed, match="www-data can write"):
         read_beside_app(own, Trust((look_up(USER),)))
+
+
+def test_in_development_the_application_runs_as_the_owner_of_its_folder(entrypoint: Command, project: Project) -> None:
+    os.chown(project.root, 4321, 4322)
+    development = {"ENTRYPOINT_USER": "", "DJANGO_ENV": "development"}
+
+    def runs_as(**settings: str) -> str:
+        done = entrypoint.run(project.root, "env", "--format", "json", **settings)
+        return str(next(each["value"] for each in json.loads(done.out) if each["name"] == "ENTRYPOINT_USER"))
+
+    assert runs_as(**development) == "4321:4322"
+    assert runs_as(**development | {"ENTRYPOINT_USER": USER}) == USER
+    assert runs_as(ENTRYPOINT_USER="") == USER
+    os.chown(project.root, 0, 0)
+    assert runs_as(**development) == USER
+
+
+@pytest.mark.parametrize("owner", [4321, UID])
+def test_neither_the_owner_nor_www_data_directs_root_in_development(
+    entrypoint: Command, project: Project, place: Path, owner: int
+) -> None:
+    os.chown(project.root, 4321, 4321)
+    (place / "conf").mkdir()
+    os.chown(place / "conf", owner, owner)
+    development = {"ENTRYPOINT_USER": "", "DJANGO_ENV": "development", "ENTRYPOINT_CONF_DIR": str(place / "conf")}
+    done = entrypoint.run(project.root, "--dry-run", **development)
+    assert done.code == 77, done.err
+    assert f"cannot use ENTRYPOINT_CONF_DIR={place}/conf as root: " in done.err
+
+
+def test_the_owner_of_the_folder_may_not_name_another_user_in_development(
+    entrypoint: Command, project: Project
+) -> None:
+    os.chown(project.root, 4321, 4321)
+    project.root.chmod(0o755)
+    project.write("entrypoint.toml", 'user = "root"\n')
+    (project.root / "entrypoint.toml").chmod(0o644)
+    done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER="", DJANGO_ENV="development")
+    assert done.code == 78, done.err
+    assert "cannot use user in entrypoint.toml: it directs what root does, and 4321:4321 can write" in done.err
 
 
 @pytest.mark.parametrize("name", ["log", "data folder"])

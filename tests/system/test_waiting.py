@@ -60,6 +60,6 @@ def test_all_databases_are_waited_for_under_one_deadline(entrypoint: Command, pr
     )
     assert done.code == 75
     last = done.err.splitlines()[-1]
-    assert last.startswith("[entrypoint] cannot reach within 1.5 s database default: ")
-    assert "; database other: " in last
+    assert last.startswith("[entrypoint] cannot reach databases within 1.5 s: default: ")
+    assert "; other: " in last
     assert done.err.count("[application] waiting for database ") == 2

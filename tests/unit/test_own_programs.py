@@ -13,7 +13,7 @@ from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import ProgramConfig
-from entrypoint.supervision import checks
+from entrypoint.supervision.checks import checks
 
 
 def read(folder: Path, **environ: str) -> dict[str, UserProgram]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from deadline import until
 
-from entrypoint.boot.effects.relay import Relay
+from entrypoint.boot.effects.processes.relay import Relay
 
 
 class Room:

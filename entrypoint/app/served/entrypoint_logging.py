@@ -135,7 +135,7 @@ def _causes(logger: str, message: str, request: Any) -> Iterator[str]:  # noqa: 
                 "the client used https, but the request came as http: "
                 "let the proxy set X-Forwarded-Proto, and name its address in FORWARDED_ALLOW_IPS"
             )
-        yield f"Django sees this site as {scheme}://{host}; an origin of your own belongs into CSRF_TRUSTED_ORIGINS"
+        yield f"Django sees this site as {scheme}://{host}; add your other origins to CSRF_TRUSTED_ORIGINS"
 
 
 def _trust(untrusted: str) -> str:

@@ -23,10 +23,7 @@ def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
         "PORT": Derived(str(settings.listen_on(root=machine.root)), f"TLS, {user}" if settings.tls else user),
         "ENTRYPOINT_APP_DIR": Derived(str(machine.app_dir), "the working directory"),
         "ENTRYPOINT_PYTHON": Derived(str(machine.python), _why_python(settings, facts)),
-        "ENTRYPOINT_USER": Derived(
-            str(machine.account),
-            "PUID" if settings.puid is not None else "as root" if machine.root else "the current user",
-        ),
+        "ENTRYPOINT_USER": Derived(str(machine.account), _why_user(settings, machine.root)),
         "ENTRYPOINT_RUN_DIR": Derived(str(run_dir(settings, machine)), f"/run/entrypoint is {at_run}writable"),
         "ENTRYPOINT_PROGRAMS": Derived(",".join(_programs(settings)), "all"),
         "NGINX_WORKER_PROCESSES": Derived(
@@ -39,6 +36,14 @@ def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
     if facts.application:
         values |= _of_django(facts.application)
     return values
+
+
+def _why_user(settings: Settings, root: bool) -> str:  # noqa: FBT001 -- a fact
+    if settings.puid is not None:
+        return "PUID"
+    if settings.owner:
+        return "in development, the owner of the application's folder"
+    return "as root" if root else "the current user"
 
 
 def _serving(settings: Settings, facts: Facts) -> Iterator[tuple[str, Derived]]:

@@ -38,13 +38,13 @@ def hand_over(path: PurePosixPath, account: Account, others: Collection[int] = (
     try:
         place = _open(path)
     except NotADirectoryError:
-        return "left, because its path contains a symbolic link or a file"
+        return "not handed over: its path contains a symbolic link or a file"
     except OSError as error:
-        return f"left: {error.strerror}"
+        return f"not handed over: {error.strerror}"
     try:
         return _hand_over(place, account, others)
     except OSError as error:
-        return f"left: {error.strerror}; {_command(place, account)}"
+        return f"not handed over: {error.strerror}; {_command(place, account)}"
     finally:
         os.close(place.descriptor)
 
@@ -54,14 +54,14 @@ def _hand_over(place: _Place, account: Account, others: Collection[int]) -> str:
     if found.st_uid == account.uid:
         return ""
     if found.st_uid in others:
-        return f"left, because {place.path} belongs to uid {found.st_uid}, which runs another program"
+        return f"not handed over: {place.path} belongs to uid {found.st_uid}, which runs another program"
     walk = _Walk(account, others)
     shared = found.st_mode & stat.S_ISVTX  # such as /tmp: its owner may remove the files of others there
     if found.st_uid == _ROOT and (shared or not place.mounted or not walk.is_empty(place.descriptor)):
-        return f"left, because {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
+        return f"not handed over: {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
     walk.content(place.descriptor, _DEEPEST)
     walk.give(place.descriptor)
-    left = f", {walk.left} left: they are root's or another program's, or have hard links" if walk.left else ""
+    left = f", except {walk.left} that belong to root, to another program or have hard links" if walk.left else ""
     return f"handed over, with {walk.given - 1} files and folders in it{left}"
 
 

@@ -8,10 +8,10 @@ from typing import Final
 from entrypoint import log
 from entrypoint.boot.decisions.artifacts import Progress
 from entrypoint.boot.effects import places, run_files
-from entrypoint.boot.effects.agent import Agent
-from entrypoint.boot.effects.children import Children
-from entrypoint.boot.effects.hook_runner import HookRunner
-from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.processes.agent import Agent
+from entrypoint.boot.effects.processes.children import Children
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.effects.timeline import Timeline
 from entrypoint.boot.effects.validation import validate_nginx, validate_supervisord
 from entrypoint.boot.facts.machine import BROUGHT_BY

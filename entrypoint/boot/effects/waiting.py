@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from entrypoint.boot.effects.probes import PermanentError, probe
-from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import TimedOut, Unusable

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from entrypoint import control_group
+
 _UNLIMITED: Final = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # mountinfo escapes a space like this: proc(5)
 _MIB: Final = 1 << 20
@@ -46,23 +48,23 @@ def read_limits(root: Path, cpus: int) -> Limits:
 
 def _quota(folder: Path) -> float | None:
     """Return the CPU limit of one group. `cpu.max` is v2's file, the others are v1's."""
-    quota, _, period = _text(folder / "cpu.max").partition(" ")
-    quota = quota or _text(folder / "cpu.cfs_quota_us")
-    period = period or _text(folder / "cpu.cfs_period_us")
+    quota, _, period = control_group.text(folder / "cpu.max").partition(" ")
+    quota = quota or control_group.text(folder / "cpu.cfs_quota_us")
+    period = period or control_group.text(folder / "cpu.cfs_period_us")
     return int(quota) / int(period) if quota.isdigit() and period.isdigit() and int(quota) and int(period) else None
 
 
 def _memory(folder: Path) -> int | None:
     """Return the memory limit of one group in bytes. v1's memory.stat includes groups outside the mount."""
-    texts = [_text(folder / name) for name in ("memory.max", "memory.limit_in_bytes")]
-    texts += re.findall(r"(?m)^hierarchical_memory_limit (\d+)$", _text(folder / "memory.stat"))
+    texts = [control_group.text(folder / name) for name in ("memory.max", "memory.limit_in_bytes")]
+    texts += re.findall(r"(?m)^hierarchical_memory_limit (\d+)$", control_group.text(folder / "memory.stat"))
     return min((int(text) for text in texts if text.isdigit() and int(text) < _UNLIMITED), default=None)
 
 
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's group and its parents, in each hierarchy with the controller."""
-    groups = dict(_groups(root))
-    for line in _text(root / "proc/self/mountinfo").splitlines():
+    groups = dict(control_group.groups(root))
+    for line in control_group.text(root / "proc/self/mountinfo").splitlines():
         before, _, after = line.partition(" - ")
         mounted, mount_point = map(_unescape, before.split()[3:5])
         kind, _, options = after.split()[:3]
@@ -79,21 +81,5 @@ def _folders(root: Path, controller: str) -> Iterator[Path]:
         yield from (parent for parent in (folder, *folder.parents) if parent.is_relative_to(top))
 
 
-def _groups(root: Path) -> Iterator[tuple[str, str]]:
-    """Yield each controller of v1, or "" for v2, with the path of this process's group."""
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        for controller in controllers.split(","):
-            yield controller, path
-
-
 def _unescape(text: str) -> str:
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)
-
-
-def _text(path: Path) -> str:
-    """Return the text of a kernel file; empty if it does not exist."""
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").strip()
-    except OSError:
-        return ""

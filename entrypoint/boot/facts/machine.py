@@ -110,7 +110,9 @@ def read_machine(settings: Settings) -> Machine:
     # If the project's file sets the user, www-data stays a suspect until the file is known to be root's.
     named_by = {settings.origins.get(name) for name in ("ENTRYPOINT_USER", "PUID")}
     usual = [None] if named_by & {PYPROJECT, OWN} else []
-    trust = Trust.of([settings.user, *usual, *(program.user for program in settings.chosen if program.user)])
+    owner = [settings.owner, None] if settings.owner else []
+    of_programs = [program.user for program in settings.chosen if program.user]
+    trust = Trust.of([settings.user or settings.owner, *usual, *owner, *of_programs])
     Several.check(list(unsafe_paths.find(settings, app_dir, account, trust)))
     python = _python(settings, app_dir)
     beside = [str(Path(python).parent)]
@@ -178,7 +180,7 @@ def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath, account: Ac
 
 
 def _account(settings: Settings) -> Account:
-    wanted = settings.user or (USUAL if is_root() else str(os.geteuid()))
+    wanted = settings.user or settings.owner or (USUAL if is_root() else str(os.geteuid()))
     try:
         return look_up(wanted)
     except ValueError as error:

@@ -1,13 +1,11 @@
 """Which folder keeps a user from a file: the kernel says only "Permission denied"."""
 
-import grp
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from entrypoint.boot.trust.accounts import Account
+from entrypoint.boot.trust.accounts import Account, owner
 
 
 def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
@@ -24,7 +22,7 @@ def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
         except OSError:
             continue
         if not _permits(found, account, needed if place == real else os.X_OK):
-            return f"{place} is {_owner(found)} {stat.S_IMODE(found.st_mode):04o}"
+            return f"{place} is {owner(found)} {stat.S_IMODE(found.st_mode):04o}"
     return ""
 
 
@@ -39,14 +37,3 @@ def _permits(found: os.stat_result, account: Account, needed: int) -> bool:
     if found.st_gid in (account.gid, *account.groups):
         return bool(found.st_mode >> 3 & needed)
     return bool(found.st_mode & needed)
-
-
-def _owner(found: os.stat_result) -> str:
-    try:
-        user = pwd.getpwuid(found.st_uid).pw_name
-    except KeyError:
-        user = str(found.st_uid)
-    try:
-        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
-    except KeyError:
-        return f"{user}:{found.st_gid}"

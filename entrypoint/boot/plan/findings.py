@@ -106,7 +106,7 @@ def _https(config: ResolvedConfig, application: Application, network: str) -> It
         return
     remedy = f"FORWARDED_ALLOW_IPS={network or 'the addresses of the proxy'}"
     if application.ssl_redirect:
-        problem = "SECURE_SSL_REDIRECT is on and no proxy is trusted: each request is redirected to https without end"
+        problem = "SECURE_SSL_REDIRECT is on and no proxy is trusted: each request is redirected to https, endlessly"
         yield Finding(problem, remedy, PROXY)
         return
     names = ["SECURE_PROXY_SSL_HEADER"] if application.proxy_ssl_header and config.nginx else []

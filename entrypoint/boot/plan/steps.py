@@ -119,7 +119,7 @@ class HandOver(NamedTuple):
     name: str = "owner"
 
     def __str__(self) -> str:
-        return f"hand over to {self.account} what belongs to others in {', '.join(map(str, self.folders))}"
+        return f"hand over to {self.account} the files of other users in {', '.join(map(str, self.folders))}"
 
 
 @_in_check

@@ -32,6 +32,8 @@ class Settings(SettingsTable):
     """The environment of the programs, with NAME in place of each NAME_FILE."""
     tiangolo: bool = False
     """Whether the application was made for tiangolo/uwsgi-nginx or tiangolo/uwsgi-nginx-flask."""
+    owner: str | None = None
+    """The application's user if ENTRYPOINT_USER is not set: in development, the owner of the mounted source tree."""
     warnings: tuple[str, ...] = ()
     """Probable mistakes that are not errors."""
 
@@ -61,6 +63,7 @@ class Settings(SettingsTable):
             texts=sources.texts,
             environment=sources.environment,
             tiangolo=sources.tiangolo,
+            owner=sources.owner,
             warnings=tuple(sources.warnings),
         )
 

@@ -47,7 +47,8 @@ class Sources:
         self._other = compat.NO_OTHER_IMAGE
         self._refused: set[str] = set()
         numbers = accounts.numeric(environ.get("PUID") or None, environ.get("PGID") or None)
-        self._trust = Trust.of([environ.get("ENTRYPOINT_USER") or numbers])
+        self.owner = accounts.owner_in_development(environ)
+        self._trust = Trust.of([*([self.owner] if self.owner else []), environ.get("ENTRYPOINT_USER") or numbers])
 
     def refused(self, name: str) -> bool:
         """Return whether a problem with this variable was reported."""

@@ -105,7 +105,8 @@ class SettingsTable:
         "ENTRYPOINT_USER",
         values.account,
         "the user that runs the application: a name, or uid[:gid]",
-        when_unset="www-data as root, else the current user; PUID and PGID, if they are set",
+        when_unset="www-data as root; in development, the owner of the application's folder; else the current user; "
+        "PUID and PGID, if they are set",
     )
     puid: int | None = setting(
         "PUID",
@@ -320,7 +321,7 @@ class SettingsTable:
         "ENTRYPOINT_RELEASE",
         values.text,
         "the version or digest of this image: hooks named NAME.once.sh and NAME.once.py run once for each release",
-        when_unset="such a hook runs once for each text of it",
+        when_unset="such a hook runs once, and again when its file changes",
     )
     hooks_timeout: float = setting(
         "ENTRYPOINT_HOOKS_TIMEOUT", values.duration, "how long each hook of a boot may take", default="10m"

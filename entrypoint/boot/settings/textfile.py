@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint.boot.settings.values import shown
+from entrypoint.boot.trust.accounts import owner
 from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 
 LARGEST: Final = 1 << 20
@@ -59,20 +60,5 @@ def _permissions(path: Path) -> str:
         except OSError:
             continue
         what = "the file" if place == path else shown(str(place))
-        return f"{uid}; {what} is {_owner(found)} {found.st_mode & 0o7777:04o}"
+        return f"{uid}; {what} is {owner(found)} {found.st_mode & 0o7777:04o}"
     return uid
-
-
-def _owner(found: os.stat_result) -> str:
-    import grp  # noqa: PLC0415 -- needed for an error only
-    import pwd  # noqa: PLC0415
-
-    try:
-        user = pwd.getpwuid(found.st_uid).pw_name
-    except KeyError:
-        user = str(found.st_uid)
-    try:
-        group = grp.getgrgid(found.st_gid).gr_name
-    except KeyError:
-        group = str(found.st_gid)
-    return f"{user}:{group}"

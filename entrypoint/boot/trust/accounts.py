@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,9 +47,38 @@ def is_root() -> bool:
     return os.geteuid() == 0
 
 
+def owner(found: os.stat_result) -> str:
+    """Return the owner and group of a file, such as www-data:www-data; numbers where there are no names."""
+    try:
+        user = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        user = str(found.st_uid)
+    try:
+        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
+    except KeyError:
+        return f"{user}:{found.st_gid}"
+
+
 def numeric(uid: int | str | None, gid: int | str | None) -> str | None:
     """Return how `look_up` spells these numbers; None without a uid."""
     return None if uid is None else f"{uid}" if gid is None else f"{uid}:{gid}"
+
+
+def owner_in_development(environ: Mapping[str, str]) -> str | None:
+    """Return the owner of the application's folder as uid:gid, if root starts a container for development.
+
+    The folder is then usually a mounted source tree, where the application must write as the person who edits it. None
+    if the owner is root, or if a variable names the user or comes from a file, whose reading would depend on the user.
+    """
+    if not is_root() or environ.get("DJANGO_ENV") != "development":
+        return None
+    if any(environ.get(name) for name in ("ENTRYPOINT_USER", "PUID", "ENTRYPOINT_APP_DIR_FILE")):
+        return None
+    try:
+        found = os.stat(environ.get("ENTRYPOINT_APP_DIR") or ".")  # noqa: PTH116 -- pathlib is not needed here
+    except OSError:
+        return None
+    return f"{found.st_uid}:{found.st_gid}" if found.st_uid else None
 
 
 def look_up(wanted: str) -> Account:

@@ -2,10 +2,12 @@
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring as quoted
 
 from entrypoint import log
+from entrypoint.protocol.supervision import LogFormat, SupervisionConfig
 
 SUPERVISORD = "supervisord"
 """The program name of supervisord's own lines."""
@@ -14,6 +16,14 @@ _LEVELS = {b"WARN": "warning", b"ERRO": "error", b"CRIT": "error"}
 
 Format = Callable[[str, Sequence[bytes], str, int], bytes]
 """Formats lines, adding newlines: takes the program's name, the lines, the stream and the PID."""
+
+
+def of(config: SupervisionConfig, environment: Mapping[str, str]) -> Format:
+    """Return the format that the configuration names; text has colours if stdout is a terminal that shows them."""
+    if config.log_format is LogFormat.JSON:
+        return as_json
+    colour = os.isatty(1) and environment.get("TERM") != "dumb" and not environment.get("NO_COLOR")
+    return as_text(timestamps=config.log_timestamps, colour=colour)
 
 
 def text(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:

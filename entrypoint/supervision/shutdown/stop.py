@@ -161,9 +161,7 @@ class Stop:
 
     def _overran(self) -> Callable[[str], str]:
         took, most = self._clock() - self._order_since, self._config.stop_seconds
-        how = (
-            f"still running after {took:.1f} s: killed; set ENTRYPOINT_STOP_TIMEOUT ({most}s now) and {LONGER} to more"
-        )
+        how = f"still running after {took:.1f} s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now {most}s) and {LONGER}"
         return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
 
     def _left(self) -> list[Program]:

@@ -2,8 +2,10 @@
 
 import os
 
-from entrypoint.supervision import health, memory, readiness, waits
+from entrypoint.supervision import readiness
+from entrypoint.supervision.checks import health, memory
 from entrypoint.supervision.plugin import make
+from entrypoint.supervision.reports import waits
 
 __all__ = ["make"]
 

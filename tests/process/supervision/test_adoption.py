@@ -23,7 +23,7 @@ time.sleep(1000)
 BOOT = """\
 import os, sys, time
 from pathlib import Path, PurePosixPath
-from entrypoint.boot.effects.children import Children
+from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust

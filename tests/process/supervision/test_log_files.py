@@ -20,7 +20,13 @@ def logs_to(container: Container, command: str, *options: str, **config: object)
 
 
 def has(file: Path, text: str) -> Callable[[], bool]:
-    return lambda: file.exists() and file.read_text() == text
+    def is_there() -> bool:
+        try:
+            return file.read_text() == text
+        except FileNotFoundError:  # a rotation renames the files, one after the other
+            return False
+
+    return is_there
 
 
 def say(container: Container, line: str) -> None:

@@ -149,8 +149,8 @@ def test_an_order_ends_in_time_for_what_is_guaranteed_to_the_next_ones(container
     assert container.stop() == 0
     line = container.said("CRIT site was still running after ")
     assert line.endswith(
-        " s: killed; set ENTRYPOINT_STOP_TIMEOUT (60s now) and docker run --stop-timeout or "
-        "terminationGracePeriodSeconds to more"
+        " s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now 60s) and docker run --stop-timeout or "
+        "terminationGracePeriodSeconds"
     )
     assert [line.split()[0] for line in container.lines("site")] == ["up", "told"]
     assert [line.split()[0] for line in container.lines("worker")] == ["up", "told", "ends"]

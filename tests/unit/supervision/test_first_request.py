@@ -2,7 +2,7 @@ import pytest
 
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import Protocol, RequestConfig
-from entrypoint.supervision.first_request import endpoint
+from entrypoint.supervision.checks.first_request import endpoint
 
 HTTP = RequestConfig(
     to=Probe.parse("tcp:127.0.0.1:8000"),

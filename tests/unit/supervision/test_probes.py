@@ -9,7 +9,7 @@ import pytest
 from deadline import until
 
 from entrypoint.protocol.probe import Probe
-from entrypoint.supervision.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, Prober
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ def env_list(name, default=""):
     return [item.strip() for item in os.environ.get(name, default).split(",") if item.strip()]
 
 
-def env_flag(name):
-    return os.environ.get(name, "").lower() in {"yes", "true", "on", "1"}
+def env_flag(name, *, default=False):
+    text = os.environ.get(name, "").lower()
+    return text in {"yes", "true", "on", "1"} if text else default
 
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -68,11 +69,24 @@ CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 # Safe only behind a proxy that sets this header itself, whatever the client sent. nginx does here.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
-DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
-    ),
-}
+if os.environ.get("DJANGO_DB_HOST") and not os.environ.get("DATABASE_URL"):
+    # PostgreSQL, by the names that the official image has as well: one .env file serves both.
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": os.environ["DJANGO_DB_HOST"],
+            "PORT": os.environ.get("DJANGO_DB_PORT", "5432"),
+            "USER": os.environ.get("POSTGRES_USER", "postgres"),
+            "PASSWORD": os.environ.get("POSTGRES_PASSWORD", ""),
+            "NAME": os.environ.get("POSTGRES_DB") or os.environ.get("POSTGRES_USER", "postgres"),
+        }
+    }
+else:
+    DATABASES = {
+        "default": dj_database_url.parse(
+            os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
+        ),
+    }
 
 match DATABASES["default"]["ENGINE"]:
     case "django.db.backends.sqlite3":

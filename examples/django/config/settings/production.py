@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from .base import *
 
-DEBUG = False
+DEBUG = env_flag("DJANGO_DEBUG")
 
 SECRET_KEY = os.environ.get("SECRET_KEY")
 if not SECRET_KEY:

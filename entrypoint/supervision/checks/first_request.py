@@ -10,8 +10,8 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from entrypoint.protocol.supervision import Protocol, RequestConfig
-from entrypoint.supervision.health import Polling
-from entrypoint.supervision.probes import Endpoint, Prober
+from entrypoint.supervision.checks.health import Polling
+from entrypoint.supervision.checks.probes import Endpoint, Prober
 
 SOONEST: Final = 1.0
 LATEST: Final = 10.0

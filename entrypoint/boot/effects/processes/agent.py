@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
 
 from entrypoint import log
-from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH
@@ -35,7 +35,7 @@ from entrypoint.protocol.agent import (
     encode,
 )
 
-_MAIN: Final = str(Path(__file__).resolve().parents[2] / "app" / "__main__.py")
+_MAIN: Final = str(Path(__file__).resolve().parents[3] / "app" / "__main__.py")
 _NO_SCRIPT: Final = 2  # Python's exit status if it cannot open the script
 _REACH: Final = "install it where {account} can reach it and set ENTRYPOINT_PYTHON, or set ENTRYPOINT_USER"
 _GRACE: Final = 5.0  # seconds that a stopped agent has to exit

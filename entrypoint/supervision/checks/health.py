@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from entrypoint.supervision.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, Prober
 
 SOONEST = 0.005
 LATEST = 1.0

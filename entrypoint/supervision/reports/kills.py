@@ -8,7 +8,7 @@ from collections.abc import Callable
 from entrypoint.oom import OutOfMemory
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import SupervisionConfig
-from entrypoint.supervision.health import next_look
+from entrypoint.supervision.checks.health import next_look
 from entrypoint.supervision.internals import Program
 
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})

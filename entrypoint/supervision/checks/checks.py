@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
-from entrypoint.supervision.first_request import FirstRequest
-from entrypoint.supervision.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
+from entrypoint.supervision.checks.first_request import FirstRequest
+from entrypoint.supervision.checks.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
+from entrypoint.supervision.checks.memory import MemoryLimit
+from entrypoint.supervision.checks.probes import Endpoint, Prober
 from entrypoint.supervision.internals import Program, Sink
 from entrypoint.supervision.logs.lines import LineProbe
-from entrypoint.supervision.memory import MemoryLimit
-from entrypoint.supervision.probes import Endpoint, Prober
 
 
 class Checks:

@@ -1,0 +1,1 @@
+"""The processes that a boot starts, signals and becomes: the agent, hooks, early programs, supervisord."""

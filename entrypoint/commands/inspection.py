@@ -1,0 +1,187 @@
+"""The commands that show the settings or a container, and change nothing."""
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from entrypoint import log, serving
+from entrypoint.boot.effects.processes import signals
+from entrypoint.commands import output
+from entrypoint.commands.group import Environ
+
+if TYPE_CHECKING:
+    from entrypoint.boot.settings.settings import Settings
+
+_CLEAR: Final = "\033[H\033[J"  # ECMA-48: to the upper left corner, and erase all that follows
+_AGAIN: Final = 2.0  # seconds
+
+
+def _report(why: str, *, healthy: bool) -> None:
+    (output.write if healthy else log.write)(f"{why}\n")
+
+
+@click.command(epilog="Examples: entrypoint env, or entrypoint env --format markdown")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "markdown", "json", "dotenv", "schema"]),
+    default="table",
+    help="table, json and dotenv show this environment; markdown and schema (JSON Schema) describe the settings.",
+)
+@click.pass_obj
+def env(environ: Environ, *, form: str) -> None:
+    """Show every setting: its value, source, meaning and default. Hide secrets.
+
+    For a setting that is not set, show the effective value and what it follows from.
+    """
+    signals.release()
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
+
+    if form == "markdown":
+        text = reference.markdown()
+    elif form == "schema":
+        text = reference.schema()
+    else:
+        from entrypoint.boot.run import derived  # noqa: PLC0415 -- as above
+
+        settings = serving.read_settings(environ)
+        values, unknown = derived(settings)
+        for warning in (*settings.warnings, *unknown):
+            log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
+        if form == "table":
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            text = reference.table(settings, width, values)
+        else:
+            text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
+    output.write(text)
+
+
+@click.command(epilog="Example: entrypoint status --watch")
+@click.option("--watch", is_flag=True, help="Show it again every 2 s, until Ctrl-C.")
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
+@click.pass_obj
+def status(environ: Environ, *, watch: bool, form: str) -> None:
+    """Show the programs of this container: state, CPU, memory, restarts.
+
+    It also shows what the container waits for, and the settings that are set. Each user of the container can run it,
+    also while supervisord stops or hangs.
+    """
+    if watch and form == "json":
+        raise click.UsageError("--watch and --format json exclude each other.")
+    signals.release()
+    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
+    from entrypoint.control import status as control  # noqa: PLC0415 -- as above
+    from entrypoint.control.status_table import table  # noqa: PLC0415 -- as above
+
+    settings = serving.read_settings(environ)
+    folder = _running_in(settings)
+    given = [
+        control.Setting(row.spec.name, row.value or "", row.origin) for row in reference.rows(settings) if row.origin
+    ]
+    while True:
+        found = control.read(folder, given)
+        if form == "json":
+            output.write(control.as_json(found))
+            return
+        terminal = sys.stdout.isatty()
+        text = table(found, shutil.get_terminal_size().columns if terminal else None)
+        output.write(f"{_CLEAR}{text}" if watch and terminal else text)
+        if not watch:
+            return
+        time.sleep(_AGAIN)
+
+
+@click.command(epilog="Examples: docker run --rm my-site doctor, or entrypoint doctor --format json")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", help="Text, or JSON.")
+@click.pass_obj
+def doctor(environ: Environ, *, form: str) -> int:
+    """Say what is wrong in this container, and how to fix it.
+
+    Run it as the container's user, in the container or in place of it: docker run IMAGE doctor. It writes nothing, and
+    needs no database. The exit code is 1 if anything is wrong.
+    """
+    from entrypoint.boot import diagnosis  # noqa: PLC0415 -- as above
+
+    examined = diagnosis.Diagnosis()
+    examined.examine(environ)
+    output.write((diagnosis.as_json if form == "json" else diagnosis.as_text)(examined.findings))
+    return int(any(finding.wrong for finding in examined.findings))
+
+
+@click.command(epilog="Examples: entrypoint health, or entrypoint health live")
+@click.argument("what", type=click.Choice(["ready", "live"]), default="ready")
+@click.pass_obj
+def health(environ: Environ, *, what: str) -> int:
+    """Check whether this container's site is ready, or alive. Exit 0 or 1 and print one line that says why.
+
+    The command asks nginx. Without nginx, or with a complete nginx.conf of your own, "ready" is what supervisord
+    reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
+    """
+    signals.release()
+    from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.control.health import check, probe  # noqa: PLC0415 -- as above
+
+    settings = serving.read_settings(environ)
+    if file := _ready_file(settings):
+        listen = settings.listen_on(root=is_root())
+        supervisord = str(file.parent.parent / "supervisor.sock")
+        healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
+        _report(why, healthy=healthy)
+        return 0 if healthy else 1
+    plain = settings.redirect_on(root=is_root())  # this port serves the health endpoints too, without TLS
+    listen = plain or settings.listen_on(root=is_root())
+    healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
+    _report(why, healthy=healthy)
+    return 0 if healthy else 1
+
+
+def _ready_file(settings: "Settings") -> Path | None:
+    """Return the file that exists while the site is ready. Return None where nginx serves this file."""
+    if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
+        return None
+    from entrypoint.boot.decisions.config import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+
+    machine = read_machine(settings)
+    if settings.behind_nginx and machine.nginx_conf is None:
+        return None
+    return Path(run_dir(settings, machine) / READY_FILE)
+
+
+def _running_in(settings: "Settings") -> Path:
+    """Return the run directory of this container's site, also for another user than the one who has booted it."""
+    from entrypoint.boot.decisions.config import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.control import place  # noqa: PLC0415 -- as above
+
+    if settings.run_dir:
+        return Path(settings.run_dir)
+    return place.run_dir(Path(run_dir(settings, read_machine(settings))), Path(USUAL_RUN_DIR))
+
+
+@click.command(epilog="Examples: entrypoint boot, or entrypoint boot --format svg > boot.svg")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "json", "svg"]),
+    default="table",
+    help="A table, JSON, or a picture.",
+)
+@click.pass_obj
+def boot(environ: Environ, *, form: str) -> None:
+    """Show how long each step of the last boot took."""
+    signals.release()
+    from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
+    from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
+
+    folder = _running_in(serving.read_settings(environ))
+    recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
+    if form == "table":
+        text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+    else:
+        text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
+    output.write(text)

@@ -1,0 +1,142 @@
+"""The commands that boot, or that carry out a part of a boot, and those that run another program."""
+
+from pathlib import PurePosixPath
+
+import click
+
+from entrypoint import log, serving
+from entrypoint.boot.effects.processes import signals
+from entrypoint.commands import output
+from entrypoint.commands.group import IMPLICIT, Environ, commands
+from entrypoint.errors import NotFound, NotRunnable
+
+
+@click.command(epilog="Examples: entrypoint, or entrypoint --dry-run --diff")
+@click.option("--dry-run", is_flag=True, help="Print the steps and the files; change nothing.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), help="The format of a dry run's output.")
+@click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
+@click.pass_obj
+def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
+    """Serve the site: prepare the application, then run supervisord. This is the default command.
+
+    supervisord replaces this process and stays in the foreground.
+    """
+    if not dry_run and (form or diff):
+        raise click.UsageError("--format and --diff need --dry-run.")
+    if form == "json" and diff:
+        raise click.UsageError("--diff and --format json exclude each other.")
+    if not dry_run:
+        return serving.serve(environ)
+    signals.release()
+    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- only some commands need it
+    from entrypoint.boot.run import preview  # noqa: PLC0415 -- as above
+
+    settings = serving.read_settings(environ)
+    plan = preview(settings, log.tell)
+    if diff:
+        text = printout.as_difference(plan)
+    else:
+        text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
+    output.write(text)
+    return 0
+
+
+@click.command(epilog="Example: entrypoint prepare --only collectstatic")
+@click.option("--only", multiple=True, metavar="STEP", help="Run only this step. Repeatable.")
+@click.option("--skip", multiple=True, metavar="STEP", help="Skip this step. Repeatable.")
+@click.pass_obj
+def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -> None:
+    """Run the steps of a boot without starting supervisord.
+
+    Use it in an image build, an init container or a release phase.
+
+    --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
+    collectstatic, release, hooks.
+    """
+    from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
+
+    boot(serving.read(environ), log.tell, only=only, skip=skip)
+
+
+@click.command(epilog="Example: entrypoint render --out /tmp/conf")
+@click.option("--out", metavar="DIR", help="Write copies into DIR instead of the run directory.")
+@click.pass_obj
+def render(environ: Environ, *, out: str | None) -> None:
+    """Write the configuration files, and do nothing else."""
+    from entrypoint.boot.run import render as boot  # noqa: PLC0415 -- as above
+
+    boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
+
+
+@click.command(epilog="Example: entrypoint check")
+@click.pass_obj
+def check(environ: Environ) -> None:
+    """Check the settings and files without serving. Leave no files behind.
+
+    It needs no database and no free port. It checks the environment, the templates, nginx -t, supervisord's parser and
+    manage.py check --deploy, and prints all problems at once.
+    """
+    from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
+
+    boot(serving.read(environ), log.tell)
+
+
+@click.command(epilog="Example: entrypoint repair shop.0007_prices --applied")
+@click.argument("migration", metavar="APP.MIGRATION")
+@click.option(
+    "--applied/--unapplied", default=None, help="Whether the database now has all changes of the migration, or none."
+)
+@click.option("--database", default="default", metavar="ALIAS", help="The database's alias in DATABASES.")
+@click.pass_obj
+def repair(environ: Environ, *, migration: str, applied: bool | None, database: str) -> None:
+    """Record that you repaired an interrupted migration by hand.
+
+    MySQL and MariaDB cannot roll back a migration that was killed or failed half-way. After that, the boot refuses to
+    start. Either finish the migration by hand and record it with --applied, or undo it and record it with --unapplied.
+    This command changes only the record.
+    """
+    if applied is None:
+        raise click.UsageError("Give --applied or --unapplied.")
+    from entrypoint.boot.run import repair as boot  # noqa: PLC0415 -- as above
+
+    log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
+
+
+@click.command(
+    epilog="Example: entrypoint exec -- python manage.py shell",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@click.pass_obj
+def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -- the command's name
+    """Run a command as the application's user, in its environment.
+
+    COMMAND runs in the application's folder, without the steps of a boot, but with the variables of the hooks that a
+    boot sources (NAME.envsh). The word exec can be omitted: entrypoint python manage.py shell
+    """
+    signals.release()
+    from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings.values import nearest  # noqa: PLC0415 -- as above
+
+    try:
+        run_command(serving.read(environ), log.tell, command)
+    except (NotFound, NotRunnable) as error:
+        word = click.get_current_context().meta.get(IMPLICIT)
+        raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error
+
+
+@click.command(
+    epilog="Examples: entrypoint ctl restart worker, or entrypoint ctl tail -f worker",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
+    """Run supervisorctl for this container.
+
+    WORDS are a command of supervisorctl.
+    """
+    signals.release()
+    from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
+
+    control(serving.read_settings(environ), words)

@@ -1,0 +1,1 @@
+"""Whether a program is ready and alive: its probes, its first request and its memory limit."""

@@ -1,0 +1,66 @@
+"""The programs that failed permanently, and what follows from that: the container ends, or the others go on."""
+
+from collections.abc import Callable, Mapping
+
+from entrypoint.protocol.supervision import OnFailure, SupervisionConfig
+from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure, Policy
+from entrypoint.supervision.reports.report import Report
+from entrypoint.supervision.reports.waits import Waits
+from entrypoint.supervision.shutdown.stop import Stop
+
+
+class Failures:
+    """The permanent failures of essential programs."""
+
+    def __init__(  # noqa: PLR0913 -- it connects what it is given
+        self,
+        supervisord: Supervisord,
+        config: SupervisionConfig,
+        policies: Mapping[Program, Policy],
+        *,
+        killed: Callable[[Program], str],
+        waits: Waits,
+        stop: Stop,
+        report: Report,
+    ) -> None:
+        """`killed` returns why a program ended, if its wait status does not tell it."""
+        self._supervisord = supervisord
+        self._config = config
+        self._policies = policies
+        self._killed = killed
+        self._waits = waits
+        self._stop = stop
+        self._report = report
+        self._failures: dict[str, PermanentFailure] = {}
+
+    def __contains__(self, name: str) -> bool:
+        """Return whether the program `name` failed permanently."""
+        return name in self._failures
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of the program that failed first, None if none failed."""
+        return next((each.exit_code for each in self._failures.values()), None)
+
+    def follow(self, program: Program) -> None:
+        """Record a permanent failure; if the program is essential, stop the container or keep the others running."""
+        if program.state is State.RUNNING:
+            self._failures.pop(program.name, None)  # a client has started it
+        if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
+            return
+        for name in self._waits.waiting_for(program.name):
+            self._report.not_starting(name, program.name)
+        if not self._config.program(program.name).essential:
+            return
+        failure = self._failures[program.name] = self._failure(program)
+        keep = self._config.on_failure is OnFailure.KEEP
+        self._report.failed(program, failure, keep=keep)
+        if not keep:
+            self._stop.begin()
+
+    def _failure(self, program: Program) -> PermanentFailure:
+        if program.replaced and self._policies[program].unloadable:
+            return PermanentFailure(FAILURE, UNLOADABLE)  # its status is that of our stop
+        if program.wait_status is not None:
+            return PermanentFailure.of_status(program.wait_status, self._killed(program))
+        return PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
