@@ -22,7 +22,7 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import SOURCED
 from entrypoint.boot.settings.values import nearest
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import EntrypointError, NotFound, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 
@@ -255,6 +255,9 @@ def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
     conf = str(run_dir(settings, machine) / "supervisord.conf")
     if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
+    if machine.root and (owner := os.stat(conf).st_uid):  # noqa: PTH116 -- as above
+        # supervisorctl imports what the file names.
+        raise NotAllowed(f"cannot use {conf} as root: uid {owner} owns it; run the command as that user")
     isolated = "-I" if machine.root else "-P"
     command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
     exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))

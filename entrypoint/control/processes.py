@@ -52,12 +52,13 @@ def processes(proc: Path = Path("/proc")) -> Processes:
 
 def tree(pid: int, among: Processes) -> Iterator[Process]:
     """Yield the process and all its descendants; none if it is gone."""
-    if pid not in among:
-        return
-    yield among[pid]
+    children: dict[int, list[Process]] = {}
     for process in among.values():
-        if process.parent == pid:
-            yield from tree(process.pid, among)
+        children.setdefault(process.parent, []).append(process)
+    found = [among[pid]] if pid in among else []
+    while found:  # not recursively: a program may start processes to any depth
+        yield (process := found.pop())
+        found += children.get(process.pid, ())
 
 
 def memory(members: Iterable[Process]) -> Memory:

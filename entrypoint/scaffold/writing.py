@@ -20,11 +20,18 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[str, 
             for name in changed
             if (folder / name).exists()
         )
+    Unusable.check(
+        f"cannot write {name}: {Path(name).parent} is a symbolic link"
+        for name in changed
+        if (folder / name).parent != folder and (folder / name).parent.is_symlink()
+    )
     beside = {name: (folder / name).with_name(f".{Path(name).name}.new") for name in changed}
     try:
         for name, new in beside.items():
             new.parent.mkdir(exist_ok=True)
-            new.write_text(files[name], encoding="utf-8")
+            new.unlink(missing_ok=True)
+            with new.open("x", encoding="utf-8") as opened:  # follows no link that another user has left there
+                opened.write(files[name])
         for name, new in beside.items():
             os.replace(new, folder / name)  # noqa: PTH105 -- named like rename(2)
     except OSError as error:

@@ -202,7 +202,7 @@ class Round:
         status = program.wait_status
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
             return
-        self._stdout.write(log.ENTRYPOINT, [why.encode()])
+        self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
         self._policies[program].give_up_loading()
         program.replace()
@@ -318,7 +318,7 @@ class Round:
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
         by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
-        self._report.status(program, message.get("STATUS", ""))
+        self._report.status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1":

@@ -1,6 +1,7 @@
 """Whether failed requests reach stderr, by what a Django project configures; a project's own logging stays as it is."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,8 @@ import pytest
 import entrypoint
 
 SERVED = Path(entrypoint.__file__).parent / "app/served"
-SCRIPT = """
-import json, logging, sys
+SCRIPT = r"""
+import json, logging, sys, types
 import django
 from django.conf import settings
 sys.path.append(sys.argv[1])
@@ -28,6 +29,12 @@ try:
 except ZeroDivisionError:
     logging.getLogger("django.request").error("Internal Server Error: %s", "/", exc_info=True)
 logging.getLogger("django.security.csrf").warning("Forbidden (%s): %s", "CSRF cookie not set.", "/")
+try:
+    raise ValueError("/\x1b[2J")
+except ValueError:
+    logging.getLogger("django.security.SuspiciousFileOperation").error("/\nERROR forged\x1b[2J", exc_info=True)
+extra = {"request": types.SimpleNamespace(META={"HTTP_X_ENTRYPOINT_UNTRUSTED": "X-Forwarded-Host came from evil.org"})}
+logging.getLogger("django.security.DisallowedHost").error("Invalid HTTP_HOST header", extra=extra)
 logging.getLogger("django.request").warning("Not Found: %s", "/favicon.ico")
 """
 MAIL = {"class": "django.utils.log.AdminEmailHandler", "level": "ERROR"}
@@ -35,6 +42,8 @@ CONSOLE = {"class": "logging.StreamHandler"}
 OURS = [
     "ERROR django.request: Internal Server Error: /",
     "WARNING django.security.csrf: Forbidden (CSRF cookie not set.): /",
+    r"ERROR django.security.SuspiciousFileOperation: /\nERROR forged\x1b[2J",
+    "ERROR django.security.DisallowedHost: Invalid HTTP_HOST header",
 ]
 
 
@@ -51,7 +60,8 @@ def logging_of(handler: dict[str, str], logger: str, **more: Any) -> dict[str, A
 def run(**settings: Any) -> tuple[bool, str]:
     """Return whether the loggers kept their handlers, and what they wrote to stderr."""
     command = [sys.executable, "-c", SCRIPT, str(SERVED), json.dumps({"LOGGING": {}, **settings})]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    environ = {**os.environ, "ENTRYPOINT_NGINX": "on"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environ)
     return done.stdout == "True\n", done.stderr
 
 
@@ -66,6 +76,7 @@ def test_a_failed_request_reaches_stderr_where_nothing_takes_it(logging: dict[st
     assert [line for line in lines if " django." in line] == OURS
     assert lines[1] == "Traceback (most recent call last):"
     assert "ZeroDivisionError: division by zero" in lines
+    assert r"ValueError: /\x1b[2J" in lines
 
 
 @pytest.mark.parametrize(

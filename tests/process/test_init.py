@@ -194,6 +194,19 @@ def test_it_writes_all_or_nothing(entrypoint: Command, site: Path) -> None:
     assert not (site / "Dockerfile").exists()
 
 
+def test_it_follows_no_link(entrypoint: Command, site: Path) -> None:
+    victim = site.parent / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("text\n")
+    (site / ".Dockerfile.new").symlink_to(victim / "file")
+    (site / "kubernetes").symlink_to(victim)
+    done = entrypoint.run(site, "init", "--kubernetes")
+    assert (done.code, "kubernetes is a symbolic link" in done.err) == (78, True)
+    assert entrypoint.run(site, "init").code == 0
+    assert [path.name for path in victim.iterdir()] == ["file"]
+    assert (victim / "file").read_text() == "text\n"
+
+
 def test_a_folder_without_a_project(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "init")
     assert done.code == 78

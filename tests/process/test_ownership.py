@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import PurePosixPath
+import shlex
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
 
+from entrypoint.boot.effects import unwritable
 from entrypoint.boot.effects.ownership import hand_over
 from entrypoint.boot.trust.accounts import look_up
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from conftest import Command, Project
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change the owner of a file")
@@ -62,7 +62,8 @@ def test_what_belongs_to_root_stays_roots(place: Path) -> None:
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
     before = [owner(path) for path in kept]
-    assert give(data) == "handed over, with 0 files and folders in it, except 2 that belong to root or have hard links"
+    left = "except 2 that belong to root, to another program or have hard links"
+    assert give(data) == f"handed over, with 0 files and folders in it, {left}"
     assert [owner(path) for path in kept] == before
 
 
@@ -73,7 +74,7 @@ def test_no_link_is_followed_and_no_hard_link_is_given_away(place: Path) -> None
     (data / "folder").symlink_to(outside)
     (data / "file").symlink_to(linked)
     os.link(linked, data / "hard")
-    assert give(data).endswith("except 1 that belong to root or have hard links")
+    assert give(data).endswith("except 1 that belong to root, to another program or have hard links")
     assert owner(outside) == owner(linked) == (OTHER, OTHER)
 
 
@@ -108,3 +109,28 @@ def test_a_project_with_data_of_another_user_is_prepared_as_puid(entrypoint: Com
     assert f"    {data}: handed over" in done.err
     assert {owner(path) for path in (data, project.database, data / "static")} == {(UID, GID)}
     assert owner(project.root) == (0, 0)
+
+
+def test_a_command_that_is_advised_runs_nothing_that_a_path_names(place: Path) -> None:
+    folder = a_folder(place / "$(id)")
+    a_file(folder / "file")
+    command = give(folder).rpartition("; ")[2]
+    assert shlex.split(command) == ["chown", "-R", f"{UID}:{GID}", str(folder)]
+    assert "'" in command
+    found = unwritable.check(
+        unwritable.Place("MEDIA_ROOT", Path("/missing/$(id)"), look_up(f"{UID}:{GID}")), kubernetes=False
+    )
+    assert found is not None
+    assert "'/missing/$(id)'" in found.remedy
+
+
+def test_what_belongs_to_the_user_of_another_program_stays_so(place: Path) -> None:
+    data = of_another(a_folder(place / "data"))
+    theirs = a_file(data / "theirs")
+    os.chown(theirs, OTHER + 1, OTHER + 1)
+    account = look_up(f"{UID}:{GID}")
+    assert ", except 1 that " in hand_over(PurePosixPath(data), account, [OTHER + 1])
+    assert (owner(data), owner(theirs)) == ((UID, GID), (OTHER + 1, OTHER + 1))
+    of_another(data)
+    assert "belongs to uid 4321, which runs" in hand_over(PurePosixPath(data), account, [OTHER])
+    assert owner(data) == (OTHER, OTHER)

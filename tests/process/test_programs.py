@@ -191,6 +191,19 @@ def test_there_is_nothing_to_control_before_a_start(entrypoint: Command, project
     )
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has someone to distrust")
+def test_root_imports_nothing_that_the_file_of_another_user_names(
+    entrypoint: Command, project: Project, place: Path
+) -> None:
+    conf = place / "run/supervisord.conf"
+    conf.parent.mkdir()
+    conf.write_text("[supervisorctl]\n[ctlplugin:own]\nsupervisor.ctl_factory = this:nothing\n")
+    os.chown(conf, 1000, 1000)
+    done = entrypoint.run(project.root, "ctl", "status")
+    why = f"cannot use {conf} as root: uid 1000 owns it; run the command as that user"
+    assert (done.code, done.out, done.err) == (77, "", f"[entrypoint] {why}\n")
+
+
 def test_problems_are_told_as_json_where_lines_are(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "prepare", PORT="x", ENTRYPOINT_LOG_FORMAT="json")
     assert done.code == 78

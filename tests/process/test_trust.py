@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from entrypoint.boot.facts.templates import read_beside_app
+from entrypoint.boot.trust.accounts import look_up
+from entrypoint.boot.trust.trust import Trust
+from entrypoint.errors import NotAllowed
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from conftest import Command, Project
 
@@ -149,6 +155,34 @@ def test_root_refuses(entrypoint: Command, project: Project, place: Path, fault:
     done = entrypoint.run(project.root, "--dry-run", **{"ENTRYPOINT_USER": "", **user, **environ})
     assert done.code == fault.code, done.err
     assert fault.line.format(place=place) in done.err
+
+
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0,
+    reason="another folder of nginx needs mount(2)",
+)
+@pytest.mark.parametrize("path", ["mime.types", "conf.d", "."])
+def test_root_refuses_files_of_nginx_that_the_applications_user_can_write(
+    entrypoint: Command, project: Project, place: Path, path: str
+) -> None:
+    folder = place / "nginx"
+    (folder / "conf.d").mkdir(parents=True)
+    (folder / "mime.types").write_text(f"log_format evil text; access_log {place}/evil evil;\n")
+    give(folder / path)
+    there = ["unshare", "--mount", "sh", "-c", f'mount --bind {folder} /etc/nginx && exec "$0" "$@"']
+    done = entrypoint.run_argv(project.root, [*there, entrypoint.script, "check"], ENTRYPOINT_USER=USER)
+    wanted = Path("/etc/nginx", path)
+    assert f"cannot use {wanted} as root: www-data can write {wanted}; to fix it, run `chown root`" in done.err
+    assert done.err.count("cannot use /etc/nginx") == 1
+    assert (done.code, (place / "evil").exists()) == (77, False)
+
+
+def test_an_nginx_conf_that_appears_late_is_refused_too(place: Path) -> None:
+    own = give(ones_own_folder(place, "theirs"))
+    assert read_beside_app(own, Trust((look_up(USER),))) == {}
+    (own / "nginx.conf").write_text("events {}\n")
+    with pytest.raises(NotAllowed, match="www-data can write"):
+        read_beside_app(own, Trust((look_up(USER),)))
 
 
 def test_in_development_the_application_runs_as_the_owner_of_its_folder(entrypoint: Command, project: Project) -> None:

@@ -129,3 +129,13 @@ def test_any_other_error_is_told_as_nginx_tells_it(tmp_path: Path, free_port: in
 
 def test_the_remedy_is_one(tmp_path: Path, free_port: int) -> None:
     assert not told(tmp_path, free_port, server="client_max_body_size 5m; server_tokens on;")
+
+
+def test_a_file_may_end_too_early(tmp_path: Path) -> None:
+    conf = tmp_path / "nginx.conf"
+    conf.write_text("events {}\nhttp {\n")
+    command = (NGINX, "-e", "stderr", "-c", str(conf), "-t", "-q")
+    said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    step = ValidateNginx(command, (File(PurePosixPath(conf), conf.read_text(), "nginx.conf"),), {}, (), ())
+    why = 'unexpected end of file, expecting "}"'
+    assert nginx_fault(said, step) == f"cannot use {conf}, from nginx.conf: {why}"

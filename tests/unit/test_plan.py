@@ -17,7 +17,7 @@ from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
-from entrypoint.boot.plan.steps import Ask, FindPrograms
+from entrypoint.boot.plan.steps import Ask, FindPrograms, HandOver
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
@@ -1054,12 +1054,20 @@ def test_the_first_request_follows_from_the_server_and_the_setting(
     assert first_request(environ) == expected
 
 
+def test_nothing_of_another_programs_user_is_handed_over() -> None:
+    accounts = {name: Account(uid, uid, (), name, name, "/") for name, uid in {"worker": 900, "again": 1234}.items()}
+    here = replace(machine(root=True), account=accounts["again"], accounts=accounts)
+    made = make_plan(Settings.read({"PUID": "1234"}), Facts(here, application()))
+    assert [step.others for step in made.steps if isinstance(step, HandOver)] == [(900,)]
+
+
 @pytest.mark.parametrize(
     ("names", "allowed", "host"),
     [
         ("_", ("*", ".example.com", "b.example"), "example.com"),
         ("*.example.org,www.example.net", ("a.example",), "example.org"),
         ("www.example.*", ("a\r\nb", "*"), "localhost"),
+        ("_", (70_000 * "a", "b.example"), "b.example"),
     ],
 )
 def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[str, ...], host: str) -> None:

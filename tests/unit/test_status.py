@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.control import place, status
-from entrypoint.control.processes import Memory, memory, processes, tree
+from entrypoint.control.processes import Memory, Process, memory, processes, tree
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
@@ -82,6 +82,11 @@ def test_the_tree_of_this_process_has_its_memory() -> None:
     assert (own.parent, own.state) == (os.getppid(), "R")
     assert 0 < memory([own]).size < own.resident
     assert list(tree(0, {})) == []
+
+
+def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:
+    chain = {pid: Process(pid, pid - 1, "S", 0.0, 0, 0) for pid in range(2, 5002)}
+    assert {each.pid for each in tree(2, chain)} == chain.keys()
 
 
 def test_what_is_not_alive_or_not_a_record_is_told(tmp_path: Path) -> None:

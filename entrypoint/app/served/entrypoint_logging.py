@@ -8,6 +8,7 @@ With DEBUG off, Django by default writes an exception to nobody but ADMINS. The 
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,6 +18,7 @@ from typing import Any, Final
 _LEVELS: Final = {"django.request": logging.ERROR, "django.security": logging.WARNING}
 _WRONG_HOST: Final = "django.security.DisallowedHost"
 _UNTRUSTED: Final = "HTTP_X_ENTRYPOINT_UNTRUSTED"  # conf/nginx-app.conf.j2 sets it to a part of a sentence
+_BY_NGINX: Final = r"X-Forwarded-(Proto|Host|Proto and X-Forwarded-Host) came from [0-9a-f.:]{2,45}"
 
 
 def log_failed_requests() -> None:
@@ -86,13 +88,22 @@ class _Json(logging.Formatter):
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
     """Return the traceback; "" if there is none, and for a wrong host: scanners send those, and no code has failed."""
-    return formatter.formatException(record.exc_info) if record.exc_info and record.name != _WRONG_HOST else ""
+    if not record.exc_info or record.name == _WRONG_HOST:
+        return ""
+    return _printable(formatter.formatException(record.exc_info), but="\n\t")
 
 
 def _message(record: logging.LogRecord) -> str:
     """Return the message, with the cause and the remedy where they are known."""
     message, cause = record.getMessage(), _cause(record)
-    return f"{message.rstrip('.')}; {cause}" if cause else message
+    return _printable(f"{message.rstrip('.')}; {cause}" if cause else message)
+
+
+def _printable(text: str, but: str = "") -> str:
+    """Return `text` with its control characters escaped: a client may have sent them, to forge or to hide lines."""
+    return "".join(
+        char if char.isprintable() or char in but else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def _cause(record: logging.LogRecord) -> str:
@@ -106,6 +117,8 @@ def _cause(record: logging.LogRecord) -> str:
 def _causes(logger: str, message: str, request: Any) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
     nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send these headers itself
     untrusted = request.META.get(_UNTRUSTED, "") if nginx else ""
+    if not re.fullmatch(_BY_NGINX, untrusted):  # behind an nginx.conf of the project's own, the client's words
+        untrusted = ""
     if logger == _WRONG_HOST:
         if "X-Forwarded-Host" in untrusted:
             yield _trust(untrusted)

@@ -9,6 +9,7 @@ from entrypoint.protocol.supervision import Protocol, RequestConfig
 
 _OFF: Final = "off"
 _ANY_PATH: Final = "/"
+_LONGEST: Final = 253  # characters of a host name: RFC 1035; a value of the uwsgi protocol has at most 65535
 
 
 def first_request(config: ResolvedConfig) -> RequestConfig | None:
@@ -38,5 +39,6 @@ def _hosts(config: ResolvedConfig) -> Iterator[str]:
     allowed = config.application.allowed_hosts if config.application else ()
     for name in (*config.settings.server_names, *allowed):
         host = name.removeprefix("*").removeprefix(".")
-        if host and host != "_" and "*" not in host and host.isascii() and host.isprintable() and " " not in host:
+        plain = host.isascii() and host.isprintable() and " " not in host and len(host) <= _LONGEST
+        if host and host != "_" and "*" not in host and plain:
             yield host

@@ -26,8 +26,9 @@ def nginx_fault(said: str, step: ValidateNginx) -> str:
     why = message[: where.start()]
     for file in step.files:
         if str(file.path) == where["path"]:
-            line = file.text.splitlines()[int(where["line"]) - 1].strip()
-            return f"cannot use {file.path}, from {file.source}: {why}{_of_ours(why, file, step)}; it says: {line}"
+            line = file.text.split("\n")[int(where["line"]) - 1].strip()  # empty at an unexpected end of file
+            says = f"; it says: {line}" if line else ""
+            return f"cannot use {file.path}, from {file.source}: {why}{_of_ours(why, file, step)}{says}"
     path = PurePosixPath(where["path"])
     return f"cannot use {path}: {why} in line {where['line']}{_remedy(why, path, step)}"
 

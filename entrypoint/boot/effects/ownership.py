@@ -1,4 +1,4 @@
-"""Hand over the folders that the application writes to its user: what belongs to another user, but nothing of root's.
+"""Hand over the folders that the application writes to its user: what is neither root's nor another program's.
 
 The application names some of these folders, so whoever controls it could name any. Therefore root gives away nothing
 that belongs to root, except an empty volume; follows no symbolic link, neither on the way to a folder nor in it; and
@@ -8,7 +8,9 @@ A folder is handed over after its content. So one that belongs to the user alrea
 """
 
 import os
+import shlex
 import stat
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
@@ -28,8 +30,8 @@ class _Place(NamedTuple):
     mounted: bool  # whether it lies on another file system than the folder that it is in
 
 
-def hand_over(path: PurePosixPath, account: Account) -> str:
-    """Give `account` the folder, or the last existing one on the way to it.
+def hand_over(path: PurePosixPath, account: Account, others: Collection[int] = ()) -> str:
+    """Give `account` the folder, or the last existing one on the way to it; nothing of the users `others`.
 
     Return what was done or why it was not, "" where nothing is to do.
     """
@@ -40,29 +42,31 @@ def hand_over(path: PurePosixPath, account: Account) -> str:
     except OSError as error:
         return f"not handed over: {error.strerror}"
     try:
-        return _hand_over(place, account)
+        return _hand_over(place, account, others)
     except OSError as error:
         return f"not handed over: {error.strerror}; {_command(place, account)}"
     finally:
         os.close(place.descriptor)
 
 
-def _hand_over(place: _Place, account: Account) -> str:
+def _hand_over(place: _Place, account: Account, others: Collection[int]) -> str:
     found = os.fstat(place.descriptor)
     if found.st_uid == account.uid:
         return ""
-    walk = _Walk(account)
+    if found.st_uid in others:
+        return f"not handed over: {place.path} belongs to uid {found.st_uid}, which runs another program"
+    walk = _Walk(account, others)
     shared = found.st_mode & stat.S_ISVTX  # such as /tmp: its owner may remove the files of others there
     if found.st_uid == _ROOT and (shared or not place.mounted or not walk.is_empty(place.descriptor)):
         return f"not handed over: {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
     walk.content(place.descriptor, _DEEPEST)
     walk.give(place.descriptor)
-    left = f", except {walk.left} that belong to root or have hard links" if walk.left else ""
+    left = f", except {walk.left} that belong to root, to another program or have hard links" if walk.left else ""
     return f"handed over, with {walk.given - 1} files and folders in it{left}"
 
 
 def _command(place: _Place, account: Account) -> str:
-    return f"chown -R {account.uid}:{account.gid} {place.path}"
+    return f"chown -R {account.uid}:{account.gid} {shlex.quote(str(place.path))}"
 
 
 def _open(path: PurePosixPath) -> _Place:
@@ -85,9 +89,10 @@ def _open(path: PurePosixPath) -> _Place:
 class _Walk:
     """Hands over what is in a folder, and counts what it gave and what it left."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, others: Collection[int]) -> None:
         self.given = self.left = 0
         self._account = account
+        self._kept = {*others, _ROOT}
 
     @staticmethod
     def is_empty(folder: int) -> bool:
@@ -111,7 +116,7 @@ class _Walk:
                 continue  # it was removed meanwhile
             if found.st_uid == self._account.uid or stat.S_ISLNK(found.st_mode):
                 continue
-            if found.st_uid == _ROOT or not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
+            if found.st_uid in self._kept or not (stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)):
                 self.left += 1
                 continue
             try:
@@ -128,7 +133,7 @@ class _Walk:
         """Hand over an open file or folder. It may be another one than was found a moment ago."""
         found = os.fstat(descriptor)
         folder = stat.S_ISDIR(found.st_mode)
-        if found.st_uid == _ROOT or not (depth if folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
+        if found.st_uid in self._kept or not (depth if folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):
             self.left += 1
             return
         if folder:

@@ -135,7 +135,7 @@ class RealPerformer(DryRunPerformer):
         from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
 
         for folder in step.folders:
-            if done := ownership.hand_over(folder, step.account):
+            if done := ownership.hand_over(folder, step.account, step.others):
                 self._say(f"    {folder}: {done}")
 
     @apply.register

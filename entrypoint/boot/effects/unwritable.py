@@ -1,6 +1,7 @@
 """Folders and streams that a user cannot write, and the line for this engine that changes it."""
 
 import os
+import shlex
 import stat
 from contextlib import nullcontext
 from pathlib import Path
@@ -44,10 +45,10 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
         return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
     problem = f"cannot write {what}: {who} may not write {there}"
     if not _on_volume(there):
-        return Finding(problem, f"RUN install -d -o {owner[0]} -g {owner[1]} {target}", DOCKERFILE)
+        return Finding(problem, f"RUN install -d -o {owner[0]} -g {owner[1]} {shlex.quote(str(target))}", DOCKERFILE)
     if kubernetes:
         return Finding(problem, f"securityContext: {{fsGroup: {owner[1]}}}", POD)
-    return Finding(problem, f"chown -R {owner[0]}:{owner[1]} {there}", SHELL)
+    return Finding(problem, f"chown -R {owner[0]}:{owner[1]} {shlex.quote(str(there))}", SHELL)
 
 
 def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool) -> tuple[str, str]:  # noqa: FBT001 -- one caller
@@ -62,8 +63,8 @@ def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool)
             "in the pod's spec and the container's",
         )
     if place.lasting:
-        return f"--volume {name}:{target}", RUN
-    return f"--tmpfs {target}:uid={owner[0]},gid={owner[1]},mode=0755", RUN
+        return f"--volume {shlex.quote(f'{name}:{target}')}", RUN
+    return f"--tmpfs {shlex.quote(f'{target}:uid={owner[0]},gid={owner[1]},mode=0755')}", RUN
 
 
 def opens_stdout(account: Account) -> bool:

@@ -125,7 +125,7 @@ def read_machine(settings: Settings) -> Machine:
         for name in BROUGHT_BY
     }
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
-    beside_app = read_beside_app(app_dir) if settings.tiangolo and NGINX_CONF not in templates else {}
+    beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
     return Machine(
         root=is_root(),
@@ -150,7 +150,7 @@ def read_machine(settings: Settings) -> Machine:
         nginx_names=user_files.names_of_nginx(),
         nginx_version=nginx_version,
         gzip_static=gzip_static,
-        brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path)), None),  # noqa: PTH110 -- a PurePath
+        brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path) and not trust.fault(path)), None),  # noqa: PTH110 -- a PurePath
         templates={**templates, **beside_app},
         app_nginx_conf=PurePosixPath(app_dir, NGINX_CONF) if beside_app else None,
         hooks=_hooks(settings, app_dir, python, account, trust),

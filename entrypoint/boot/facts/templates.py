@@ -7,7 +7,8 @@ from typing import Final
 
 from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.values import nearest, shown
-from entrypoint.errors import Unusable
+from entrypoint.boot.trust.trust import NO_SUSPECTS, REMEDY, Trust
+from entrypoint.errors import NotAllowed, Unusable
 
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
@@ -46,11 +47,17 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     return texts
 
 
-def read_beside_app(folder: Path) -> Mapping[str, str]:
-    """Return the text of a complete nginx.conf in the application's folder; none if there is none. Raises Unusable."""
+def read_beside_app(folder: Path, trust: Trust = NO_SUSPECTS) -> Mapping[str, str]:
+    """Return the text of a complete nginx.conf in the application's folder; none if there is none.
+
+    Raises NotAllowed if root must not use it, Unusable if it cannot be read.
+    """
     path = folder / NGINX_CONF
     if not os.path.lexists(path):
         return {}
+    # Here, not with the other paths: the application's user might create the file after that check.
+    if fault := trust.fault(path):
+        raise NotAllowed(f"cannot use {path} as root: {fault}; {REMEDY}")
     try:
         return {NGINX_CONF: textfile.read(path)}
     except ValueError as error:

@@ -1,17 +1,15 @@
 """Paths and settings that root must not use, because the user of a program can change them."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
-from entrypoint.boot.facts.templates import NGINX_CONF
-from entrypoint.boot.facts.user_files import HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
+from entrypoint.boot.facts.user_files import HTTP_FOLDER, NGINX_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import Account, look_up
-from entrypoint.boot.trust.trust import Trust
+from entrypoint.boot.trust.trust import REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
 
 # These settings decide what root runs and where it writes.
@@ -47,14 +45,20 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
     paths: dict[str, PurePath] = {f"{name}={path}": path for name, path in read_by_root.items() if path}
     if settings.conf_dir:
         paths |= {str(path): path for path in Path(settings.conf_dir).glob("*")}
-    own = app_dir / NGINX_CONF
-    if settings.tiangolo and os.path.lexists(own):
-        paths[str(own)] = own
-    for folder in (HTTP_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER):
-        paths |= {str(path): path for path in sorted(folder.glob("*.conf"))}
+    if settings.behind_nginx:
+        paths |= {str(path): path for path in _of_nginx(trust)}
+    paths |= {str(path): path for path in (SUPERVISOR_FOLDER, *sorted(SUPERVISOR_FOLDER.glob("*.conf")))}
     for what, path in paths.items():
         if fault := trust.fault(path):
-            yield NotAllowed(f"cannot use {what} as root: {fault}; to fix it, run `chown root` and `chmod go-w`")
+            yield NotAllowed(f"cannot use {what} as root: {fault}; {REMEDY}")
+
+
+def _of_nginx(trust: Trust) -> Iterator[Path]:
+    """Yield nginx's folder and the files that nginx reads; only the folder if it has a fault, which is that of all."""
+    yield NGINX_FOLDER
+    if not trust.fault(NGINX_FOLDER):
+        for pattern in ("*", f"{HTTP_FOLDER.name}/*.conf", f"{SERVER_FOLDER.name}/*.conf"):
+            yield from sorted(NGINX_FOLDER.glob(pattern))
 
 
 def _unsafe_settings(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> Iterator[Unusable]:

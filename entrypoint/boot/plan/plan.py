@@ -64,6 +64,12 @@ def opening(config: ResolvedConfig) -> tuple[Step, ...]:
     return tuple(_opening(config))
 
 
+def _hand_over(config: ResolvedConfig) -> Iterator[HandOver]:
+    if config.handed_over:
+        account, others = config.machine.account, config.machine.accounts.values()
+        yield HandOver(config.handed_over, account, tuple(sorted({each.uid for each in others} - {account.uid})))
+
+
 def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
     """Return the steps after `begun`, the opening. Of the application, `config` needs only the settings.
 
@@ -73,7 +79,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
     files = tuple(configuration.files(config, supervised))
     return (
         *sources_used(config),
-        *([HandOver(config.handed_over, config.machine.account)] if config.handed_over else []),
+        *_hand_over(config),
         WriteFiles(files),
         *_early_server(config),
         *_validations(config, supervised, files),

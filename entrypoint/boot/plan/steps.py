@@ -115,6 +115,7 @@ class HandOver(NamedTuple):
 
     folders: tuple[PurePosixPath, ...]
     account: Account
+    others: tuple[int, ...] = ()  # the uids of the other programs
     name: str = "owner"
 
     def __str__(self) -> str:

@@ -18,6 +18,7 @@ from entrypoint.errors import NotAllowed
 T = TypeVar("T")
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+REMEDY: Final = "to fix it, run `chown root` and `chmod go-w`"
 _MOST_LINKS: Final = 40  # the kernel's limit: path_resolution(7)
 _ACL: Final = "system.posix_acl_access"
 LOADED: Final = frozenset(

@@ -64,7 +64,7 @@ def test_a_server_whose_workers_cannot_load_is_stopped_although_it_would_go_on(c
         "for number in itertools.count(1):\n"
         "    print('Traceback (most recent call last):', flush=True)\n"
         "    print('  File \"/venv/uvicorn/importer.py\", line 1, in import_from_string')\n"
-        "    print('ValueError: broken', flush=True)\n"
+        "    print('ValueError: bro\\rken', flush=True)\n"
         "    print(f'INFO:     Child process [{number}] died', flush=True)\n"
         "    time.sleep(0.05)\n"
     )
@@ -74,8 +74,15 @@ def test_a_server_whose_workers_cannot_load_is_stopped_although_it_would_go_on(c
     )  # fmt: skip
     container.start()
     assert container.code() == 1
-    why = "[entrypoint] cannot load the application config.wsgi:application: ValueError: broken"
+    why = "[entrypoint] cannot load the application config.wsgi:application: ValueError: bro\\rken"
     assert container.text().count(why) == 1
     ours = [line for line in container.lines() if line.startswith(("[uvicorn]", "[entrypoint]"))]
     assert "uvicorn failed permanently (cannot load the application): stopping all, exit code 1" in container.text()
     assert ours[:2] == [why, "[uvicorn] Traceback (most recent call last):"]
+
+
+def test_a_status_of_a_program_forges_no_line(container: Container) -> None:
+    code = NOTIFY + "import signal\ntell(b'STATUS=up\\rCRIT forged\\nREADY=1')\nsignal.pause()"
+    container.program("a", container.script("a", code), ready="notify")
+    container.start().said(r"[supervisord] a reports: up\rCRIT forged")
+    container.stop()
