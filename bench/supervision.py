@@ -125,7 +125,7 @@ def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[
         programs={program.name: each for program in programs},
         log_format=LogFormat(log_format),
     )
-    (home / "promises.json").write_text(to_json(config), "utf-8")
+    (home / "supervision.json").write_text(to_json(config), "utf-8")
     given = {
         "root": not os.getuid(),
         "run_dir": home,

@@ -127,7 +127,7 @@ class PreStopHook(NamedTuple):
 
 
 class SupervisionConfig(NamedTuple):
-    """promises.json: how all programs are supervised. supervisord's plugin reads it each time supervisord (re)loads."""
+    """supervision.json: how all programs are supervised. The plugin reads it each time supervisord (re)loads."""
 
     ready_file: PurePosixPath
     """The file exists exactly while every essential program is ready and no stop has begun."""

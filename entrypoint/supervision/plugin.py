@@ -19,7 +19,7 @@ from entrypoint.supervision.round import Round
 def make(supervisord: Any, **settings: str) -> Round:  # noqa: ANN401 - supervisor ships no types
     """Return the plugin for this round of supervisord, which calls this once for each of its HTTP servers.
 
-    `settings` are the keys of the section [rpcinterface:entrypoint]: `promises`, the path of promises.json, and
+    `settings` are the keys of the section [rpcinterface:entrypoint]: `supervision`, the path of supervision.json, and
     optionally `handover`, the path of handover.json.
     """
     made = getattr(supervisord, "entrypoint", None)
@@ -40,9 +40,9 @@ def make(supervisord: Any, **settings: str) -> Round:  # noqa: ANN401 - supervis
 
 def _files(settings: Mapping[str, str]) -> tuple[Path, Path | None]:
     left = dict(settings)
-    file, handover = left.pop("promises", ""), left.pop("handover", "")
+    file, handover = left.pop("supervision", ""), left.pop("handover", "")
     if not file:
-        raise ConfigError("cannot read [rpcinterface:entrypoint]: promises: missing")
+        raise ConfigError("cannot read [rpcinterface:entrypoint]: supervision: missing")
     for key in left:
         raise ConfigError(f"cannot read [rpcinterface:entrypoint]: {key}: unknown key")
     return Path(file), Path(handover) if handover else None

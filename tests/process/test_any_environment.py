@@ -235,9 +235,9 @@ def as_their_readers_read(files: Mapping[str, Path], uwsgi: Callable[[Path], Any
         "nginx-app.conf": as_nginx_reads,
         "uwsgi.ini": uwsgi,
         "gunicorn.conf.py": as_gunicorn_reads,
-        "promises.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
+        "supervision.json": lambda path: json.loads(path.read_text(encoding="utf-8")),
     }
-    assert {"supervisord.conf", "promises.json"} <= files.keys() <= {*readers, "starting.html", "error.html"}
+    assert {"supervisord.conf", "supervision.json"} <= files.keys() <= {*readers, "starting.html", "error.html"}
     return {name: read(files[name]) for name, read in readers.items() if name in files}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from conftest import Command, Project
 
 PAGES = {"www/starting.html", "www/error.html"}
-FILES = {"supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json", *PAGES}
+FILES = {"supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "supervision.json", *PAGES}
 UNREACHABLE = """
     DATABASES["default"] = {"ENGINE": "django.db.backends.postgresql", "HOST": "127.0.0.1", "PORT": 1, "NAME": "site"}
 """

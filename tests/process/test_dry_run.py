@@ -30,7 +30,7 @@ def test_a_dry_run_shows_steps_and_files_and_changes_nothing(
     total = len(lines)
     assert [line.split()[1] for line in lines] == [f"{number}." for number in range(1, total + 1)]
     assert lines[-1].startswith(f"[entrypoint] {total}. exec ")
-    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json"):
+    for name in ("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "supervision.json"):
         assert f"# ---- {example.parent}/run/{name} ----\n" in done.out
     assert entrypoint.left_running() == []
 

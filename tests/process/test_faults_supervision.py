@@ -21,7 +21,7 @@ TOO_FEW = "[entrypoint] cannot start: the limit of open files is 100, and superv
 DIR = "[entrypoint] cannot write {run}/{0}: it is a folder; " + MEND
 FIFO = "[entrypoint] cannot write {run}/{0}: it is not a regular file; " + MEND
 RUN_FILES = (
-    *("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "promises.json"),
+    *("supervisord.conf", "nginx.conf", "nginx-app.conf", "uwsgi.ini", "supervision.json"),
     *("handover.json", "boot.json", "supervisor.sock", "supervisord.pid", "nginx/nginx.pid", "app/uwsgi.sock"),
     *("www/ready.json", "www/first-ready", "www/unready.json", "www/down", "www/phase.json", "www/phase.txt"),
     *("www/starting.html", "www/error.html"),

@@ -309,8 +309,8 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
         "run pre-migrate hooks 4.sh",
         "run pre-start hooks 1.sh, 2.envsh",
     ]
-    (promises,) = [json.loads(file["text"]) for file in plan["files"] if file["path"].endswith("promises.json")]
-    shell, python = promises["pre_stop"]
+    (supervision,) = [json.loads(file["text"]) for file in plan["files"] if file["path"].endswith("supervision.json")]
+    shell, python = supervision["pre_stop"]
     assert shell == {"name": "5.sh", "command": [f"{hooks.root}/pre-stop.d/5.sh"], "as_root": True}
     assert (python["name"], python["command"][:2]) == ("6.py", ["/usr/bin/env", f"PYTHONPATH={hooks.app}"])
     assert python["command"][3:] == [f"{hooks.root}/pre-stop.d/6.py"]

@@ -311,7 +311,7 @@ def test_who_may_say_more_of_the_workers_is_named() -> None:
 
 def test_nginx_reads_a_renewed_certificate_again() -> None:
     made = plan({"NGINX_TLS_CERTIFICATE": "/tls/site.pem", "NGINX_TLS_KEY": "/tls/site.key"})
-    nginx = json.loads(text_of(made, "promises.json"))["programs"]["nginx"]
+    nginx = json.loads(text_of(made, "supervision.json"))["programs"]["nginx"]
     assert nginx["reload"] == {"files": ["/tls/site.pem", "/tls/site.key"], "signal": "HUP"}
 
 
@@ -356,7 +356,7 @@ def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("timeout", ["2", "2.4", "2500ms", "3", "3.9", "5", "8", "10", "28s", "29.5", "1m", "1h"])
 def test_the_whole_stop_fits_into_its_timeout(timeout: str) -> None:
     made = plan({"ENTRYPOINT_STOP_TIMEOUT": timeout})
-    programs = json.loads(text_of(made, "promises.json"))["programs"].values()
+    programs = json.loads(text_of(made, "supervision.json"))["programs"].values()
     guaranteed = sorted(program["stop_seconds"] for program in programs)
     limit = Settings.read({"ENTRYPOINT_STOP_TIMEOUT": timeout}).stop_timeout
     assert len(guaranteed) == 2
@@ -544,21 +544,21 @@ def test_what_prepares_ahead_of_a_boot_has_not_its_environment() -> None:
 # ---- programs of the user's own
 
 
-def promised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
-    """Return the promises of each process where the project's file in `folder` says `text`."""
+def supervised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
+    """Return the supervision config of each process where the project's file in `folder` says `text`."""
     (folder / "entrypoint.toml").write_text(text, encoding="utf-8")
     settings = Settings.read({"ENTRYPOINT_APP_DIR": str(folder), **environ})
     made = make_plan(settings, Facts(machine(), application()))
-    programs: dict[str, Any] = json.loads(text_of(made, "promises.json"))["programs"]
+    programs: dict[str, Any] = json.loads(text_of(made, "supervision.json"))["programs"]
     return programs
 
 
-def test_each_replica_has_its_promise_and_who_is_after_it_waits_for_all(tmp_path: Path) -> None:
+def test_each_replica_has_its_config_and_who_is_after_it_waits_for_all(tmp_path: Path) -> None:
     text = """
         programs.worker = {command = "w", replicas = 2, after = ["web"], memory_limit = "1k", environment = {A = "1"}}
         programs.beat = {command = "b", after = ["worker", "nginx"], essential = true, log = "raw"}
     """
-    found = promised(tmp_path, text)
+    found = supervised(tmp_path, text)
     assert sorted(found) == ["beat", "nginx", "uwsgi", "worker_00", "worker_01"]
     assert found["worker_00"] == found["worker_01"]
     assert found["worker_00"]["after"] == ["uwsgi"]
@@ -569,24 +569,24 @@ def test_each_replica_has_its_promise_and_who_is_after_it_waits_for_all(tmp_path
 
 def test_nothing_waits_for_what_runs_in_another_container(tmp_path: Path) -> None:
     text = 'programs.worker = {command = "w", after = ["web", "beat"]}\nprograms.beat.command = "b"'
-    assert "after" not in promised(tmp_path, text, ENTRYPOINT_PROGRAMS="worker")["worker"]
+    assert "after" not in supervised(tmp_path, text, ENTRYPOINT_PROGRAMS="worker")["worker"]
 
 
 def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
     text = 'programs.web.command = "gunicorn"\nprograms.beat = {command = "b", after = "web"}'
-    found = promised(tmp_path, text)
+    found = supervised(tmp_path, text)
     assert sorted(found) == ["beat", "nginx", "web"]
     assert found["beat"]["after"] == ["web"]
 
 
 def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
-    found = promised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
+    found = supervised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
     assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10, "stop_seconds": 8}
 
 
 def test_the_program_without_room_in_the_stop_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unusable) as caught:
-        promised(tmp_path, 'programs.worker = {command = "w", stop_timeout = "7s"}')
+        supervised(tmp_path, 'programs.worker = {command = "w", stop_timeout = "7s"}')
     assert "programs.worker.stop_timeout=7s in entrypoint.toml does not fit" in str(caught.value)
 
 
@@ -962,7 +962,7 @@ def uvicorn_on(port: str, **environ: str) -> Plan:
 
 @pytest.mark.parametrize("port", ["8080", "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:8080", "[::]:8080"])
 def test_a_server_is_probed_where_it_listens(port: str) -> None:
-    config = from_json(SupervisionConfig, text_of(uvicorn_on(port), "promises.json"), "it")
+    config = from_json(SupervisionConfig, text_of(uvicorn_on(port), "supervision.json"), "it")
     assert config.programs["uvicorn"].ready.port == 8080
 
 
@@ -975,13 +975,15 @@ def test_an_address_of_an_interface_cannot_be_probed() -> None:
     ("value", "read"), [("192.0.2.7 10.0.0.0/8, ::1", "192.0.2.7,10.0.0.0/8,::1"), ("*", "*"), ("", None)]
 )
 def test_without_nginx_the_server_is_told_of_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
-    config = from_json(SupervisionConfig, text_of(uvicorn_on("8080", FORWARDED_ALLOW_IPS=value), "promises.json"), "it")
+    config = from_json(
+        SupervisionConfig, text_of(uvicorn_on("8080", FORWARDED_ALLOW_IPS=value), "supervision.json"), "it"
+    )
     assert config.programs["uvicorn"].environment.get("FORWARDED_ALLOW_IPS") == read
 
 
 def test_the_supervision_config_is_what_supervision_reads() -> None:
-    promises = json.loads(text_of(plan(), "promises.json"))
-    assert promises["programs"] == {
+    supervision = json.loads(text_of(plan(), "supervision.json"))
+    assert supervision["programs"] == {
         "uwsgi": {
             "essential": True,
             "ready": "notify",
@@ -1023,7 +1025,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
 
 
 def first_request(environ: dict[str, str], **different: Any) -> dict[str, Any] | None:
-    programs = json.loads(text_of(plan(environ, **different), "promises.json"))["programs"]
+    programs = json.loads(text_of(plan(environ, **different), "supervision.json"))["programs"]
     (request,) = [program.get("first_request") for name, program in programs.items() if name != "nginx"]
     return request and {key: value for key, value in request.items() if key in ("to", "protocol", "path", "any_status")}
 
@@ -1072,7 +1074,7 @@ def test_nothing_of_another_programs_user_is_handed_over() -> None:
 )
 def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[str, ...], host: str) -> None:
     made = plan({"NGINX_SERVER_NAME": names}, allowed_hosts=allowed)
-    assert json.loads(text_of(made, "promises.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
+    assert json.loads(text_of(made, "supervision.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
 
 
 # ---- templates of the user's own
@@ -1101,7 +1103,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
         "uwsgi.ini": "uwsgi.ini.j2",
         "starting.html": "starting.html",
         "error.html": "error.html",
-        "promises.json": "the plan",
+        "supervision.json": "the plan",
     }
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)
 

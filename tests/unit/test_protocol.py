@@ -119,14 +119,14 @@ def test_a_program_that_is_not_named_has_the_defaults() -> None:
     ],
 )
 def test_an_error_names_file_and_key(tmp_path: Path, value: object, error: str) -> None:
-    file = tmp_path / "promises.json"
+    file = tmp_path / "supervision.json"
     file.write_text(json.dumps(value))
     with pytest.raises(ConfigError, match=f"^{re.escape(f'cannot read {file}: {error}')}$"):
         read_json(SupervisionConfig, file)
 
 
 def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
-    file = tmp_path / "promises.json"
+    file = tmp_path / "supervision.json"
     with pytest.raises(ConfigError, match=f"cannot read {file}: No such file"):
         read_json(SupervisionConfig, file)
     file.write_text("{")

@@ -50,7 +50,7 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
-    names += ["promises.json", "supervisor.sock", "supervisord.pid"]
+    names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
@@ -77,7 +77,7 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
     for template in used(config):
         yield _file(config, template, values)
-    yield File(config.run_dir / "promises.json", to_json(_supervision(config, supervised)), source="the plan")
+    yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:

@@ -46,7 +46,7 @@ supervisor.rpcinterface_factory=entrypoint.supervision.internals.interface:make
 
 [rpcinterface:entrypoint]
 supervisor.rpcinterface_factory={factory}
-promises={home}/promises.json
+supervision={home}/supervision.json
 handover={home}/handover.json
 """
 
@@ -120,7 +120,7 @@ class Container:
 
     def configure(self) -> Path:
         supervision = {"ready_file": str(self.ready_file), "programs": self._program_configs, **self.config}
-        (self.home / "promises.json").write_text(json.dumps(supervision), "utf-8")
+        (self.home / "supervision.json").write_text(json.dumps(supervision), "utf-8")
         user = "" if os.getuid() else "user=root"  # without it supervisord complains about being root
         config = CONFIG.format(home=self.home, factory=self.factory, user=user, supervisord=self.supervisord_options)
         path = self.home / "supervisord.conf"

@@ -61,7 +61,7 @@ def test_supervisord_does_not_start_without_its_supervision_config(
     container: Container, content: object, error: str
 ) -> None:
     config = container.configure()
-    file = container.home / "promises.json"
+    file = container.home / "supervision.json"
     file.unlink()
     if content is not None:
         file.write_text(content if isinstance(content, str) else json.dumps(content))

@@ -245,5 +245,5 @@ def test_a_program_has_its_own_environment(container: Container) -> None:
         "site", container.script("site", "import os\nprint(os.environ['MINE'])"), environment={"MINE": value}
     )
     container.start().said(f"[site] {value}")
-    assert json.loads((container.home / "promises.json").read_text())["programs"]["site"]["environment"]
+    assert json.loads((container.home / "supervision.json").read_text())["programs"]["site"]["environment"]
     assert container.stop() == 0
