@@ -8,6 +8,8 @@ import requests
 from deadline import until
 from docker_engine import Container, Engine
 
+pytestmark = pytest.mark.thorough  # tests/unit/test_compat.py shows each variable in seconds
+
 PRESTART = '#! /usr/bin/env bash\necho "prestart by $(id -un)"\nexport FROM_PRESTART="seen in $PWD"\n'
 COUNT = "import glob; print([open(each).read() for each in glob.glob('/proc/[0-9]*/comm')].count('uwsgi\\n'))"
 

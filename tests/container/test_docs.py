@@ -204,6 +204,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.thorough  # the commands of README run without this marker
 @pytest.mark.parametrize("printed", COMMANDS)
 def test_the_command_works(printed: str, names: Mapping[str, str], project: Path, tmp_path: Path) -> None:
     folder, secrets = tmp_path / "project", tmp_path / "secrets"

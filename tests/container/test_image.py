@@ -20,7 +20,7 @@ ADMIN = {
 }
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.13"])
+@pytest.mark.parametrize("python", [pytest.param("3.11", marks=pytest.mark.thorough), "3.13"])
 def test_the_example_boots_on(engine: Engine, python: str) -> None:
     container = engine.run(example_image(python), ADMIN).ready()
     page = requests.get(container.url, timeout=10).text
@@ -126,7 +126,15 @@ def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
     assert "uwsgi_pass application;" in done.stdout
 
 
-@pytest.mark.parametrize("mark", ["", "1/", "8/", "migrated 3/", "exec ", "spawned: 'uwsgi'"])
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "",
+        "8/",
+        "exec ",
+        *(pytest.param(mark, marks=pytest.mark.thorough) for mark in ("1/", "migrated 3/", "spawned: 'uwsgi'")),
+    ],
+)
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
     container = engine.run(image, {**ADMIN, "ENTRYPOINT_LOG_LEVEL": "debug"})  # each migration is a line
     until(lambda: mark in container.logs, f"{mark!r} in the log")

@@ -69,7 +69,15 @@ def carried_out(entrypoint: Command, folder: Path, case: dict[str, Any], environ
     return process.wait(PATIENCE), said()
 
 
-@pytest.mark.parametrize("case", MISTAKES, ids=[case["mistake"] for case in MISTAKES])
+def cases() -> list[Any]:
+    """Return the mistakes; what takes a whole boot to see is for the thorough run."""
+    return [
+        pytest.param(case, id=case["mistake"], marks=[pytest.mark.thorough] * (case.get("command") == []))
+        for case in MISTAKES
+    ]
+
+
+@pytest.mark.parametrize("case", cases())
 def test_a_mistake_is_named(entrypoint: Command, project: Project, names: dict[str, str], case: dict[str, Any]) -> None:
     make(case, project, names)
     environ = {name: replaced(text, names) for name, text in case.get("environment", {}).items()}

@@ -49,6 +49,7 @@ def state_of(site: Site, task: str) -> Any:
     return requests.get(f"{site.url}/orders/{task}", timeout=10).json()
 
 
+@pytest.mark.thorough  # redis-server, worker, beat and Flower; the other examples run without this marker
 def test_celery(new_site: NewSite, tmp_path: Path) -> None:
     with Redis() as redis:
         redis.start()

@@ -75,7 +75,7 @@ def test_of_many_at_once_one_migrates(entrypoint: Command, place: Path, new_data
     assert "correct-" not in "".join(replica.err for replica in replicas)
 
 
-@pytest.mark.parametrize("after", [0, 1, 7, "all"])
+@pytest.mark.parametrize("after", [0, *(pytest.param(n, marks=pytest.mark.thorough) for n in (1, 7)), "all"])
 @pytest.mark.parametrize("kind", ["postgres", "mariadb", "sqlite"])
 def test_after_a_kill_the_next_boot_ends_as_a_clean_one_or_refuses(
     entrypoint: Command, new_database: NewDatabase, clean: object, kind: str, after: int | str
