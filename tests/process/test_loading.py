@@ -65,7 +65,7 @@ def test_two_packages_that_bring_uwsgi_are_a_warning_of_check(entrypoint: Comman
     add_package(project, "uWSGI", "2.0.28")
     add_package(project, "pyuwsgi", "2.0.28")
     done = entrypoint.run(project.root, "check")
-    assert "[application] warning: packages: uWSGI and pyuwsgi are both installed, and both bring" in done.err
+    assert "[application] warning: packages: uWSGI and pyuwsgi are both installed, and both install" in done.err
 
 
 def test_the_place_of_the_failure_in_the_application_is_told(entrypoint: Command, project: Project) -> None:
