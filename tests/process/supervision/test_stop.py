@@ -258,8 +258,8 @@ def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Containe
     os.kill(container.spawned("site"), signal.SIGKILL)
     lost = "site failed permanently (killed by SIGKILL): keeping the others, not ready, exit code 137"
     container.said(f"[supervisord] CRIT {lost}")
-    assert not container.ready_file.exists()
-    assert container.unready() == {"phase": "failed", "programs": ["site"]}
+    until(lambda: not container.ready_file.exists(), "the end of readiness")
+    until(lambda: container.unready() == {"phase": "failed", "programs": ["site"]}, "the reason")
     assert alive(other)
     assert container.stop() == 137
 
