@@ -225,6 +225,7 @@ def start_after(engine: Engine, image: str, plant: str) -> Container:
     return container
 
 
+@pytest.mark.thorough  # a container each; `leaves` and `folders` replace these paths among all others
 @pytest.mark.parametrize("place", LED_ASTRAY)
 def test_root_is_not_led_astray_by(engine: Engine, untrusted: str, place: str) -> None:
     path, kind = LED_ASTRAY[place]
@@ -246,6 +247,7 @@ def test_root_is_not_led_astray_by(engine: Engine, untrusted: str, place: str) -
     assert container.state["Running"] or container.state["ExitCode"] != 70, container.logs
 
 
+@pytest.mark.thorough  # a container each; tests/process/test_trust.py shows these refusals without one
 @pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.name)
 def test_a_project_file_of_the_users_cannot_ask_for(engine: Engine, untrusted: str, refusal: Refusal) -> None:
     container = start_after(engine, untrusted, f"cp /opt/refused/{refusal.name} {refusal.file}")

@@ -43,6 +43,10 @@ post_migrate.connect(stop)
 """
 
 
+def thorough(*kinds: str) -> list[object]:
+    return [pytest.param(kind, marks=pytest.mark.thorough) for kind in kinds]
+
+
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
     return {
         "SECRET_KEY": "of-the-tests-alone-and-no-one-else",
@@ -85,7 +89,7 @@ def prepare(entrypoint: Command, project: Path, database: Database, **more: str)
     return entrypoint.run(project, *ONLY, **environ(database, entrypoint.place, **more))
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb", "sqlite", "pgbouncer"])
+@pytest.mark.parametrize("kind", ["postgres", *thorough("mariadb", "sqlite", "pgbouncer")])
 def test_who_waits_says_who_migrates_and_then_goes_on(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
 ) -> None:
@@ -110,7 +114,7 @@ def test_who_waits_says_who_migrates_and_then_goes_on(
     assert "no migration is pending" in second.err
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb", "sqlite"])
+@pytest.mark.parametrize("kind", ["postgres", *thorough("mariadb", "sqlite")])
 def test_a_replica_waits_until_another_has_migrated(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
 ) -> None:
