@@ -219,17 +219,19 @@ def test_hup_is_ignored_with_a_line_that_says_what_to_do_instead(container: Cont
 def test_a_reload_of_supervisord_begins_anew_in_the_same_process(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
-    descriptors = []
+    most: list[int] = []  # how many descriptors there were in the first round
     for times in (1, 2, 3):
         container.said("ready after", times)
         pid = container.spawned("site", times)
         assert container.ready_file.exists()
-        descriptors.append(container.descriptors())
+        if not most:
+            most.append(container.descriptors())
+        # The connection of the client that asked for the reload is closed a moment later.
+        until(lambda: container.descriptors() <= most[0], "as many descriptors as before")
         if times < 3:
             container.ask("restart")
             container.spawned("site", times + 1)
             assert not alive(pid)
-    assert descriptors[0] == descriptors[1] == descriptors[2]
     os.kill(pid, signal.SIGKILL)
     assert container.spawned("site", 4)
     assert container.stop() == 0
