@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.control.health import in_words, unready
-from entrypoint.control.processes import Memory, Process, Processes, memory, processes, tree
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.processes import Memory, Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from entrypoint.control.processes import Memory
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
+from entrypoint.processes import Memory
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.control import place, status
-from entrypoint.control.processes import Memory, Process, memory, processes, tree
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
+from entrypoint.processes import Memory, Process, memory, processes, tree
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
@@ -85,7 +85,7 @@ def test_the_tree_of_this_process_has_its_memory() -> None:
 
 
 def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:
-    chain = {pid: Process(pid, pid - 1, "S", 0.0, 0, 0) for pid in range(2, 5002)}
+    chain = {pid: Process(pid, pid - 1, "S", 0.0, 0.0, 0, 0) for pid in range(2, 5002)}
     assert {each.pid for each in tree(2, chain)} == chain.keys()
 
 

@@ -21,6 +21,8 @@ class Process(NamedTuple):
     """R, S, D, Z (zombie), T (stopped by a signal)…"""
     cpu: float
     """Seconds of CPU time, without that of its children."""
+    cpu_of_ended: float
+    """Seconds of CPU time of its children that have ended, and of theirs."""
     started: int
     """In clock ticks since the boot of the machine."""
     resident: int
@@ -76,8 +78,8 @@ def _read(folder: Path) -> Process | None:
     except OSError:  # it has ended
         return None
     fields = text.rpartition(")")[2].split()  # from the third on; the second is a name that may contain anything
-    cpu = sum(map(int, fields[11:13])) / _TICKS
-    return Process(int(folder.name), int(fields[1]), fields[0], cpu, int(fields[19]), int(fields[21]) * _PAGE)
+    cpu, ended = (sum(map(int, fields[at : at + 2])) / _TICKS for at in (11, 13))
+    return Process(int(folder.name), int(fields[1]), fields[0], cpu, ended, int(fields[19]), int(fields[21]) * _PAGE)
 
 
 def _uptime() -> float:
