@@ -88,6 +88,10 @@ class RealPerformer(DryRunPerformer):
     def _outdate(self) -> None:
         """Discard programs that loaded the application before it changed. A preparation starts none."""
 
+    def _migrated(self, number: int) -> None:
+        """Note how many migrations were applied."""
+        self._hooks.migrated = number
+
     @singledispatchmethod
     def apply(self, step: Step) -> None:
         """Carry out the step. Raises an EntrypointError."""
@@ -167,7 +171,7 @@ class RealPerformer(DryRunPerformer):
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
         if isinstance(request, MigrateRequest):
-            self._hooks.migrated = result.number
+            self._migrated(result.number)
         if result.changed:
             self._outdate()
         if result.text:
@@ -235,7 +239,8 @@ class BootPerformer(RealPerformer):
     def announce(self, step: Step | Exec) -> None:
         """Show the line of the step, and record when the step began."""
         super().announce(step)
-        self.timeline.mark(f"{self._announced}. {printable(str(step))}")
+        phase = "supervise" if isinstance(step, Exec) else step.name
+        self.timeline.mark(f"{self._announced}. {printable(str(step))}", phase)
 
     def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
         for file in progress.files(done, of) if progress else ():
@@ -243,6 +248,10 @@ class BootPerformer(RealPerformer):
 
     def _outdate(self) -> None:
         self._children.discard_outdated()
+
+    def _migrated(self, number: int) -> None:
+        super()._migrated(number)
+        self.timeline.migrations = number
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:
