@@ -117,15 +117,14 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Read("programs", f"run {', '.join(_sources(config)) or 'no program'}")
     yield FindPrograms(dict(_needed(config)))
     if config.settings.serves:
-        yield CheckPort(
-            (*config.addresses, *config.redirecting, *([config.bind] if config.nginx and config.bind else []))
-        )
+        behind = [config.bind] if config.nginx and config.bind else []
+        yield CheckPort((*config.addresses, *config.redirecting, *behind, *config.metrics_addresses))
+    elif config.metrics_addresses:
+        yield CheckPort(config.metrics_addresses)
     yield from _keys(config)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
-    yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
-    )
+    yield MakeDirectories(configuration.directories(config), configuration.run_files(config), stale=config.stale_files)
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
     if config.opens_early:
