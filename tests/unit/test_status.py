@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +14,7 @@ from entrypoint.control import place, status
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
-from entrypoint.processes import Memory, Process, memory, processes, tree
+from entrypoint.processes import Memory, Process, family, memory, processes, tree
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
@@ -82,6 +85,26 @@ def test_the_tree_of_this_process_has_its_memory() -> None:
     assert (own.parent, own.state) == (os.getppid(), "R")
     assert 0 < memory([own]).size < own.resident
     assert list(tree(0, {})) == []
+
+
+def test_a_family_is_the_same_as_the_tree_also_where_a_thread_has_started_a_child() -> None:
+    started: list[subprocess.Popen[str]] = []
+    command = ["sh", "-c", "sleep 1000 & echo up; wait"]
+    thread = threading.Thread(
+        target=lambda: started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    )
+    thread.start()
+    thread.join()
+    with started[0] as shell:
+        assert shell.stdout
+        shell.stdout.readline()
+        everything = tree(os.getpid(), processes())
+        assert sorted(each.pid for each in family(os.getpid())) == sorted(each.pid for each in everything)
+        members = family(shell.pid)
+        assert [each.parent for each in members] == [os.getpid(), shell.pid]
+        for each in reversed(members):
+            os.kill(each.pid, signal.SIGKILL)
+    assert family(shell.pid) == ()
 
 
 def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:

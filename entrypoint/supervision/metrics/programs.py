@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.process_memory import pss
-from entrypoint.processes import Process, processes, tree
+from entrypoint.processes import Process, family
 
 FRESH: Final = 1.0
 """Seconds for which the figures stay valid: a client that asks often costs no more than one that asks once a second."""
 
-CREDIT: Final = 0.002
+CREDIT: Final = 0.0015
 """Seconds of CPU time that reading the PSS may take, on average of all scrapes: about 1 ms for 100 MB. What is not read
 anew keeps its last value."""
 
@@ -53,8 +53,7 @@ class Usages:
         return self._usages
 
     def _measure(self, pids: set[int]) -> Mapping[int, Usage]:
-        everything = processes()
-        members = {pid: tuple(tree(pid, everything)) for pid in pids if pid in everything}
+        members = {pid: found for pid in pids if (found := family(pid))}
         self._read_memory([process for each in members.values() for process in each])
         return {pid: self._usage(pid, each) for pid, each in members.items()}
 
