@@ -15,6 +15,7 @@ from entrypoint.app import project
 from entrypoint.app.reporting import AgentError, Progress, last_line
 from entrypoint.protocol.agent import (
     AgentResult,
+    CapacityRequest,
     CheckRequest,
     CollectStaticRequest,
     ErrorReport,
@@ -76,11 +77,18 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
         SuperuserRequest: superuser.keep,
         CollectStaticRequest: static.collect,
         CheckRequest: checks.check,
+        CapacityRequest: _examine,
         RepairRequest: repair.repair,
         HookDueRequest: once.begin,
         HookDoneRequest: once.finish,
     }
     return actions[type(request)](request, progress)
+
+
+def _examine(request: CapacityRequest, progress: Progress) -> AgentResult:
+    from entrypoint.app import capacity  # noqa: PLC0415 -- no boot needs it
+
+    return capacity.examine(request, progress)
 
 
 def _print_traceback(error: Exception) -> None:
