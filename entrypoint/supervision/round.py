@@ -8,20 +8,23 @@ import sched
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from entrypoint import log
-from entrypoint.protocol.codec import ConfigError
+from entrypoint.protocol.codec import ConfigError, from_json, to_json
 from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
 from entrypoint.protocol.status_record import ProgramRecord
-from entrypoint.protocol.supervision import Restart, SupervisionConfig
+from entrypoint.protocol.supervision import Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.failures import Failures
-from entrypoint.supervision.handover import Inheritance
-from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.handover import Inheritance, keep
+from entrypoint.supervision.hup import Hup
+from entrypoint.supervision.internals import Program, Sink, State, Supervisord, deferred
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
@@ -30,6 +33,7 @@ from entrypoint.supervision.notify import NotifySocket, group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.report import Report
@@ -50,7 +54,7 @@ FLUSH = 0.5
 class Round:
     """One round of supervisord.
 
-    It has no public attribute: supervisord offers the public methods of what `make` returns on its control socket.
+    Its public methods are for `entrypoint reload`: supervisord offers them on its control socket.
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
@@ -59,6 +63,7 @@ class Round:
         self._inherited = inherited
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
+        self._environments = inherited.environments
         self._report = Report(supervisord, config)
         self._served: set[Program] = set()  # the programs that have been ready
         self._timers = sched.scheduler(time.monotonic)
@@ -74,7 +79,7 @@ class Round:
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
-            shown=self._shown,
+            shown=lambda program: None if self._reloading.has(program) else self._shown(program),
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
@@ -94,6 +99,15 @@ class Round:
             stop=self._stop,
             report=self._report,
         )
+        self._reloading = Reload(
+            supervisord,
+            self._timers,
+            Path(config.ready_file).parent.with_name("supervision.json"),
+            current=lambda: (self._config, self._environments),
+            use=self._use,
+            succeed=self._succeed,
+        )
+        self._hup = Hup(inherited.environments.boot, supervisord.critical)
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -110,7 +124,7 @@ class Round:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._before_sleep, self._awake)
-        supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._take_hup(number))
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
@@ -126,11 +140,13 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
-        supervisord.on_change(lambda program, _: self._policies[program].follow())
-        supervisord.on_change(lambda program, _: self._failures.follow(program))
-        supervisord.on_change(self._follow)
-        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        serving = self._of_those_that_serve
+        supervisord.on_change(serving(lambda program, _: self._policies[program].follow()))
+        supervisord.on_change(serving(lambda program, _: self._failures.follow(program)))
+        supervisord.on_change(serving(self._follow))
+        supervisord.on_change(serving(lambda program, _: self._waits.follow(program, self._policies[program].waits())))
         supervisord.on_change(lambda program, _: self._record.follow(program))
+        supervisord.on_change(self._follow_beside)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(self._failures.exit_code)
@@ -146,7 +162,9 @@ class Round:
             self._report.forget(gone)
             self._served.discard(gone)
             self._record.forget(gone)
-        config = self._config.program(program.name)
+        self._reloading.prepare(program)
+        holds, environments = self._reloading.next or (self._config, self._environments)
+        config = holds.program(program.name)
         checks = Checks(
             program,
             config,
@@ -171,12 +189,16 @@ class Round:
         if reload := config.reload:
             self._files.add(map(Path, reload.files), lambda: self._reload(program, reload.signal))
         program.start_if(lambda: self._readiness.has(config.after))
-        program.restart_if(policy.may_restart, policy.waits, governed=config.restart is not None)
+        program.restart_if(
+            lambda: not self._reloading.has(program) and policy.may_restart(),
+            policy.waits,
+            governed=config.restart is not None,
+        )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
         program.extend_environment(variables(config, self._notify.variables))
         as_root = program.as_root if config.as_root is None else config.as_root
-        program.run_in(self._inherited.environments.root if as_root else self._inherited.environments.programs)
+        program.run_in(environments.root if as_root else environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
@@ -202,6 +224,9 @@ class Round:
         status = program.wait_status
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
             return
+        if self._reloading.has(program):
+            self._reloading.fail(program, why)
+            return
         self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
         self._policies[program].give_up_loading()
@@ -217,7 +242,9 @@ class Round:
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [self._policies[each].due(now) for each in self._supervisord.programs]
+            waits += [
+                self._policies[each].due(now) for each in self._supervisord.programs if not self._reloading.has(each)
+            ]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
@@ -234,12 +261,77 @@ class Round:
         self._report.reloaded(program, signal_name)
         return True
 
-    def _ignore(self, number: int) -> bool:
-        """Ignore HUP: supervisord would stop all programs and start them again."""
+    def _take_hup(self, number: int) -> bool:
+        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
         if number != signal.SIGHUP:
             return False
-        self._report.ignored_hup()
+        if not self._inherited.environments.boot:
+            self._report.ignored_hup()
+        elif self._stop.begun or self._supervisord.stopping:
+            self._report.ignored_hup_in_stop()
+        else:
+            self._report.reloading()
+            self._hup.start()
         return True
+
+    def state(self) -> str:
+        """Return what a reload starts from.
+
+        @return string result  A JSON object
+        """
+        return to_json(ReloadState(self._environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
+
+    def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
+        """Apply a reload whose files have been written.
+
+        @param string request  A JSON object
+        @return string result  A JSON object
+        """
+        if why := self._why_no_reload():
+            return to_json(ReloadResult(error=why, late=True))
+        result = self._reloading.begin(from_json(ReloadRequest, request, "the reload"))
+
+        def found() -> str | None:
+            if (end := result()) is None:
+                return None
+            self._report.reload_ended(end.done, end.error)
+            return to_json(end)
+
+        return deferred(found)
+
+    def _why_no_reload(self) -> str:
+        if self._stop.begun or self._supervisord.stopping:
+            return "the container stops"
+        return "another reload has not ended" if self._reloading.running else ""
+
+    def _use(self, config: SupervisionConfig, environments: Environments) -> None:
+        """Use what a reload has brought, from now on."""
+        self._config, self._environments = config, environments
+        keep(environments)
+        for part in (self._report, self._waits, self._stop, self._failures):
+            part.use(config)
+        self._hooks.use(config.pre_stop, environments)
+        self._readiness.require(name for name, program in config.programs.items() if program.essential)
+
+    def _succeed(self, former: Program, following: Program) -> None:
+        """Let the new process of a server be the one that serves and is checked."""
+        self._checks[former].ended()
+        self._served.add(following)
+        self._record.succeed(former, following)
+        self._checks[following].ready()
+
+    def _of_those_that_serve(self, callback: Callable[[Program, bool], None]) -> Callable[[Program, bool], None]:
+        return lambda program, expected: None if self._reloading.has(program) else callback(program, expected)
+
+    def _follow_beside(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        """Check the new process of a server, and end the checks of one that ends. Neither affects the readiness."""
+        if not self._reloading.has(program):
+            return
+        if program.state is State.STARTING:
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._checks[program].ended()
+            self._stopping(program)
 
     def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
@@ -251,8 +343,7 @@ class Round:
             self._readiness.remove(program.name)
             self._checks[program].started()
         elif program.state is not State.RUNNING:
-            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
-                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+            self._stopping(program)
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
@@ -262,8 +353,12 @@ class Round:
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._up(program)
 
+    def _stopping(self, program: Program) -> None:
+        if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+
     def _up(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
+        if self._reloading.has(program) or not self._readiness.has([program.name]):
             self._checks[program].up()
 
     def _shown(self, program: Program) -> ProgramRecord:
@@ -283,6 +378,7 @@ class Round:
         return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
 
     def _end(self) -> None:
+        self._reloading.stop()
         self._record.change()
         self._waits.close()
         self._readiness.end()
@@ -298,7 +394,9 @@ class Round:
             self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
 
     def _ready(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
+        if self._reloading.has(program):
+            self._reloading.ready(program)
+        elif not self._readiness.has([program.name]):
             self._served.add(program)
             self._record.change()
             self._readiness.add(program.name)
@@ -306,6 +404,9 @@ class Round:
             self._checks[program].ready()
 
     def _refused(self, program: Program, why: str) -> None:
+        if self._reloading.has(program):
+            self._reloading.fail(program, f"failed its first request: {why}")
+            return
         self._record.change()
         self._readiness.explain(program.name, why)
         self._report.refused(program, why)
@@ -321,7 +422,7 @@ class Round:
         self._report.status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
-        if message.get("STOPPING") == "1":
+        if message.get("STOPPING") == "1" and not self._reloading.has(program):
             self._record.change()
             self._checks[program].ended()
             self._readiness.remove(program.name)
@@ -329,6 +430,8 @@ class Round:
             self._up(program)
 
     def _unresponsive(self, program: Program, why: str | None) -> None:
+        if self._reloading.has(program):
+            return
         self._record.change()
         if why:
             self._report.unresponsive(program, why)
@@ -339,7 +442,7 @@ class Round:
             self._readiness.add(program.name)
 
     def _replace(self, program: Program, why: str) -> None:
-        if not self._supervisord.stopping and not self._stop.begun:
+        if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
             self._report.restarting(program, why)
             self._record.explain(program, why)
             program.replace()

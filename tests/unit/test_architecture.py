@@ -60,7 +60,7 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
     assert wrong == set()
 
 
-STAGES = ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis")
+STAGES = ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "reload", "diagnosis")
 """The packages of boot in the order of the flow: each imports those before it."""
 PURE = ("decisions", "files", "plan")
 

@@ -53,6 +53,7 @@ class ResolvedConfig:
     run_dir: PurePosixPath
     workers: int
     stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
+    second_socket: bool = False  # for a reload: the running application server uses the first one
 
     # ---- programs
 
@@ -153,7 +154,8 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+        name = self.server.name if self.server else "none"
+        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
 
     @property
     def upstream(self) -> str:
@@ -281,6 +283,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
+        second_socket=facts.second_socket,
     )
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
