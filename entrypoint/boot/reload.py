@@ -231,6 +231,7 @@ def _request(
         environments,
         server=wanted,
         signal=signal,
+        workers=int(config.own_workers.text) if config.own_workers else config.workers,
         nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted and not signal)),
         programs=tuple(name for name in names if name not in {NGINX, wanted}),
         start_seconds=config.settings.wait_timeout,

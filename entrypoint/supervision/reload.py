@@ -153,7 +153,7 @@ class Reload:
         former = self._take_over(request.server, following) if following else None
         self._use(new, request.environments)
         if request.signal:
-            self._signal(request.server, request.signal)
+            yield from self._signal(request)
         yield from self._remove(sorted(stops))
         for name in sorted(starts):
             groups.add(name)
@@ -228,10 +228,21 @@ class Reload:
         self._done.append("reloaded nginx")
         return before
 
-    def _signal(self, name: str, signal_name: str) -> None:
-        for program in self._supervisord.groups.programs(name):
-            program.signal(signal.Signals[f"SIG{signal_name}"])
-        self._done.append(f"reloaded {name}")
+    def _signal(self, request: ReloadRequest) -> Steps:
+        """Let the server replace its workers by itself."""
+        (program,) = self._supervisord.groups.programs(request.server)
+        pid, before = program.pid, _children(program.pid)
+        if not program.signal(signal.Signals[f"SIG{request.signal}"]):
+            raise _RefusedError(f"{request.server} does not run")
+        deadline = time.monotonic() + request.start_seconds + request.finish_seconds
+        # Not all its children are workers: Python's resource tracker stays.
+        while len(before - _children(pid)) < min(request.workers, len(before)):
+            if program.pid != pid:
+                raise _RefusedError(f"{request.server} has ended; its lines in the log say why")
+            if time.monotonic() > deadline:
+                raise _RefusedError(f"{request.server} has not replaced its workers", late=True)
+            yield
+        self._done.append(f"reloaded {request.server}")
 
     def _remove(self, names: list[str]) -> Steps:
         """Stop groups, and remove them once they have ended."""

@@ -44,8 +44,8 @@ SERVERS: Final = {
             worker_variables=("UWSGI_PROCESSES", "UWSGI_WORKERS"),
             timeout_variables=("UWSGI_HARAKIRI",),
             # Its master notices the end of its workers once a second, or after a signal. It ignores a second TERM.
+            # No reload_signal: the uwsgi of the package pyuwsgi does not find itself again when it reloads.
             stop_interval=0.1,
-            reload_signal="HUP",
         ),
         Server(
             "gunicorn",
@@ -53,6 +53,7 @@ SERVERS: Final = {
             template="gunicorn.conf.py.j2",
             ready="notify",
             arguments_variable="GUNICORN_CMD_ARGS",
+            # No reload_signal: with preload_app its master keeps the modules that it has imported.
         ),
         Server(
             "uvicorn",

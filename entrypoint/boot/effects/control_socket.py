@@ -30,8 +30,10 @@ class ControlSocket:
             why = f"{self._path}: {error.strerror}; run the command as the container's user"
             raise NotAllowed(f"cannot reload: cannot open {why}") from error
         except OSError as error:
+            if os.path.exists(folder / "www" / "phase.json"):  # noqa: PTH110 -- Path.exists may raise
+                raise TimedOut("cannot reload: the container still boots") from error
             why = f"cannot open {self._path}: {error.strerror}"
-            raise NotFound(f"cannot reload: {why}; nothing was started here, or the container still boots") from error
+            raise NotFound(f"cannot reload: {why}; nothing runs here with these settings") from error
         if os.geteuid() != found.st_uid or not stat.S_ISSOCK(found.st_mode):
             # Root must not do what another user's supervisord says, nor write into that user's folder.
             raise NotAllowed(f"cannot reload: uid {found.st_uid} owns {self._path}; run the command as that user")
