@@ -6,8 +6,9 @@ Nothing is changed before all is known to be valid. If process 1 cannot apply th
 import configparser
 import fcntl
 import os
+import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 from entrypoint import log
 from entrypoint.boot import run
 from entrypoint.boot.decisions import environment
-from entrypoint.boot.decisions.config import ResolvedConfig, decide, run_dir
+from entrypoint.boot.decisions.config import RELOAD_FILE, ResolvedConfig, decide, run_dir
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
 from entrypoint.boot.effects.control_socket import ControlSocket
@@ -30,10 +31,10 @@ from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Run, Step,
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.user_programs import NGINX
 from entrypoint.boot.settings.values import nearest
-from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, TimedOut, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.log import Tell
-from entrypoint.protocol.codec import from_json, read_json
-from entrypoint.protocol.reload import ReloadRequest
+from entrypoint.protocol.codec import from_json, read_json, to_json
+from entrypoint.protocol.reload import ReloadRecord, ReloadRequest, ReloadState
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 
 _LOCK: Final = "reload.lock"
@@ -54,37 +55,53 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
         state = process_1.state()
         if state.refused:
             raise TimedOut(f"cannot reload: {state.refused}")
-        os.chdir(state.directory)
-        settings = Settings.read(state.environments.boot)
-        log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")
-        machine = read_machine(settings)
-        settings, hooks = run.source(settings, machine, tell, stops)
-        settings = secret_key.kept(settings, machine, stops)
-        for step in exports(settings, machine):
-            hooks.run(step)
-        old = _current(folder)
-        with run.agent_of(settings, machine, tell, stops) as agent:
-            facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
-            config = decide(settings, facts)
-            overlaps.check(config)
-            plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
-        differs = _Difference(plan, folder, state.environments)
-        Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
-        known = set(_programs(plan, machine))
-        Unusable.check(
-            f"cannot reload {name}: there is no such program{nearest(name, known)}"
-            for name in names
-            if name not in known
-        )
-        request = _request(config, plan, differs, names, hooks)
-        if request.server and not request.signal:
-            plan = make_plan(settings, replace(facts, second_socket=not old.second_socket))
-        elif request.server:
-            _check_application(config, hooks)
-        for line in printout.difference(differs.files).splitlines():
-            tell(log.ENTRYPOINT, f"    {line}")
-        stops.check()
-        _apply(process_1, plan, request, tell)
+        record = folder / RELOAD_FILE
+        try:
+            done = _reload(process_1, state, folder, names, tell, stops)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            text = to_json(ReloadRecord(time.time(), "; ".join(error.lines()), done=False))
+            with suppress(EntrypointError):  # the first error says more
+                run_files.write(PurePosixPath(record), text)
+            raise
+        run_files.write(PurePosixPath(record), to_json(ReloadRecord(time.time(), done, done=True)))
+        tell(log.ENTRYPOINT, f"reload: {done}")
+
+
+def _reload(  # noqa: PLR0913, PLR0917 -- what a reload starts from
+    process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell, stops: StopRequests
+) -> str:
+    """Reload, and return what was done, in words."""
+    os.chdir(state.directory)
+    settings = Settings.read(state.environments.boot)
+    log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")
+    machine = read_machine(settings)
+    settings, hooks = run.source(settings, machine, tell, stops)
+    settings = secret_key.of_running(settings, machine, stops, state.environments.programs)
+    for step in exports(settings, machine):
+        hooks.run(step)
+    old = _current(folder)
+    with run.agent_of(settings, machine, tell, stops) as agent:
+        facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
+        config = decide(settings, facts)
+        overlaps.check(config)
+        plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
+    differs = _Difference(plan, folder, state.environments)
+    Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
+    known = set(_programs(plan, machine))
+    Unusable.check(
+        f"cannot reload {name}: there is no such program{nearest(name, known)}" for name in names if name not in known
+    )
+    request = _request(config, plan, differs, names, hooks)
+    if request.server and not request.signal:
+        plan = make_plan(settings, replace(facts, second_socket=not old.second_socket))
+    elif request.server:
+        _check_application(config, hooks)
+    for line in printout.difference(differs.files).splitlines():
+        tell(log.ENTRYPOINT, f"    {line}")
+    stops.check()
+    return _apply(process_1, plan, request)
 
 
 @contextmanager
@@ -231,7 +248,7 @@ def _request(
         environments,
         server=wanted,
         signal=signal,
-        workers=int(config.own_workers.text) if config.own_workers else config.workers,
+        workers=config.workers if config.own_workers is None else 1,
         nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted and not signal)),
         programs=tuple(name for name in names if name not in {NGINX, wanted}),
         start_seconds=config.settings.wait_timeout,
@@ -271,7 +288,7 @@ def _path(config: ResolvedConfig) -> str:
     return f"{config.machine.app_dir}{os.pathsep}{given}" if given else str(config.machine.app_dir)
 
 
-def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest, tell: Tell) -> None:
+def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest) -> str:
     """Replace the files and let process 1 apply them; if it cannot, the old files come back."""
     before = {file.path: run_files.read(file.path) for file in plan.files}
     run_files.write_all({file.path: file.text for file in plan.files})
@@ -286,4 +303,4 @@ def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest, tell: T
             if text is None:
                 run_files.remove(path)
         raise
-    tell(log.ENTRYPOINT, f"reload: {', '.join(result.done) or 'nothing to do'}")
+    return ", ".join(result.done) or "nothing to do"

@@ -71,7 +71,7 @@ def environments_of(last: "Exec", hooks: HookRunner, settings: Settings) -> Envi
     return Environments(
         programs=environment.without_secrets(hooks.changed(last.programs)),
         root=environment.without_secrets(hooks.changed_for_root(last.programs)),
-        boot=settings.environ,
+        boot=settings.surroundings,
     )
 
 

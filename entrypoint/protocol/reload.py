@@ -46,3 +46,13 @@ class ReloadResult(NamedTuple):
     """Why nothing was applied."""
     late: bool = False
     """A time was up."""
+
+
+class ReloadRecord(NamedTuple):
+    """reload.json: the last reload, for `entrypoint status`."""
+
+    at: float
+    """When it ended: seconds since the epoch."""
+    result: str
+    """What was done, or why nothing was."""
+    done: bool

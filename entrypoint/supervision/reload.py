@@ -150,10 +150,10 @@ class Reload:
             if following:
                 yield from self._remove([following.group])
             raise
-        former = self._take_over(request.server, following) if following else None
-        self._use(new, request.environments)
         if request.signal:
             yield from self._signal(request)
+        former = self._take_over(request.server, following) if following else None
+        self._use(new, request.environments)
         yield from self._remove(sorted(stops))
         for name in sorted(starts):
             groups.add(name)
@@ -218,8 +218,7 @@ class Reload:
         """Let nginx read its files; return the PIDs of its old workers."""
         (nginx,) = self._supervisord.groups.programs(NGINX)
         before = _children(nginx.pid)
-        if not nginx.signal(signal.SIGHUP):
-            raise _RefusedError("nginx does not run")
+        yield from self._send(nginx, "HUP")
         deadline = time.monotonic() + NGINX_STARTS_WITHIN
         while not _children(nginx.pid) - before:
             if time.monotonic() > deadline:
@@ -228,12 +227,18 @@ class Reload:
         self._done.append("reloaded nginx")
         return before
 
+    def _send(self, program: Program, name: str) -> Steps:
+        """Send a program a signal, once supervisord counts it as running."""
+        while program.state is State.STARTING:
+            yield
+        if not program.signal(signal.Signals[f"SIG{name}"]):
+            raise _RefusedError(f"{program.name} does not run")
+
     def _signal(self, request: ReloadRequest) -> Steps:
         """Let the server replace its workers by itself."""
         (program,) = self._supervisord.groups.programs(request.server)
         pid, before = program.pid, _children(program.pid)
-        if not program.signal(signal.Signals[f"SIG{request.signal}"]):
-            raise _RefusedError(f"{request.server} does not run")
+        yield from self._send(program, request.signal)
         deadline = time.monotonic() + request.start_seconds + request.finish_seconds
         # Not all its children are workers: Python's resource tracker stays.
         while len(before - _children(pid)) < min(request.workers, len(before)):

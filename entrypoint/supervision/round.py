@@ -316,9 +316,13 @@ class Round:
     def _succeed(self, former: Program, following: Program) -> None:
         """Let the new process of a server be the one that serves and is checked."""
         self._checks[former].ended()
-        self._served.add(following)
         self._record.succeed(former, following)
-        self._checks[following].ready()
+        self._failures.follow(following)
+        if self._readiness.has([following.name]):
+            self._served.add(following)
+            self._checks[following].ready()
+        else:
+            self._ready(following)
 
     def _of_those_that_serve(self, callback: Callable[[Program, bool], None]) -> Callable[[Program, bool], None]:
         return lambda program, expected: None if self._reloading.has(program) else callback(program, expected)

@@ -23,12 +23,13 @@ APPLICATION = """
     here = Path(__file__).parent
     while (here / "wait").exists():
         time.sleep(0.02)
+    STATUS = "500 Internal Server Error" if (here / "fail").exists() else "200 OK"
     BODY = json.dumps({"code": (here / "code").read_text(), "token": os.environ.get("TOKEN"), "pid": os.getpid()})
 """
 WSGI = """
     def application(environ, start_response):
         time.sleep(0.005)
-        start_response("200 OK", [("Content-Type", "application/json")])
+        start_response(STATUS, [("Content-Type", "application/json")])
         return [BODY.encode()]
 """
 ASGI = """
@@ -47,6 +48,8 @@ def project(tmp_path: Path) -> Path:
     """A small application of both kinds, with a version of its code, a secret and two workers."""
     folder = tmp_path / "project"
     (folder / "conf").mkdir(parents=True)
+    (folder / "hooks").mkdir()
+    (folder / "hooks" / "10-token.envsh").write_text("export HOOKED=1\n")
     for kind, served in (("wsgi", WSGI), ("asgi", ASGI)):
         (folder / f"{kind}.py").write_text(dedent(APPLICATION) + dedent(served))
     (folder / "code").write_text("1")
@@ -71,6 +74,7 @@ def small_site(
         ENTRYPOINT_SERVER=server,
         ENTRYPOINT_APP=f"{interface}:application",
         ENTRYPOINT_CONF_DIR=str(project / "conf"),
+        ENTRYPOINT_HOOKS_DIR=str(project / "hooks"),
         ENTRYPOINT_SECRETS="TOKEN",
         TOKEN_FILE=str(project / "token"),
         WEB_CONCURRENCY="2",
@@ -177,10 +181,18 @@ def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite,
 def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: Path) -> None:
     site = small_site(new_site, project, "gunicorn")
     assert site.command("reload").returncode == 127
-    site.start().ready()
+    (project / "fail").touch()
+    site.start()
+    until(lambda: "gunicorn is not ready: " in site.output, "the first request", instead=lambda: site.output)
+    (project / "fail").unlink()
+    assert (
+        reloaded(site) == "[entrypoint] reload: replaced gunicorn, reloaded nginx\n"
+    )  # also mends a site that is not ready
+    assert site.status("/-/ready") == 200
+    assert "last reload, 0 s ago: replaced gunicorn, reloaded nginx\n" in site.command("status").stdout
     (project / "wait").touch()  # the new process does not get ready
     first = subprocess.Popen([COMMAND, "reload"], cwd=project, env=site.environment, stderr=subprocess.PIPE, text=True)
-    until(lambda: site.output.count("spawned: 'gunicorn'") == 2, "the new process", instead=lambda: site.output)
+    until(lambda: site.output.count("spawned: 'gunicorn'") == 3, "the new process", instead=lambda: site.output)
     second = site.command("reload")
     assert (second.returncode, second.stderr) == (75, "[entrypoint] cannot reload: another reload has not ended\n")
     assert site.status("/") == 200

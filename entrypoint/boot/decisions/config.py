@@ -25,6 +25,7 @@ FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the m
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
 DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
 PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
+RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
@@ -247,9 +248,8 @@ class ResolvedConfig:
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
         """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
-        return tuple(
-            self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
-        )
+        names = (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE, RELOAD_FILE)
+        return tuple(self.run_dir / name for name in names)
 
     @property
     def opens_early(self) -> bool:

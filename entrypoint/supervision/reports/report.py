@@ -5,6 +5,7 @@ from entrypoint.supervision.internals import Program, Supervisord
 from entrypoint.supervision.policy import PermanentFailure
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+"""What to do where no boot has left what a reload needs: supervisord was started by hand."""
 
 INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
