@@ -15,11 +15,13 @@ from entrypoint.control.health import in_words, unready
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.processes import Memory, Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
+from entrypoint.protocol.reload import ReloadRecord
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
 _SAMPLE: Final = 0.2  # seconds in which CPU time is measured
 _PATIENCE: Final = 0.3  # seconds that supervisord has to answer
 _PROGRAMS: Final = "programs.json"  # beside the ready file
+_RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
@@ -65,6 +67,8 @@ class Status(NamedTuple):
     """running, stopping, frozen (by SIGSTOP) or unresponsive; starting: the boot still prepares the application."""
     programs: tuple[Row, ...]
     settings: tuple[Setting, ...]
+    reload: ReloadRecord | None = None
+    """The last reload."""
 
 
 def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], None] = time.sleep) -> Status:
@@ -84,7 +88,7 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
     fresh = _record(www / _PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
-    return Status(ready, waits_for, supervisord, rows, tuple(settings))
+    return Status(ready, waits_for, supervisord, rows, tuple(settings), _last_reload(www / _RELOAD))
 
 
 def as_json(status: Status) -> str:
@@ -94,7 +98,17 @@ def as_json(status: Status) -> str:
         for row in status.programs
     ]
     settings = [setting._asdict() for setting in status.settings]
-    return json.dumps({**status._asdict(), "programs": programs, "settings": settings}, indent=2) + "\n"
+    reload = status.reload and status.reload._asdict()
+    return (
+        json.dumps({**status._asdict(), "programs": programs, "settings": settings, "reload": reload}, indent=2) + "\n"
+    )
+
+
+def _last_reload(file: Path) -> ReloadRecord | None:
+    try:
+        return from_json(ReloadRecord, file.read_bytes(), str(file))
+    except (OSError, ConfigError):  # `status` answers, whatever is there
+        return None
 
 
 def _record(file: Path) -> StatusRecord | None:

@@ -7,6 +7,7 @@ from typing import Final
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
 from entrypoint.processes import Memory
+from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
@@ -27,11 +28,17 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         "ready" if status.ready else _sentence(status.waits_for),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
+        *_reload(status.reload, time.time() if now is None else now),
         "",
         "settings that are set:" if status.settings else "no setting is set",
         *(f"  {name}={value} ({source})" for name, value, source in status.settings),
     ]
     return "".join(f"{_cut(printable(line), width)}\n" for line in lines)
+
+
+def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
+    if last:
+        yield f"last reload, {duration(now - last.at)} ago: {last.result}"
 
 
 def _sentence(text: str) -> str:

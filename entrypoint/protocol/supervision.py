@@ -177,6 +177,8 @@ class SupervisionConfig(NamedTuple):
     pre_stop: tuple[PreStopHook, ...] = ()
     """The hooks run one after the other."""
     metrics: MetricsConfig | None = None
+    second_socket: bool = False
+    """The application server listens on the second of its two sockets; reloads use them in turn."""
 
     def program(self, name: str) -> ProgramConfig:
         """Return the configuration of the process `name`."""
@@ -199,6 +201,8 @@ class Environments(NamedTuple):
     programs: Mapping[str, str]
     root: Mapping[str, str]
     """The environment of root's programs: without paths to code that the application's user can write."""
+    boot: Mapping[str, str] = MappingProxyType({})
+    """The environment that the boot had, for a reload; empty if there was no boot."""
 
 
 class Handover(NamedTuple):

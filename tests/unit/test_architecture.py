@@ -61,7 +61,7 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
 
 
 ORDER = {
-    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis"),
+    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "reload", "diagnosis"),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),

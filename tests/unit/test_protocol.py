@@ -59,6 +59,7 @@ EVERYTHING = SupervisionConfig(
     drain_seconds=5,
     hook_seconds=12.5,
     pre_stop=(PreStopHook("10-deregister", ("/hooks/10-deregister", "now"), as_root=True),),
+    second_socket=True,
     log_format=LogFormat.JSON,
     log_timestamps=True,
     quiet=True,

@@ -28,6 +28,7 @@ PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's 
 REQUESTS_FILE: Final = PurePosixPath("nginx/requests.log")  # the status of each request that nginx has answered
 SOCKET_FILE: Final = PurePosixPath("http.sock")  # where supervisord's plugin answers HTTP requests
 STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
+RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
@@ -56,6 +57,7 @@ class ResolvedConfig:
     run_dir: PurePosixPath
     workers: int
     stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
+    second_socket: bool = False  # for a reload: the running application server uses the first one
 
     # ---- programs
 
@@ -156,7 +158,8 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+        name = self.server.name if self.server else "none"
+        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
 
     @property
     def upstream(self) -> str:
@@ -269,9 +272,8 @@ class ResolvedConfig:
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
         """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
-        return tuple(
-            self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
-        )
+        names = (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE, RELOAD_FILE)
+        return tuple(self.run_dir / name for name in names)
 
     @property
     def stale_files(self) -> tuple[PurePosixPath, ...]:
@@ -310,6 +312,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
+        second_socket=facts.second_socket,
     )
     _check_metrics_port(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:

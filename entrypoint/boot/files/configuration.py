@@ -136,6 +136,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
+        second_socket=config.second_socket,
         metrics=_metrics(config),
     )
 
