@@ -140,6 +140,8 @@ class MetricsConfig(NamedTuple):
     """The Unix socket of uWSGI's statistics."""
     certificates: tuple[PurePosixPath, ...] = ()
     """The certificates that nginx serves."""
+    page: bool = False
+    """Whether there is a status page."""
 
 
 class PreStopHook(NamedTuple):
@@ -203,6 +205,8 @@ class Environments(NamedTuple):
     """The environment of root's programs: without paths to code that the application's user can write."""
     boot: Mapping[str, str] = MappingProxyType({})
     """The environment that the boot had, for a reload; empty if there was no boot."""
+    page_password: str = ""
+    """The password of the status page; empty if it has none."""
 
 
 class Handover(NamedTuple):

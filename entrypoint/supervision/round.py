@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from entrypoint import log
 from entrypoint.protocol.codec import ConfigError, from_json, to_json
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
@@ -338,11 +339,36 @@ class Round:
         return program is not None and program.state is State.STOPPING
 
     def _routes(self, config: MetricsConfig) -> "Routes":
-        from entrypoint.supervision.metrics.metrics import Container, Metrics  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.answers import routes  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
+        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
 
-        container = Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped)
-        answer = Metrics(config, container, self._timers).answer
-        return {("GET", "/-/metrics"): answer, ("GET", "/metrics"): answer}
+        return routes(
+            config,
+            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+            self._timers,
+            password=self._environments.page_password,
+            actions=Actions(self._restart, self._reload_all),
+            log=self._supervisord.warn,
+        )
+
+    def _restart(self, name: str) -> str:
+        """Restart a program for the status page; return why not, or an empty text."""
+        found = [each for each, _ in self._record.programs() if name in {each.name, f"{each.group}:{each.name}"}]
+        if not found:
+            return f"cannot restart {log.printable(name)}: there is no such program"
+        if why := self._why_no_reload():
+            return f"cannot restart {name}: {why}"
+        self._lifecycle.restart(found[0], "the status page asks for it")
+        found[0].start()
+        return ""
+
+    def _reload_all(self) -> str:
+        """Start a reload for the status page; return why not, or an empty text."""
+        if why := self._why_no_reload():
+            return f"cannot reload: {why}"
+        self._hup.start()
+        return ""
 
     def _end(self) -> None:
         self._reloading.stop()

@@ -249,7 +249,8 @@ class ResolvedConfig:
 
         The file lies in a folder of root's, or this process is not root: a user's file is nothing to open for root.
         """
-        asked = bool(self.settings.metrics_allow or self.settings.metrics_port)
+        settings = self.settings
+        asked = bool(settings.metrics_allow or settings.metrics_port or settings.status_page == "on")
         return self.nginx and asked and (self.nginx_switches or not self.machine.root)
 
     @property

@@ -155,6 +155,7 @@ def _metrics(config: ResolvedConfig) -> MetricsConfig:
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,
         certificates=(certificate,) if certificate and config.nginx else (),
+        page=config.settings.status_page == "on",
     )
 
 

@@ -79,6 +79,8 @@ class NginxValues(NamedTuple):
     metrics_allow: tuple[Network, ...]
     metrics_clients: tuple[Network, ...]
     requests_log: PurePosixPath | None
+    status_page: bool
+    page_password: bool
     stub_status: bool
 
 
@@ -128,6 +130,8 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         metrics_listen=config.metrics_addresses,
         metrics_allow=settings.metrics_allow,
         metrics_clients=tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow))),
+        status_page=settings.status_page == "on",
+        page_password=settings.status_password is not None,
         requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
         stub_status=machine.stub_status,
     )

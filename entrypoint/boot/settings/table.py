@@ -222,6 +222,17 @@ class SettingsTable:
         values.metrics_port,
         "a port for /metrics alone: a port, or address:port; ENTRYPOINT_METRICS_ALLOW, if it is set, applies there too",
     )
+    status_page: str = setting(
+        "ENTRYPOINT_STATUS_PAGE",
+        values.choice("on", "off"),
+        "on: /-/ shows what runs, to those who may read /-/metrics, or to those who know ENTRYPOINT_STATUS_PASSWORD",
+        default="off",
+    )
+    status_password: Secret | None = setting(
+        "ENTRYPOINT_STATUS_PASSWORD",
+        values.secret,
+        "the password of the status page, for any user name; with it, the page can restart programs and reload",
+    )
     app_logging: str = setting(
         "ENTRYPOINT_APP_LOGGING",
         values.choice("auto", "off"),
