@@ -60,6 +60,7 @@ test test-all: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
+	$(if $(filter test-all,$@),$(call need,command -v prometheus,prometheus))
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'
 
