@@ -16,6 +16,8 @@ from entrypoint.errors import NotAllowed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from conftest import Command, Project
+
 UID = 12345
 AS_USER = look_up(str(UID)) if os.geteuid() == 0 else None
 
@@ -51,3 +53,12 @@ def test_root_does_not_use_its_rights_for_the_folder(place: Path) -> None:
         with pytest.raises(NotAllowed, match=f"PROMETHEUS_MULTIPROC_DIR={folder}: Permission denied; choose a folder"):
             empty_metrics(step(place, folder))
     assert (closed / "counter_1.db").exists()
+
+
+def test_the_agent_needs_no_folder_and_a_dry_run_makes_none(entrypoint: Command, project: Project) -> None:
+    project.add_setting('from prometheus_client import Counter\nCounter("settings", "Loads.").inc()\n')
+    folder = project.root / "data/metrics"
+    done = entrypoint.run(project.root, "--dry-run", PROMETHEUS_MULTIPROC_DIR=str(folder))
+    assert done.code == 0, done.err
+    assert f"empty {folder} (PROMETHEUS_MULTIPROC_DIR)" in done.err
+    assert not folder.exists()

@@ -197,3 +197,34 @@ def test_the_boot_tells_of_its_migrations(new_site: NewSite) -> None:
     os.kill(site.pid, signal.SIGCONT)
     assert site.status("/") == 200
     assert site.stop()[0] == 0
+
+
+APP = """
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+PAGES = Counter("pages", "Pages that were shown.")
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] != "/metrics":
+        PAGES.inc()
+        return [b"page"]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return [generate_latest(registry)]
+"""
+
+
+def test_the_applications_own_metrics_of_all_workers_begin_anew_with_each_boot(tmp_path: Path) -> None:
+    (tmp_path / "pages.py").write_text(APP)
+    settings = {"ENTRYPOINT_APP": "pages:app", "PROMETHEUS_MULTIPROC_DIR": "metrics", "ENTRYPOINT_READY_PATH": "off"}
+    for _ in range(2):
+        with Site(tmp_path, tmp_path, WEB_CONCURRENCY="2", **settings) as site:
+            site.start().ready()
+            for _ in range(10):
+                assert site.status("/page") == 200
+            found = requests.get(f"{site.url}/metrics", timeout=PATIENCE).text
+            assert old_values(found)["pages_total", ()] == 10
+            assert list((tmp_path / "metrics").glob("counter_*.db"))
+            assert site.stop()[0] == 0
