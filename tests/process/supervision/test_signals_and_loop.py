@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from deadline import until
+from rows import rows
 
 from .rig import ROOT, Container, alive
 
@@ -17,7 +18,7 @@ SLEEP = "sleep 1000"
 AT_ONCE = 0.9
 
 
-@pytest.mark.parametrize("milliseconds", range(0, 120, 8))
+@pytest.mark.parametrize("milliseconds", rows(range(0, 120, 8), range(0, 120, 24)))
 def test_a_stop_is_not_lost_at_whatever_moment_it_comes(container: Container, milliseconds: int) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
