@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,9 +24,14 @@ SHARED_FILES = {
 TOP = SHARED_FILES.keys() - COMMAND_LINE
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Yield the dotted names of the modules that a file imports, wherever in it that stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -119,7 +125,7 @@ def test_what_decides_neither_asks_the_machine_nor_changes_it(stage: str) -> Non
     writes = {
         (path.name, node.attr)
         for path in (PACKAGE / "boot" / stage).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "unlink", "mkdir", "open")
     }
     assert (wrong, writes) == (set(), set())
@@ -171,7 +177,7 @@ def test_the_environment_is_read_on_the_command_line_and_by_the_application_alon
     readers = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
     assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {"cli.py"}
