@@ -380,6 +380,13 @@ def test_a_mistake_in_a_compose_file(folder: Path, old: str, new: str, line: str
     assert checked(folder, COMPOSE.replace(old, new)) == [f"service web: {line}"]
 
 
+def test_no_mistake_follows_from_another(folder: Path) -> None:
+    tls = "PORT: 8000, ENTRYPOINT_NGINX: off, NGINX_TLS_CERTIFICATE: /c.pem, NGINX_TLS_KEY: /k.pem"
+    assert checked(folder, COMPOSE.replace("PORT: 8000", tls)) == [
+        "service web: NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on"
+    ]
+
+
 # ---- migrations
 
 

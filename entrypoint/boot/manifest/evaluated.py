@@ -54,17 +54,18 @@ def evaluate(container: Container, environ: Mapping[str, str]) -> Evaluated:
         try:
             settings = Settings.read(given)
         except Unusable as error:
-            before = dict(given)
+            before, judged = dict(given), frozenset(unknown)
             for problem in error.problems:
                 if match := _OF_THE_IMAGE.fullmatch(problem):
                     programs.append(match[1])
                     given[f"{VARIABLE}{match[1].replace('-', '_').upper()}"] = "true"
                     continue
-                # What depends on a variable that the manifest does not tell is not judged.
-                if unknown.isdisjoint(re.findall(r"[A-Z][A-Z0-9_]+", problem)):
+                # What depends on a variable that is not known, or was a mistake itself, is not judged.
+                if judged.isdisjoint(re.findall(r"[A-Z][A-Z0-9_]+", problem)):
                     problems[problem] = None
                 for name in (_named(problem), f"{_named(problem)}{_FILE}"):
                     given.pop(name, None)
+                    unknown.add(name)
             if given == before:
                 break
     if settings and not problems:

@@ -60,7 +60,7 @@ def of_container(found: Evaluated) -> Iterator[str]:
 
 def ports(found: Evaluated, settings: Settings) -> Ports | None:
     """Return where the site listens; None if it cannot be known."""
-    if not found.tells("PORT") or not found.tells("NGINX_TLS_CERTIFICATE"):
+    if not all(map(found.tells, ("PORT", "NGINX_TLS_CERTIFICATE", "ENTRYPOINT_PROGRAMS"))):
         return None
     users = (True, False) if found.container.root is None else (found.container.root,)
     redirects = (settings.redirect_on(root=root) for root in users)
