@@ -20,7 +20,7 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench
+.PHONY: help demo test test-all lint bench pictures
 
 help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-all  run all tests, the thorough ones too, with more random examples, as continuous integration does"
 	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles, zizmor and their schema on the workflows"
 	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
+	@echo "make pictures  record the commands of the documentation in a terminal (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -84,3 +85,7 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
 	@$(BIN)/python bench/scale.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
+
+pictures: $(BIN)/.installed
+	@$(BIN)/python -m pip install -q --group pictures
+	@$(BIN)/python bench/recordings.py
