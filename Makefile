@@ -28,7 +28,7 @@ help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
 	@echo "make test      run the tests (container tests need a Docker Engine)"
 	@echo "make test-all  run all tests, the thorough ones too, with more random examples, as continuous integration does"
-	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles and zizmor on the workflows"
+	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles, zizmor and their schema on the workflows"
 	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
 	@echo "make pictures  record the commands of the documentation in a terminal (needs a Docker Engine)"
 
@@ -72,6 +72,8 @@ lint: $(BIN)/.installed
 	@$(BIN)/mypy
 	@$(BIN)/hadolint Dockerfile.example docker/Dockerfile
 	@$(BIN)/zizmor --quiet --no-progress --offline .github
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/stack.yaml
 
 bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)

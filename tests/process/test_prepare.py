@@ -252,7 +252,7 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
 
 
-IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} {root}/data"
+IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} -g root -m 775 {root}/data"
 CANNOT_OPEN = "cannot open database default: unable to open database file"
 READ_ONLY = (
     "cannot migrate database default: Unable to create the django_migrations table "

@@ -67,7 +67,7 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
 
 
 ORDER = {
-    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis"),
+    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis", "manifest"),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),
@@ -149,7 +149,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
-        ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
+        ("boot", ["jinja2", "supervisor", "yaml", "entrypoint.boot", *TOP]),  # yaml for `check --manifest` alone
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
     ],
 )
