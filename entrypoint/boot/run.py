@@ -281,7 +281,7 @@ def agent_of(
     if not machine.django:
         yield None
         return
-    surroundings = environment.for_application(settings, machine, settings.settings_module)
+    surroundings = environment.for_agent(settings, machine)
     with Agent(start(machine, surroundings, write_bytecode=write_bytecode), tell, stops) as agent:
         yield agent
 

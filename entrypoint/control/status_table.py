@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
 from entrypoint.processes import Memory
@@ -27,6 +28,7 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         *([""] if status.programs else ()),
         "ready" if status.ready else _sentence(status.waits_for),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
+        *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
         *_reload(status.reload, time.time() if now is None else now),
         "",

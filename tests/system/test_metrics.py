@@ -106,6 +106,8 @@ def test_busy_workers_and_the_queue_before_them_are_seen(site: Site) -> None:
     text = scrape(site)
     assert value(text, "entrypoint_uwsgi_workers", state="busy") == 1
     assert value(text, "entrypoint_nginx_connections", state="writing") == 4
+    shown = site.command("status").stdout
+    assert "\nuwsgi: 1 of 1 workers busy, 2 connections wait, 0 requests/s\n" in shown
     (site.project / "released").touch()
     for client in clients:
         client.join()
@@ -197,3 +199,34 @@ def test_the_boot_tells_of_its_migrations(new_site: NewSite) -> None:
     os.kill(site.pid, signal.SIGCONT)
     assert site.status("/") == 200
     assert site.stop()[0] == 0
+
+
+APP = """
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+PAGES = Counter("pages", "Pages that were shown.")
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    if environ["PATH_INFO"] != "/metrics":
+        PAGES.inc()
+        return [b"page"]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return [generate_latest(registry)]
+"""
+
+
+def test_the_applications_own_metrics_of_all_workers_begin_anew_with_each_boot(tmp_path: Path) -> None:
+    (tmp_path / "pages.py").write_text(APP)
+    settings = {"ENTRYPOINT_APP": "pages:app", "PROMETHEUS_MULTIPROC_DIR": "metrics", "ENTRYPOINT_READY_PATH": "off"}
+    for _ in range(2):
+        with Site(tmp_path, tmp_path, WEB_CONCURRENCY="2", **settings) as site:
+            site.start().ready()
+            for _ in range(10):
+                assert site.status("/page") == 200
+            found = requests.get(f"{site.url}/metrics", timeout=PATIENCE).text
+            assert old_values(found)["pages_total", ()] == 10
+            assert list((tmp_path / "metrics").glob("counter_*.db"))
+            assert site.stop()[0] == 0

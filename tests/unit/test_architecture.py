@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,9 +24,14 @@ SHARED_FILES = {
 TOP = SHARED_FILES.keys() - COMMAND_LINE
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Yield the dotted names of the modules that a file imports, wherever in it that stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -61,7 +67,19 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
 
 
 ORDER = {
-    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "reload", "diagnosis"),
+    "boot": (
+        "trust",
+        "settings",
+        "facts",
+        "decisions",
+        "files",
+        "plan",
+        "effects",
+        "run",
+        "reload",
+        "diagnosis",
+        "manifest",
+    ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),
@@ -119,7 +137,7 @@ def test_what_decides_neither_asks_the_machine_nor_changes_it(stage: str) -> Non
     writes = {
         (path.name, node.attr)
         for path in (PACKAGE / "boot" / stage).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "unlink", "mkdir", "open")
     }
     assert (wrong, writes) == (set(), set())
@@ -143,7 +161,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
-        ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
+        ("boot", ["jinja2", "supervisor", "yaml", "entrypoint.boot", *TOP]),  # yaml for `check --manifest` alone
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
     ],
 )
@@ -171,7 +189,7 @@ def test_the_environment_is_read_on_the_command_line_and_by_the_application_alon
     readers = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
     assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {"cli.py"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.control import place, status
+from entrypoint.control import place, serving, status
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
@@ -76,6 +76,20 @@ def test_no_line_is_longer_than_the_terminal_is_wide_and_none_controls_it() -> N
 )
 def test_a_time_is_shown_in_its_two_largest_units(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_two_looks_at_the_metrics_become_a_line() -> None:
+    before = {("uwsgi_request_seconds_count", ""): 10.0}
+    after = {("uwsgi_request_seconds_count", ""): 20.0, ("server_listen_queue", "uwsgi"): 1.0}
+    states = {("uwsgi_workers", "busy"): 2.0, ("uwsgi_workers", "idle"): 1.0, ("uwsgi_workers", "cheap"): 5.0}
+    found = serving.between(before, {**after, **states}, 0.5)
+    assert found is not None
+    assert tuple(found) == ("uwsgi", 1, 2, 3, 20.0)
+    assert serving.in_words(found) == "uwsgi: 2 of 3 workers busy, 1 connection waits, 20 requests/s"
+    other = serving.between({}, {("server_listen_queue", "gunicorn"): 0.0}, 0.5)
+    assert other is not None
+    assert serving.in_words(other) == "gunicorn: 0 connections wait"
+    assert serving.between(before, {}, 0.5) is None
 
 
 def test_the_tree_of_this_process_has_its_memory() -> None:

@@ -336,7 +336,8 @@ def _check_metrics_port(config: ResolvedConfig) -> None:
         others["the application server"] = config.bind
     for name, other in others.items() if config.settings.serves else ():
         if other.port == port.port:
-            raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {name} uses port {port.port}")
+            why = f"{name} uses port {port.port}; choose another one, such as 9100"
+            raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:

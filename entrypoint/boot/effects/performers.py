@@ -21,6 +21,7 @@ from entrypoint.boot.plan.steps import (
     CheckPort,
     CheckReadable,
     CheckWritable,
+    EmptyMetrics,
     Exec,
     FindPrograms,
     HandOver,
@@ -109,7 +110,7 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: CheckPort) -> None:
         for listen in step.addresses:
-            places.check_address(listen)
+            places.check_address(listen, step.setting)
 
     @apply.register
     def _(self, step: CheckReadable) -> None:
@@ -133,6 +134,10 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: EmptyMetrics) -> None:
+        places.empty_metrics(step)
 
     @apply.register
     def _(self, step: HandOver) -> None:

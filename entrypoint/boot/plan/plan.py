@@ -23,6 +23,7 @@ from entrypoint.boot.plan.steps import (
     CheckPort,
     CheckReadable,
     CheckWritable,
+    EmptyMetrics,
     Exec,
     FindPrograms,
     HandOver,
@@ -118,15 +119,16 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield FindPrograms(dict(_needed(config)))
     if config.settings.serves:
         behind = [config.bind] if config.nginx and config.bind else []
-        yield CheckPort((*config.addresses, *config.redirecting, *behind, *config.metrics_addresses))
-    elif config.metrics_addresses:
-        yield CheckPort(config.metrics_addresses)
+        yield CheckPort((*config.addresses, *config.redirecting, *behind))
+    if config.metrics_addresses:
+        yield CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
     yield from _keys(config)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield MakeDirectories(configuration.directories(config), configuration.run_files(config), stale=config.stale_files)
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
+    yield from _metrics_folder(config)
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
@@ -134,6 +136,13 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Start(
             programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
         )
+
+
+def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
+    """Yield the step that empties the folder where the application's processes write their own metrics."""
+    for variable in environment.MULTIPROCESS_METRICS:
+        if folder := config.settings.environment.get(variable):
+            yield EmptyMetrics(folder, variable, config.machine.app_dir, config.run_as)
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
