@@ -237,7 +237,7 @@ def _request(
     server, wanted, signal = config.server, "", ""
     # Without names, a reload also loads the application's code again. runserver does that by itself.
     if server and server.name != "runserver":
-        conf = (server.template or "").removesuffix(".j2")
+        conf = config.server_file.name if config.server_file else ""
         if not names or server.name in names or conf in differs.names or differs.of(server.name) or renewed:
             wanted = server.name
             signal = "" if _beside(config, plan) else _signal(config, server)

@@ -30,6 +30,7 @@ COMMANDS = (
     ("env",),
     ("boot",),
     ("render",),
+    ("reload",),
     ("--dry-run",),
 )
 
