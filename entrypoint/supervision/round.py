@@ -409,7 +409,7 @@ class Round:
 
     def _refused(self, program: Program, why: str) -> None:
         if self._reloading.has(program):
-            self._reloading.fail(program, f"failed its first request: {why}")
+            self._reloading.fail(program, f"the new {program.name} failed its first request: {why}")
             return
         self._record.change()
         self._readiness.explain(program.name, why)

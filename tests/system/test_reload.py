@@ -142,6 +142,8 @@ def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite,
         assert {name for name, pid in before.items() if after[name] != pid} == {"uwsgi"}
         # A program has changed, one is new; the diff shows it. The server stays, because only a worker is named.
         write_workers(project, 1001, third="sleep 1000")
+        with (project / "entrypoint.toml").open("a") as file:
+            file.write('stop_timeout = "2s"\n')  # which the others lack then
         said = reloaded(site, "worker")
         assert any(line.startswith("[entrypoint]     +command = ") and "1001" in line for line in said.splitlines())
         assert said.endswith("[entrypoint] reload: restarted worker, started third\n")
@@ -191,7 +193,7 @@ def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: 
     )  # also mends a site that is not ready
     assert site.status("/-/ready") == 200
     assert re.search(
-        r"^last reload, \d+ s ago: replaced gunicorn, reloaded nginx$", site.command("status").stdout, re.M
+        r"^last reload, \d+ s ago: replaced gunicorn, reloaded nginx$", site.command("status").stdout, re.MULTILINE
     )
     (project / "wait").touch()  # the new process does not get ready
     first = subprocess.Popen([COMMAND, "reload"], cwd=project, env=site.environment, stderr=subprocess.PIPE, text=True)
