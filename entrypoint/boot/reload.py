@@ -48,7 +48,6 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
 
     Whatever has changed is applied; `names` are reloaded or restarted even if nothing has changed.
     """
-    stops = StopRequests()
     process_1 = ControlSocket(folder)
     with _lock(folder):
         state = process_1.state()
@@ -56,7 +55,7 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
             raise TimedOut(f"cannot reload: {state.refused}")
         record = folder / RELOAD_FILE
         try:
-            done = _reload(process_1, state, folder, names, tell, stops)
+            done = _reload(process_1, state, folder, names, tell)
         except Stopped:
             raise
         except EntrypointError as error:
@@ -70,10 +69,9 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
         tell(log.ENTRYPOINT, f"reload: {done}")
 
 
-def _reload(  # noqa: PLR0913, PLR0917 -- what a reload starts from
-    process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell, stops: StopRequests
-) -> str:
+def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell) -> str:
     """Reload, and return what was done, in words."""
+    stops = StopRequests()
     os.chdir(state.directory)
     settings = Settings.read(state.environments.boot)
     log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")

@@ -80,6 +80,7 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     With NAME, only these programs are reloaded or restarted, and those that have changed. Signal HUP to the container's
     process 1 does the same as this command without NAME.
     """
+    signals.release()
     from entrypoint.boot.reload import reload as boot  # noqa: PLC0415 -- as above
     from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
 

@@ -14,11 +14,11 @@ from entrypoint.errors import NotAllowed, NotFound, TimedOut
 
 
 def test_without_process_1_nothing_is_reloaded(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="cannot open .*No such file or directory; nothing runs here"):
+    with pytest.raises(NotFound, match=r"cannot open .*No such file or directory; nothing runs here"):
         ControlSocket(tmp_path)
     with closing(socket.socket(socket.AF_UNIX)) as left:  # by a supervisord that was killed
         left.bind(str(tmp_path / SOCKET))
-    with pytest.raises(NotFound, match="cannot open .*Connection refused; nothing runs here"):
+    with pytest.raises(NotFound, match=r"cannot open .*Connection refused; nothing runs here"):
         ControlSocket(tmp_path)
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "phase.json").touch()
@@ -38,7 +38,7 @@ def test_one_reload_at_a_time(tmp_path: Path) -> None:
 def test_if_a_file_cannot_be_written_all_stay_as_they_were(tmp_path: Path) -> None:
     first, second = PurePosixPath(tmp_path / "first"), PurePosixPath(tmp_path / "missing" / "second")
     run_files.write(first, "old")
-    with pytest.raises(NotAllowed, match="cannot write .*missing/second: No such file or directory"):
+    with pytest.raises(NotAllowed, match=r"cannot write .*missing/second: No such file or directory"):
         run_files.write_all({first: "new", second: "new"})
     assert run_files.read(first) == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["first"]
