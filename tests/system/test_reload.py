@@ -79,6 +79,7 @@ def small_site(
         ENTRYPOINT_SECRETS="TOKEN",
         TOKEN_FILE=str(project / "token"),
         WEB_CONCURRENCY="2",
+        NGINX_ACCESS_LOG="off",
         **settings,
     )
 
