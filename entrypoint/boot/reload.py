@@ -3,7 +3,6 @@
 Nothing is changed before all is known to be valid. If process 1 cannot apply the files, the old ones come back.
 """
 
-import configparser
 import fcntl
 import os
 import time
@@ -20,6 +19,7 @@ from entrypoint.boot.decisions.config import RELOAD_FILE, ResolvedConfig, decide
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
 from entrypoint.boot.effects.control_socket import ControlSocket
+from entrypoint.boot.effects.difference import Difference, current, sections, text_of
 from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
@@ -33,9 +33,8 @@ from entrypoint.boot.settings.user_programs import NGINX
 from entrypoint.boot.settings.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.log import Tell
-from entrypoint.protocol.codec import from_json, read_json, to_json
+from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.reload import ReloadRecord, ReloadRequest, ReloadState
-from entrypoint.protocol.supervision import Environments, SupervisionConfig
 
 _LOCK: Final = "reload.lock"
 _NGINX_FILES: Final = ("nginx.conf", "nginx-app.conf")
@@ -49,7 +48,6 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
 
     Whatever has changed is applied; `names` are reloaded or restarted even if nothing has changed.
     """
-    stops = StopRequests()
     process_1 = ControlSocket(folder)
     with _lock(folder):
         state = process_1.state()
@@ -57,22 +55,23 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
             raise TimedOut(f"cannot reload: {state.refused}")
         record = folder / RELOAD_FILE
         try:
-            done = _reload(process_1, state, folder, names, tell, stops)
+            done = _reload(process_1, state, folder, names, tell)
         except Stopped:
             raise
         except EntrypointError as error:
+            if isinstance(error, StepFailed):  # the application, or a hook that is sourced
+                error = Unusable(*error.lines())
             text = to_json(ReloadRecord(time.time(), "; ".join(error.lines()), done=False))
             with suppress(EntrypointError):  # the first error says more
                 run_files.write(PurePosixPath(record), text)
-            raise
+            raise error from None
         run_files.write(PurePosixPath(record), to_json(ReloadRecord(time.time(), done, done=True)))
         tell(log.ENTRYPOINT, f"reload: {done}")
 
 
-def _reload(  # noqa: PLR0913, PLR0917 -- what a reload starts from
-    process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell, stops: StopRequests
-) -> str:
+def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell) -> str:
     """Reload, and return what was done, in words."""
+    stops = StopRequests()
     os.chdir(state.directory)
     settings = Settings.read(state.environments.boot)
     log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")
@@ -81,13 +80,13 @@ def _reload(  # noqa: PLR0913, PLR0917 -- what a reload starts from
     settings = secret_key.of_running(settings, machine, stops, state.environments.programs)
     for step in exports(settings, machine):
         hooks.run(step)
-    old = _current(folder)
+    old = current(folder)
     with run.agent_of(settings, machine, tell, stops) as agent:
         facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
         config = decide(settings, facts)
         overlaps.check(config)
         plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
-    differs = _Difference(plan, folder, state.environments)
+    differs = Difference(plan, folder, state.environments)
     Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
     known = set(_programs(plan, machine))
     Unusable.check(
@@ -96,7 +95,7 @@ def _reload(  # noqa: PLR0913, PLR0917 -- what a reload starts from
     request = _request(config, plan, differs, names, hooks)
     if request.server and not request.signal:
         plan = make_plan(settings, replace(facts, second_socket=not old.second_socket))
-    elif request.server:
+    elif request.signal:
         _check_application(config, hooks)
     for line in printout.difference(differs.files).splitlines():
         tell(log.ENTRYPOINT, f"    {line}")
@@ -118,13 +117,6 @@ def _lock(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise TimedOut("cannot reload: another reload has not ended") from error
         yield
-
-
-def _current(folder: Path) -> SupervisionConfig:
-    try:
-        return read_json(SupervisionConfig, folder / "supervision.json")
-    except ValueError as error:
-        raise Unusable(f"cannot reload: {error}") from error
 
 
 def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Plan:
@@ -155,34 +147,7 @@ class _Silently:
         self._performer.apply(step)
 
 
-class _Difference:
-    """How the new files differ from the old ones, as far as it decides what is reloaded."""
-
-    def __init__(self, plan: Plan, folder: Path, was: Environments) -> None:
-        """`folder` is the run directory; `was` are the environments of the programs that run."""
-        self.folder = PurePosixPath(folder)
-        self.was = was
-        self.files = tuple(file for file in plan.files if run_files.read(file.path) != file.text)
-        self.names = {file.path.name for file in self.files}
-        self.old = _current(folder)
-        self.new = from_json(SupervisionConfig, _text(plan, "supervision.json"), "the plan")
-        self._before = _sections(run_files.read(self.folder / "supervisord.conf") or "")
-        self._after = _sections(_text(plan, "supervisord.conf"))
-
-    def section(self, name: str, key: str = "") -> bool:
-        """Return whether a section of supervisord.conf has changed, or one key of it, if it was and is there."""
-        if not self._before.has_section(name) or not self._after.has_section(name):
-            return False
-        before, after = dict(self._before[name]), dict(self._after[name])
-        return before.get(key) != after.get(key) if key else before != after
-
-    def of(self, program: str) -> bool:
-        """Return whether the configuration of a program has changed."""
-        supervision = self.old.program(program) != self.new.program(program)
-        return program in self.new.programs and (supervision or self.section(f"program:{program}"))
-
-
-def _refused(config: ResolvedConfig, differs: _Difference) -> Iterator[str]:
+def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:
     """Yield each change that a running container cannot take."""
     old, new, ours = differs.old, differs.new, {NGINX, *SERVERS}
     if run_dir(config.settings, config.machine) != differs.folder:
@@ -201,21 +166,10 @@ def _refused(config: ResolvedConfig, differs: _Difference) -> Iterator[str]:
         yield "ENTRYPOINT_LOG_LEVEL"
 
 
-def _text(plan: Plan, name: str) -> str:
-    return next(file.text for file in plan.files if file.path.name == name)
-
-
-def _sections(text: str) -> configparser.RawConfigParser:
-    """Return the sections of a configuration for supervisord, read as supervisord does."""
-    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
-    parser.read_string(text)
-    return parser
-
-
 def _programs(plan: Plan, machine: Machine) -> Iterator[str]:
     """Yield the name of each program and group: ours, and those in the user's own files."""
-    for text in (_text(plan, "supervisord.conf"), *machine.supervisor_files.values()):
-        for section in _sections(text).sections():
+    for text in (text_of(plan, "supervisord.conf"), *machine.supervisor_files.values()):
+        for section in sections(text).sections():
             kind, _, name = section.partition(":")
             if kind in _PROGRAMS:
                 yield name.strip()
@@ -229,20 +183,20 @@ def _beside(config: ResolvedConfig, plan: Plan) -> bool:
 
 
 def _request(
-    config: ResolvedConfig, plan: Plan, differs: _Difference, names: Collection[str], hooks: HookRunner
+    config: ResolvedConfig, plan: Plan, differs: Difference, names: Collection[str], hooks: HookRunner
 ) -> ReloadRequest:
     """Return what process 1 is to apply. Raises Unusable if the application server cannot be reloaded."""
     environments = run.environments_of(plan.exec, hooks, config.settings)
     renewed = environments[:2] != differs.was[:2]
     server, wanted, signal = config.server, "", ""
-    # Without names, a reload also loads the application's code again. runserver does that by itself.
-    if server and server.name != "runserver":
-        conf = (server.template or "").removesuffix(".j2")
-        if not names or server.name in names or conf in differs.names or differs.of(server.name) or renewed:
-            wanted = server.name
-            signal = "" if _beside(config, plan) else _signal(config, server)
-    if signal and renewed:
-        raise Unusable(f"cannot reload: without nginx, {wanted} keeps its environment, which has changed; {_RESTART}")
+    if server:
+        conf = config.server_file.name if config.server_file else ""
+        concerned = renewed or conf in differs.names or differs.of(server.name)
+        # Without names, a reload also loads the application's code again.
+        if concerned or not names or server.name in names:
+            beside = _beside(config, plan)
+            wanted = server.name if beside or not config.development else ""  # there it reloads its code by itself
+            signal = "" if beside else _signal(config, server, concerned=concerned)
     by_files = not differs.names.isdisjoint(_NGINX_FILES)
     return ReloadRequest(
         environments,
@@ -256,15 +210,23 @@ def _request(
     )
 
 
-def _signal(config: ResolvedConfig, server: Server) -> str:
-    """Return the signal by which a server replaces its workers. Raises Unusable if it cannot."""
-    if server.reload_signal is None:
-        why = "without nginx, it cannot load the application again while it serves"
+def _signal(config: ResolvedConfig, server: Server, *, concerned: bool) -> str:
+    """Return the signal by which a server replaces its workers, none in development. Raises Unusable if it cannot.
+
+    It can if only its code has changed, and nothing that concerns its process.
+    """
+    if concerned:
+        why = "its environment or configuration has changed"
+    elif config.development:
+        return ""
+    elif server.reload_signal is None:
+        why = "it cannot load the application again while it serves"
     elif config.workers < server.reload_workers:
-        why = f"without nginx, it needs WEB_CONCURRENCY={server.reload_workers} or more for that"
+        why = f"it needs WEB_CONCURRENCY={server.reload_workers} or more for that"
     else:
         return server.reload_signal
-    raise Unusable(f"cannot reload {server.name}: {why}; {_RESTART}")
+    where = "nginx.conf does not name its socket" if config.nginx else "without nginx"
+    raise Unusable(f"cannot reload {server.name}: {where}, {why}; {_RESTART}")
 
 
 def _check_application(config: ResolvedConfig, hooks: HookRunner) -> None:

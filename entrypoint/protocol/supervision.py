@@ -116,6 +116,10 @@ class ProgramConfig(NamedTuple):
     as_root: bool | None = None
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
 
+    def unlike(self, other: "ProgramConfig") -> bool:
+        """Return whether a running program has to start again to be supervised so: a stop time holds at once."""
+        return self._replace(stop_seconds=None) != other._replace(stop_seconds=None)
+
 
 class MetricsConfig(NamedTuple):
     """What is measured for `/-/metrics`, and who may read it."""

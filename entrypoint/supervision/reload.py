@@ -165,7 +165,7 @@ class Reload:
 
     def _differs(self, group: str, old: SupervisionConfig, new: SupervisionConfig) -> bool:
         names = [program.name for program in self._supervisord.groups.programs(group)]
-        return any(old.program(name) != new.program(name) for name in names)
+        return any(old.program(name).unlike(new.program(name)) for name in names)
 
     def _start_beside(self, request: ReloadRequest, config: SupervisionConfig) -> Generator[None, None, Program]:
         """Start the new process; return its program once that is ready."""
@@ -251,13 +251,14 @@ class Reload:
 
     def _remove(self, names: list[str]) -> Steps:
         """Stop groups, and remove them once they have ended."""
-        left = [name for name in names if self._supervisord.groups.programs(name)]
-        for name in left:
-            for program in self._supervisord.groups.programs(name):
+        groups = self._supervisord.groups
+        left = [name for name in names if groups.programs(name)]
+        while left:
+            for program in (each for name in left for each in groups.programs(name)):
                 if program.state in {State.STARTING, State.RUNNING, State.BACKOFF}:
-                    program.stop()
-        for name in left:
-            while not self._supervisord.groups.remove(name):
+                    program.stop()  # in each round: a client may have started it again
+            left = [name for name in left if not groups.remove(name)]
+            if left:
                 yield
         for program in self._beside - set(self._supervisord.programs):
             self._beside.discard(program)

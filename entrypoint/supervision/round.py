@@ -313,12 +313,16 @@ class Round:
 
     def _use(self, config: SupervisionConfig, environments: Environments) -> None:
         """Use what a reload has brought, from now on."""
+        answered = (config.metrics, environments.page_password)
+        renewed = answered != (self._config.metrics, self._environments.page_password)
         self._config, self._environments = config, environments
         keep(environments)
         for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
             part.use(config)
         self._hooks.use(config.pre_stop, environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
+        if renewed:
+            self._web.renew(config.metrics)
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)

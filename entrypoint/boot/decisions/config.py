@@ -162,6 +162,17 @@ class ResolvedConfig:
         return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
 
     @property
+    def server_file(self) -> PurePosixPath | None:
+        """The configuration file of the application server, one for each of its two sockets.
+
+        So the new process of a reload leaves the file of the old one alone, which may have to start again.
+        """
+        if self.server is None or self.server.template is None:
+            return None
+        file = self.run_dir / self.server.template.removesuffix(".j2")
+        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
+
+    @property
     def upstream(self) -> str:
         """The address of the application server, as nginx spells it."""
         return str(self.bind) if self.bind else f"unix:{self.socket}"

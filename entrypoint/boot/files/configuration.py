@@ -99,6 +99,8 @@ def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> t
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
     path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
+    if config.server and template == config.server.template:
+        path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))

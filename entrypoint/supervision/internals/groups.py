@@ -24,8 +24,20 @@ class Groups:
         self._programs = programs
 
     def read(self) -> None:
-        """Read supervisord's configuration again; nothing changes yet. Raises ValueError."""
-        self._supervisord.options.process_config(do_usage=False)
+        """Read supervisord's configuration again; only the stop times change yet. Raises ValueError.
+
+        All programs share the time of a stop. With another stop time alone, supervisord would count one as changed.
+        """
+        options = self._supervisord.options
+        options.process_config(do_usage=False)
+        times = {
+            (group.name, each.name): each.stopwaitsecs
+            for group in options.process_group_configs
+            for each in group.process_configs
+        }
+        for name, group in self._supervisord.process_groups.items():
+            for each in group.config.process_configs:
+                each.stopwaitsecs = times.get((name, each.name), each.stopwaitsecs)
 
     def changes(self) -> Changes:
         """Return how the configuration that was read differs from what runs."""
@@ -44,8 +56,8 @@ class Groups:
         self._supervisord.add_process_group(config)
 
     def remove(self, name: str) -> bool:
-        """Remove a group; return whether that was possible: all its programs must have ended."""
-        return bool(self._supervisord.remove_process_group(name))
+        """Remove a group, unless a client has; return whether that was possible: all its programs must have ended."""
+        return name not in self._supervisord.process_groups or bool(self._supervisord.remove_process_group(name))
 
     def rename(self, name: str, to: str) -> None:
         """Rename a group. Its processes keep their names."""

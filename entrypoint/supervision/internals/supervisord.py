@@ -97,12 +97,15 @@ class Supervisord:
             self._supervisord.handle_signal()
 
     def take_signals(self, take: Callable[[int], bool]) -> None:
-        """Offer each signal to `take`; if that returns False, supervisord handles it."""
+        """Offer each signal to `take`; if that returns False, supervisord handles it.
+
+        Never HUP, at which supervisord would stop all programs and start them again.
+        """
         handle_signal, guarded = self._supervisord.handle_signal, self._guard(take, otherwise=False)
 
         def handle() -> None:
             number = self.signals[0] if self.signals else 0
-            if not number or not guarded(number):
+            if not number or (not guarded(number) and number != signal.SIGHUP):
                 handle_signal()
                 return
             self._options.get_signal()
