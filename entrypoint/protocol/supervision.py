@@ -36,7 +36,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
     """The name of the program and the line that it wrote."""
     JSON = "json"
-    """One object a line: time, program, stream, pid, message."""
+    """One object a line: time, level, program, message, then fields."""
 
 
 class Protocol(StrEnum):
