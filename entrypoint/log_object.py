@@ -1,4 +1,4 @@
-"""A line of a program as a JSON object: time, level, program, message, then fields. docs/reference/log.md describes it.
+"""A line of a program as a JSON object: time, level, program, message, then fields. docs/how-to/logs.md describes it.
 
 boot and supervisord's plugin use it; only a log in JSON imports it.
 """

@@ -149,10 +149,13 @@ def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tupl
     elif server.protocol == "http" and config.settings.proxies:
         # In our setting, spaces may separate the addresses. gunicorn would not start with those.
         yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
-    if config.logs_failed_requests:  # the settings in force, for entrypoint/app/served
+    # The settings in force, for entrypoint/app/served and entrypoint/contrib/django
+    if config.logs_failed_requests:
         yield "ENTRYPOINT_APP", config.module
+    if config.logs_failed_requests or (config.application is not None and config.nginx):
         yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
         yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
+    if config.logs_failed_requests:
         yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
 
 
