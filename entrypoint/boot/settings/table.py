@@ -180,6 +180,12 @@ class SettingsTable:
         "how long requests are still served after a stop signal, while /-/ready already answers 503",
         default="0s",
     )
+    liveness_timeout: float = setting(
+        "ENTRYPOINT_LIVENESS_TIMEOUT",
+        values.duration_or_off,
+        "how long nginx or the application server may be frozen before it is restarted; off: it is only not ready",
+        default="60s",
+    )
     on_failure: str = setting(
         "ENTRYPOINT_ON_FAILURE",
         values.choice("exit", "keep"),
