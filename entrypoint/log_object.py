@@ -7,6 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from json.encoder import encode_basestring as quoted
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -15,7 +16,7 @@ from entrypoint.clock import timestamp
 
 INFO: Final = "info"
 NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
-_OURS: Final = ("time", "program", "stream", "pid", "step", "phase")
+_OURS: Final = frozenset({"time", "program", "stream", "pid", "step", "phase"})
 """The keys whose values are never those of the line."""
 _MESSAGES: Final = ("message", "msg", "event")  # the last one is structlog's
 _LEVELS: Final = {
@@ -42,8 +43,6 @@ class Said(NamedTuple):
     level: str
     message: str
     fields: Mapping[str, Any] = NO_FIELDS
-    time: str = ""
-    """Of what it tells, if the line is written later than that; otherwise "" for the time of the line."""
 
 
 def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapping[str, str] = NO_FIELDS) -> str:
@@ -51,6 +50,9 @@ def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapp
 
     A `level` other than info is the line's; `fields` are added to those that the line has.
     """
+    if line.startswith(_REQUEST) and source.program == "nginx" and len(line) <= _WHOLE:
+        with suppress(ValueError):  # a format of the user's own
+            return _request(source, line)
     said = parse(source.program, line)
     try:
         return _text(now, source, said._replace(level=level) if level != INFO else said, fields)
@@ -58,11 +60,36 @@ def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapp
         return _text(now, source, Said(INFO, line), fields)
 
 
+_REQUEST: Final = '{"msec": '
+_WHOLE: Final = 4096
+"""Bytes that a pipe takes at once. Two workers of nginx may mix longer lines, so those are parsed."""
+
+
+def _request(source: Source, line: str) -> str:
+    """Return the object for a request in the format `json` of conf/nginx.conf.j2.
+
+    nginx writes its lines up to a second late, so the time is that of the request. Each line is a JSON object already:
+    only the order of its keys changes. Within a string, JSON escapes the quotes. Raises ValueError for another format.
+    """
+    head, client, rest = line.partition(', "client": ')
+    at, level, message = head[len(_REQUEST) :].split(", ", 2)
+    if not client or not message.startswith('"message": '):
+        raise ValueError(line)
+    second, _, milliseconds = at.partition(".")
+    time, program = f"{_second(int(second))}.{milliseconds}Z", quoted(source.program)
+    return f'{{"time":"{time}",{level},"program":{program},{message}{_tail(source)}{client}{rest}'
+
+
+@functools.lru_cache(8)
+def _second(second: int) -> str:
+    return timestamp(second * 1_000_000_000).partition(".")[0]
+
+
 def _text(now: str, source: Source, said: Said, fields: Mapping[str, str]) -> str:
     every = {**said.fields, **fields} if fields else said.fields
     rest = f",{_ENCODER.encode(every)[1:]}" if every else "}"
     head, tail = _head(said.level, source.program), _tail(source)
-    return f'{{"time":"{said.time or now}",{head}{quoted(said.message)}{tail}{rest}'
+    return f'{{"time":"{now}",{head}{quoted(said.message)}{tail}{rest}'
 
 
 @functools.lru_cache
@@ -78,7 +105,7 @@ def _tail(source: Source) -> str:
 def parse(program: str, line: str) -> Said:
     """Return what a line says, by the formats that the program of this name writes."""
     if line.startswith("{") and (object_ := _object(line)):
-        return (_access(object_) if program == "nginx" else None) or _of_object(object_)
+        return _of_object(object_)
     return _FORMATS.get(program, _by_level)(line)
 
 
@@ -100,35 +127,22 @@ _DECODER: Final = json.JSONDecoder(parse_constant=_refuse)  # json.loads would m
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _of_object(given: dict[str, Any]) -> Said:
+def _of_object(fields: dict[str, Any]) -> Said:
     """Merge an object that the program wrote. A key that has another meaning here gets the prefix `app_`."""
-    fields = {f"app_{key}" if key in _OURS else key: value for key, value in given.items()}
-    key = next((key for key in _MESSAGES if key in fields), None)
-    message = fields.pop(key) if key else ""
-    level = next((level for key in ("level", "levelname", "severity") if (level := _known(fields.get(key)))), None)
-    if "level" in fields and not _known(given_level := fields.pop("level")):
-        fields["app_level"] = given_level
-    return Said(level or INFO, message if isinstance(message, str) else _ENCODER.encode(message), fields)
+    if not _OURS.isdisjoint(fields):
+        fields = {f"app_{key}" if key in _OURS else key: value for key, value in fields.items()}
+    message = next((fields.pop(key) for key in _MESSAGES if key in fields), "")
+    own_level = fields.pop("level", None)
+    level = _known(own_level)
+    if level is None:
+        level = _known(fields.get("levelname")) or _known(fields.get("severity")) or INFO
+        if own_level is not None:
+            fields["app_level"] = own_level
+    return Said(level, message if isinstance(message, str) else _ENCODER.encode(message), fields)
 
 
 def _known(level: object) -> str | None:
     return _LEVELS.get(level.lower()) if isinstance(level, str) else None
-
-
-_SERVER_ERROR: Final = 500  # HTTP
-
-
-def _level(status: int) -> str:
-    return "error" if status >= _SERVER_ERROR else INFO
-
-
-def _access(fields: dict[str, Any]) -> Said | None:
-    """Return what a line of our access log says. nginx writes its lines in batches, up to a second late."""
-    match fields:
-        case {"msec": float(at), "method": str(method), "uri": str(uri), "status": int(status)}:
-            del fields["msec"]
-            return Said(_level(status), f"{method} {uri} {status}", fields, timestamp(round(at * 1000) * 1_000_000))
-    return None
 
 
 _BY_LEVEL: Final = re.compile(
@@ -155,6 +169,7 @@ def _nginx(line: str) -> Said:
     return Said(_LEVELS.get(found[1], INFO), found[3], fields)
 
 
+_SERVER_ERROR: Final = 500  # HTTP
 _UWSGI_TIME: Final = re.compile(r"(?:[A-Z][a-z]{2} ){2}[ \d]\d \d\d:\d\d:\d\d \d{4} - ")
 _UWSGI_LEVELS: Final = (
     (("*** WARNING", "[WARNING]", "[warn]", "!!! WARNING"), "warning"),
@@ -182,9 +197,10 @@ def _uwsgi(line: str) -> Said:
             "worker": int(request["worker"]),
             **({"request_id": request["id"]} if request["id"] != "-" else {}),
         }
-        return Said(_level(status), f"{request['method']} {request['uri']} {status}", fields)
-    level = next((level for begins, level in _UWSGI_LEVELS if line.strip().startswith(begins)), None)
-    return Said(level, line) if level else _by_level(line)
+        level = "error" if status >= _SERVER_ERROR else INFO
+        return Said(level, f"{request['method']} {request['uri']} {status}", fields)
+    known = next((level for begins, level in _UWSGI_LEVELS if line.strip().startswith(begins)), None)
+    return Said(known, line) if known else _by_level(line)
 
 
 def _supervisord(line: str) -> Said:

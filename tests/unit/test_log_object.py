@@ -1,23 +1,22 @@
 """What the lines of programs say, by the formats of those programs."""
 
+import json
 from typing import Any
 
 import pytest
 
-from entrypoint.log_object import Said, parse
+from entrypoint.log_object import Source, of_line, parse
 
-ACCESS = (
-    '{"msec": 1795651584.25, "client": "10.0.0.1", "method": "GET", "uri": "/a?b=\\"c", "status": 502, "bytes": 9, '
-    '"seconds": 0.012, "request_id": "f00"}'
+REQUEST = (
+    '{"msec": 1795651584.250, "level": "error", "message": "GET /a?b=\\", \\"client\\": 502", "client": "10.0.0.1", '
+    '"uri": "/a?b=\\", \\"client\\":", "status": 502}'
 )
-FLAT = {"client": "10.0.0.1", "method": "GET", "uri": '/a?b="c', "status": 502, "bytes": 9, "seconds": 0.012}
 UWSGI = "[pid: 12] 10.0.0.1 GET /a b => generated 145 bytes in 12 msecs (HTTP/1.1 500) request f00"
 
 
 @pytest.mark.parametrize(
     ("program", "line", "level", "message", "fields"),
     [
-        ("nginx", ACCESS, "error", 'GET /a?b="c 502', {**FLAT, "request_id": "f00"}),
         (
             "nginx",
             "2026/11/26 00:01:02 [crit] 12#13: *7 connect() to unix:/x failed (13: Permission denied), client: ::1",
@@ -27,7 +26,6 @@ UWSGI = "[pid: 12] 10.0.0.1 GET /a b => generated 145 bytes in 12 msecs (HTTP/1.
         ),
         ("nginx", "2026/11/26 00:01:02 [notice] 12#12: signal 3 received", "info", "signal 3 received", {}),
         ("nginx", "nginx: [emerg] bind() to 0.0.0.0:80 failed", "critical", "bind() to 0.0.0.0:80 failed", {}),
-        ("nginx", '{"msec": 1.5, "uri": "/"}', "info", "", {"msec": 1.5, "uri": "/"}),
         ("nginx", '10.0.0.1 - - "GET / HTTP/1.1" 200', "info", '10.0.0.1 - - "GET / HTTP/1.1" 200', {}),
         (
             "uwsgi",
@@ -67,7 +65,6 @@ UWSGI = "[pid: 12] 10.0.0.1 GET /a b => generated 145 bytes in 12 msecs (HTTP/1.
         ("worker", "ERRORS: 0", "info", None, {}),
         ("worker", '{"msg": 7, "level": 30, "pid": 1}', "info", "7", {"app_level": 30, "app_pid": 1}),
         ("worker", '{"severity": "Fatal", "a": 1}', "critical", "", {"severity": "Fatal", "a": 1}),
-        ("worker", ACCESS, "info", "", None),
     ],
 )
 def test_what_a_line_says(
@@ -79,5 +76,32 @@ def test_what_a_line_says(
 
 
 def test_a_request_has_the_time_of_its_end() -> None:
-    assert parse("nginx", ACCESS).time == "2026-11-26T00:06:24.250Z"
-    assert parse("worker", ACCESS) == Said("info", "", parse("worker", ACCESS).fields)
+    written = of_line("now", Source("nginx", "stdout", 7), REQUEST)
+    assert json.loads(written) == {
+        "time": "2026-11-26T00:06:24.250Z",
+        "level": "error",
+        "program": "nginx",
+        "message": 'GET /a?b=", "client": 502',
+        "stream": "stdout",
+        "pid": 7,
+        "client": "10.0.0.1",
+        "uri": '/a?b=", "client":',
+        "status": 502,
+    }
+    assert list(json.loads(written))[:6] == ["time", "level", "program", "message", "stream", "pid"]
+
+
+def test_a_request_that_two_workers_may_have_mixed_is_parsed() -> None:
+    long = REQUEST.replace("/a", "/" + "a" * 5000)
+    of = Source("nginx", "stdout", 7)
+    assert json.loads(of_line("now", of, long))["msec"] == 1795651584.25
+    assert json.loads(of_line("now", of, long[:5000] + REQUEST))["message"] == long[:5000] + REQUEST
+
+
+@pytest.mark.parametrize("line", ['{"msec": 1.5}', '{"msec": 1.5, "a": 1, "b": 2, "client": ""}', '{"msec": "x'])
+def test_another_format_of_requests_is_an_object_or_a_text(line: str) -> None:
+    assert json.loads(of_line("now", Source("nginx", "stdout", 7), line))["time"] == "now"
+
+
+def test_no_other_program_writes_requests_of_nginx() -> None:
+    assert json.loads(of_line("now", Source("worker", "stdout", 7), REQUEST))["time"] == "now"
