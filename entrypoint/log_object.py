@@ -53,10 +53,10 @@ def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapp
     if line.startswith(_REQUEST) and source.program == "nginx" and len(line) <= _WHOLE:
         with suppress(ValueError):  # a format of the user's own
             return _request(source, line)
-    said = parse(source.program, line)
     try:
+        said = parse(source.program, line)
         return _text(now, source, said._replace(level=level) if level != INFO else said, fields)
-    except ValueError:  # JSON cannot express what Python reads: 1e999 is infinity
+    except (ValueError, RecursionError):  # JSON cannot express all that Python reads: 1e999 is infinity
         return _text(now, source, Said(INFO, line), fields)
 
 

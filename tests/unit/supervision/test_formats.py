@@ -42,7 +42,8 @@ def test_the_keys_of_an_object_are_beside_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["[1]", "{", "{}", '{"a": NaN}', '{"a": 1e999}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"]
+    "said",
+    ["[1]", "{", "{}", '{"a": NaN}', '{"a": 1e999}', '{"msg": [1e999]}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"],
 )
 def test_all_else_is_a_text(said: str) -> None:
     got = json.loads(json_line(said.encode()))
