@@ -60,7 +60,7 @@ def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapp
         return _text(now, source, Said(INFO, line), fields)
 
 
-_REQUEST: Final = '{"msec": '
+_REQUEST: Final = '{"msec":'
 _WHOLE: Final = 4096
 """Bytes that a pipe takes at once. Two workers of nginx may mix longer lines, so those are parsed."""
 
@@ -71,9 +71,9 @@ def _request(source: Source, line: str) -> str:
     nginx writes its lines up to a second late, so the time is that of the request. Each line is a JSON object already:
     only the order of its keys changes. Within a string, JSON escapes the quotes. Raises ValueError for another format.
     """
-    head, client, rest = line.partition(', "client": ')
-    at, level, message = head[len(_REQUEST) :].split(", ", 2)
-    if not client or not message.startswith('"message": '):
+    head, client, rest = line.partition(',"client":')
+    at, level, message = head[len(_REQUEST) :].split(",", 2)
+    if not client or not message.startswith('"message":'):
         raise ValueError(line)
     second, _, milliseconds = at.partition(".")
     time, program = f"{_second(int(second))}.{milliseconds}Z", quoted(source.program)
