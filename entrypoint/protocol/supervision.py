@@ -36,7 +36,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
     """The name of the program and the line that it wrote."""
     JSON = "json"
-    """One object a line: time, program, stream, pid, message."""
+    """One object a line: time, level, program, message, then fields."""
 
 
 class Protocol(StrEnum):
@@ -95,6 +95,12 @@ class ProgramConfig(NamedTuple):
     """Once `ready` has succeeded, the program must answer this request to be ready."""
     liveness: Probe | None = None
     """The program is restarted when this probe fails several times in a row."""
+    frozen_seconds: float | None = 60.0
+    """With a liveness probe of the kind `process`: seconds of failures after which it is restarted; None: never."""
+    accepts: Probe | None = None
+    """With such a probe: where the program takes connections. Without it, only processes that are stopped count."""
+    patience: float = 0.0
+    """Seconds within which the program takes each connection, however busy it is."""
     restart: Restart | None = None
     """None: `autorestart` and `startretries` of supervisord's configuration apply."""
     memory_limit: int | None = None

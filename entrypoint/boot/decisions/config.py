@@ -202,9 +202,14 @@ class ResolvedConfig:
         return self.request_seconds + _NGINX_WAITS_LONGER
 
     @property
+    def access_log(self) -> str:
+        """The format of the access log: text, json or off."""
+        return self.settings.access_log or self.settings.log_format
+
+    @property
     def server_logs_requests(self) -> bool:
         """Whether the application server writes the access log."""
-        return not self.nginx and self.settings.access_log != "off"
+        return not self.nginx and self.access_log != "off"
 
     @property
     def logs_failed_requests(self) -> bool:
