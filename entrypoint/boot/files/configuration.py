@@ -47,9 +47,10 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     """Return the files that a boot, supervisord and the servers write into those folders."""
-    names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
+    names = [name.removesuffix(".j2") for name in used(config) if not name.endswith(".html")]
     if config.nginx:
-        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
+        pages = (*templates.PAGES, *_own_pages(config))
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
@@ -83,11 +84,12 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
-    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *templates.PAGES))
+    shown = (*templates.PAGES, *_own_pages(config))
+    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
 
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
-    path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
+    path = (config.www if template.endswith(".html") else config.run_dir) / template.removesuffix(".j2")
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
@@ -99,7 +101,11 @@ def used(config: ResolvedConfig) -> tuple[str, ...]:
     own = config.machine.nginx_conf is not None
     nginx = (*templates.OF_NGINX[own:], *templates.PAGES) if config.nginx else ()
     wanted = {templates.SUPERVISORD, *nginx, config.server.template if config.server else None}
-    return tuple(name for name in templates.NAMES if name in wanted)
+    return (*(name for name in templates.NAMES if name in wanted), *(_own_pages(config) if config.nginx else ()))
+
+
+def _own_pages(config: ResolvedConfig) -> tuple[str, ...]:
+    return tuple(name for name in templates.ERROR_PAGES if name in config.machine.templates)
 
 
 def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> SupervisionConfig:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
+from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -66,6 +67,7 @@ class NginxValues(NamedTuple):
     http2: str
     proxies: tuple[Network, ...]
     anyone: bool
+    protection: Protection
 
 
 def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
@@ -90,7 +92,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         nginx_user=machine.account.name if config.nginx_switches else None,
         nginx_group=machine.account.group,
         mime_types=machine.mime_types,
-        client_max_body_size=settings.client_max_body_size,
+        client_max_body_size=settings.client_max_body_size.anywhere,
         access_log=settings.access_log,
         listen=config.addresses,
         server_names=names,
@@ -109,6 +111,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),
+        protection=protection(config, None if starting else _static_root(config)),
     )
 
 
@@ -128,6 +131,20 @@ def _connections(config: ResolvedConfig) -> int:
             f"a worker needs at least {least}, for its listening sockets, one client and the application"
         )
     return config.settings.worker_connections
+
+
+def _static_root(config: ResolvedConfig) -> str | None:
+    """Return the folder of the static files. Raises Unusable if settings contradict what is served."""
+    files = tuple(served(config))
+    for path, _ in config.settings.client_max_body_size.paths:
+        if path in {each.url for each in files}:
+            raise Unusable(
+                f"cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at {path}, and takes no body there"
+            )
+    root = next((each.root for each in files if each.kind == "STATIC"), None)
+    if config.settings.error_pages and root is None:
+        raise Unusable("cannot use NGINX_ERROR_PAGES: nginx serves no static files; set NGINX_STATIC_ROOT")
+    return root
 
 
 def _static_index(config: ResolvedConfig) -> str | None:
