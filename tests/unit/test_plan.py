@@ -3,6 +3,9 @@
 import json
 import pwd
 import re
+import subprocess
+import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
@@ -1178,3 +1181,50 @@ def address_of(*, container: bool = False, root: bool = False, **settings: Any) 
 )
 def test_a_boot_ends_with_an_address_that_works(settings: dict[str, Any], expected: str) -> None:
     assert address_of(**settings) == expected
+
+
+# ---- what gixy finds, which knows dangerous configurations of nginx
+
+EXPLAINED = {
+    # try_files is used only in the two locations that show the progress of a boot.
+    "try_files_is_evil_too": "",
+    # The usual limit of the container suffices. Where it is lower, worker_rlimit_nofile is set.
+    "worker_rlimit_nofile_vs_connections": "",
+    # Without a default the value is empty, which the maps expect that use $from_proxy.
+    "hash_without_default": "geo $from_proxy",
+    # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
+    "hsts_header": "Strict-Transport-Security",
+    # A complete nginx.conf of the user is used as it is.
+    "version_disclosure": "server_tokens",
+}
+"""What gixy finds, with a part of its reason, and why it is no mistake."""
+
+
+def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
+    names = defaultdict(list)
+    for path in GOLDEN:
+        plan = golden(path)[1]
+        files = {file.path.name: file.text for file in plan.files if file.path.name.startswith("nginx")}
+        run, folder = str(plan.exec.handover.parent), tmp_path / path.stem
+        names[tuple(text.replace(run, "RUN") for text in files.values())].append(folder)
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text.replace(run, str(folder)))
+    different = [str(folders[0] / "nginx.conf") for texts, folders in names.items() if texts]
+    assert len(different) > 20
+    done = subprocess.run(
+        [Path(sys.executable).parent / "gixy", "--format", "json", *different],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    unexplained = [
+        finding
+        for finding in found
+        if finding["plugin"] not in EXPLAINED or EXPLAINED[finding["plugin"]] not in finding["reason"]
+    ]
+    assert unexplained == []
+    assert {finding["plugin"] for finding in found} == EXPLAINED.keys()
+    of_users = {finding["file"] for finding in found if finding["plugin"] == "version_disclosure"}
+    assert of_users == {str(tmp_path / "an_nginx_conf_for_another_image" / "nginx.conf")}
