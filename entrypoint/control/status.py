@@ -21,6 +21,7 @@ _SAMPLE: Final = 0.2  # seconds in which CPU time is measured
 _PATIENCE: Final = 0.3  # seconds that supervisord has to answer
 _PROGRAMS: Final = "programs.json"  # beside the ready file
 _READY: Final = "ready.json"
+_MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
@@ -65,6 +66,8 @@ class Status(NamedTuple):
     """running, stopping, frozen (by SIGSTOP) or unresponsive; starting: the boot still prepares the application."""
     programs: tuple[Row, ...]
     settings: tuple[Setting, ...]
+    maintenance: bool = False
+    """Whether visitors get 503."""
 
 
 def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], None] = time.sleep) -> Status:
@@ -74,7 +77,8 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
     before = processes()
     if record is None or not _lives(record, before):
         if phase := _text(www / _PHASE):
-            return Status(False, in_words(phase), "starting", (), tuple(settings))  # noqa: FBT003 -- its fields in order
+            maintenance = (www / _MAINTENANCE).exists()
+            return Status(False, in_words(phase), "starting", (), tuple(settings), maintenance)  # noqa: FBT003 -- its fields in order
         raise Unusable(_nothing(run_dir, record))
     began = time.monotonic()
     supervisord = _state(record, before, run_dir / "supervisor.sock")
@@ -84,7 +88,7 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
     fresh = _record(www / _PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
-    return Status(ready, waits_for, supervisord, rows, tuple(settings))
+    return Status(ready, waits_for, supervisord, rows, tuple(settings), (www / _MAINTENANCE).exists())
 
 
 def as_json(status: Status) -> str:

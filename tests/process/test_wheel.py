@@ -65,6 +65,7 @@ def test_the_templates_are_those_that_the_plan_names(wheel: Path) -> None:
         "nginx.conf.j2",
         "starting.html",
         "error.html",
+        "maintenance.html",
         "supervisord.conf.j2",
         "uwsgi.ini.j2",
     }

@@ -250,6 +250,20 @@ def test_errors_of_nginx_have_the_pages_of_the_project(client: Client) -> None:
     assert client.ask("/.env").json == {"error": "there is no such page"}
 
 
+def test_a_maintenance_has_the_page_of_the_project(client: Client) -> None:
+    assert client.site.command("maintenance", "on", "--allow", "10.5.0.1").returncode == 0
+    try:
+        until(lambda: client.ask("/").status == 503, "the maintenance", instead=lambda: client.site.output)
+        page = client.ask("/", headers=BROWSER)
+        assert (page.status, page.text, page.headers["Retry-After"]) == (503, PAGES[503], "120")
+        assert client.ask("/").json == {"error": "the site is under maintenance"}
+        assert client.ask("/", "10.5.0.1").status == 200
+        assert client.ask("/", "192.0.2.1").status == 403
+    finally:
+        assert client.site.command("maintenance", "off").returncode == 0
+    until(lambda: client.ask("/").status == 200, "its end", instead=lambda: client.site.output)
+
+
 def test_errors_of_the_application_are_its_own(client: Client) -> None:
     answer = client.ask("/missing/", headers=BROWSER)
     assert (answer.status, answer.json["path"]) == (404, "/missing/")

@@ -14,12 +14,13 @@ from entrypoint.errors import NotAllowed, Unusable
 OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
 STARTING_PAGE: Final = "starting.html"
 ERROR_PAGE: Final = "error.html"
+MAINTENANCE_PAGE: Final = "maintenance.html"
 PAGES: Final = (STARTING_PAGE, ERROR_PAGE)
 """The pages that nginx shows visitors in place of the application."""
 ERROR_PAGES: Final = {f"{status}.html": status for status in OWN_PAGES}
 """The user's pages for errors that nginx itself reports; without one, nginx shows ours or its own."""
 SUPERVISORD: Final = "supervisord.conf.j2"
-NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", *PAGES)
+NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", *PAGES, MAINTENANCE_PAGE)
 """The templates that a user can replace."""
 NGINX_CONF: Final = "nginx.conf"
 """The complete file; it is not a template."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
+from typing import Final
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
@@ -11,7 +12,8 @@ from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
-from entrypoint.boot.files import adapted_nginx
+from entrypoint.boot.facts.maintenance import Allowed
+from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.user_programs import WEB
@@ -28,6 +30,8 @@ from entrypoint.protocol.supervision import (
     Restart,
     SupervisionConfig,
 )
+
+MAINTENANCE_STATUS: Final = 503
 
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
@@ -78,6 +82,7 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
     for template in used(config):
         yield _file(config, template, values)
+    yield from _maintenance(config, values)
     yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
 
 
@@ -85,7 +90,23 @@ def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> t
     """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
     shown = (*templates.PAGES, *_own_pages(config))
-    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
+    rendered = (_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
+    return (*rendered, *_maintenance(config, values))
+
+
+def _maintenance(config: ResolvedConfig, values: TemplateValues) -> tuple[File, ...]:
+    """Return the files of a maintenance that began before this start; none without a maintenance."""
+    allow = config.machine.maintenance
+    if allow is None or not config.nginx or config.machine.nginx_conf is not None:
+        return ()
+    own = any(page.status == MAINTENANCE_STATUS for page in values.nginx.protection.pages)
+    return maintenance_files(config, allow, values, own=own)
+
+
+def maintenance_files(config: ResolvedConfig, allow: Allowed, values: TemplateValues, *, own: bool) -> tuple[File, ...]:
+    """Return the files that put nginx into maintenance. `own`: the user's page for 503 is shown."""
+    parts = maintenance.parts(config, allow, f"/-/pages/{MAINTENANCE_STATUS}.html" if own else None)
+    return (*parts, _file(config, templates.MAINTENANCE_PAGE, values))
 
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:

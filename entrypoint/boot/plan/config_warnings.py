@@ -21,6 +21,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_requests(config),
         *stop(config),
         *_superuser(config),
+        *_maintenance(config),
     ):
         yield Read(WARNING, f"warning: {text}")
 
@@ -91,3 +92,8 @@ def _superuser(config: ResolvedConfig) -> Iterator[str]:
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
+
+
+def _maintenance(config: ResolvedConfig) -> Iterator[str]:
+    if config.nginx and config.machine.maintenance is not None:
+        yield "the site is in maintenance, and visitors get 503: `entrypoint maintenance off` ends it"

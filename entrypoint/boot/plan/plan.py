@@ -11,7 +11,7 @@ from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
-from entrypoint.boot.files import configuration, nginx, supervisor_files
+from entrypoint.boot.files import configuration, maintenance, nginx, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
@@ -132,7 +132,9 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
+        configuration.directories(config),
+        configuration.run_files(config),
+        stale=(*config.readiness_files, *_ended(config)),
     )
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
@@ -143,6 +145,12 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Start(
             programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
         )
+
+
+def _ended(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
+    """Return the files of a maintenance that ENTRYPOINT_DATA_DIR does not know: another container ended it."""
+    known = config.settings.data_dir is not None and config.machine.maintenance is None
+    return maintenance.paths(config) if known and config.nginx else ()
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
