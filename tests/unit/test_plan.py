@@ -1194,6 +1194,8 @@ EXPLAINED = {
     "hash_without_default": "geo $from_proxy",
     # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
     "hsts_header": "Strict-Transport-Security",
+    # The path is a part of $request_uri, as the client sent it: a map cuts NGINX_PREFIX off.
+    "proxy_pass_normalized": "Found a path after the host",
     # A complete nginx.conf of the user is used as it is.
     "version_disclosure": "server_tokens",
 }

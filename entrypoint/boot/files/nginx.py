@@ -97,7 +97,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         listen=config.addresses,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
-        files=() if starting else tuple(served(config)),
+        files=() if starting else tuple(_also_below_prefix(config)),
         static_index=None if starting else _static_index(config),
         gzip_static=machine.gzip_static,
         brotli_module=machine.brotli_module,
@@ -156,6 +156,14 @@ def _static_index(config: ResolvedConfig) -> str | None:
         if each.kind == "STATIC":
             return f"{each.url}{name}"
     raise Unusable(f"cannot use NGINX_STATIC_INDEX={name}: nginx serves no static files; set NGINX_STATIC_ROOT")
+
+
+def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
+    """Yield what is served, also below NGINX_PREFIX: links to it begin so if the application's URL is relative."""
+    for each in served(config):
+        yield each
+        if config.prefix and not each.url.startswith(f"{config.prefix}/"):
+            yield each._replace(url=f"{config.prefix}{each.url}")
 
 
 def _descriptors(config: ResolvedConfig) -> int | None:

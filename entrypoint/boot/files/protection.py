@@ -44,6 +44,9 @@ class Protection(NamedTuple):
     canonical: str | None
     canonical_pattern: str
     to_https: bool
+    prefix: str  # without a slash at its end
+    prefix_pattern: str  # the same as a regular expression
+    removes_prefix: bool
 
     @property
     def limiting(self) -> bool:
@@ -128,6 +131,9 @@ def protection(config: ResolvedConfig, static_root: str | None) -> Protection:
         canonical=settings.canonical_host,
         canonical_pattern=f"~*^{re.escape(canonical)}{f':{port}' if port else '(:[0-9]+)?'}$" if canonical else "",
         to_https=settings.https_redirect == "on",
+        prefix=config.prefix,
+        prefix_pattern=re.escape(config.prefix),
+        removes_prefix=config.removes_prefix,
     )
 
 

@@ -21,6 +21,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_requests(config),
         *stop(config),
         *_superuser(config),
+        *_prefix(config),
         *_maintenance(config),
     ):
         yield Read(WARNING, f"warning: {text}")
@@ -92,6 +93,11 @@ def _superuser(config: ResolvedConfig) -> Iterator[str]:
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
+
+
+def _prefix(config: ResolvedConfig) -> Iterator[str]:
+    if config.settings.prefix and config.settings.serves and not config.nginx:
+        yield f"NGINX_PREFIX={config.settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
 
 
 def _maintenance(config: ResolvedConfig) -> Iterator[str]:

@@ -72,6 +72,12 @@ class ProtectionTable:
         protection_types.host,
         "the host name that requests for any other host name are redirected to (308)",
     )
+    prefix: str | None = setting(
+        "NGINX_PREFIX",
+        protection_types.prefix,
+        "the path below which the site is served, such as /shop; the application gets it as SCRIPT_NAME or root_path",
+        when_unset="/",
+    )
     https_redirect: str = setting(
         "NGINX_HTTPS_REDIRECT",
         values.choice("on", "off"),
