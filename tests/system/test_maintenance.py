@@ -49,6 +49,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         ENTRYPOINT_APP="hello:app",
         ENTRYPOINT_DATA_DIR=str(folder / "volume"),
         FORWARDED_ALLOW_IPS="127.0.0.1",
+        NGINX_RATE_LIMIT="/limited/ 1/m",
         NGINX_STATIC_URL="/static/",
         NGINX_STATIC_ROOT=str(folder / "static"),
     ) as site:
@@ -116,6 +117,14 @@ def test_no_request_fails_while_the_maintenance_is_switched(open_shop: Shop) -> 
         client.join()
     assert set(statuses) == {200, 503}  # an exception would have ended the client
     assert (statuses[0], statuses[-1]) == (200, 200)
+
+
+def test_a_limit_has_our_page_without_one_of_the_project(shop: Shop) -> None:
+    assert shop.ask("/limited/", "10.9.0.1").status_code == 200
+    page, other = shop.ask("/limited/", "10.9.0.1", **BROWSER), shop.ask("/limited/", "10.9.0.1")
+    assert (page.status_code, page.headers["Retry-After"]) == (429, "60")
+    assert "<p>Error 429: too many requests came from this address.</p>" in page.text
+    assert (other.status_code, other.json()) == (429, {"error": "too many requests came from this address"})
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.plan.findings import of_config
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms, HandOver
 from entrypoint.boot.settings.settings import Settings
@@ -1181,6 +1182,46 @@ def address_of(*, container: bool = False, root: bool = False, **settings: Any) 
 )
 def test_a_boot_ends_with_an_address_that_works(settings: dict[str, Any], expected: str) -> None:
     assert address_of(**settings) == expected
+
+
+# ---- protection
+
+
+def test_security_headers_can_be_left_to_the_application() -> None:
+    assert "X-Frame-Options" in text_of(plan({}), "nginx-app.conf")
+    without = text_of(plan({"NGINX_SECURITY_HEADERS": "off"}), "nginx-app.conf")
+    assert "X-Frame-Options" not in without
+    assert "add_header Content-Security-Policy $media_policy always;" in without
+
+
+def test_a_canonical_host_that_django_refuses_is_found() -> None:
+    facts = Facts(machine(), application(allowed_hosts=("example.com",)))
+    config = decide(Settings.read({"NGINX_CANONICAL_HOST": "www.example.com:8080"}), facts)
+    told = "NGINX_CANONICAL_HOST names www.example.com, and ALLOWED_HOSTS does not: Django answers with 400"
+    assert told in [finding.problem for finding in of_config(config, "")]
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        (
+            {"NGINX_CLIENT_MAX_BODY_SIZE": "10m, /static/ 1g"},
+            "cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at /static/, and takes no body there",
+        ),
+        (
+            {"NGINX_ERROR_PAGES": "404"},
+            "cannot use NGINX_ERROR_PAGES: nginx serves no static files; set NGINX_STATIC_ROOT",
+        ),
+    ],
+)
+def test_a_protection_that_nginx_cannot_give_is_refused(environ: dict[str, str], problem: str) -> None:
+    assert problems(environ, static_root="" if "NGINX_ERROR_PAGES" in environ else "/srv/static") == (problem,)
+
+
+def test_a_prefix_without_nginx_is_a_warning() -> None:
+    assert warned({"NGINX_PREFIX": "/shop", "ENTRYPOINT_NGINX": "off"}) == [
+        "warning: NGINX_PREFIX=/shop has no effect without nginx: set ENTRYPOINT_NGINX=on"
+    ]
 
 
 # ---- what gixy finds, which knows dangerous configurations of nginx

@@ -24,7 +24,8 @@ def check(path: PurePosixPath, account: Account | None) -> None:
     `account` is the user of the workers; None is the current user.
     """
     file, what = Path(path), f"cannot use NGINX_BASIC_AUTH_FILE={path}"
-    mend = f"run: chgrp {account.gid} {path} && chmod 640 {path}" if account else f"run: chmod 600 {path}"
+    group = f"chgrp {account.group or account.gid} {path} && " if account else ""
+    mend = f"run: {group}chmod {'640' if account else '600'} {path}"
     try:
         if stat.S_IMODE(os.stat(file).st_mode) & stat.S_IROTH:  # noqa: PTH116 -- the name of stat(2)
             raise Unusable(f"{what}: everybody can read it; {mend}")
