@@ -152,10 +152,16 @@ def test_an_authority_finds_its_challenge(client: Client) -> None:
     assert (answer.status, answer.json["path"]) == (200, "/.well-known/acme-challenge/token")
 
 
-@pytest.mark.parametrize("path", ["/-/", "/-/pages/404.html", "/-", "/.well-known/acme-challengex"])
+@pytest.mark.parametrize("path", ["/-/", "/-/x", "/-/live/x", "/-", "/.well-known/acme-challengex", "/-/live/../../x"])
 def test_no_other_path_is_exempt(client: Client, path: str) -> None:
-    assert client.ask(path, headers={"Authorization": ""}).status in (401, 404)
+    assert client.ask(path, headers={"Authorization": ""}).status == 401
+    assert client.ask(path, "192.0.2.1").status == 403
+
+
+@pytest.mark.parametrize("path", ["/-/pages/404.html", "/-/error", "/-/starting", "/-/pages/maintenance.html"])
+def test_pages_of_nginx_are_no_way_around(client: Client, path: str) -> None:
     assert client.ask(path, "192.0.2.1").status in (403, 404)
+    assert "path" not in client.ask(path, "192.0.2.1").text
 
 
 def test_the_site_asks_for_a_password(client: Client) -> None:

@@ -7,6 +7,7 @@ from entrypoint.boot.decisions.artifacts import File
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
+from entrypoint.boot.files.protection import EXEMPT
 from entrypoint.boot.files.render import render
 
 _PARTS: Final = ("maintenance-http.conf", "maintenance-server.conf")
@@ -20,7 +21,13 @@ def paths(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
 
 def parts(config: ResolvedConfig, allow: Allowed, page: str | None) -> tuple[File, ...]:
     """Return the two that nginx includes. `page` is the URL path of a page of the user's, if there is one."""
-    values = {"allow": allow, "page": config.www / MAINTENANCE_PAGE, "retry_after": _RETRY_AFTER, "own_page": page}
+    values = {
+        "allow": allow,
+        "page": config.www / MAINTENANCE_PAGE,
+        "retry_after": _RETRY_AFTER,
+        "own_page": page,
+        "exempt": EXEMPT,
+    }
     return tuple(
         File(path, render(f"parts/{path.name.removesuffix('.conf')}.j2", values), "entrypoint maintenance on")
         for path in paths(config)[:2]

@@ -49,6 +49,11 @@ class Protection(NamedTuple):
     removes_prefix: bool
 
     @property
+    def exempt(self) -> str:
+        """A regular expression for the paths that nothing is refused for."""
+        return EXEMPT
+
+    @property
     def limiting(self) -> bool:
         """Whether nginx answers some requests with 429."""
         return bool(self.limits or self.connections)
@@ -90,6 +95,10 @@ class Protection(NamedTuple):
         """Return what nginx shows for an error: the user's page if there is one."""
         return f"$answer_{status}" if any(page.status == status for page in self.pages) else usual
 
+
+EXEMPT: Final = r"(/-/(live|ready|phase\.(json|txt)|starting|error(\.json)?)$|/-/pages/|/\.well-known/acme-challenge/)"
+"""A regular expression for the paths that nothing is refused for: of probes, of pages that only nginx itself shows, and
+of the challenges of certificate authorities. Other paths below /-/ are the application's."""
 
 _CSP: Final = "Content-Security-Policy"
 _STRICT: Final = (
