@@ -29,6 +29,8 @@ COMMANDS = (
     ("exec", "--", "/usr/bin/true"),
     ("env",),
     ("boot",),
+    ("maintenance", "on"),
+    ("maintenance", "off"),
     ("render",),
     ("--dry-run",),
 )
