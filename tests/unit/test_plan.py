@@ -661,6 +661,14 @@ def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
         make_plan(settings, Facts(machine(most_descriptors=4096), application()))
 
 
+@pytest.mark.parametrize(("soft", "said"), [(1 << 30, "1073741824"), (-1, "infinite")])
+def test_the_doctor_finds_a_limit_of_descriptors_that_is_too_high(soft: int, said: str) -> None:
+    facts = Facts(machine(descriptors=soft, most_descriptors=soft), application())
+    [found] = [each for each in of_config(decide(Settings.read({}), facts), "") if "open files" in each.problem]
+    assert found.problem.startswith(f"the limit of open files is {said}: ")
+    assert (found.remedy, found.where) == ("--ulimit nofile=65536:65536", "an option of docker run")
+
+
 def test_auto_is_one_worker_of_nginx_for_each_cpu() -> None:
     made = make_plan(Settings.read({"NGINX_WORKER_PROCESSES": "auto"}), Facts(machine(), application()))
     assert "worker_processes 4;" in text_of(made, "nginx.conf")
