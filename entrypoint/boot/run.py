@@ -257,6 +257,19 @@ def source(
     return settings, hooks
 
 
+def switch_maintenance(settings: Settings, allow: tuple[str, ...] | None) -> str:
+    """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done."""
+    from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
+    from entrypoint.boot.effects import maintenance  # noqa: PLC0415
+    from entrypoint.boot.facts.maintenance import parse  # noqa: PLC0415
+
+    try:
+        allowed = None if allow is None else parse(allow)
+    except ValueError as error:
+        raise Unusable(f"cannot use --allow: {error}") from error
+    return maintenance.switch(decide(settings, Facts(read_machine(settings), None)), allowed)
+
+
 def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
     """Exec supervisorctl, connected to the supervisord of this container."""
     from entrypoint.boot.decisions.config import run_dir  # noqa: PLC0415 -- see above

@@ -16,6 +16,7 @@ _IN_ORDER: Final = (
     inspection.doctor,
     inspection.health,
     inspection.boot,
+    operation.maintenance,
     operation.repair,
     project.init,
     operation.exec,

@@ -65,7 +65,7 @@ def env(environ: Environ, *, form: str) -> None:
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", help="A table, or JSON.")
 @click.pass_obj
 def status(environ: Environ, *, watch: bool, form: str) -> None:
-    """Show the programs of this container: state, CPU, memory, restarts.
+    """Show the container's programs: state, CPU, memory, restarts.
 
     It also shows what the container waits for, and the settings that are set. Each user of the container can run it,
     also while supervisord stops or hangs.

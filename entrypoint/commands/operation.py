@@ -17,7 +17,7 @@ from entrypoint.errors import NotFound, NotRunnable
 @click.option("--diff", is_flag=True, help="Print how a dry run's files differ from those on disk.")
 @click.pass_obj
 def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> int:
-    """Serve the site: prepare the application, then run supervisord. This is the default command.
+    """Serve the site: prepare the application, run supervisord. This is the default command.
 
     supervisord replaces this process and stays in the foreground.
     """
@@ -50,8 +50,8 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
 
     Use it in an image build, an init container or a release phase.
 
-    --only and --skip accept these steps: programs, port, tls, logs, render, validate, wait, migrate, superuser,
-    collectstatic, release, hooks.
+    --only and --skip accept these steps: programs, port, tls, passwords, logs, render, validate, wait, migrate,
+    superuser, collectstatic, pages, release, hooks.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
@@ -157,6 +157,23 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     except (NotFound, NotRunnable) as error:
         word = click.get_current_context().meta.get(IMPLICIT)
         raise type(error)(f"{error}{nearest(word, commands.commands) if word else ''}") from error
+
+
+@click.command(epilog="Example: entrypoint maintenance on --allow 10.0.0.0/8")
+@click.argument("what", type=click.Choice(["on", "off"]))
+@click.option("--allow", multiple=True, metavar="CIDR", help="Clients that may use the site meanwhile. Repeatable.")
+@click.pass_obj
+def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
+    """Answer visitors with 503 and a page, or end that.
+
+    The health endpoints stay as they are. The maintenance survives restarts; with ENTRYPOINT_DATA_DIR, also new
+    containers. Run the command as the user that runs the container.
+    """
+    if what == "off" and allow:
+        raise click.UsageError("--allow is for maintenance on.")
+    from entrypoint.boot.run import switch_maintenance  # noqa: PLC0415 -- as above
+
+    log.tell(log.ENTRYPOINT, switch_maintenance(serving.read_settings(environ), allow if what == "on" else None))
 
 
 @click.command(

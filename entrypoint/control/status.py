@@ -27,6 +27,7 @@ _HTTP: Final = "http.sock"
 _PROGRAMS: Final = "programs.json"  # beside the ready file
 _RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
+_MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
@@ -75,6 +76,8 @@ class Status(NamedTuple):
     """The last reload."""
     serving: Serving | None = None
     """None if there is no application server, or supervisord does not tell."""
+    maintenance: bool = False
+    """Whether visitors get 503."""
 
 
 def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], None] = time.sleep) -> Status:
@@ -84,7 +87,15 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
     before = processes()
     if record is None or not _lives(record, before):
         if phase := _text(www / _PHASE):
-            return Status(False, in_words(phase), "starting", (), tuple(settings))  # noqa: FBT003 -- its fields in order
+            maintenance = (www / _MAINTENANCE).exists()
+            return Status(
+                ready=False,
+                waits_for=in_words(phase),
+                supervisord="starting",
+                programs=(),
+                settings=tuple(settings),
+                maintenance=maintenance,
+            )
         raise Unusable(_nothing(run_dir, record))
     began = time.monotonic()
     supervisord = _state(record, before, run_dir / "supervisor.sock")
@@ -97,7 +108,8 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
     fresh = _record(www / _PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
-    return Status(ready, waits_for, supervisord, rows, tuple(settings), _last_reload(www / _RELOAD), served)
+    reloaded, maintenance = _last_reload(www / _RELOAD), (www / _MAINTENANCE).exists()
+    return Status(ready, waits_for, supervisord, rows, tuple(settings), reloaded, served, maintenance)
 
 
 def as_json(status: Status) -> str:

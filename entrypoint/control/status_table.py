@@ -27,6 +27,7 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         *(_programs(status.programs, time.time() if now is None else now) if status.programs else ()),
         *([""] if status.programs else ()),
         "ready" if status.ready else _sentence(status.waits_for),
+        *(["maintenance: visitors get 503"] if status.maintenance else ()),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
         *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),

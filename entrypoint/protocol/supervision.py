@@ -59,6 +59,8 @@ class RequestConfig(NamedTuple):
     """http or https: what the application is told of the client's connection."""
     seconds: float
     """The longest time for a response."""
+    prefix: str = ""
+    """The path below which the site is served, which the uwsgi protocol names SCRIPT_NAME."""
     any_status: bool = False
     """Only status 500 is a failure: the user did not choose the path. Otherwise each status from 500 on is."""
 

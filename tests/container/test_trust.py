@@ -30,6 +30,8 @@ COMMANDS = (
     ("exec", "--", "/usr/bin/true"),
     ("env",),
     ("boot",),
+    ("maintenance", "on"),
+    ("maintenance", "off"),
     ("render",),
     ("reload",),
     ("--dry-run",),

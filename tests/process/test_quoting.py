@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from rows import rows
 
+from entrypoint.boot.files import quote
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -127,3 +129,18 @@ def accepts(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@pytest.mark.parametrize("folder", ["run", "run [b]*?\\ {c};", "r'u\"n#"])
+def test_nginx_includes_a_file_that_may_be_missing(entrypoint: Command, place: Path, folder: str) -> None:
+    (place / folder).mkdir()
+    file, conf = place / folder / "more.conf", place / "nginx.conf"
+    conf.write_text(f"pid {quote.nginx(place / 'pid')};\nevents {{}}\ninclude {quote.nginx_optional(file)};\n")
+
+    def said() -> str:
+        done = entrypoint.run_argv(place, [NGINX, "-e", "stderr", "-t", "-c", str(conf)])
+        return f"{done.code}: {done.err}"
+
+    assert said().startswith("0: ")
+    file.write_text("bogus;\n")
+    assert 'unknown directive "bogus"' in said()

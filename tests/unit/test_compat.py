@@ -41,7 +41,7 @@ def test_the_variables_are_settings_and_no_warnings(app: Path) -> None:
         UWSGI_PROCESSES="5",
     )
     assert settings.listen == Listen(8080)
-    assert settings.client_max_body_size == 1 << 20
+    assert settings.client_max_body_size.anywhere == 1 << 20
     assert (settings.nginx_workers, settings.worker_connections, settings.worker_open_files) == (None, 2048, 4096)
     assert (settings.static_url, settings.static_root) == ("/assets/", PurePosixPath("/srv/assets"))
     assert settings.static_index == "index.html"
@@ -55,7 +55,7 @@ def test_the_variables_are_settings_and_no_warnings(app: Path) -> None:
 def test_without_variables_the_defaults_are_those_of_the_image(app: Path) -> None:
     settings = read(app)
     assert settings.listen is None  # 80 as root, as there
-    assert settings.client_max_body_size == 0
+    assert settings.client_max_body_size.anywhere == 0
     assert (settings.nginx_workers, settings.worker_connections, settings.worker_open_files) == (1, 1024, None)
     assert (settings.static_url, settings.static_root, settings.static_index) == (None, None, None)
     assert settings.environment["UWSGI_CHEAPER"] == "2"
@@ -75,7 +75,7 @@ def test_our_own_name_wins(app: Path) -> None:
         WEB_CONCURRENCY="3",
     )
     assert settings.listen == Listen(9000)
-    assert settings.client_max_body_size == 2 << 20
+    assert settings.client_max_body_size.anywhere == 2 << 20
     assert settings.app == "shop:app"
     assert "UWSGI_PROCESSES" not in settings.environment
     assert settings.warnings == ()

@@ -3,6 +3,9 @@
 import json
 import pwd
 import re
+import subprocess
+import sys
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, get_type_hints
@@ -1190,3 +1193,94 @@ def address_of(*, container: bool = False, root: bool = False, **settings: Any) 
 )
 def test_a_boot_ends_with_an_address_that_works(settings: dict[str, Any], expected: str) -> None:
     assert address_of(**settings) == expected
+
+
+# ---- protection
+
+
+def test_security_headers_can_be_left_to_the_application() -> None:
+    assert "X-Frame-Options" in text_of(plan({}), "nginx-app.conf")
+    without = text_of(plan({"NGINX_SECURITY_HEADERS": "off"}), "nginx-app.conf")
+    assert "X-Frame-Options" not in without
+    assert "add_header Content-Security-Policy $media_policy always;" in without
+
+
+def test_a_canonical_host_that_django_refuses_is_found() -> None:
+    facts = Facts(machine(), application(allowed_hosts=("example.com",)))
+    config = decide(Settings.read({"NGINX_CANONICAL_HOST": "www.example.com:8080"}), facts)
+    told = "NGINX_CANONICAL_HOST names www.example.com, and ALLOWED_HOSTS does not: Django answers with 400"
+    assert told in [finding.problem for finding in of_config(config, "")]
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        (
+            {"NGINX_CLIENT_MAX_BODY_SIZE": "10m, /static/ 1g"},
+            "cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at /static/, and takes no body there",
+        ),
+        (
+            {"NGINX_ERROR_PAGES": "404"},
+            "cannot use NGINX_ERROR_PAGES: nginx serves no static files; set NGINX_STATIC_ROOT",
+        ),
+    ],
+)
+def test_a_protection_that_nginx_cannot_give_is_refused(environ: dict[str, str], problem: str) -> None:
+    assert problems(environ, static_root="" if "NGINX_ERROR_PAGES" in environ else "/srv/static") == (problem,)
+
+
+def test_a_prefix_without_nginx_is_a_warning() -> None:
+    assert warned({"NGINX_PREFIX": "/shop", "ENTRYPOINT_NGINX": "off"}) == [
+        "warning: NGINX_PREFIX=/shop has no effect without nginx: set ENTRYPOINT_NGINX=on"
+    ]
+
+
+# ---- what gixy finds, which knows dangerous configurations of nginx
+
+EXPLAINED = {
+    # try_files is used only in the two locations that show the progress of a boot.
+    "try_files_is_evil_too": "",
+    # The usual limit of the container suffices. Where it is lower, worker_rlimit_nofile is set.
+    "worker_rlimit_nofile_vs_connections": "",
+    # Without a default the value is empty, which the maps expect that use $from_proxy.
+    "hash_without_default": "geo $from_proxy",
+    # Files and what nginx itself answers need no ID; the locations of the application repeat it.
+    "add_header_redefinition": 'Parent header(s) "x-request-id" dropped',
+    # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
+    "hsts_header": "Strict-Transport-Security",
+    # The path is a part of $request_uri, as the client sent it: a map cuts NGINX_PREFIX off.
+    "proxy_pass_normalized": "Found a path after the host",
+    # A complete nginx.conf of the user is used as it is.
+    "version_disclosure": "server_tokens",
+}
+"""What gixy finds, with a part of its reason, and why it is no mistake."""
+
+
+def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
+    names = defaultdict(list)
+    for path in GOLDEN:
+        plan = golden(path)[1]
+        files = {file.path.name: file.text for file in plan.files if file.path.name.startswith("nginx")}
+        run, folder = str(plan.exec.handover.parent), tmp_path / path.stem
+        names[tuple(text.replace(run, "RUN") for text in files.values())].append(folder)
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text.replace(run, str(folder)))
+    different = [str(folders[0] / "nginx.conf") for texts, folders in names.items() if texts]
+    assert len(different) > 20
+    done = subprocess.run(
+        [Path(sys.executable).parent / "gixy", "--format", "json", *different],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    unexplained = [
+        finding
+        for finding in found
+        if finding["plugin"] not in EXPLAINED or EXPLAINED[finding["plugin"]] not in finding["reason"]
+    ]
+    assert [(finding["plugin"], finding["reason"]) for finding in unexplained] == []
+    assert {finding["plugin"] for finding in found} == EXPLAINED.keys()
+    of_users = {finding["file"] for finding in found if finding["plugin"] == "version_disclosure"}
+    assert of_users == {str(tmp_path / "an_nginx_conf_for_another_image" / "nginx.conf")}

@@ -42,7 +42,7 @@ def test_a_projects_file_sets_what_the_environment_does_not(written: tuple[str, 
     )
     settings = read(path.parent, WEB_CONCURRENCY="3")
     assert (settings.migrate, settings.wait_timeout, settings.listen) == ("off", 30.0, Listen(8081))
-    assert (settings.client_max_body_size, settings.settings_module) == (20 << 20, "site_.settings")
+    assert (settings.client_max_body_size.anywhere, settings.settings_module) == (20 << 20, "site_.settings")
     assert settings.workers == 3
     assert settings.origins["ENTRYPOINT_MIGRATE"] == name
     assert settings.origins["WEB_CONCURRENCY"] == "environment"

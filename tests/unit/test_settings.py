@@ -41,7 +41,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert settings == Settings()
     assert (settings.migrate, settings.collectstatic, settings.superuser) == ("auto", "auto", "create")
     assert (settings.wait_timeout, settings.request_timeout, settings.stop_timeout) == (60.0, 60.0, 8.0)
-    assert settings.client_max_body_size == 10 << 20
+    assert settings.client_max_body_size.anywhere == 10 << 20
     assert settings.origins == {}
     assert settings.warnings == ()
 

@@ -15,7 +15,7 @@ def of_site(config: ResolvedConfig) -> str:
     everywhere = listen.address in {"0.0.0.0", "[::]"}  # noqa: S104 -- compared, not bound
     if everywhere and config.machine.container:
         return f"listening on port {listen.port} of this container{', with TLS' if secure else ''}"
-    return f"{'https' if secure else 'http'}://{_host(config, listen, everywhere=everywhere)}/"
+    return f"{'https' if secure else 'http'}://{_host(config, listen, everywhere=everywhere)}{config.prefix}/"
 
 
 def _host(config: ResolvedConfig, listen: Listen, *, everywhere: bool) -> str:

@@ -192,6 +192,16 @@ class ResolvedConfig:
     # ---- requests
 
     @property
+    def prefix(self) -> str:
+        """The path below which nginx serves the site, without a slash at its end; empty for the whole host."""
+        return (self.settings.prefix or "") if self.nginx and self.protocol else ""
+
+    @property
+    def removes_prefix(self) -> bool:
+        """Whether nginx removes the prefix from the path, because the application server does not."""
+        return bool(self.prefix) and not (self.server and self.server.keeps_prefix)
+
+    @property
     def request_seconds(self) -> int:
         """The seconds after which the application server ends a request."""
         return max(1, round(self.settings.request_timeout))

@@ -26,11 +26,12 @@ def first_request(config: ResolvedConfig) -> RequestConfig | None:
     return RequestConfig(
         to=to,
         protocol=Protocol(config.protocol) if config.nginx else Protocol.HTTP,
-        path=path,
+        path=path if config.removes_prefix else f"{config.prefix}{path}",
         host=next(_hosts(config), "localhost"),
         scheme="https" if config.settings.tls else "http",
         seconds=float(config.nginx_timeout),
         any_status=config.settings.ready_path is None,
+        prefix=config.prefix,
     )
 
 

@@ -23,6 +23,7 @@ class Server:
     ready: str | None = None  # its readiness probe; None: it listens only after it has loaded the application
     unix: bool = True  # whether it can listen on a Unix socket
     static: bool = False  # whether it can serve static files without nginx
+    keeps_prefix: bool = False  # whether it removes NGINX_PREFIX from the path itself
     worker_variables: Words | None = ()  # its own variables for WEB_CONCURRENCY; None: it has no workers
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
@@ -52,6 +53,7 @@ SERVERS: Final = {
             ("wsgi",),
             template="gunicorn.conf.py.j2",
             ready="notify",
+            keeps_prefix=True,
             arguments_variable="GUNICORN_CMD_ARGS",
             # No reload_signal: with preload_app its master keeps the modules that it has imported.
         ),
@@ -62,7 +64,9 @@ SERVERS: Final = {
             reload_signal="HUP",
             reload_workers=2,  # a single worker has no master, and HUP would end it
         ),
-        Server("granian", ("wsgi", "asgi"), worker_variables=("GRANIAN_WORKERS",), reload_signal="HUP"),
+        Server(
+            "granian", ("wsgi", "asgi"), keeps_prefix=True, worker_variables=("GRANIAN_WORKERS",), reload_signal="HUP"
+        ),
         Server("runserver", ("wsgi",), unix=False, worker_variables=None),
     )
 }

@@ -51,6 +51,8 @@ def _private(config: ResolvedConfig) -> Iterator[Place]:
         yield Place("ENTRYPOINT_DATA_DIR", config.settings.data_dir)
     if config.settings.tls_key:
         yield Place("NGINX_TLS_KEY", config.settings.tls_key)
+    if config.settings.basic_auth_file:
+        yield Place("NGINX_BASIC_AUTH_FILE", config.settings.basic_auth_file)
     kept = config.settings.secret_key_file and str(config.settings.secret_key_file)
     for name, origin in config.settings.origins.items():
         if origin.startswith("/") and origin != kept:

@@ -18,6 +18,8 @@ from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.plan.steps import (
     WARNING,
     Ask,
+    CheckPages,
+    CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckWritable,
@@ -127,6 +129,21 @@ class RealPerformer(DryRunPerformer):
             except ValueError as error:
                 errors.append(Unusable(f"cannot read {name}={path}: {error}"))
         Several.check(errors)
+
+    @apply.register
+    def _(self, step: CheckPasswords) -> None:
+        from entrypoint.boot.effects import password_file  # noqa: PLC0415 -- needed only for such a file
+
+        password_file.check(step.file, step.account)
+
+    @apply.register
+    def _(self, step: CheckPages) -> None:
+        Unusable.check(
+            f"cannot find the error page {page}: NGINX_ERROR_PAGES names {status}; "
+            f"add errors/{page.name} to the static files, or remove {status} from NGINX_ERROR_PAGES"
+            for status, page in step.pages.items()
+            if not Path(page).is_file()
+        )
 
     @apply.register
     def _(self, step: CheckWritable) -> None:

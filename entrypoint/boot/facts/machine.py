@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.facts import unsafe_paths, user_files
+from entrypoint.boot.facts import maintenance, unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
+from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_templates
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
@@ -83,6 +84,7 @@ class Machine:
         default_factory=dict
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
+    maintenance: Allowed | None = None  # who may use the site in a maintenance that outlives containers
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
     commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the paths of their commands, where found
@@ -164,6 +166,7 @@ def read_machine(settings: Settings) -> Machine:
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
         supervisor_files=user_files.supervisor_files(),
+        maintenance=maintenance.read(settings, trust),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.protection_types import OWN_PAGES
 from entrypoint.boot.settings.values import nearest, shown
 from entrypoint.boot.trust.trust import NO_SUSPECTS, REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
@@ -14,10 +15,13 @@ NGINX_APP: Final = "nginx-app.conf.j2"
 OF_NGINX: Final = ("nginx.conf.j2", NGINX_APP)
 STARTING_PAGE: Final = "starting.html"
 ERROR_PAGE: Final = "error.html"
+MAINTENANCE_PAGE: Final = "maintenance.html"
 PAGES: Final = (STARTING_PAGE, ERROR_PAGE)
 """The pages that nginx shows visitors in place of the application."""
+ERROR_PAGES: Final = {f"{status}.html": status for status in OWN_PAGES}
+"""The user's pages for errors that nginx itself reports; without one, nginx shows ours or its own."""
 SUPERVISORD: Final = "supervisord.conf.j2"
-NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", *PAGES)
+NAMES: Final = (SUPERVISORD, *OF_NGINX, "uwsgi.ini.j2", "gunicorn.conf.py.j2", *PAGES, MAINTENANCE_PAGE)
 """The templates that a user can replace."""
 NGINX_CONF: Final = "nginx.conf"
 """The complete file; it is not a template."""
@@ -36,7 +40,7 @@ def read_templates(folder: Path) -> Mapping[str, str]:
     texts: dict[str, str] = {}
     problems = []
     for path in found:
-        if path.name not in (*NAMES, NGINX_CONF):
+        if path.name not in (*NAMES, *ERROR_PAGES, NGINX_CONF):
             hint = nearest(path.name, NAMES) or f"; the templates are {', '.join(NAMES)}"
             problems.append(f"cannot use {folder}/{shown(path.name)}: no template has this name{hint}")
             continue

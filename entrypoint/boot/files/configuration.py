@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import PurePosixPath
+from typing import Final
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
@@ -19,7 +20,8 @@ from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
-from entrypoint.boot.files import adapted_nginx
+from entrypoint.boot.facts.maintenance import Allowed
+from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.addresses import LOOPBACK
@@ -39,6 +41,8 @@ from entrypoint.protocol.supervision import (
     SupervisionConfig,
 )
 
+MAINTENANCE_STATUS: Final = 503
+
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
     """Return the folders that a boot creates."""
@@ -57,9 +61,10 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
 
 def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     """Return the files that a boot, supervisord and the servers write into those folders."""
-    names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
+    names = [name.removesuffix(".j2") for name in used(config) if not name.endswith(".html")]
     if config.nginx:
-        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
+        pages = (*templates.PAGES, *_own_pages(config))
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
     paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
@@ -89,17 +94,35 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
     for template in used(config):
         yield _file(config, template, values)
+    yield from _maintenance(config, values)
     yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
     values = template_values(config, supervised, starting=True)
-    return tuple(_file(config, template, values) for template in (*templates.OF_NGINX, *templates.PAGES))
+    shown = (*templates.PAGES, *_own_pages(config))
+    rendered = (_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
+    return (*rendered, *_maintenance(config, values))
+
+
+def _maintenance(config: ResolvedConfig, values: TemplateValues) -> tuple[File, ...]:
+    """Return the files of a maintenance that began before this start; none without a maintenance."""
+    allow = config.machine.maintenance
+    if allow is None or not config.nginx or config.machine.nginx_conf is not None:
+        return ()
+    own = any(page.status == MAINTENANCE_STATUS for page in values.nginx.protection.pages)
+    return maintenance_files(config, allow, values, own=own)
+
+
+def maintenance_files(config: ResolvedConfig, allow: Allowed, values: TemplateValues, *, own: bool) -> tuple[File, ...]:
+    """Return the files that put nginx into maintenance. `own`: the user's page for 503 is shown."""
+    parts = maintenance.parts(config, allow, f"/-/pages/{MAINTENANCE_STATUS}.html" if own else None)
+    return (*parts, _file(config, templates.MAINTENANCE_PAGE, values))
 
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
-    path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
+    path = (config.www if template.endswith(".html") else config.run_dir) / template.removesuffix(".j2")
     if config.server and template == config.server.template:
         path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
@@ -113,7 +136,11 @@ def used(config: ResolvedConfig) -> tuple[str, ...]:
     own = config.machine.nginx_conf is not None
     nginx = (*templates.OF_NGINX[own:], *templates.PAGES) if config.nginx else ()
     wanted = {templates.SUPERVISORD, *nginx, config.server.template if config.server else None}
-    return tuple(name for name in templates.NAMES if name in wanted)
+    return (*(name for name in templates.NAMES if name in wanted), *(_own_pages(config) if config.nginx else ()))
+
+
+def _own_pages(config: ResolvedConfig) -> tuple[str, ...]:
+    return tuple(name for name in templates.ERROR_PAGES if name in config.machine.templates)
 
 
 def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> SupervisionConfig:

@@ -14,6 +14,7 @@ from entrypoint.boot.decisions.config import (
     ResolvedConfig,
 )
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
+from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -84,6 +85,7 @@ class NginxValues(NamedTuple):
     status_page: bool
     page_password: bool
     stub_status: bool
+    protection: Protection
 
 
 def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
@@ -108,14 +110,14 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         nginx_user=machine.account.name if config.nginx_switches else None,
         nginx_group=machine.account.group,
         mime_types=machine.mime_types,
-        client_max_body_size=settings.client_max_body_size,
+        client_max_body_size=settings.client_max_body_size.anywhere,
         access_log=config.access_log,
         log_format=settings.log_format,
         request_id=_request_id(config),
         listen=config.addresses,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
-        files=() if starting else tuple(served(config)),
+        files=() if starting else tuple(_also_below_prefix(config)),
         static_index=None if starting else _static_index(config),
         gzip_static=machine.gzip_static,
         brotli_module=machine.brotli_module,
@@ -138,6 +140,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         page_password=settings.status_password is not None,
         requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
         stub_status=machine.stub_status,
+        protection=protection(config, None if starting else _static_root(config)),
     )
 
 
@@ -167,6 +170,20 @@ def _connections(config: ResolvedConfig) -> int:
     return config.settings.worker_connections
 
 
+def _static_root(config: ResolvedConfig) -> str | None:
+    """Return the folder of the static files. Raises Unusable if settings contradict what is served."""
+    files = tuple(served(config))
+    for path, _ in config.settings.client_max_body_size.paths:
+        if path in {each.url for each in files}:
+            raise Unusable(
+                f"cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at {path}, and takes no body there"
+            )
+    root = next((each.root for each in files if each.kind == "STATIC"), None)
+    if config.settings.error_pages and root is None:
+        raise Unusable("cannot use NGINX_ERROR_PAGES: nginx serves no static files; set NGINX_STATIC_ROOT")
+    return root
+
+
 def _static_index(config: ResolvedConfig) -> str | None:
     """Return the URL path of the static file that is served at /. Raises Unusable if there is no static folder."""
     name = config.settings.static_index
@@ -176,6 +193,14 @@ def _static_index(config: ResolvedConfig) -> str | None:
         if each.kind == "STATIC":
             return f"{each.url}{name}"
     raise Unusable(f"cannot use NGINX_STATIC_INDEX={name}: nginx serves no static files; set NGINX_STATIC_ROOT")
+
+
+def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
+    """Yield what is served, also below NGINX_PREFIX: links to it begin so if the application's URL is relative."""
+    for each in served(config):
+        yield each
+        if config.prefix and not each.url.startswith(f"{config.prefix}/"):
+            yield each._replace(url=f"{config.prefix}{each.url}")
 
 
 def _descriptors(config: ResolvedConfig) -> int | None:

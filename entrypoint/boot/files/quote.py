@@ -26,6 +26,12 @@ def nginx_include(value: object) -> str:
     return nginx(re.sub(r"([*?\[\\])", r"\\\1", text) if re.search(r"[*?\[]", text) else text)
 
 
+def nginx_optional(value: object) -> str:
+    """Quote for nginx's `include` of a file that may be missing: as a pattern, which needs no match."""
+    escaped = re.sub(r"([*?\[\\])", r"\\\1", str(value))
+    return nginx(f"{escaped[:-1]}[{escaped[-1:]}]")
+
+
 def uwsgi(value: object) -> str:
     """Return the text unchanged: uWSGI's ini format has no quotes, and expands `%x`, `$(X)` and `@(x)`."""
     text = _printable(value, "uwsgi.ini")

@@ -89,6 +89,7 @@ def _environment() -> Environment:
     environment.filters.update(
         nginx=quote.nginx,
         nginx_include=quote.nginx_include,
+        nginx_optional=quote.nginx_optional,
         uwsgi=quote.uwsgi,
         python=quote.python,
         supervisord=quote.supervisord,

@@ -42,6 +42,7 @@ class ServerValues(NamedTuple):
     logs_failed_requests: bool
     served: PurePosixPath
     statistics: PurePosixPath | None
+    prefix: str
 
 
 class TemplateValues(NamedTuple):
@@ -91,6 +92,7 @@ def _server(config: ResolvedConfig) -> ServerValues:
         logs_failed_requests=config.logs_failed_requests,
         served=config.machine.served,
         statistics=config.statistics,
+        prefix=config.prefix,
     )
 
 

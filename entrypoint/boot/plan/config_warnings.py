@@ -23,6 +23,8 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_superuser(config),
         *_metrics(config),
         *_page(config),
+        *_prefix(config),
+        *_maintenance(config),
     ):
         yield Read(WARNING, f"warning: {text}")
 
@@ -106,3 +108,13 @@ def _page(config: ResolvedConfig) -> Iterator[str]:
 def _metrics(config: ResolvedConfig) -> Iterator[str]:
     if config.settings.metrics_allow and not config.nginx and not config.settings.metrics_port:
         yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
+
+
+def _prefix(config: ResolvedConfig) -> Iterator[str]:
+    if config.settings.prefix and config.settings.serves and not config.nginx:
+        yield f"NGINX_PREFIX={config.settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
+
+
+def _maintenance(config: ResolvedConfig) -> Iterator[str]:
+    if config.nginx and config.machine.maintenance is not None:
+        yield "the site is in maintenance, and visitors get 503: `entrypoint maintenance off` ends it"

@@ -132,13 +132,16 @@ def _hosts(config: ResolvedConfig, application: Application) -> Iterator[Finding
     """Yield each name that nginx serves and Django refuses."""
     if application.debug and not application.allowed_hosts:
         return
-    for name in config.settings.server_names:
+    canonical = (config.settings.canonical_host or "").partition(":")[0]
+    named = [("NGINX_SERVER_NAME", name) for name in config.settings.server_names]
+    named += [("NGINX_CANONICAL_HOST", canonical)] if canonical not in ("", *config.settings.server_names) else []
+    for setting, name in named:
         if name == _EVERY_HOST or name.startswith("~"):
             continue
         plain = name.removeprefix("*.").removeprefix(".").lower()
         if not any(_allows(host.lower(), plain) for host in application.allowed_hosts):
             allowed = f".{plain}" if plain != name.lower() else plain
-            problem = f"NGINX_SERVER_NAME names {name}, and ALLOWED_HOSTS does not: Django answers with 400"
+            problem = f"{setting} names {name}, and ALLOWED_HOSTS does not: Django answers with 400"
             yield Finding(problem, f'ALLOWED_HOSTS += ["{allowed}"]', SETTINGS)
 
 

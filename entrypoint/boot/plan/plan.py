@@ -11,7 +11,7 @@ from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
-from entrypoint.boot.files import configuration, supervisor_files
+from entrypoint.boot.files import configuration, maintenance, nginx, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
@@ -20,6 +20,8 @@ from entrypoint.boot.plan.preparation import preparation
 from entrypoint.boot.plan.sources_used import compatibility, sources_used
 from entrypoint.boot.plan.steps import (
     SERVE,
+    CheckPages,
+    CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckWritable,
@@ -92,7 +94,13 @@ def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
     # An image's build, which prepares ahead, lacks the container's environment and volumes.
     told = () if ahead else application_warnings(config)
-    return (*told, *around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
+    return (
+        *told,
+        *around(config, preparation(config, ahead=ahead)),
+        *_pages(config),
+        *_release(config),
+        *_serve(config),
+    )
 
 
 def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
@@ -125,7 +133,11 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield from _keys(config)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
-    yield MakeDirectories(configuration.directories(config), configuration.run_files(config), stale=config.stale_files)
+    yield MakeDirectories(
+        configuration.directories(config),
+        configuration.run_files(config),
+        stale=(*config.stale_files, *_ended(config)),
+    )
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
     yield from _metrics_folder(config)
@@ -143,6 +155,12 @@ def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
     for variable in environment.MULTIPROCESS_METRICS:
         if folder := config.settings.environment.get(variable):
             yield EmptyMetrics(folder, variable, config.machine.app_dir, config.run_as)
+
+
+def _ended(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
+    """Return the files of a maintenance that ENTRYPOINT_DATA_DIR does not know: another container ended it."""
+    known = config.settings.data_dir is not None and config.machine.maintenance is None
+    return maintenance.paths(config) if known and config.nginx else ()
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:
@@ -167,6 +185,8 @@ def _keys(config: ResolvedConfig) -> Iterator[Step]:
     certificate, key = config.settings.tls_certificate, config.settings.tls_key
     if certificate and key and config.settings.serves:
         yield CheckReadable({"NGINX_TLS_CERTIFICATE": certificate, "NGINX_TLS_KEY": key})
+    if config.settings.basic_auth_file and config.nginx:
+        yield CheckPasswords(config.settings.basic_auth_file, config.run_as)
 
 
 def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
@@ -176,6 +196,13 @@ def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
         *([programs.nginx(config)] if config.nginx else []),
         *(programs.user_program(config, own) for own in config.user_programs),
     )
+
+
+def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:
+    """Yield the check of the error pages, which exist only once the static files are collected."""
+    pages = nginx.values(config, starting=False).protection.pages if config.nginx else ()
+    if found := {page.status: page.path for page in pages if not page.rendered}:
+        yield CheckPages(found)
 
 
 def _release(config: ResolvedConfig) -> Iterator[Run]:

@@ -88,6 +88,28 @@ class CheckReadable(NamedTuple):
 
 
 @_in_check
+class CheckPasswords(NamedTuple):
+    """Check the user's file of passwords for nginx."""
+
+    file: PurePosixPath
+    account: Account | None  # of nginx's workers; None: the current user
+    name: str = "passwords"
+
+    def __str__(self) -> str:
+        return f"check the users in {self.file}"
+
+
+class CheckPages(NamedTuple):
+    """Check that the user's error pages are among the static files. The key of each is its status."""
+
+    pages: Mapping[int, PurePosixPath]
+    name: str = "pages"
+
+    def __str__(self) -> str:
+        return f"find the error pages {', '.join(map(str, self.pages.values()))}"
+
+
+@_in_check
 class CheckWritable(NamedTuple):
     """Check that supervisord can write and rotate log files. The value of each is the key that names it."""
 
@@ -293,6 +315,8 @@ Step = (
     | FindPrograms
     | CheckPort
     | CheckReadable
+    | CheckPasswords
+    | CheckPages
     | CheckWritable
     | MakeDirectories
     | EmptyMetrics

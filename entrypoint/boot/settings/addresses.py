@@ -14,8 +14,8 @@ LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network(
 """The addresses of this machine or container itself."""
 
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
-_HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
-_LONGEST_HOST: Final = 255
+HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
+LONGEST_HOST: Final = 255
 _REQUEST_PATH: Final = re.compile(r"/[!-\"$-~]{0,2000}")
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
@@ -62,7 +62,7 @@ def hosts(value: str) -> tuple[str, ...]:
     """Parse a list of host names in the form of nginx's `server_name`, separated by commas or spaces."""
     found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
     for host in found:
-        if len(host) > _LONGEST_HOST or not _HOST.fullmatch(host):
+        if len(host) > LONGEST_HOST or not HOST.fullmatch(host):
             raise ValueError("a host name has the form example.com, *.example.com or www.example.*, in ASCII")
     return tuple(dict.fromkeys(found))
 

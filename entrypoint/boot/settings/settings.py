@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any, Self
 
 from entrypoint.boot.settings import server_names, user_programs
+from entrypoint.boot.settings.protection import ProtectionTable
 from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
@@ -17,7 +18,7 @@ from entrypoint.secret import MASK, Secret
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(SettingsTable):
+class Settings(ProtectionTable, SettingsTable):  # the fields of the last table come first
     """All settings of one boot, typed."""
 
     programs: Mapping[str, UserProgram] = field(default_factory=dict)
@@ -163,8 +164,33 @@ def _conflicts(
     off = given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
     if off and given["tls_certificate"]:
         yield "cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on"
+    yield from _unprotected(given, off=off)
     if off and given["server"] == server_names.NONE and not programs.keys() - {user_programs.RELEASE}:
         yield "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site"
+
+
+def _unprotected(given: Mapping[str, Any], *, off: bool) -> Iterator[str]:
+    """Yield a problem for each protection that nothing would provide."""
+    for field_name, name in (("basic_auth_file", "BASIC_AUTH_FILE"), ("allowed", "ALLOW"), ("denied", "DENY")):
+        if off and given[field_name]:
+            yield f"cannot use NGINX_{name} without nginx: set ENTRYPOINT_NGINX=on"
+    if given["https_redirect"] == "on" and not given["proxies"]:
+        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to its addresses"
+    canonical, names = (given["canonical_host"] or "").partition(":")[0], given["server_names"] or ("_",)
+    if canonical and "_" not in names and not any(_matches(name, canonical) for name in names):
+        yield (
+            f"cannot use NGINX_CANONICAL_HOST={canonical}: NGINX_SERVER_NAME does not name it; "
+            f"set NGINX_SERVER_NAME={','.join((*names, canonical))}"
+        )
+
+
+def _matches(name: str, host: str) -> bool:
+    """Return whether a name of nginx's `server_name` matches the host."""
+    if name.endswith(".*"):
+        return host.startswith(name[:-1])
+    if name.startswith("*"):
+        return host.endswith(name[1:])
+    return host == name.removeprefix(".") or (name.startswith(".") and host.endswith(name))
 
 
 def setting_specs() -> Iterator[SettingSpec]:

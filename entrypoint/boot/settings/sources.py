@@ -171,9 +171,14 @@ class Sources:
 
     def read_files(self, names: tuple[str, ...]) -> None:
         """Resolve NAME_FILE of other variables: those in `names`, and those with a file under /run/secrets."""
+        settings = {spec.name for spec in self._specs}  # NGINX_BASIC_AUTH_FILE is a setting itself
         for variable, path in list(self.environment.items()):
             name = variable.removesuffix("_FILE")
-            if name not in ("", variable) and (name in names or path.startswith(_RUN_SECRETS)):
+            if (
+                name not in ("", variable)
+                and variable not in settings
+                and (name in names or path.startswith(_RUN_SECRETS))
+            ):
                 self.text_of(name)
 
     def superuser_fields(self) -> dict[str, Secret]:

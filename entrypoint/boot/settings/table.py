@@ -1,14 +1,16 @@
 """The table of settings.
 
-To add a setting, add a field here; nothing else lists them. docs/reference/settings.md is generated from this table.
+To add a setting, add a field here or in protection.py; nothing else lists them. docs/reference/settings.md is generated
+from these tables.
 """
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, compat, server_names, values
+from entrypoint.boot.settings import addresses, compat, protection_types, server_names, values
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.endpoints import Endpoint, endpoints
+from entrypoint.boot.settings.protection_types import BodySizes
 from entrypoint.boot.settings.spec import setting
 from entrypoint.boot.settings.values import Listen
 from entrypoint.log import LEVELS
@@ -259,8 +261,11 @@ class SettingsTable:
     secrets: tuple[str, ...] = setting(
         "ENTRYPOINT_SECRETS", values.names, "further variables whose NAME_FILE is read", default=""
     )
-    client_max_body_size: int = setting(
-        "NGINX_CLIENT_MAX_BODY_SIZE", values.size, "the largest request body that nginx accepts", default="10m"
+    client_max_body_size: BodySizes = setting(
+        "NGINX_CLIENT_MAX_BODY_SIZE",
+        protection_types.body_sizes,
+        "the largest request body that nginx accepts; also for the paths that begin so: 10m, /upload/ 1g",
+        default="10m",
     )
     proxies: tuple[Network, ...] = setting(
         "FORWARDED_ALLOW_IPS",

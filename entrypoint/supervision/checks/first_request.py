@@ -101,6 +101,7 @@ def _uwsgi(config: RequestConfig) -> bytes:
         "SERVER_PROTOCOL": "HTTP/1.1",
         "REQUEST_SCHEME": config.scheme,
         **({"HTTPS": "on"} if config.scheme == "https" else {}),
+        **({"SCRIPT_NAME": config.prefix} if config.prefix else {}),
         "SERVER_NAME": config.host,
         "SERVER_PORT": _PORTS[config.scheme],
         "REMOTE_ADDR": "127.0.0.1",

@@ -1,0 +1,173 @@
+"""Switch the maintenance of a running site on and off, and keep that for the next start."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from xmlrpc.client import Fault, ServerProxy
+
+from entrypoint.boot.decisions import environment, programs
+from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.effects import run_files
+from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.validation import validate_nginx
+from entrypoint.boot.facts import maintenance as facts
+from entrypoint.boot.facts.maintenance import Allowed
+from entrypoint.boot.files import configuration, maintenance
+from entrypoint.boot.files.template_values import template_values
+from entrypoint.boot.plan.steps import ValidateNginx
+from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.user_programs import NGINX
+from entrypoint.boot.trust.trust import acting_as
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
+
+_PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
+_PAUSE: Final = 0.02  # seconds between two looks at nginx's workers
+
+
+def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
+    """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done.
+
+    Raises NotFound if nothing runs here, NotAllowed if another user runs it, Unusable if nginx cannot do that, TimedOut
+    if supervisord does not answer.
+    """
+    running = _is_running(config)
+    kept = facts.state_file(config.settings)
+    if not running and kept is None:
+        conf = config.run_dir / "supervisord.conf"
+        raise NotFound(f"cannot find {conf}: nothing was started here with these settings; set ENTRYPOINT_DATA_DIR")
+    _check_nginx(config)
+    if kept:
+        _keep(config, kept, allow)
+    if running:
+        try:
+            _apply(config, _files(config, allow) if allow is not None else ())
+        except EntrypointError:
+            if allow is not None:
+                _remove(config)
+                if kept:
+                    _keep(config, kept, None)
+            raise
+    when = "" if running else " at the next start"
+    if allow is None:
+        return f"the maintenance ends{when}"
+    others = f", except from {', '.join(map(str, allow))}" if allow else ""
+    lasts = "" if kept else "; a new container does not know of it: ENTRYPOINT_DATA_DIR is not set"
+    return f"the maintenance begins{when}: visitors get 503{others}{lasts}"
+
+
+def _is_running(config: ResolvedConfig) -> bool:
+    """Return whether this user runs the site here. Raises NotAllowed if it is another user."""
+    conf = config.run_dir / "supervisord.conf"
+    try:
+        owner = os.stat(conf).st_uid  # noqa: PTH116 -- Path.stat raises where the name is too long
+    except OSError:
+        return False
+    if owner != os.geteuid():
+        why = f"uid {owner} runs the site, and this is uid {os.geteuid()}; run the command as that user"
+        raise NotAllowed(f"cannot switch the maintenance: {why}")
+    return True
+
+
+def _check_nginx(config: ResolvedConfig) -> None:
+    if not config.nginx:
+        raise Unusable("cannot switch the maintenance: no nginx serves the site here; set ENTRYPOINT_NGINX=on")
+    if config.machine.nginx_conf is not None:
+        raise Unusable(f"cannot switch the maintenance: {config.own_nginx_conf} is used as it is")
+
+
+def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
+    conf = config.run_dir / "nginx-app.conf"
+    try:
+        text = textfile.read(Path(conf))
+    except ValueError as error:
+        raise Unusable(f"cannot read {conf}: {error}") from error
+    if "/maintenance-server.con" not in text:
+        raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
+    own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
+    return configuration.maintenance_files(config, allow, template_values(config, (), starting=True), own=own)
+
+
+def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:
+    """Write or remove nginx's files, and let nginx read them. nginx keeps its old configuration if it rejects them."""
+    for file in files:
+        run_files.write(file.path, file.text)
+    if files:
+        command = (*programs.nginx(config).argv, "-t", "-q")
+        surroundings = environment.of_process_1(config.settings, config.machine)
+        validate_nginx(ValidateNginx(command, files[:2], surroundings), StopRequests())
+    else:
+        _remove(config)
+    _reload(config)
+
+
+def _remove(config: ResolvedConfig) -> None:
+    for path in maintenance.paths(config):
+        run_files.remove(path)
+
+
+def _reload(config: ResolvedConfig) -> None:
+    """Let supervisord send nginx a HUP, and wait until no worker with the old configuration accepts requests.
+
+    Raises TimedOut if one of both does not happen.
+    """
+    from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 -- 50 ms, of which other commands need nothing
+
+    server = config.run_dir / "supervisor.sock"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        proxy = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{server}"))
+        process: Any = proxy.supervisor.getProcessInfo(NGINX)
+        workers = _workers(process["pid"])
+        proxy.supervisor.signalProcess(NGINX, "HUP")
+    except (OSError, HTTPException, Fault) as error:
+        why = error.faultString if isinstance(error, Fault) else "supervisord does not answer"
+        raise TimedOut(f"cannot reload nginx: {why}; run the command again when the site is ready") from error
+    finally:
+        socket.setdefaulttimeout(before)
+    deadline = time.monotonic() + _PATIENCE
+    while any(map(_accepts, workers)):
+        if time.monotonic() > deadline:
+            raise TimedOut(f"cannot reload nginx: it has kept its old configuration for {_PATIENCE:g} s; see its log")
+        time.sleep(_PAUSE)
+
+
+def _workers(master: int) -> tuple[int, ...]:
+    """Return the PIDs of nginx's workers; none if the kernel does not tell."""
+    try:
+        return tuple(map(int, Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()))
+    except OSError:
+        return ()
+
+
+def _accepts(worker: int) -> bool:
+    """Return whether a worker takes new requests. One that only finishes its requests says so in its title."""
+    try:
+        return b"shutting down" not in (title := Path(f"/proc/{worker}/cmdline").read_bytes()) and bool(title)
+    except OSError:
+        return False
+
+
+def _keep(config: ResolvedConfig, file: PurePosixPath, allow: Allowed | None) -> None:
+    """Write or remove the file in ENTRYPOINT_DATA_DIR."""
+    with _acting(config, file):
+        if allow is None:
+            run_files.remove(file)
+        else:
+            run_files.write(file, facts.state(allow))
+
+
+@contextmanager
+def _acting(config: ResolvedConfig, file: PurePosixPath) -> Iterator[None]:
+    """Act as the application's user if that user can write the folder: root must not follow a link there."""
+    if config.machine.root and config.machine.trust.fault(file.parent):
+        with acting_as(config.machine.account):
+            yield
+    else:
+        yield

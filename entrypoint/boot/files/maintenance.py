@@ -1,0 +1,34 @@
+"""The files that put nginx into maintenance. nginx includes two of them if they exist."""
+
+from pathlib import PurePosixPath
+from typing import Final
+
+from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.maintenance import Allowed
+from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
+from entrypoint.boot.files.protection import EXEMPT, STATUS_PAGE
+from entrypoint.boot.files.render import render
+
+_PARTS: Final = ("maintenance-http.conf", "maintenance-server.conf")
+_RETRY_AFTER: Final = 120  # seconds
+
+
+def paths(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
+    """Return the paths of the files: the two that nginx includes, and the page."""
+    return tuple(config.www / name for name in (*_PARTS, MAINTENANCE_PAGE))
+
+
+def parts(config: ResolvedConfig, allow: Allowed, page: str | None) -> tuple[File, ...]:
+    """Return the two that nginx includes. `page` is the URL path of a page of the user's, if there is one."""
+    values = {
+        "allow": allow,
+        "page": config.www / MAINTENANCE_PAGE,
+        "retry_after": _RETRY_AFTER,
+        "own_page": page,
+        "exempt": f"({EXEMPT}|{STATUS_PAGE})" if config.settings.status_page == "on" else EXEMPT,
+    }
+    return tuple(
+        File(path, render(f"parts/{path.name.removesuffix('.conf')}.j2", values), "entrypoint maintenance on")
+        for path in paths(config)[:2]
+    )

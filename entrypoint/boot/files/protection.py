@@ -1,0 +1,174 @@
+"""The values for the parts of nginx's templates that protect the site and redirect clients."""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.templates import ERROR_PAGES
+from entrypoint.boot.settings.addresses import Network
+
+
+class Limit(NamedTuple):
+    """One limit of requests."""
+
+    name: str  # of its zone and of its key
+    begins: str  # a regular expression for the paths
+    rate: str  # as nginx spells it
+    burst: int  # requests at once, besides the first one
+    wait: int  # seconds
+
+
+class Page(NamedTuple):
+    """The user's page for one error."""
+
+    status: int
+    path: PurePosixPath
+    rendered: bool  # from a template
+
+
+class Protection(NamedTuple):
+    """The values by which nginx refuses, redirects and limits requests."""
+
+    limits: tuple[Limit, ...]  # the longest wait first
+    connections: int | None
+    password_file: PurePosixPath | None
+    allow: tuple[Network, ...]
+    deny: tuple[Network, ...]
+    robots: bool
+    headers: str  # default, strict, strict-report-only or off
+    policy: str  # the site's Content-Security-Policy
+    body_sizes: tuple[tuple[str, int], ...]  # bytes, by the beginning of the path
+    pages: tuple[Page, ...]
+    canonical: str | None
+    canonical_pattern: str
+    to_https: bool
+    prefix: str  # without a slash at its end
+    prefix_pattern: str  # the same as a regular expression
+    removes_prefix: bool
+
+    @property
+    def exempt(self) -> str:
+        """A regular expression for the paths that nothing is refused for."""
+        return EXEMPT
+
+    @property
+    def status_page(self) -> str:
+        """A regular expression for the paths of the status page."""
+        return STATUS_PAGE
+
+    @property
+    def limiting(self) -> bool:
+        """Whether nginx answers some requests with 429."""
+        return bool(self.limits or self.connections)
+
+    @property
+    def refusing(self) -> bool:
+        """Whether nginx refuses some addresses."""
+        return bool(self.allow or self.deny)
+
+    @property
+    def redirecting(self) -> bool:
+        """Whether nginx redirects requests to another host or to HTTPS."""
+        return bool(self.canonical or self.to_https)
+
+    @property
+    def guarding(self) -> bool:
+        """Whether something must not apply to health checks."""
+        return bool(self.refusing or self.redirecting or self.password_file)
+
+    @property
+    def strict_headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers, and their values, that the application's responses get too, unless it sends them itself."""
+        if not self.headers.startswith("strict"):
+            return ()
+        report_only = "-Report-Only" if self.headers == "strict-report-only" else ""
+        return (*_STRICT, (f"{_CSP}{report_only}", self.policy))
+
+    @property
+    def own_errors(self) -> tuple[int, ...]:
+        """The errors that nginx shows in the form of ours, or with a page of the user's."""
+        return tuple(sorted({page.status for page in self.pages} | ({429} if self.limiting else set())))
+
+    @property
+    def reasons(self) -> tuple[tuple[int, str], ...]:
+        """The errors that nginx by itself shows no reason for, and their reasons."""
+        return tuple((status, _REASONS[status]) for status in self.own_errors if status in _REASONS)
+
+    def answer(self, status: int, usual: str = "$failed_answer") -> str:
+        """Return what nginx shows for an error: the user's page if there is one."""
+        return f"$answer_{status}" if any(page.status == status for page in self.pages) else usual
+
+
+EXEMPT: Final = (
+    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)$|/-/pages/|/\.well-known/acme-challenge/)"
+)
+"""A regular expression for the paths that nothing is refused for: of probes, of the metrics (they have an allow list of
+their own), of pages that only nginx itself shows, and of the challenges of certificate authorities. Other paths below
+/-/ are the application's."""
+
+STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
+"""A regular expression for the paths of the status page."""
+
+_CSP: Final = "Content-Security-Policy"
+_STRICT: Final = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+)
+_REASONS: Final = {
+    404: "there is no such page",
+    413: "the request is larger than this site accepts",
+    429: "too many requests came from this address",
+    500: "the request could not be processed",
+}
+_POLICY: Final = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+
+def protection(config: ResolvedConfig, static_root: str | None) -> Protection:
+    """Return the values; `static_root` is the folder of the static files if it is known."""
+    settings = config.settings
+    canonical, _, port = (settings.canonical_host or "").partition(":")
+    report = f"; report-uri {settings.csp_report_uri}" if settings.csp_report_uri else ""
+    return Protection(
+        limits=tuple(_limits(config)),
+        connections=settings.connection_limit,
+        password_file=settings.basic_auth_file,
+        allow=settings.allowed,
+        deny=settings.denied,
+        robots=settings.robots == "deny",
+        headers=settings.security_headers,
+        policy=f"{_POLICY}{report}",
+        body_sizes=settings.client_max_body_size.paths,
+        pages=tuple(pages(config, static_root)),
+        canonical=settings.canonical_host,
+        canonical_pattern=f"~*^{re.escape(canonical)}{f':{port}' if port else '(:[0-9]+)?'}$" if canonical else "",
+        to_https=settings.https_redirect == "on",
+        prefix=config.prefix,
+        prefix_pattern=re.escape(config.prefix),
+        removes_prefix=config.removes_prefix,
+    )
+
+
+def _limits(config: ResolvedConfig) -> Iterator[Limit]:
+    given = config.settings.rate_limits
+    for at, limit in enumerate(sorted(given, key=lambda each: -each.wait), 1):
+        unit = "m" if limit.seconds > 1 else "s"
+        begins = f"~^{re.escape(limit.path)}"
+        yield Limit(f"limit_{at}", begins, f"{limit.requests}r/{unit}", limit.requests - 1, limit.wait)
+
+
+def pages(config: ResolvedConfig, static_root: str | None) -> Iterator[Page]:
+    """Yield the user's error pages. A page in ENTRYPOINT_CONF_DIR replaces the one among the static files."""
+    for name, status in ERROR_PAGES.items():
+        if name in config.machine.templates:
+            yield Page(status, config.www / name, rendered=True)
+        elif status in config.settings.error_pages and static_root:
+            yield Page(status, PurePosixPath(static_root, "errors", name), rendered=False)

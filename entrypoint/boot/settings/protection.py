@@ -1,0 +1,86 @@
+"""The settings that protect the site, and that send clients to the right address. All are off by default."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from entrypoint.boot.settings import addresses, protection_types, values
+from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.protection_types import RateLimit
+from entrypoint.boot.settings.spec import setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectionTable:
+    """One field per setting; None if the setting is not set and has no fixed default."""
+
+    rate_limits: tuple[RateLimit, ...] = setting(
+        "NGINX_RATE_LIMIT",
+        protection_types.rates,
+        "how many requests one client address may send to the paths that begin so; others are answered with 429",
+        default="",
+    )
+    connection_limit: int | None = setting(
+        "NGINX_CONNECTION_LIMIT",
+        values.count,
+        "how many requests of one client address may be answered at the same time; others are answered with 429",
+    )
+    basic_auth_file: PurePosixPath | None = setting(
+        "NGINX_BASIC_AUTH_FILE",
+        values.path,
+        "a file of user names and password hashes (htpasswd): nginx asks every visitor for a password",
+    )
+    allowed: tuple[Network, ...] = setting(
+        "NGINX_ALLOW",
+        addresses.networks,
+        "the client addresses that may use the site: addresses, CIDR networks; others are answered with 403",
+        default="",
+        when_unset="all",
+    )
+    denied: tuple[Network, ...] = setting(
+        "NGINX_DENY",
+        addresses.networks,
+        "the client addresses that are answered with 403, even if NGINX_ALLOW contains them",
+        default="",
+    )
+    robots: str = setting(
+        "NGINX_ROBOTS",
+        values.choice("allow", "deny"),
+        "deny: nginx serves a robots.txt that forbids everything, and sends X-Robots-Tag: noindex; for a staging site",
+        default="allow",
+    )
+    security_headers: str = setting(
+        "NGINX_SECURITY_HEADERS",
+        values.choice("default", "strict", "strict-report-only", "off"),
+        "default: for the files that nginx serves; strict: also for the application's responses, with a "
+        "Content-Security-Policy; strict-report-only: browsers only report what that policy would block",
+        default="default",
+    )
+    csp_report_uri: str | None = setting(
+        "NGINX_CSP_REPORT_URI",
+        protection_types.report_uri,
+        "where browsers report violations of the Content-Security-Policy",
+    )
+    error_pages: tuple[int, ...] = setting(
+        "NGINX_ERROR_PAGES",
+        protection_types.statuses,
+        "errors that nginx answers with your own page: NNN.html in ENTRYPOINT_CONF_DIR, or errors/NNN.html among the "
+        "static files",
+        default="",
+    )
+    canonical_host: str | None = setting(
+        "NGINX_CANONICAL_HOST",
+        protection_types.host,
+        "the host name that requests for any other host name are redirected to (308)",
+    )
+    prefix: str | None = setting(
+        "NGINX_PREFIX",
+        protection_types.prefix,
+        "the path below which the site is served, such as /shop; the application gets it as SCRIPT_NAME or root_path",
+        when_unset="/",
+    )
+    https_redirect: str = setting(
+        "NGINX_HTTPS_REDIRECT",
+        values.choice("on", "off"),
+        "on: requests that a proxy of FORWARDED_ALLOW_IPS received by HTTP are redirected to HTTPS (308)",
+        default="off",
+    )
