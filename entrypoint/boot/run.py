@@ -120,7 +120,7 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
+        from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
         from entrypoint.boot.plan.steps import (  # noqa: PLC0415
             SERVE,
             Ask,
@@ -142,6 +142,7 @@ def check(settings: Settings, tell: Tell) -> None:
             logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
+            steps += space(config)  # not of the temporary folder
             if agent:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from entrypoint.commands import inspection, operation, project
+from entrypoint.commands import cache, inspection, operation, project
 from entrypoint.commands.group import commands, obey
 
 _IN_ORDER: Final = (
@@ -16,6 +16,7 @@ _IN_ORDER: Final = (
     inspection.health,
     inspection.boot,
     operation.repair,
+    cache.cache,
     project.init,
     operation.exec,
     operation.ctl,

@@ -27,6 +27,7 @@ DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start 
 PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
+CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
@@ -154,6 +155,11 @@ class ResolvedConfig:
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
         return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+
+    @property
+    def cache_folder(self) -> PurePosixPath:
+        """The folder of nginx's cache of responses."""
+        return self.run_dir / CACHE_FOLDER
 
     @property
     def upstream(self) -> str:

@@ -20,6 +20,7 @@ from entrypoint.boot.plan.steps import (
     Ask,
     CheckPort,
     CheckReadable,
+    CheckSpace,
     CheckWritable,
     Exec,
     FindPrograms,
@@ -123,6 +124,12 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: CheckWritable) -> None:
         Several.check(list(places.log_file_errors(step.files, self._trust)))
+
+    @apply.register
+    def _(self, step: CheckSpace) -> None:
+        from entrypoint.boot.effects import space  # noqa: PLC0415 -- needed only for a cache
+
+        space.check(step)
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
+from entrypoint.boot.files.responses import Cache, application_paths, cache, session_cookie
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -64,6 +65,9 @@ class NginxValues(NamedTuple):
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
+    session_cookie: str
+    cache: Cache | None
+    application_paths: tuple[str, ...]  # the locations that pass requests to the application
     proxies: tuple[Network, ...]
     anyone: bool
 
@@ -106,6 +110,9 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         redirecting=config.redirecting,
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
+        session_cookie=session_cookie(config),
+        cache=cache(config),
+        application_paths=application_paths(config),
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),

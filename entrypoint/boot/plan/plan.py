@@ -22,6 +22,7 @@ from entrypoint.boot.plan.steps import (
     SERVE,
     CheckPort,
     CheckReadable,
+    CheckSpace,
     CheckWritable,
     Exec,
     FindPrograms,
@@ -123,6 +124,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield from _keys(config)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
+    yield from space(config)
     yield MakeDirectories(
         configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
     )
@@ -135,6 +137,12 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Start(
             programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
         )
+
+
+def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
+    """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
+    if config.nginx and config.settings.cache:
+        yield CheckSpace(config.run_dir, config.settings.cache, config.machine.limits.memory)
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:

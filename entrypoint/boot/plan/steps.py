@@ -97,6 +97,18 @@ class CheckWritable(NamedTuple):
         return f"check that {' and '.join(map(str, self.files))} can be written"
 
 
+class CheckSpace(NamedTuple):
+    """Check that the cache of responses fits into the file system of its folder, and into memory if that is a tmpfs."""
+
+    folder: PurePosixPath
+    size: int  # bytes
+    memory: int | None  # bytes that the container may use; None: no limit
+    name: str = "cache"
+
+    def __str__(self) -> str:
+        return f"check that a cache of {self.size >> 20} MiB fits into {self.folder}"
+
+
 @_in_check
 class MakeDirectories(NamedTuple):
     """Create the folders of the run directory."""
@@ -280,6 +292,7 @@ Step = (
     | CheckPort
     | CheckReadable
     | CheckWritable
+    | CheckSpace
     | MakeDirectories
     | HandOver
     | Link

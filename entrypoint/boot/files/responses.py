@@ -1,0 +1,48 @@
+"""The values for what nginx does with the application's responses: cache them."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Final, NamedTuple
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+
+_OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
+_SMALLEST_ZONE, _LARGEST_ZONE = 1 << 20, 64 << 20
+_BYTES_PER_RESPONSE: Final = 8 << 10  # in the cache; fewer make nginx forget responses that it has room for
+_BYTES_PER_KEY: Final = 128  # in the shared memory of nginx's workers
+
+
+class Cache(NamedTuple):
+    """The cache of responses."""
+
+    folder: PurePosixPath
+    size: int  # bytes
+    zone: int  # bytes of the workers' shared memory, for the keys
+    locked: tuple[str, ...]  # the URL paths where one request at a time fetches a page
+    sessions: bool  # whether requests with a session cookie use it
+
+
+def session_cookie(config: ResolvedConfig) -> str:
+    """Return a regular expression for the name of the cookie that says who the visitor is."""
+    return re.escape(config.application.session_cookie) if config.application else _OTHER_SESSIONS
+
+
+def cache(config: ResolvedConfig) -> Cache | None:
+    """Return the cache; None if there is none, or no application whose responses it could hold."""
+    size = config.settings.cache
+    if size is None or config.protocol is None:
+        return None
+    zone = size // _BYTES_PER_RESPONSE * _BYTES_PER_KEY
+    return Cache(
+        folder=config.cache_folder,
+        size=size,
+        zone=min(max(zone, _SMALLEST_ZONE), _LARGEST_ZONE),
+        locked=config.settings.cache_lock,
+        sessions=config.settings.cache_sessions,
+    )
+
+
+def application_paths(config: ResolvedConfig) -> tuple[str, ...]:
+    """Return the URL paths of nginx's locations for the application. A lock is an option of a location."""
+    found = cache(config)
+    return tuple(dict.fromkeys(("/", *(found.locked if found else ()))))
