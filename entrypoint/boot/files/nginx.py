@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
-from entrypoint.boot.files.responses import Cache, application_paths, cache, session_cookie
+from entrypoint.boot.files.responses import Cache, Private, application_paths, cache, private, session_cookie
 from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -68,6 +68,7 @@ class NginxValues(NamedTuple):
     session_cookie: str
     cache: Cache | None
     application_paths: tuple[str, ...]  # the locations that pass requests to the application
+    private: Private | None
     proxies: tuple[Network, ...]
     anyone: bool
 
@@ -113,6 +114,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         session_cookie=session_cookie(config),
         cache=cache(config),
         application_paths=application_paths(config),
+        private=private(config),
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),

@@ -1,4 +1,4 @@
-"""The values for what nginx does with the application's responses: cache them."""
+"""The values for what nginx does with the application's responses: cache them, compress them, send private files."""
 
 import re
 from pathlib import PurePosixPath
@@ -20,6 +20,13 @@ class Cache(NamedTuple):
     zone: int  # bytes of the workers' shared memory, for the keys
     locked: tuple[str, ...]  # the URL paths where one request at a time fetches a page
     sessions: bool  # whether requests with a session cookie use it
+
+
+class Private(NamedTuple):
+    """The files that nginx sends if the application says so."""
+
+    url: str  # ends with a slash
+    root: str  # ends with a slash
 
 
 def session_cookie(config: ResolvedConfig) -> str:
@@ -46,3 +53,11 @@ def application_paths(config: ResolvedConfig) -> tuple[str, ...]:
     """Return the URL paths of nginx's locations for the application. A lock is an option of a location."""
     found = cache(config)
     return tuple(dict.fromkeys(("/", *(found.locked if found else ()))))
+
+
+def private(config: ResolvedConfig) -> Private | None:
+    """Return the private files; None if there are none, or no application that could send them."""
+    root = config.settings.private_root
+    if root is None or config.protocol is None:
+        return None
+    return Private(config.settings.private_url, f"{str(root).rstrip('/')}/")

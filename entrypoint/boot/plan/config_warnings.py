@@ -91,7 +91,7 @@ def _responses(config: ResolvedConfig) -> Iterator[str]:
     """Yield a warning for each setting about responses that nothing carries out, though a site is served here."""
     if config.settings.serves and (not config.nginx or config.protocol is None):
         why = "the site has no application" if config.nginx else "nginx does not run; set ENTRYPOINT_NGINX=on"
-        for name in ("NGINX_CACHE",):
+        for name in ("NGINX_CACHE", "NGINX_PRIVATE_ROOT"):
             if config.settings.texts.get(name, "off") != "off":
                 yield f"{name} has no effect: {why}"
 

@@ -325,6 +325,17 @@ class SettingsTable:
         "yes: requests with a session cookie use the cache as well",
         default="no",
     )
+    private_root: PurePosixPath | None = setting(
+        "NGINX_PRIVATE_ROOT",
+        values.path,
+        "a folder of files that nginx sends only if the application says so, by X-Accel-Redirect",
+    )
+    private_url: str = setting(
+        "NGINX_PRIVATE_URL",
+        addresses.url_path,
+        "the URL path that X-Accel-Redirect uses for that folder; clients get 404 there",
+        default="/-/private/",
+    )
     conf_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_CONF_DIR",
         values.path,
