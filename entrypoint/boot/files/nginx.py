@@ -65,6 +65,7 @@ class NginxValues(NamedTuple):
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
+    gzip: str
     session_cookie: str
     cache: Cache | None
     application_paths: tuple[str, ...]  # the locations that pass requests to the application
@@ -111,6 +112,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         redirecting=config.redirecting,
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
+        gzip=settings.gzip,
         session_cookie=session_cookie(config),
         cache=cache(config),
         application_paths=application_paths(config),

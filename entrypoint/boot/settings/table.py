@@ -336,6 +336,13 @@ class SettingsTable:
         "the URL path that X-Accel-Redirect uses for that folder; clients get 404 there",
         default="/-/private/",
     )
+    gzip: str = setting(
+        "NGINX_GZIP",
+        values.choice("auto", "on", "off"),
+        "what nginx compresses while it sends it: auto leaves out responses to requests with a session cookie, because "
+        "of BREACH; files that were compressed ahead are always sent",
+        default="auto",
+    )
     conf_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_CONF_DIR",
         values.path,
