@@ -22,6 +22,7 @@ from entrypoint.boot.plan.steps import (
     CheckReadable,
     CheckSpace,
     CheckWritable,
+    Compress,
     Exec,
     FindPrograms,
     HandOver,
@@ -179,6 +180,12 @@ class RealPerformer(DryRunPerformer):
             self._outdate()
         if result.text:
             self._say(f"    {result.text}")
+
+    @apply.register
+    def _(self, step: Compress) -> None:
+        from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
+
+        self._say(f"    {compress(step, self._stops)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:

@@ -11,7 +11,7 @@ from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
-from entrypoint.boot.files import configuration, supervisor_files
+from entrypoint.boot.files import configuration, nginx, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
@@ -24,6 +24,7 @@ from entrypoint.boot.plan.steps import (
     CheckReadable,
     CheckSpace,
     CheckWritable,
+    Compress,
     Exec,
     FindPrograms,
     HandOver,
@@ -92,7 +93,13 @@ def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
     # An image's build, which prepares ahead, lacks the container's environment and volumes.
     told = () if ahead else application_warnings(config)
-    return (*told, *around(config, preparation(config, ahead=ahead)), *_release(config), *_serve(config))
+    return (
+        *told,
+        *around(config, preparation(config, ahead=ahead)),
+        *(_compress(config) if ahead else ()),
+        *_release(config),
+        *_serve(config),
+    )
 
 
 def make_plan(settings: Settings, facts: Facts, *, ahead: bool = False) -> Plan:
@@ -176,6 +183,20 @@ def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
         *([programs.nginx(config)] if config.nginx else []),
         *(programs.user_program(config, own) for own in config.user_programs),
     )
+
+
+def _compress(config: ResolvedConfig) -> Iterator[Compress]:
+    if config.nginx:
+        machine = config.machine
+        for each in nginx.served(config):
+            if each.kind == "STATIC":
+                yield Compress(
+                    PurePosixPath(each.root),
+                    machine.python,
+                    machine.own_python,
+                    machine.served.parent / "compression.py",
+                    environment.of_process_1(config.settings, machine),
+                )
 
 
 def _release(config: ResolvedConfig) -> Iterator[Run]:

@@ -23,6 +23,8 @@ _Step = TypeVar("_Step", bound=tuple[Any, ...])
 
 SERVE: Final = "serve"
 """The name of the steps that only `serve` has: they start the programs that supervisord adopts."""
+COMPRESS: Final = "compress"
+"""The name of the step that only `prepare --only compress` carries out."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
 _IN_CHECK: Final[set[type]] = set()
@@ -237,6 +239,23 @@ class Ask(NamedTuple):
         return self.line
 
 
+class Compress(NamedTuple):
+    """Compress static files ahead, as the user who owns their folder."""
+
+    folder: PurePosixPath
+    python: PurePosixPath  # the application's interpreter
+    own_python: PurePosixPath  # for root, who runs nothing of the application
+    script: PurePosixPath
+    environment: Mapping[str, str]
+    name: str = COMPRESS
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return f"compress the static files in {self.folder}"
+
+
 class WaitFor(NamedTuple):
     """Wait for services, besides Django's databases."""
 
@@ -303,6 +322,7 @@ Step = (
     | Reload
     | Serve
     | Ask
+    | Compress
     | WaitFor
     | RunHooks
     | Run
