@@ -54,6 +54,7 @@ test: CHOICE := and not thorough
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
+	$(call need,ls /usr/lib/nginx/modules/ngx_http_brotli_static_module.so,libnginx-mod-http-brotli-static)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call need,command -v mariadbd,mariadb-server-core)
 	$(call need,command -v redis-check-rdb,redis-tools)
