@@ -75,6 +75,8 @@ bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)
 	$(call need,command -v runsvdir,runit)
 	$(call need,command -v wrk,wrk)
+	$(call need,command -v nginx,nginx-light)
+	$(call need,ls /usr/lib/nginx/modules/ngx_http_brotli_static_module.so,libnginx-mod-http-brotli-static)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call need,command -v mariadbd,mariadb-server-core)
 	$(call need,command -v pgbouncer,pgbouncer)
@@ -83,3 +85,4 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
 	@$(BIN)/python bench/scale.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
+	@$(BIN)/python bench/responses.py
