@@ -34,7 +34,7 @@ def app(environ, start_response):
     who = environ.get("HTTP_COOKIE", "") + environ.get("HTTP_AUTHORIZATION", "")
     number = sum(line == path + "\\n" for line in open(FOLDER + "/requests"))
     who += environ.get(special.get("echo"), "")
-    body = f"{number} {environ['REQUEST_METHOD']} {who}".encode()
+    body = f"{number} {environ['REQUEST_METHOD']} {who}".encode("latin-1")
     headers += [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
     start_response(special.get("status", "200") + " So", headers)
     return [body]
@@ -93,6 +93,10 @@ CASES = [
     Case("a session and another", PUBLIC, "BYPASS", one=ALICE, two=BOB),
     Case("a session and none", PUBLIC, "MISS", one=ALICE),
     Case("no session and one", PUBLIC, "BYPASS", two=ALICE),
+    Case("a session after a tab", PUBLIC, "BYPASS", two=(("Cookie", "theme=dark;\tsessionid =bob"),)),
+    Case("a session after a space that is none in ASCII", PUBLIC, "BYPASS", two=(("Cookie", "a=1;\xa0sessionid=bob"),)),
+    Case("a request with a body", PUBLIC, "BYPASS", two=(("Content-Length", "0"),)),
+    Case("another protocol", PUBLIC, "BYPASS", two=(("Upgrade", "websocket"),)),
     Case("credentials", PUBLIC, "BYPASS", one=TOKEN, two=TOKEN),
     Case("credentials and none", PUBLIC, "MISS", one=TOKEN),
     Case("credentials that nginx takes for none", PUBLIC, "BYPASS", two=(("Authorization", "0"),)),
@@ -133,7 +137,7 @@ def get(site: Site, where: str, *headers: tuple[str, str], method: str = "GET") 
     answer = requests.request(
         method, site.url + where, headers={"Cookie": "", **dict(headers)}, timeout=30, allow_redirects=False
     )
-    return answer.headers.get("X-Cache", ""), answer.text
+    return answer.headers.get("X-Cache", ""), answer.content.decode("latin-1")
 
 
 def requests_of(site: Site, path: str) -> int:
@@ -151,6 +155,17 @@ def test_a_page_is_stored_only_if_it_is_for_everyone(cached: Site, case: Case) -
     for headers, body in ((case.one, one), (case.two, two)):
         if "alice" in body or "bob" in body:
             assert body.endswith(dict(headers).get("Cookie", dict(headers).get("Authorization", "nobody")))
+
+
+def test_a_session_in_a_second_cookie_header_is_seen(cached: Site) -> None:
+    where = target("/second-cookie/", PUBLIC)
+    get(cached, where)
+    with closing(HTTPConnection("127.0.0.1", cached.port, timeout=30)) as connection:
+        connection.putrequest("GET", where)
+        for cookie in ("theme=dark", "sessionid=alice"):
+            connection.putheader("Cookie", cookie)
+        connection.endheaders()
+        assert connection.getresponse().headers["X-Cache"] == "BYPASS"
 
 
 def test_each_query_host_and_scheme_is_a_page_of_its_own(cached: Site) -> None:
