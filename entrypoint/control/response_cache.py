@@ -38,7 +38,8 @@ def purge(folder: Path, path: str | None) -> int:
     except FileNotFoundError as error:
         raise Unusable(f"cannot purge the cache: there is no {folder}; set NGINX_CACHE") from error
     except OSError as error:
-        raise NotAllowed(f"cannot purge {folder}: {error.strerror}") from error
+        hint = "; run the command as root, or as the application's user" if isinstance(error, PermissionError) else ""
+        raise NotAllowed(f"cannot purge {folder}: {error.strerror}{hint}") from error
     return removed
 
 
