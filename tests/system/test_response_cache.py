@@ -312,3 +312,39 @@ def test_a_purge_follows_no_link(cached: Site, tmp_path: Path) -> None:
     finally:
         (folder / "outside").unlink()
     assert kept.exists()
+
+
+def test_the_cache_is_the_same_for_a_server_that_speaks_http(tmp_path: Path) -> None:
+    (project := tmp_path / "project").mkdir()
+    (project / "shop.py").write_text(APP)
+    settings = {
+        "ENTRYPOINT_APP": "shop:app",
+        "ENTRYPOINT_SERVER": "gunicorn",
+        "NGINX_CACHE": "1m",
+        "NGINX_CACHE_LOCK": "/",
+    }
+    with Site(tmp_path, project, **settings) as site:
+        site.start().ready()
+        where = target("/page/", PUBLIC, ("Accept-Ranges", "bytes"))
+        assert get(site, where, method="HEAD") == ("MISS", "")
+        assert get(site, where) == ("HIT", "1 GET ")
+        assert get(site, where, *ALICE) == ("BYPASS", "2 GET sessionid=alice")
+        part = ("Range", "bytes=2-4")
+        assert get(site, where, part) == ("HIT", "GET")
+        own = target("/own/", "private", echo="HTTP_RANGE")
+        assert (get(site, own, part)[1], get(site, own, part, *TOKEN)[1]) == ("1 GET ", "2 GET Bearer alicebytes=2-4")
+        private = target("/private/", "private, max-age=60")
+        assert [get(site, private) for _ in range(2)] == [("MISS", "1 GET "), ("MISS", "2 GET ")]
+        assert site.stop()[0] == 0, site.output
+
+
+def test_sessions_may_use_the_cache_if_the_user_says_so(tmp_path: Path) -> None:
+    (project := tmp_path / "project").mkdir()
+    (project / "shop.py").write_text(APP)
+    settings = {"ENTRYPOINT_APP": "shop:app", "NGINX_CACHE": "1m", "NGINX_CACHE_SESSIONS": "yes"}
+    with Site(tmp_path, project, **settings) as site:
+        site.start().ready()
+        where = target("/page/", PUBLIC)
+        assert [get(site, where, *BOB)[0], get(site, where, *ALICE)[0], get(site, where)[0]] == ["MISS", "HIT", "HIT"]
+        assert get(site, where, *TOKEN)[0] == "BYPASS"
+        assert site.stop()[0] == 0, site.output
