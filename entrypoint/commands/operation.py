@@ -68,14 +68,28 @@ def render(environ: Environ, *, out: str | None) -> None:
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
-@click.command(epilog="Example: entrypoint check")
+@click.command(epilog="Examples: entrypoint check, or entrypoint check --manifest compose.yaml")
+@click.option(
+    "--manifest",
+    multiple=True,
+    metavar="FILE",
+    help="Check this file for Compose, Swarm or Kubernetes instead; - is stdin. Repeatable: the files are one whole.",
+)
 @click.pass_obj
-def check(environ: Environ) -> None:
+def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
     """Check the settings and files without serving. Leave no files behind.
 
     It needs no database and no free port. It checks the environment, the templates, nginx -t, supervisord's parser and
     manage.py check --deploy, and prints all problems at once.
+
+    With --manifest it checks how an engine runs the image: stop times, ports, probes, migrations and the settings.
     """
+    if manifest:
+        signals.release()
+        from entrypoint.boot.manifest.check import check as of_manifest  # noqa: PLC0415 -- as above
+
+        of_manifest(manifest, environ, log.tell)
+        return
     from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
     boot(serving.read(environ), log.tell)

@@ -3,18 +3,14 @@
 All knowledge of supervisord is in `internals`.
 """
 
-import os
 import sched
 import signal
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
-from entrypoint import log
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.status_record import ProgramRecord
 from entrypoint.protocol.supervision import Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
@@ -22,18 +18,20 @@ from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Inheritance
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
-from entrypoint.supervision.notify import NotifySocket, group
+from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
-from entrypoint.supervision.readiness import Phase, Readiness
+from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.reports.kills import Kills
+from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.report import Report
-from entrypoint.supervision.reports.waits import Waits, reason
+from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
 
@@ -60,7 +58,6 @@ class Round:
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
         self._report = Report(supervisord, config)
-        self._served: set[Program] = set()  # the programs that have been ready
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         form = formats.of(config, inherited.environments.programs)
@@ -71,14 +68,15 @@ class Round:
             essential, Path(config.ready_file), self._report.ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
+        present = Present(config, self._policies, self._checks, self._readiness)
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
-            shown=self._shown,
+            shown=present.record,
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
+        self._waits = Waits(supervisord, config, self._timers, present.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
@@ -93,6 +91,20 @@ class Round:
             waits=self._waits,
             stop=self._stop,
             report=self._report,
+        )
+        self._lifecycle = Lifecycle(
+            supervisord,
+            config,
+            self._policies,
+            self._checks,
+            timers=self._timers,
+            stdout=self._stdout,
+            readiness=self._readiness,
+            report=self._report,
+            record=self._record,
+            waits=self._waits,
+            failures=self._failures,
+            stop=self._stop,
         )
         for name, program in config.programs.items():
             verify(name, program)
@@ -114,7 +126,7 @@ class Round:
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
-        supervisord.watch(self._notify.fd, self._notified)
+        supervisord.watch(self._notify.fd, lambda: self._lifecycle.notified(self._notify.messages()))
         supervisord.watch(self._prober.fd, self._prober.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
@@ -128,7 +140,7 @@ class Round:
         supervisord.on_running(self._kills.look)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(lambda program, _: self._failures.follow(program))
-        supervisord.on_change(self._follow)
+        supervisord.on_change(lambda program, _: self._lifecycle.follow(program))
         supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
         supervisord.on_change(lambda program, _: self._record.follow(program))
         supervisord.on_stopping(self._end)
@@ -144,7 +156,7 @@ class Round:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
             self._report.forget(gone)
-            self._served.discard(gone)
+            self._lifecycle.forget(gone)
             self._record.forget(gone)
         config = self._config.program(program.name)
         checks = Checks(
@@ -152,10 +164,10 @@ class Round:
             config,
             self._prober,
             self._timers,
-            became_ready=self._ready,
-            refused=self._refused,
-            unresponsive=self._unresponsive,
-            failed=self._replace,
+            became_ready=self._lifecycle.ready,
+            refused=self._lifecycle.refused,
+            unresponsive=self._lifecycle.unresponsive,
+            failed=self._lifecycle.restart,
             log=self._supervisord.warn,
         )
         self._checks[program] = checks
@@ -190,22 +202,9 @@ class Round:
             application,
             self._timers,
             quiet=self._config.quiet,
-            starting=lambda: program not in self._served,
-            failed=lambda why: self._cannot_load(program, why),
+            starting=lambda: not self._lifecycle.has_served(program),
+            failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
-
-    def _cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again.
-
-        uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
-        """
-        status = program.wait_status
-        if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
-            return
-        self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
-        self._record.explain(program, why)
-        self._policies[program].give_up_loading()
-        program.replace()
 
     def _before_sleep(self) -> float:
         self._record.write()
@@ -245,104 +244,10 @@ class Round:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
-    def _follow(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        kind = self._config.program(program.name).ready.kind
-        if program.state is State.STARTING:
-            self._readiness.remove(program.name)
-            self._checks[program].started()
-        elif program.state is not State.RUNNING:
-            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
-                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-            self._checks[program].ended()
-            if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
-                self._readiness.add(program.name)
-                self._waits.end(program.name)
-            else:
-                self._readiness.remove(program.name, self._phase(program))
-        elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
-            self._up(program)
-
-    def _up(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
-            self._checks[program].up()
-
-    def _shown(self, program: Program) -> ProgramRecord:
-        config = self._config.program(program.name)
-        ready = self._readiness.has([program.name])
-        missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []
-        if missing:
-            why = f"waits for {', '.join(missing)}"
-        elif self._policies[program].waits():
-            why = "waits for its restart"
-        else:
-            why = "" if ready else self._why_not_ready(program)
-        return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
-
-    def _why_not_ready(self, program: Program) -> str:
-        probe = self._config.program(program.name).ready
-        return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
-
     def _end(self) -> None:
         self._record.change()
         self._waits.close()
         self._readiness.end()
-
-    def _phase(self, program: Program) -> Phase | None:
-        if program.name in self._failures:
-            return Phase.FAILED
-        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
-
-    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
-        if program.state is State.STOPPING:
-            program.repeat_stop_signal()
-            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-
-    def _ready(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
-            self._served.add(program)
-            self._record.change()
-            self._readiness.add(program.name)
-            self._waits.end(program.name)
-            self._checks[program].ready()
-
-    def _refused(self, program: Program, why: str) -> None:
-        self._record.change()
-        self._readiness.explain(program.name, why)
-        self._report.refused(program, why)
-
-    def _notified(self) -> None:
-        for pid, message in self._notify.messages():
-            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
-            if program is not None:
-                self._handle(program, message)
-
-    def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
-        self._report.status(program, log.printable(message.get("STATUS", "")))
-        if message.get("WATCHDOG") == "1":
-            self._checks[program].watchdog_received()
-        if message.get("STOPPING") == "1":
-            self._record.change()
-            self._checks[program].ended()
-            self._readiness.remove(program.name)
-        elif message.get("READY") == "1" and by_notify:
-            self._up(program)
-
-    def _unresponsive(self, program: Program, why: str | None) -> None:
-        self._record.change()
-        if why:
-            self._report.unresponsive(program, why)
-            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
-            self._readiness.explain(program.name, why)
-        else:
-            self._report.responds(program)
-            self._readiness.add(program.name)
-
-    def _replace(self, program: Program, why: str) -> None:
-        if not self._supervisord.stopping and not self._stop.begun:
-            self._report.restarting(program, why)
-            self._record.explain(program, why)
-            program.replace()
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)

@@ -19,7 +19,7 @@ from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_te
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
-from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
+from entrypoint.boot.trust.accounts import USUAL, Account, fault_of_root, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
 from entrypoint.protocol.agent import Application
@@ -182,9 +182,12 @@ def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath, account: Ac
 def _account(settings: Settings) -> Account:
     wanted = settings.user or settings.owner or (USUAL if is_root() else str(os.geteuid()))
     try:
-        return look_up(wanted)
+        account = look_up(wanted)
     except ValueError as error:
         raise Unusable(f"cannot run the application as {wanted}: {error}") from None
+    if fault := fault_of_root(account):
+        raise NotAllowed(f"cannot run the application as {account}: {fault}")
+    return account
 
 
 def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
