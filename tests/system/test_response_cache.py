@@ -34,7 +34,7 @@ def app(environ, start_response):
     who = environ.get("HTTP_COOKIE", "") + environ.get("HTTP_AUTHORIZATION", "")
     number = sum(line == path + "\\n" for line in open(FOLDER + "/requests"))
     who += environ.get(special.get("echo"), "")
-    body = f"{number} {environ['REQUEST_METHOD']} {who}".encode("latin-1")
+    body = f"{number} {environ['REQUEST_METHOD']} {who}".encode("latin-1").ljust(int(special.get("bytes", 0)))
     headers += [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))]
     start_response(special.get("status", "200") + " So", headers)
     return [body]
@@ -55,6 +55,7 @@ class Case(NamedTuple):
     two: tuple[tuple[str, str], ...] = ()
     """Headers of the first and of the second request."""
     status: int = 200
+    size: int = 0
 
 
 ALICE, BOB = (("Cookie", "sessionid=alice"),), (("Cookie", "theme=dark; sessionid=bob"),)
@@ -103,6 +104,8 @@ CASES = [
     Case("a missing page", PUBLIC, "HIT", status=404),
     Case("a redirect", PUBLIC, "HIT", status=301),
     Case("a failure", PUBLIC, "MISS", status=500),
+    Case("large", PUBLIC, "HIT", size=99_999),
+    Case("too large for the cache", PUBLIC, "MISS", size=100_000),
     Case("a client that wants none", PUBLIC, "HIT", two=(("Cache-Control", "no-cache"),)),
 ]
 
@@ -147,7 +150,13 @@ def requests_of(site: Site, path: str) -> int:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_page_is_stored_only_if_it_is_for_everyone(cached: Site, case: Case) -> None:
-    where = target(f"/{case.name}/".replace(" ", "-"), case.cache_control, *case.more, status=str(case.status))
+    where = target(
+        f"/{case.name}/".replace(" ", "-"),
+        case.cache_control,
+        *case.more,
+        status=str(case.status),
+        bytes=str(case.size),
+    )
     first, one = get(cached, where, *case.one)
     second, two = get(cached, where, *case.two)
     assert (first, second) == ("BYPASS" if case.one else "MISS", case.second)

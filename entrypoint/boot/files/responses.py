@@ -9,6 +9,9 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 _OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
 _SMALLEST_ZONE, _LARGEST_ZONE = 1 << 20, 64 << 20
 _BYTES_PER_RESPONSE: Final = 8 << 10  # in the cache; fewer make nginx forget responses that it has room for
+_PARTS: Final = (
+    100  # of the cache, or some more, that one response may take: nginx makes room only after it has stored it
+)
 _BYTES_PER_KEY: Final = 128  # in the shared memory of nginx's workers
 
 
@@ -17,6 +20,7 @@ class Cache(NamedTuple):
 
     folder: PurePosixPath
     size: int  # bytes
+    digits: int  # of the smallest Content-Length that is not stored
     zone: int  # bytes of the workers' shared memory, for the keys
     locked: tuple[str, ...]  # the URL paths where one request at a time fetches a page
     sessions: bool  # whether requests with a session cookie use it
@@ -43,6 +47,7 @@ def cache(config: ResolvedConfig) -> Cache | None:
     return Cache(
         folder=config.cache_folder,
         size=size,
+        digits=len(str(size // _PARTS)) + 1,
         zone=min(max(zone, _SMALLEST_ZONE), _LARGEST_ZONE),
         locked=config.settings.cache_lock,
         sessions=config.settings.cache_sessions,
