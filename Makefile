@@ -64,6 +64,7 @@ test test-all: $(BIN)/.installed
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
+	$(if $(filter test-all,$@),$(call need,command -v prometheus,prometheus))
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
 
@@ -89,6 +90,7 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/prepare.py
 	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
 	@$(BIN)/python bench/scale.py
+	@$(BIN)/python bench/metrics.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
 	@$(BIN)/python bench/responses.py
 

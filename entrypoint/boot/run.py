@@ -48,10 +48,10 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
         opening = plan.opening(decide(settings, Facts(machine, None)))
         execute(opening, performer)
-        performer.timeline.mark("load the application's settings")
+        performer.timeline.mark("load the application's settings", "load")
         config = _decided(settings, machine, agent.settings() if agent else None)
         execute(plan.start(config, opening), performer)
-        performer.timeline.mark("load the application's apps")
+        performer.timeline.mark("load the application's apps", "load")
         config = _decided(settings, machine, agent.application() if agent else None)
         execute(plan.rest(config), performer)
         last = plan.make_exec(config)
@@ -274,7 +274,7 @@ def agent_of(
     if not machine.django:
         yield None
         return
-    surroundings = environment.for_application(settings, machine, settings.settings_module)
+    surroundings = environment.for_agent(settings, machine)
     with Agent(start(machine, surroundings, write_bytecode=write_bytecode), tell, stops) as agent:
         yield agent
 

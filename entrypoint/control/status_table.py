@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from entrypoint.control.processes import Memory
+from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
+from entrypoint.processes import Memory
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
@@ -26,6 +27,7 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         *([""] if status.programs else ()),
         "ready" if status.ready else _sentence(status.waits_for),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
+        *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
         "",
         "settings that are set:" if status.settings else "no setting is set",

@@ -117,6 +117,31 @@ class ProgramConfig(NamedTuple):
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
 
 
+class MetricsConfig(NamedTuple):
+    """What is measured for `/-/metrics`, and who may read it."""
+
+    socket: PurePosixPath
+    """The Unix socket where the plugin answers HTTP requests, for nginx."""
+    timeline: PurePosixPath
+    """boot.json."""
+    first_ready: PurePosixPath
+    """The file that is created when the container is ready for the first time."""
+    listen: tuple[str, ...] = ()
+    """The addresses where the plugin answers itself, without nginx."""
+    allow: tuple[str, ...] = ()
+    """The networks that may connect there; if empty, everybody."""
+    requests: PurePosixPath | None = None
+    """The file where nginx writes the status of each request."""
+    server: str = ""
+    """The name of the application server's program."""
+    upstream: str = ""
+    """The address of the application server, unix:PATH or HOST:PORT."""
+    uwsgi: PurePosixPath | None = None
+    """The Unix socket of uWSGI's statistics."""
+    certificates: tuple[PurePosixPath, ...] = ()
+    """The certificates that nginx serves."""
+
+
 class PreStopHook(NamedTuple):
     """A command that runs before the first program is stopped."""
 
@@ -151,6 +176,7 @@ class SupervisionConfig(NamedTuple):
     """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
     pre_stop: tuple[PreStopHook, ...] = ()
     """The hooks run one after the other."""
+    metrics: MetricsConfig | None = None
 
     def program(self, name: str) -> ProgramConfig:
         """Return the configuration of the process `name`."""

@@ -81,6 +81,11 @@ class Readiness:
         for left in (file, self._first, self._reason, self._down):
             left.unlink(missing_ok=True)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the container is ready."""
+        return self._written
+
     def begin(self, began: float | None = None) -> None:
         """Report readiness from now on: supervisord runs. The boot `began` then, in seconds of CLOCK_BOOTTIME."""
         self._open = True

@@ -8,10 +8,11 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import Restart, SupervisionConfig
+from entrypoint.protocol.supervision import MetricsConfig, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.checks.probes import Prober
@@ -34,6 +35,10 @@ from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.web.web import Web
+
+if TYPE_CHECKING:
+    from entrypoint.supervision.web.conversation import Routes
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -81,6 +86,7 @@ class Round:
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
+        self._web = Web(config.metrics, supervisord, self._timers, self._routes)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, config, self._hooks, self._end)
         self._failures = Failures(
@@ -138,6 +144,7 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
+        supervisord.on_running(self._web.open)
         supervisord.on_change(lambda program, _: self._policies[program].follow())
         supervisord.on_change(lambda program, _: self._failures.follow(program))
         supervisord.on_change(lambda program, _: self._lifecycle.follow(program))
@@ -244,6 +251,14 @@ class Round:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
+    def _routes(self, config: MetricsConfig) -> "Routes":
+        from entrypoint.supervision.metrics.metrics import Container, Metrics  # noqa: PLC0415 - not without a client
+
+        programs = lambda: [(each, self._record.complete(each)) for each in self._supervisord.programs]  # noqa: E731
+        container = Container(programs, lambda: self._readiness.ready, lambda: self._stdout.dropped)
+        answer = Metrics(config, container, self._timers).answer
+        return {("GET", "/-/metrics"): answer, ("GET", "/metrics"): answer}
+
     def _end(self) -> None:
         self._record.change()
         self._waits.close()
@@ -266,6 +281,7 @@ class Round:
                 if number in signals.HELD:
                     signals.send_again(number)
         self._hooks.close()
+        self._web.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

@@ -13,6 +13,7 @@ from entrypoint.protocol.supervision import (
     Environments,
     Handover,
     LogFormat,
+    MetricsConfig,
     OnFailure,
     PreStopHook,
     ProgramConfig,
@@ -63,6 +64,18 @@ EVERYTHING = SupervisionConfig(
     quiet=True,
     address="http://127.0.0.1:8080/",
     listen=("0.0.0.0:80",),
+    metrics=MetricsConfig(
+        socket=PurePosixPath("/run/http.sock"),
+        timeline=PurePosixPath("/run/boot.json"),
+        first_ready=PurePosixPath("/run/first-ready"),
+        listen=("127.0.0.1:9100",),
+        allow=("::1/128",),
+        requests=PurePosixPath("/run/requests.log"),
+        server="uwsgi",
+        upstream="unix:/run/uwsgi.sock",
+        uwsgi=PurePosixPath("/run/stats.sock"),
+        certificates=(PurePosixPath("/tls.pem"),),
+    ),
 )
 
 

@@ -25,6 +25,9 @@ FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the m
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
 DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
 PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
+REQUESTS_FILE: Final = PurePosixPath("nginx/requests.log")  # the status of each request that nginx has answered
+SOCKET_FILE: Final = PurePosixPath("http.sock")  # where supervisord's plugin answers HTTP requests
+STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
@@ -236,6 +239,27 @@ class ResolvedConfig:
         given = (Variable(name, self.settings.environment.get(name, "")) for name in names)
         return next((variable for variable in given if variable.text), None)
 
+    # ---- metrics
+
+    @property
+    def metrics_addresses(self) -> tuple[Listen, ...]:
+        """The addresses of the port for metrics alone."""
+        return self._addresses(self.settings.metrics_port) if self.settings.metrics_port else ()
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether nginx's requests are counted, which takes a line of a log for each: if anybody was let in.
+
+        The file lies in a folder of root's, or this process is not root: a user's file is nothing to open for root.
+        """
+        asked = bool(self.settings.metrics_allow or self.settings.metrics_port)
+        return self.nginx and asked and (self.nginx_switches or not self.machine.root)
+
+    @property
+    def statistics(self) -> PurePosixPath | None:
+        """The socket of uWSGI's statistics."""
+        return self.run_dir / STATISTICS_FILE if self.server and self.server.name == "uwsgi" else None
+
     # ---- the start
 
     @property
@@ -254,6 +278,11 @@ class ResolvedConfig:
         return tuple(
             self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
         )
+
+    @property
+    def stale_files(self) -> tuple[PurePosixPath, ...]:
+        """The files that a killed container may have left, and that would tell of it."""
+        return (*self.readiness_files, *([self.run_dir / REQUESTS_FILE] if self.counts_requests else ()))
 
     @property
     def opens_early(self) -> bool:
@@ -288,6 +317,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
     )
+    _check_metrics_port(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
             f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
@@ -297,6 +327,19 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
             f"cannot use ENTRYPOINT_RUN_DIR={config.run_dir}: uWSGI takes the text after a colon as a section name"
         )
     return config
+
+
+def _check_metrics_port(config: ResolvedConfig) -> None:
+    """Raise Unusable if the site listens on the port for metrics."""
+    if not (port := config.settings.metrics_port):
+        return
+    others = {"PORT": config.listen, **({"PORT": config.redirecting[0]} if config.redirecting else {})}
+    if config.nginx and config.bind:
+        others["the application server"] = config.bind
+    for name, other in others.items() if config.settings.serves else ():
+        if other.port == port.port:
+            why = f"{name} uses port {port.port}; choose another one, such as 9100"
+            raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:

@@ -23,6 +23,7 @@ from entrypoint.boot.plan.steps import (
     CheckSpace,
     CheckWritable,
     Compress,
+    EmptyMetrics,
     Exec,
     FindPrograms,
     HandOver,
@@ -90,6 +91,10 @@ class RealPerformer(DryRunPerformer):
     def _outdate(self) -> None:
         """Discard programs that loaded the application before it changed. A preparation starts none."""
 
+    def _migrated(self, number: int) -> None:
+        """Note how many migrations were applied."""
+        self._hooks.migrated = number
+
     @singledispatchmethod
     def apply(self, step: Step) -> None:
         """Carry out the step. Raises an EntrypointError."""
@@ -107,7 +112,7 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: CheckPort) -> None:
         for listen in step.addresses:
-            places.check_address(listen)
+            places.check_address(listen, step.setting)
 
     @apply.register
     def _(self, step: CheckReadable) -> None:
@@ -137,6 +142,10 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: EmptyMetrics) -> None:
+        places.empty_metrics(step)
 
     @apply.register
     def _(self, step: HandOver) -> None:
@@ -175,7 +184,7 @@ class RealPerformer(DryRunPerformer):
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
         if isinstance(request, MigrateRequest):
-            self._hooks.migrated = result.number
+            self._migrated(result.number)
         if result.changed:
             self._outdate()
         if result.text:
@@ -249,7 +258,8 @@ class BootPerformer(RealPerformer):
     def announce(self, step: Step | Exec) -> None:
         """Show the line of the step, and record when the step began."""
         super().announce(step)
-        self.timeline.mark(f"{self._announced}. {printable(str(step))}")
+        phase = "supervise" if isinstance(step, Exec) else step.name
+        self.timeline.mark(f"{self._announced}. {printable(str(step))}", phase)
 
     def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
         for file in progress.files(done, of) if progress else ():
@@ -257,6 +267,10 @@ class BootPerformer(RealPerformer):
 
     def _outdate(self) -> None:
         self._children.discard_outdated()
+
+    def _migrated(self, number: int) -> None:
+        super()._migrated(number)
+        self.timeline.migrations = number
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:

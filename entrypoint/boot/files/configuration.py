@@ -6,7 +6,14 @@ from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import (
+    FIRST_READY_FILE,
+    HANDOVER_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+    TIMELINE_FILE,
+    ResolvedConfig,
+)
 from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
@@ -14,12 +21,14 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.files import adapted_nginx
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
+from entrypoint.boot.settings.addresses import LOOPBACK
 from entrypoint.boot.settings.user_programs import WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import (
     LogFormat,
+    MetricsConfig,
     OnFailure,
     PreStopHook,
     ProgramConfig,
@@ -51,7 +60,9 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
+    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
+    paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
+    paths += [config.statistics] if config.statistics else []
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
@@ -125,6 +136,24 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
+        metrics=_metrics(config),
+    )
+
+
+def _metrics(config: ResolvedConfig) -> MetricsConfig:
+    certificate, allowed = config.settings.tls_certificate, config.settings.metrics_allow
+    return MetricsConfig(
+        socket=config.run_dir / SOCKET_FILE,
+        timeline=config.run_dir / TIMELINE_FILE,
+        first_ready=config.run_dir / FIRST_READY_FILE,
+        # nginx listens there, if it runs.
+        listen=() if config.nginx else tuple(map(str, config.metrics_addresses)),
+        allow=tuple(map(str, (*LOOPBACK, *allowed))) if allowed and not config.nginx else (),
+        requests=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        server=config.server_name or "",
+        upstream=config.upstream if config.server_name else "",
+        uwsgi=config.statistics,
+        certificates=(certificate,) if certificate and config.nginx else (),
     )
 
 

@@ -5,10 +5,17 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import sizing
-from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import (
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+    ResolvedConfig,
+)
 from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
 from entrypoint.boot.files.responses import Cache, Private, application_paths, cache, private, session_cookie
-from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
 
@@ -72,6 +79,13 @@ class NginxValues(NamedTuple):
     private: Private | None
     proxies: tuple[Network, ...]
     anyone: bool
+    http_socket: PurePosixPath
+    programs_file: PurePosixPath
+    metrics_listen: tuple[Listen, ...]
+    metrics_allow: tuple[Network, ...]
+    metrics_clients: tuple[Network, ...]
+    requests_log: PurePosixPath | None
+    stub_status: bool
 
 
 def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
@@ -120,6 +134,13 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),
+        http_socket=config.run_dir / SOCKET_FILE,
+        programs_file=config.run_dir / PROGRAMS_FILE,
+        metrics_listen=config.metrics_addresses,
+        metrics_allow=settings.metrics_allow,
+        metrics_clients=tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow))),
+        requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        stub_status=machine.stub_status,
     )
 
 
@@ -132,7 +153,8 @@ def _as_map(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _connections(config: ResolvedConfig) -> int:
-    least = len(config.addresses) + len(config.redirecting) + _LEAST_CONNECTIONS
+    listening = (*config.addresses, *config.redirecting, *config.metrics_addresses)
+    least = len(listening) + _LEAST_CONNECTIONS
     if config.settings.worker_connections < least:
         raise Unusable(
             f"cannot use NGINX_WORKER_CONNECTIONS={config.settings.worker_connections}: "

@@ -22,6 +22,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *stop(config),
         *_responses(config),
         *_superuser(config),
+        *_metrics(config),
     ):
         yield Read(WARNING, f"warning: {text}")
 
@@ -101,3 +102,8 @@ def _superuser(config: ResolvedConfig) -> Iterator[str]:
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
+
+
+def _metrics(config: ResolvedConfig) -> Iterator[str]:
+    if config.settings.metrics_allow and not config.nginx and not config.settings.metrics_port:
+        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"

@@ -71,6 +71,7 @@ class CheckPort(NamedTuple):
     """Check that the addresses are free and allowed, before the database is used."""
 
     addresses: tuple[Listen, ...]
+    setting: str = "PORT"
     name: str = "port"
 
     def __str__(self) -> str:
@@ -122,6 +123,19 @@ class MakeDirectories(NamedTuple):
 
     def __str__(self) -> str:
         return "make " + ", ".join(map(str, self.directories))
+
+
+class EmptyMetrics(NamedTuple):
+    """Make and empty the folder of prometheus_client's files, as the user who writes them."""
+
+    folder: str
+    variable: str  # which names it
+    directory: PurePosixPath  # to which the folder may be relative
+    account: Account | None  # None: the current user
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"empty {self.folder} ({self.variable}){f' as {self.account}' if self.account else ''}"
 
 
 class HandOver(NamedTuple):
@@ -313,6 +327,7 @@ Step = (
     | CheckWritable
     | CheckSpace
     | MakeDirectories
+    | EmptyMetrics
     | HandOver
     | Link
     | WriteFiles

@@ -211,6 +211,17 @@ class SettingsTable:
         "the lowest level that entrypoint and supervisord log; the output of the programs is not filtered",
         default="info",
     )
+    metrics_allow: tuple[Network, ...] = setting(
+        "ENTRYPOINT_METRICS_ALLOW",
+        addresses.networks,
+        "who may read /-/metrics, besides loopback addresses: addresses, CIDR networks, or *",
+        default="",
+    )
+    metrics_port: Listen | None = setting(
+        "ENTRYPOINT_METRICS_PORT",
+        values.metrics_port,
+        "a port for /metrics alone: a port, or address:port; ENTRYPOINT_METRICS_ALLOW, if it is set, applies there too",
+    )
     app_logging: str = setting(
         "ENTRYPOINT_APP_LOGGING",
         values.choice("auto", "off"),

@@ -136,6 +136,14 @@ def listen(value: str) -> Listen:
     return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
 
 
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
+def metrics_port(value: str) -> Listen:
+    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
+    if value.startswith(("tcp://", "udp://")):
+        raise ValueError("Kubernetes has set it for a service of this name: set enableServiceLinks: false in the pod")
+    return listen(value)
+
+
 @of_type("number", pattern=r"0*[1-9][0-9]{0,5}", maxLength=6)
 def count(value: str) -> int:
     """Parse a whole number from 1 to 999999."""

@@ -87,7 +87,7 @@ class _Outcome(NamedTuple):
     fault: str | None
 
 
-def _connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
+def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
     """Start to connect, and return the error number, as connect_ex() does. Raises OSError.
 
     The application's user may replace a socket in its folder by a symbolic link to one that only root can use. So root
@@ -106,7 +106,7 @@ def _connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
 
 def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Outcome]:
     """Yield the events to wait for and, once, the outcome. Raises OSError."""
-    error = _connect(connection, endpoint.address)
+    error = connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
         yield select.EPOLLOUT
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

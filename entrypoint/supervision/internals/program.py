@@ -58,6 +58,11 @@ class Program:
         return str(self._process.config.name)
 
     @property
+    def group(self) -> str:
+        """Return the name of its group. Two groups may have programs of one name."""
+        return str(self._process.group.config.name)
+
+    @property
     def state(self) -> State:
         """Return its state."""
         return State(self._process.state)

@@ -68,23 +68,24 @@ class Record:
         self._running.discard(program)
         self._changed = True
 
+    def complete(self, program: Program) -> ProgramRecord:
+        """Return the present state of a program, and its history."""
+        words, at = self._ends.get(program, ("", 0.0))
+        restarts = max(0, self._starts.get(program, 0) - 1)
+        return self._shown(program)._replace(restarts=restarts, last_end=words, ended=round(at, 3))
+
     def write(self) -> None:
         """Write the file if anything has changed. Call this before each sleep, which wakes nobody."""
         if not self._changed:
             return
         self._changed = False
-        programs = tuple(self._complete(each) for each in self._supervisord.programs)
+        programs = tuple(self.complete(each) for each in self._supervisord.programs)
         text = to_json(StatusRecord(os.getpid(), _started(), self._stopping(), programs))
         beside = self._file.with_name(f".{self._file.name}.new")
         with contextlib.suppress(OSError):  # the readiness file says that the disk is full
             beside.write_text(text, "utf-8")
             beside.chmod(0o644)
             beside.replace(self._file)
-
-    def _complete(self, program: Program) -> ProgramRecord:
-        words, at = self._ends.get(program, ("", 0.0))
-        restarts = max(0, self._starts.get(program, 0) - 1)
-        return self._shown(program)._replace(restarts=restarts, last_end=words, ended=round(at, 3))
 
     def _end(self, program: Program) -> str:
         if program.wait_status is None:
