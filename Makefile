@@ -91,6 +91,7 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
 	@$(BIN)/python bench/scale.py
 	@$(BIN)/python bench/metrics.py
+	@$(BIN)/python bench/idle.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
 	@$(BIN)/python bench/responses.py
 

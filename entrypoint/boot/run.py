@@ -25,11 +25,13 @@ from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
+from entrypoint.protocol.supervision import Environments
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
     from entrypoint.boot.effects.processes.children import Children
     from entrypoint.boot.plan.plan import Plan
+    from entrypoint.boot.plan.steps import Exec
     from entrypoint.boot.settings.reference import Derived
 
 
@@ -60,10 +62,18 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
             agent.close()
         performer.timeline.write(last.timeline)
         stops.hand_over()
-        programs = environment.without_secrets(hooks.changed(last.programs))
-        of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
-        children.hand_over(last.handover, programs, of_root, performer.timeline.began)
+        children.hand_over(last.handover, environments_of(last, hooks, settings), performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
+
+
+def environments_of(last: "Exec", hooks: HookRunner, settings: Settings) -> Environments:
+    """Return the environments of the programs, with what the hooks have exported."""
+    return Environments(
+        programs=environment.without_secrets(hooks.changed(last.programs)),
+        root=environment.without_secrets(hooks.changed_for_root(last.programs)),
+        boot=settings.surroundings,
+        page_password=settings.status_password.reveal() if settings.status_password else "",
+    )
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:

@@ -68,6 +68,26 @@ def render(environ: Environ, *, out: str | None) -> None:
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
+@click.command(epilog="Examples: entrypoint reload, or entrypoint reload worker")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.pass_obj
+def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
+    """Read the settings, files and code again without a restart.
+
+    Behind nginx, no request is lost. The command validates everything first, and changes nothing if there is a problem.
+    nginx reads its files, a new process of the application server replaces the old one, and programs whose
+    configuration has changed are restarted.
+
+    With NAME, only these programs are reloaded or restarted, and those that have changed. Signal HUP to the container's
+    process 1 does the same as this command without NAME.
+    """
+    signals.release()
+    from entrypoint.boot.reload import reload as boot  # noqa: PLC0415 -- as above
+    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+
+    boot(running_in(serving.read_settings(environ)), names, log.tell)
+
+
 @click.command(epilog="Examples: entrypoint check, or entrypoint check --manifest compose.yaml")
 @click.option(
     "--manifest",

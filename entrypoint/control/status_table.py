@@ -8,6 +8,7 @@ from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
 from entrypoint.processes import Memory
+from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
@@ -29,11 +30,17 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
         *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
+        *_reload(status.reload, time.time() if now is None else now),
         "",
         "settings that are set:" if status.settings else "no setting is set",
         *(f"  {name}={value} ({source})" for name, value, source in status.settings),
     ]
     return "".join(f"{_cut(printable(line), width)}\n" for line in lines)
+
+
+def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
+    if last:
+        yield f"last reload, {duration(now - last.at)} ago: {last.result}"
 
 
 def _sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
+from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
@@ -38,6 +39,7 @@ class Lifecycle:
         waits: Waits,
         failures: Failures,
         stop: Stop,
+        reloading: Reload,
     ) -> None:
         """`policies` and `checks` are those of the programs that supervisord has at the moment."""
         self._supervisord = supervisord
@@ -52,7 +54,12 @@ class Lifecycle:
         self._waits = waits
         self._failures = failures
         self._stop = stop
+        self._reloading = reloading
         self._served: set[Program] = set()  # the programs that have been ready
+
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
 
     def forget(self, program: Program) -> None:
         """Forget a program that supervisord has removed."""
@@ -69,8 +76,7 @@ class Lifecycle:
             self._readiness.remove(program.name)
             self._checks[program].started()
         elif program.state is not State.RUNNING:
-            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
-                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+            self._stopping(program)
             self._checks[program].ended()
             if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
                 self._readiness.add(program.name)
@@ -80,9 +86,30 @@ class Lifecycle:
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._up(program)
 
+    def follow_beside(self, program: Program) -> None:
+        """Follow a process of a reload: it is checked while it is new, and never affects the readiness."""
+        if program.state is State.STARTING:
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._checks[program].ended()
+            self._stopping(program)
+
+    def succeed(self, former: Program, following: Program) -> None:
+        """Let the new process of a server be the one that serves and is checked."""
+        self._checks[former].ended()
+        self._record.succeed(former, following)
+        self._failures.follow(following)
+        if self._readiness.has([following.name]):
+            self._served.add(following)
+            self._checks[following].ready()
+        else:
+            self.ready(following)
+
     def ready(self, program: Program) -> None:
         """Record that all checks of its readiness have succeeded."""
-        if not self._readiness.has([program.name]):
+        if self._reloading.has(program):
+            self._reloading.ready(program)
+        elif not self._readiness.has([program.name]):
             self._served.add(program)
             self._record.change()
             self._readiness.add(program.name)
@@ -91,12 +118,17 @@ class Lifecycle:
 
     def refused(self, program: Program, why: str) -> None:
         """Record why the program is not ready although its readiness probe has succeeded."""
+        if self._reloading.has(program):
+            self._reloading.fail(program, f"the new {program.name} failed its first request: {why}")
+            return
         self._record.change()
         self._readiness.explain(program.name, why)
         self._report.refused(program, why)
 
     def unresponsive(self, program: Program, why: str | None) -> None:
         """Record why the program no longer responds, None when it responds again."""
+        if self._reloading.has(program):
+            return
         self._record.change()
         if why:
             self._report.unresponsive(program, why)
@@ -108,7 +140,7 @@ class Lifecycle:
 
     def restart(self, program: Program, why: str) -> None:
         """Restart a program whose checks have failed."""
-        if not self._supervisord.stopping and not self._stop.begun:
+        if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
             self._report.restarting(program, why)
             self._record.explain(program, why)
             program.replace()
@@ -120,6 +152,9 @@ class Lifecycle:
         """
         status = program.wait_status
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
+            return
+        if self._reloading.has(program):
+            self._reloading.fail(program, why)
             return
         self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
@@ -138,7 +173,7 @@ class Lifecycle:
         self._report.status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
-        if message.get("STOPPING") == "1":
+        if message.get("STOPPING") == "1" and not self._reloading.has(program):
             self._record.change()
             self._checks[program].ended()
             self._readiness.remove(program.name)
@@ -146,13 +181,17 @@ class Lifecycle:
             self._up(program)
 
     def _up(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
+        if self._reloading.has(program) or not self._readiness.has([program.name]):
             self._checks[program].up()
 
     def _phase(self, program: Program) -> Phase | None:
         if program.name in self._failures:
             return Phase.FAILED
         return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
+
+    def _stopping(self, program: Program) -> None:
+        if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
 
     def _repeat_stop_signal(self, program: Program, interval: float) -> None:
         if program.state is State.STOPPING:

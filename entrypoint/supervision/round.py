@@ -7,18 +7,22 @@ import sched
 import signal
 import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
-from entrypoint.protocol.codec import ConfigError
+from entrypoint import log
+from entrypoint.protocol.codec import ConfigError, from_json, to_json
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import MetricsConfig, Restart, SupervisionConfig
+from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
+from entrypoint.protocol.supervision import Environments, MetricsConfig, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.failures import Failures
-from entrypoint.supervision.handover import Inheritance
-from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.handover import Inheritance, keep
+from entrypoint.supervision.hup import Hup
+from entrypoint.supervision.internals import Program, Sink, State, Supervisord, deferred
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
@@ -28,6 +32,7 @@ from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
@@ -53,7 +58,7 @@ FLUSH = 0.5
 class Round:
     """One round of supervisord.
 
-    It has no public attribute: supervisord offers the public methods of what `make` returns on its control socket.
+    Its public methods are for `entrypoint reload`: supervisord offers them on its control socket.
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
@@ -62,6 +67,7 @@ class Round:
         self._inherited = inherited
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
+        self._environments = inherited.environments
         self._report = Report(supervisord, config)
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
@@ -73,7 +79,18 @@ class Round:
             essential, Path(config.ready_file), self._report.ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
-        present = Present(config, self._policies, self._checks, self._readiness)
+        self._reloading = Reload(
+            supervisord,
+            self._timers,
+            Path(config.ready_file).parent.with_name("supervision.json"),
+            current=lambda: (self._config, self._environments),
+            use=self._use,
+            succeed=self._succeed,
+        )
+        self._hup = Hup(inherited.environments.boot, supervisord.critical)
+        self._present = present = Present(
+            config, self._policies, self._checks, self._readiness, hidden=self._reloading.has
+        )
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
@@ -111,6 +128,7 @@ class Round:
             waits=self._waits,
             failures=self._failures,
             stop=self._stop,
+            reloading=self._reloading,
         )
         for name, program in config.programs.items():
             verify(name, program)
@@ -128,7 +146,7 @@ class Round:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._before_sleep, self._awake)
-        supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._take_hup(number))
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
@@ -145,11 +163,13 @@ class Round:
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
         supervisord.on_running(self._web.open)
-        supervisord.on_change(lambda program, _: self._policies[program].follow())
-        supervisord.on_change(lambda program, _: self._failures.follow(program))
-        supervisord.on_change(lambda program, _: self._lifecycle.follow(program))
-        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        serving = self._of_those_that_serve
+        supervisord.on_change(serving(lambda program: self._policies[program].follow()))
+        supervisord.on_change(serving(self._failures.follow))
+        supervisord.on_change(serving(self._lifecycle.follow))
+        supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
         supervisord.on_change(lambda program, _: self._record.follow(program))
+        supervisord.on_change(self._follow_beside)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(self._failures.exit_code)
@@ -165,7 +185,9 @@ class Round:
             self._report.forget(gone)
             self._lifecycle.forget(gone)
             self._record.forget(gone)
-        config = self._config.program(program.name)
+        self._reloading.prepare(program)
+        holds, environments = self._reloading.next or (self._config, self._environments)
+        config = holds.program(program.name)
         checks = Checks(
             program,
             config,
@@ -190,12 +212,16 @@ class Round:
         if reload := config.reload:
             self._files.add(map(Path, reload.files), lambda: self._reload(program, reload.signal))
         program.start_if(lambda: self._readiness.has(config.after))
-        program.restart_if(policy.may_restart, policy.waits, governed=config.restart is not None)
+        program.restart_if(
+            lambda: not self._reloading.has(program) and policy.may_restart(),
+            policy.waits,
+            governed=config.restart is not None,
+        )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
         program.extend_environment(variables(config, self._notify.variables))
         as_root = program.as_root if config.as_root is None else config.as_root
-        program.run_in(self._inherited.environments.root if as_root else self._inherited.environments.programs)
+        program.run_in(environments.root if as_root else environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
@@ -223,7 +249,9 @@ class Round:
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [self._policies[each].due(now) for each in self._supervisord.programs]
+            waits += [
+                self._policies[each].due(now) for each in self._supervisord.programs if not self._reloading.has(each)
+            ]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
@@ -240,26 +268,114 @@ class Round:
         self._report.reloaded(program, signal_name)
         return True
 
-    def _ignore(self, number: int) -> bool:
-        """Ignore HUP: supervisord would stop all programs and start them again."""
+    def _take_hup(self, number: int) -> bool:
+        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
         if number != signal.SIGHUP:
             return False
-        self._report.ignored_hup()
+        if not self._inherited.environments.boot:
+            self._report.ignored_hup()
+        elif self._stop.begun or self._supervisord.stopping:
+            self._report.ignored_hup_in_stop()
+        else:
+            self._report.reloading()
+            self._hup.start()
         return True
+
+    def state(self) -> str:
+        """Return what a reload starts from.
+
+        @return string result  A JSON object
+        """
+        return to_json(ReloadState(self._environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
+
+    def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
+        """Apply a reload whose files have been written.
+
+        @param string request  A JSON object
+        @return string result  A JSON object
+        """
+        if why := self._why_no_reload():
+            return to_json(ReloadResult(error=why, late=True))
+        result = self._reloading.begin(from_json(ReloadRequest, request, "the reload"))
+
+        def found() -> str | None:
+            if (end := result()) is None:
+                return None
+            self._report.reload_ended(end.done, end.error)
+            return to_json(end)
+
+        return deferred(found)
+
+    def _why_no_reload(self) -> str:
+        if self._stop.begun or self._supervisord.stopping:
+            return "the container stops"
+        return "another reload has not ended" if self._reloading.running else ""
+
+    def _use(self, config: SupervisionConfig, environments: Environments) -> None:
+        """Use what a reload has brought, from now on."""
+        answered = (config.metrics, environments.page_password)
+        renewed = answered != (self._config.metrics, self._environments.page_password)
+        self._config, self._environments = config, environments
+        keep(environments)
+        for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
+            part.use(config)
+        self._hooks.use(config.pre_stop, environments)
+        self._readiness.require(name for name, program in config.programs.items() if program.essential)
+        if renewed:
+            self._web.renew(config.metrics)
+
+    def _succeed(self, former: Program, following: Program) -> None:
+        self._lifecycle.succeed(former, following)
+
+    def _of_those_that_serve(self, callback: Callable[[Program], object]) -> Callable[[Program, bool], None]:
+        def follow(program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+            if not self._reloading.has(program):
+                callback(program)
+
+        return follow
+
+    def _follow_beside(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        if self._reloading.has(program):
+            self._lifecycle.follow_beside(program)
 
     def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
     def _routes(self, config: MetricsConfig) -> "Routes":
-        from entrypoint.supervision.metrics.metrics import Container, Metrics  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.answers import routes  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
+        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
 
-        programs = lambda: [(each, self._record.complete(each)) for each in self._supervisord.programs]  # noqa: E731
-        container = Container(programs, lambda: self._readiness.ready, lambda: self._stdout.dropped)
-        answer = Metrics(config, container, self._timers).answer
-        return {("GET", "/-/metrics"): answer, ("GET", "/metrics"): answer}
+        return routes(
+            config,
+            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+            self._timers,
+            password=self._environments.page_password,
+            actions=Actions(self._restart, self._reload_all),
+            log=self._supervisord.warn,
+        )
+
+    def _restart(self, name: str) -> str:
+        """Restart a program for the status page; return why not, or an empty text."""
+        found = [each for each, _ in self._record.programs() if name in {each.name, f"{each.group}:{each.name}"}]
+        if not found:
+            return f"cannot restart {log.printable(name)}: there is no such program"
+        if why := self._why_no_reload():
+            return f"cannot restart {name}: {why}"
+        self._lifecycle.restart(found[0], "the status page asks for it")
+        found[0].start()
+        return ""
+
+    def _reload_all(self) -> str:
+        """Start a reload for the status page; return why not, or an empty text."""
+        if why := self._why_no_reload():
+            return f"cannot reload: {why}"
+        self._hup.start()
+        return ""
 
     def _end(self) -> None:
+        self._reloading.stop()
         self._record.change()
         self._waits.close()
         self._readiness.end()

@@ -31,6 +31,7 @@ COMMANDS = (
     ("env",),
     ("boot",),
     ("render",),
+    ("reload",),
     ("--dry-run",),
 )
 

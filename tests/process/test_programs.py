@@ -213,4 +213,4 @@ def test_root_imports_nothing_that_the_file_of_another_user_names(
 def test_problems_are_told_as_json_where_lines_are(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "prepare", PORT="x", ENTRYPOINT_LOG_FORMAT="json")
     assert done.code == 78
-    assert '"level": "error", "message": "cannot use PORT=x: ' in done.err
+    assert '"level":"error","program":"entrypoint","message":"cannot use PORT=x: ' in done.err

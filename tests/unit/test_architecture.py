@@ -67,7 +67,19 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
 
 
 ORDER = {
-    "boot": ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis", "manifest"),
+    "boot": (
+        "trust",
+        "settings",
+        "facts",
+        "decisions",
+        "files",
+        "plan",
+        "effects",
+        "run",
+        "reload",
+        "diagnosis",
+        "manifest",
+    ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "compression", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),

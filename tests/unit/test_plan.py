@@ -1006,6 +1006,8 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
                 "any_status": True,
             },
             "liveness": "process",
+            "accepts": "unix:/tmp/entrypoint-65534-8080/app/uwsgi.sock",
+            "patience": 60,
             "restart": "always",
             "stop_order": 20,
             "stop_seconds": 2,
@@ -1026,6 +1028,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
         "nginx": {
             "essential": True,
             "liveness": "process",
+            "accepts": "tcp:0.0.0.0:8080",
             "restart": "always",
             "stop_order": 30,
             "stop_seconds": 6,

@@ -28,6 +28,7 @@ PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's 
 REQUESTS_FILE: Final = PurePosixPath("nginx/requests.log")  # the status of each request that nginx has answered
 SOCKET_FILE: Final = PurePosixPath("http.sock")  # where supervisord's plugin answers HTTP requests
 STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
+RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
@@ -57,6 +58,7 @@ class ResolvedConfig:
     run_dir: PurePosixPath
     workers: int
     stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
+    second_socket: bool = False  # for a reload: the running application server uses the first one
 
     # ---- programs
 
@@ -157,7 +159,19 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+        name = self.server.name if self.server else "none"
+        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
+
+    @property
+    def server_file(self) -> PurePosixPath | None:
+        """The configuration file of the application server, one for each of its two sockets.
+
+        So the new process of a reload leaves the file of the old one alone, which may have to start again.
+        """
+        if self.server is None or self.server.template is None:
+            return None
+        file = self.run_dir / self.server.template.removesuffix(".j2")
+        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     @property
     def cache_folder(self) -> PurePosixPath:
@@ -194,9 +208,14 @@ class ResolvedConfig:
         return self.request_seconds + _NGINX_WAITS_LONGER
 
     @property
+    def access_log(self) -> str:
+        """The format of the access log: text, json or off."""
+        return self.settings.access_log or self.settings.log_format
+
+    @property
     def server_logs_requests(self) -> bool:
         """Whether the application server writes the access log."""
-        return not self.nginx and self.settings.access_log != "off"
+        return not self.nginx and self.access_log != "off"
 
     @property
     def logs_failed_requests(self) -> bool:
@@ -252,7 +271,8 @@ class ResolvedConfig:
 
         The file lies in a folder of root's, or this process is not root: a user's file is nothing to open for root.
         """
-        asked = bool(self.settings.metrics_allow or self.settings.metrics_port)
+        settings = self.settings
+        asked = bool(settings.metrics_allow or settings.metrics_port or settings.status_page == "on")
         return self.nginx and asked and (self.nginx_switches or not self.machine.root)
 
     @property
@@ -275,9 +295,8 @@ class ResolvedConfig:
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
         """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
-        return tuple(
-            self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
-        )
+        names = (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE, RELOAD_FILE)
+        return tuple(self.run_dir / name for name in names)
 
     @property
     def stale_files(self) -> tuple[PurePosixPath, ...]:
@@ -316,6 +335,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
+        second_socket=facts.second_socket,
     )
     _check_metrics_port(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:

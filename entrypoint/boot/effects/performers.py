@@ -61,7 +61,10 @@ class DryRunPerformer:
     def announce(self, step: Step | Exec) -> None:
         """Show the line of the step, with its number."""
         self._announced += 1
-        level = "warning" if not isinstance(step, Exec) and step.name == WARNING else "info"
+        name = "exec" if isinstance(step, Exec) else step.name
+        progress = getattr(step, "progress", None)
+        log.at_step(name, progress.name if progress else "")
+        level = "warning" if name == WARNING else "info"
         self._tell(log.ENTRYPOINT, f"{self._announced}. {printable(str(step))}", level)
 
     def apply(self, step: Step) -> None:

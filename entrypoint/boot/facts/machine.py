@@ -101,6 +101,8 @@ class Facts:
 
     machine: Machine
     application: Application | None
+    second_socket: bool = False
+    """Whether the application server is to listen on its second socket, because the running one uses the first."""
 
 
 def read_machine(settings: Settings) -> Machine:

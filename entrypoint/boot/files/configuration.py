@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import address, stop_budget
@@ -99,6 +100,8 @@ def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> t
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
     path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
+    if config.server and template == config.server.template:
+        path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
@@ -129,13 +132,19 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
         programs={
-            process: _program(program, processes, first_request(config) if program.name == config.server_name else None)
+            process: _program(
+                program,
+                processes,
+                first_request(config) if program.name == config.server_name else None,
+                config.settings.liveness_timeout,
+            )
             for program in supervised
             for process in program.processes
         },
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
+        second_socket=config.second_socket,
         metrics=_metrics(config),
     )
 
@@ -154,6 +163,7 @@ def _metrics(config: ResolvedConfig) -> MetricsConfig:
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,
         certificates=(certificate,) if certificate and config.nginx else (),
+        page=config.settings.status_page == "on",
     )
 
 
@@ -163,7 +173,7 @@ def _pre_stop(hook: Hook) -> PreStopHook:
 
 
 def _program(
-    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None
+    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None, timeout: float
 ) -> ProgramConfig:
     return ProgramConfig(
         essential=program.essential,
@@ -172,6 +182,9 @@ def _program(
         ready=_probe(program.name, program.ready),
         first_request=request,
         liveness=_probe(program.name, program.live) if program.live else None,
+        frozen_seconds=timeout if math.isfinite(timeout) else None,
+        accepts=_accepts(program),
+        patience=program.patience,
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
@@ -183,6 +196,12 @@ def _program(
         application=program.application,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
+
+
+def _accepts(program: Program) -> Probe | None:
+    with suppress(ValueError):  # PORT may name an interface: [fe80::1%eth0]:8080
+        return Probe.parse(program.accepts) if program.accepts else None
+    return None
 
 
 def _probe(name: str, text: str) -> Probe:

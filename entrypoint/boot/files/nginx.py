@@ -13,7 +13,7 @@ from entrypoint.boot.decisions.config import (
     SOCKET_FILE,
     ResolvedConfig,
 )
-from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
+from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.responses import Cache, Private, application_paths, cache, private, session_cookie
 from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
@@ -58,6 +58,8 @@ class NginxValues(NamedTuple):
     mime_types: bool
     client_max_body_size: int  # bytes
     access_log: str
+    log_format: str
+    request_id: str
     listen: tuple[Listen, ...]
     server_names: tuple[str, ...]
     forwarded_names: tuple[str, ...]
@@ -85,6 +87,8 @@ class NginxValues(NamedTuple):
     metrics_allow: tuple[Network, ...]
     metrics_clients: tuple[Network, ...]
     requests_log: PurePosixPath | None
+    status_page: bool
+    page_password: bool
     stub_status: bool
 
 
@@ -111,7 +115,9 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         nginx_group=machine.account.group,
         mime_types=machine.mime_types,
         client_max_body_size=settings.client_max_body_size,
-        access_log=settings.access_log,
+        access_log=config.access_log,
+        log_format=settings.log_format,
+        request_id=_request_id(config),
         listen=config.addresses,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
@@ -139,9 +145,18 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         metrics_listen=config.metrics_addresses,
         metrics_allow=settings.metrics_allow,
         metrics_clients=tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow))),
+        status_page=settings.status_page == "on",
+        page_password=settings.status_password is not None,
         requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
         stub_status=machine.stub_status,
     )
+
+
+def _request_id(config: ResolvedConfig) -> str:
+    """Return the variable of nginx that holds the request's ID."""
+    # A template of the user's own in place of nginx-app.conf.j2 may lack the map for the IDs of proxies.
+    own = NGINX_APP in config.machine.templates
+    return "trusted_request_id" if config.settings.proxies and not own else "request_id"
 
 
 def _as_map(names: tuple[str, ...]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 
+_OF_DJANGO: Final = "sessionid"
 _OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
 _SMALLEST_ZONE, _LARGEST_ZONE = 1 << 20, 64 << 20
 _BYTES_PER_RESPONSE: Final = 8 << 10  # in the cache; fewer make nginx forget responses that it has room for
@@ -35,7 +36,10 @@ class Private(NamedTuple):
 
 def session_cookie(config: ResolvedConfig) -> str:
     """Return a regular expression for the name of the cookie that says who the visitor is."""
-    return re.escape(config.application.session_cookie) if config.application else _OTHER_SESSIONS
+    if config.application:
+        return re.escape(config.application.session_cookie)
+    # While Django's settings are still unknown, its default saves nginx a reload. No request is passed on yet.
+    return _OF_DJANGO if config.machine.django else _OTHER_SESSIONS
 
 
 def cache(config: ResolvedConfig) -> Cache | None:

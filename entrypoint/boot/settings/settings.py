@@ -30,6 +30,8 @@ class Settings(SettingsTable):
     """The text of each variable that is set."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the programs, with NAME in place of each NAME_FILE."""
+    surroundings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment that these settings were read from."""
     tiangolo: bool = False
     """Whether the application was made for tiangolo/uwsgi-nginx or tiangolo/uwsgi-nginx-flask."""
     owner: str | None = None
@@ -62,6 +64,7 @@ class Settings(SettingsTable):
             origins=sources.origins,
             texts=sources.texts,
             environment=sources.environment,
+            surroundings=environ,
             tiangolo=sources.tiangolo,
             owner=sources.owner,
             warnings=tuple(sources.warnings),

@@ -1,5 +1,6 @@
 """The types of settings. Each parses a text into a value, or raises ValueError with the reason."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -173,6 +174,17 @@ def duration(value: str) -> float:
     if seconds > _LONGEST_DURATION:
         raise ValueError("it is longer than a year")
     return seconds
+
+
+@of_type("duration | off", pattern=rf"({_DURATION.pattern})|off", examples=["60s", "off"])
+def duration_or_off(value: str) -> float:
+    """Parse a duration; return seconds. `off` is infinity."""
+    if value == "off":
+        return math.inf
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise ValueError(f"it is neither off nor a duration: {error}") from error
 
 
 @of_type("size", pattern=_SIZE.pattern, examples=["10m", "512k", "1g"])

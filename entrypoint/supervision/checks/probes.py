@@ -37,6 +37,8 @@ class Endpoint(NamedTuple):
     request: bytes = b""
     seconds: float = TIMEOUT
     failures: range = FAILURES
+    until_closed: bool = False
+    """Send the end of the connection at once, and wait until the other side closes it, too."""
 
     @classmethod
     def of(cls, probe: Probe) -> "Endpoint":
@@ -115,6 +117,9 @@ def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Out
     if endpoint.family != socket.AF_UNIX and connection.getsockname() == connection.getpeername():
         # Without a listener, the kernel may choose this very port for our end, and we connect to ourselves.
         raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+    if endpoint.until_closed:
+        connection.shutdown(socket.SHUT_WR)
+        yield select.EPOLLIN
     if not endpoint.request:
         yield _Outcome(None)
         return

@@ -154,6 +154,11 @@ class Program:
             self.replaced = True
             self._process.kill(self._process.config.stopsignal)
 
+    def start(self) -> None:
+        """Start it if it does not run and does not stop, as a client of supervisord would."""
+        if self.state in {State.STOPPED, State.EXITED, State.FATAL, State.BACKOFF}:
+            self._process.spawn()
+
     def give_up(self) -> None:
         """Make it FATAL, as if it had never started. Call this only from within `restart_if`."""
         process = self._process

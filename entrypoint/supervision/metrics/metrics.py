@@ -2,9 +2,9 @@
 
 import sched
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from entrypoint.protocol.status_record import ProgramRecord
 from entrypoint.protocol.supervision import MetricsConfig
@@ -24,7 +24,7 @@ from entrypoint.supervision.metrics.exposition import (
     summary,
     wants_old,
 )
-from entrypoint.supervision.metrics.programs import Usages, own_usage
+from entrypoint.supervision.metrics.programs import Usage, Usages, own_usage
 from entrypoint.supervision.metrics.requests import INTERVAL, RequestCount
 from entrypoint.supervision.web.conversation import Request, Response, Wait
 
@@ -70,6 +70,24 @@ class Metrics:
         if wants_old(request.headers.get("accept", "")):
             return Response(prometheus(families), PROMETHEUS)
         return Response(openmetrics(families), OPENMETRICS)
+
+    def figures(self) -> Generator[Wait, bool, Mapping[str, Any]]:
+        """Return what the status page shows. A figure that is not known is None; times are Unix times."""
+        statistics = (yield from uwsgi.read(Path(self._config.uwsgi))) if self._config.uwsgi else None
+        counts = self._requests.read() if self._requests else {}
+        shown = [(program, record) for ((_, program),), record in _labelled(self._container.programs())]
+        usages = self._usages.of(record.pid for _, record in shown if record.pid)
+        return {
+            "ready": self._container.ready(),
+            "requests": sum(counts.values()) if counts else statistics.requests if statistics else None,
+            "programs": [_figures(name, record, usages.get(record.pid)) for name, record in shown],
+            "boot_seconds": self._last_boot().seconds,
+        }
+
+    def _last_boot(self) -> boot.Boot:
+        if self._boot is None or self._boot.seconds is None:
+            self._boot = boot.read(Path(self._config.timeline), Path(self._config.first_ready))
+        return self._boot
 
     def _count(self) -> None:
         """Count requests every so often, so that nginx's file stays small although nobody asks for metrics."""
@@ -175,19 +193,23 @@ class Metrics:
             yield counter("entrypoint_uwsgi_respawns", what, Sample(statistics.respawns))
 
     def _of_boot(self) -> Iterator[Family]:
-        if self._boot is None or self._boot.seconds is None:
-            self._boot = boot.read(Path(self._config.timeline), Path(self._config.first_ready))
+        last = self._last_boot()
         yield gauge(
             "entrypoint_boot_phase_seconds",
             "How long each phase of the boot took.",
-            *(Sample(seconds, (("phase", phase),)) for phase, seconds in self._boot.phases.items()),
+            *(Sample(seconds, (("phase", phase),)) for phase, seconds in last.phases.items()),
         )
-        if self._boot.seconds is not None:
+        if last.seconds is not None:
             what = "From the start of the container until the site was ready."
-            yield gauge("entrypoint_boot_seconds", what, Sample(self._boot.seconds))
-        if self._boot.migrations is not None:
+            yield gauge("entrypoint_boot_seconds", what, Sample(last.seconds))
+        if last.migrations is not None:
             what = "Migrations that the boot has applied."
-            yield gauge("entrypoint_migrations_applied", what, Sample(self._boot.migrations))
+            yield gauge("entrypoint_migrations_applied", what, Sample(last.migrations))
+
+
+def _figures(name: str, record: ProgramRecord, usage: Usage | None) -> Mapping[str, Any]:
+    used = {"cpu": usage.cpu, "memory": usage.memory, "started": usage.started} if usage else {}
+    return {**record._asdict(), "name": name, "cpu": None, "memory": None, "started": None, **used}
 
 
 def _labelled(programs: Iterable[tuple[Program, ProgramRecord]]) -> Iterator[tuple[Labels, ProgramRecord]]:

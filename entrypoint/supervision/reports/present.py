@@ -1,6 +1,6 @@
 """The present state of each program, and why it is not ready: for `entrypoint status` and for the log."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from entrypoint.protocol.probe import Kind, Probe
 from entrypoint.protocol.status_record import ProgramRecord
@@ -20,15 +20,23 @@ class Present:
         policies: Mapping[Program, Policy],
         checks: Mapping[Program, Checks],
         readiness: Readiness,
+        hidden: Callable[[Program], bool],
     ) -> None:
         """`policies` and `checks` are those of the programs that supervisord has at the moment."""
         self._config = config
         self._policies = policies
         self._checks = checks
         self._readiness = readiness
+        self._hidden = hidden
 
-    def record(self, program: Program) -> ProgramRecord:
-        """Return the program's state; its restarts and its last end are added to it."""
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
+    def record(self, program: Program) -> ProgramRecord | None:
+        """Return the program's state, without its restarts and its last end; None for a process of a reload."""
+        if self._hidden(program):
+            return None
         config = self._config.program(program.name)
         ready = self._readiness.has([program.name])
         missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []

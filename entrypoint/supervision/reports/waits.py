@@ -38,6 +38,10 @@ class Waits:
         self._pending: dict[str, sched.Event] = {}
         self._open = False
 
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
     def open(self) -> None:
         """Remind of programs that are not ready, from now on."""
         self._open = True

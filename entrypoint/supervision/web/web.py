@@ -66,6 +66,12 @@ class Web:
         )
         self._supervisord.watch(self._server.fd, self._server.proceed)
 
+    def renew(self, config: MetricsConfig | None) -> None:
+        """Serve what a reload has brought."""
+        self.close()
+        self._config = config
+        self.open()
+
     def close(self) -> None:
         """End all connections, and listen no longer."""
         if self._server:
