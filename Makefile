@@ -57,6 +57,7 @@ test: CHOICE := and not thorough
 test-all: PROFILE := full
 test test-all: $(BIN)/.installed
 	$(call need,command -v nginx,nginx-light)
+	$(call need,ls /usr/lib/nginx/modules/ngx_http_brotli_static_module.so,libnginx-mod-http-brotli-static)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call need,command -v mariadbd,mariadb-server-core)
 	$(call need,command -v redis-check-rdb,redis-tools)
@@ -80,6 +81,8 @@ bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)
 	$(call need,command -v runsvdir,runit)
 	$(call need,command -v wrk,wrk)
+	$(call need,command -v nginx,nginx-light)
+	$(call need,ls /usr/lib/nginx/modules/ngx_http_brotli_static_module.so,libnginx-mod-http-brotli-static)
 	$(call need,ls /usr/lib/postgresql/*/bin/postgres,postgresql)
 	$(call need,command -v mariadbd,mariadb-server-core)
 	$(call need,command -v pgbouncer,pgbouncer)
@@ -90,6 +93,7 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/metrics.py
 	@$(BIN)/python bench/idle.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
+	@$(BIN)/python bench/responses.py
 
 pictures: $(BIN)/.installed
 	@$(BIN)/python -m pip install -q --group pictures

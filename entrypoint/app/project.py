@@ -175,6 +175,7 @@ def _settings(version: str) -> Application:
         ssl_redirect=bool(settings.SECURE_SSL_REDIRECT),
         proxy_ssl_header=bool(settings.SECURE_PROXY_SSL_HEADER),
         csrf_trusted_origins=tuple(map(str, settings.CSRF_TRUSTED_ORIGINS)),
+        session_cookie=str(settings.SESSION_COOKIE_NAME),
     )
 
 

@@ -20,7 +20,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from entrypoint.app import deploy
+from entrypoint.app import compression, deploy
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
@@ -98,7 +98,7 @@ def _collect(root: Path, *, precompress: bool) -> None:
         command.storage = storage
         _run(command)
         if precompress:
-            deploy.precompress(staging)
+            compression.compress(staging)
         deploy.deploy(staging, root, last=getattr(storage, "manifest_name", ""))
     finally:
         shutil.rmtree(staging, ignore_errors=True)

@@ -83,12 +83,12 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     wanted = (not only or "hooks" in only) and "hooks" not in skip
     settings, hooks = source(settings, machine, tell, stops, wanted=wanted)
     # The build of an image has no key, and must not create one in a volume.
-    building = set(only) == {"collectstatic"}
+    building = bool(only) and {"collectstatic", "compress"}.issuperset(only)
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import SERVE, WARNING  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
@@ -97,7 +97,9 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(
             f"cannot choose step {name}: this plan has no such step{nearest(name, known)}" for name in unknown
         )
-        chosen = {WARNING, *(step.name for step in steps if not only or step.name in only)} - {*skip}
+        # What this boot collects, it compresses by itself; for other files someone has to ask.
+        selected = only or known.keys() - {COMPRESS}
+        chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
         execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
 
@@ -130,7 +132,7 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
+        from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
         from entrypoint.boot.plan.steps import (  # noqa: PLC0415
             SERVE,
             Ask,
@@ -152,6 +154,7 @@ def check(settings: Settings, tell: Tell) -> None:
             logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
+            steps += space(config)  # not of the temporary folder
             if agent:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from entrypoint.commands import inspection, operation, project
+from entrypoint.commands import cache, inspection, operation, project
 from entrypoint.commands.group import commands, obey
 
 _IN_ORDER: Final = (
@@ -18,6 +18,7 @@ _IN_ORDER: Final = (
     inspection.boot,
     operation.maintenance,
     operation.repair,
+    cache.cache,
     project.init,
     operation.exec,
     operation.ctl,

@@ -51,7 +51,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     Use it in an image build, an init container or a release phase.
 
     --only and --skip accept these steps: programs, port, tls, passwords, logs, render, validate, wait, migrate,
-    superuser, collectstatic, pages, release, hooks.
+    superuser, collectstatic, pages, release, hooks. --only compress compresses static files ahead.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 

@@ -71,6 +71,7 @@ class Application(NamedTuple):
     ssl_redirect: bool = False  # SECURE_SSL_REDIRECT
     proxy_ssl_header: bool = False  # whether SECURE_PROXY_SSL_HEADER is set
     csrf_trusted_origins: tuple[str, ...] = ()
+    session_cookie: str = "sessionid"  # SESSION_COOKIE_NAME
     # Unknown until the apps are loaded:
     databases: tuple[Database, ...] = ()
     staticfiles: bool = False  # whether django.contrib.staticfiles is installed

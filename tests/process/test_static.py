@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import brotli
 import pytest
 from deadline import PATIENCE
 
@@ -56,17 +57,18 @@ def test_compressed_files_stand_beside_those_that_they_are_smaller_than(entrypoi
     project.write("shelf/static/shelf/tiny.css", "a{}")
     project.write("shelf/static/shelf/picture.png", TEXT)
     assert collect(entrypoint, project).code == 0
-    assert names(project) == {"shelf/book.css", "shelf/book.css.gz", "shelf/tiny.css", "shelf/picture.png"}
-    packed = static(project) / "shelf/book.css.gz"
-    assert gzip.decompress(packed.read_bytes()).decode() == TEXT
-    assert packed.stat().st_mtime_ns == (static(project) / "shelf/book.css").stat().st_mtime_ns
+    packed = {"shelf/book.css.gz": gzip.decompress, "shelf/book.css.br": brotli.decompress}
+    assert names(project) == {"shelf/book.css", "shelf/tiny.css", "shelf/picture.png", *packed}
+    for name, method in packed.items():
+        assert method((static(project) / name).read_bytes()).decode() == TEXT
+        assert (static(project) / name).stat().st_mtime_ns == (static(project) / "shelf/book.css").stat().st_mtime_ns
 
 
-def test_an_application_with_brotli_gets_files_compressed_by_it(entrypoint: Command, project: Project) -> None:
+def test_an_application_without_brotli_gets_files_of_gzip_alone(entrypoint: Command, project: Project) -> None:
     change(project, TEXT)
-    project.write("brotli.py", "def compress(data):\n    return b'as brotli would'\n")
+    project.write("brotli.py", "raise ImportError\n")
     assert collect(entrypoint, project).code == 0
-    assert (static(project) / "shelf/book.css.br").read_bytes() == b"as brotli would"
+    assert names(project) == {"shelf/book.css", "shelf/book.css.gz"}
 
 
 @pytest.mark.parametrize("words", [("serve",), BOOT], ids=["serve", "prepare"])

@@ -40,7 +40,7 @@ def test_the_wheel_holds_the_package_and_its_templates_and_nothing_else(wheel: P
     package = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "entrypoint").rglob("*")
-        if path.suffix == ".py" or path.name == "py.typed"
+        if path.suffix == ".py" or path.name in {"py.typed", "page.html"}
     }
     templates = {f"entrypoint/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*") if path.is_file()}
     scaffold = ROOT / "entrypoint" / "scaffold" / "templates"

@@ -22,11 +22,12 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     def get(encoding: str) -> requests.Response:
         return requests.get(f"{site.url}/static/{name}", headers={"Accept-Encoding": encoding}, timeout=10, stream=True)
 
-    with get("gzip") as answer:
-        assert answer.headers["Content-Encoding"] == "gzip"
-        assert answer.headers["Vary"] == "Accept-Encoding"
-        assert answer.headers["Content-Type"] == "text/css"
-        assert answer.raw.read(decode_content=False) == packed
+    for suffix, encoding, asked in ((".gz", "gzip", "gzip, deflate"), (".br", "br", "gzip, deflate, br")):
+        with get(asked) as answer:
+            assert answer.headers["Content-Encoding"] == encoding
+            assert answer.headers["Vary"] == "Accept-Encoding"
+            assert answer.headers["Content-Type"] == "text/css"
+            assert answer.raw.read(decode_content=False) == (root / f"{name}{suffix}").read_bytes()
     with get("identity") as answer:
         assert "Content-Encoding" not in answer.headers
         assert answer.content == gzip.decompress(packed) == (root / name).read_bytes()

@@ -81,7 +81,7 @@ ORDER = {
         "manifest",
     ),
     "app": (
-        *("served", "reporting", "writable", "packages", "application_traceback", "deploy"),
+        *("served", "reporting", "writable", "packages", "application_traceback", "compression", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),
         *("once", "superuser", "static", "checks", "capacity", "project", "agent", "__main__"),
     ),

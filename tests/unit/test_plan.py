@@ -1246,6 +1246,8 @@ EXPLAINED = {
     "hash_without_default": "geo $from_proxy",
     # Files and what nginx itself answers need no ID; the locations of the application repeat it.
     "add_header_redefinition": 'Parent header(s) "x-request-id" dropped',
+    # nginx documents gzip for this context, and the block inherits all else: the requests of sessions in tests/system.
+    "if_is_evil": 'Directive "gzip"',
     # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
     "hsts_header": "Strict-Transport-Security",
     # The path is a part of $request_uri, as the client sent it: a map cuts NGINX_PREFIX off.

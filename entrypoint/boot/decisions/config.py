@@ -31,6 +31,7 @@ STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
 RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
+CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
@@ -171,6 +172,11 @@ class ResolvedConfig:
             return None
         file = self.run_dir / self.server.template.removesuffix(".j2")
         return file.with_stem(f"{file.stem}.2") if self.second_socket else file
+
+    @property
+    def cache_folder(self) -> PurePosixPath:
+        """The folder of nginx's cache of responses."""
+        return self.run_dir / CACHE_FOLDER
 
     @property
     def upstream(self) -> str:

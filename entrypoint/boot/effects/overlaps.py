@@ -36,12 +36,20 @@ def check(config: ResolvedConfig) -> None:
         return
     private = tuple(_private(config))
     served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]
-    Unusable.check(
+    sent = Place("NGINX_PRIVATE_ROOT", config.settings.private_root) if config.settings.private_root else None
+    problems = [
         f"cannot serve {folder}: it contains {place}; use a separate folder for served files"
-        for folder in served
+        for folder in (*served, *([sent] if sent else []))
         for place in private
         if folder.contains(place)
-    )
+    ]
+    if sent:
+        problems += [
+            f"cannot use {sent}: everyone can read {folder}; use a folder that is not inside it"
+            for folder in served
+            if folder.contains(sent)
+        ]
+    Unusable.check(problems)
 
 
 def _private(config: ResolvedConfig) -> Iterator[Place]:

@@ -22,7 +22,9 @@ from entrypoint.boot.plan.steps import (
     CheckPasswords,
     CheckPort,
     CheckReadable,
+    CheckSpace,
     CheckWritable,
+    Compress,
     EmptyMetrics,
     Exec,
     FindPrograms,
@@ -150,6 +152,12 @@ class RealPerformer(DryRunPerformer):
         Several.check(list(places.log_file_errors(step.files, self._trust)))
 
     @apply.register
+    def _(self, step: CheckSpace) -> None:
+        from entrypoint.boot.effects import space  # noqa: PLC0415 -- needed only for a cache
+
+        space.check(step)
+
+    @apply.register
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
             places.make_directory(directory)
@@ -201,6 +209,12 @@ class RealPerformer(DryRunPerformer):
             self._outdate()
         if result.text:
             self._say(f"    {result.text}")
+
+    @apply.register
+    def _(self, step: Compress) -> None:
+        from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
+
+        self._say(f"    {compress(step, self._stops)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:

@@ -14,7 +14,9 @@ from entrypoint.boot.decisions.config import (
     ResolvedConfig,
 )
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
+from entrypoint.boot.files.locations import Location, locations
 from entrypoint.boot.files.protection import Protection, protection
+from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
 from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -74,6 +76,11 @@ class NginxValues(NamedTuple):
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
+    gzip: str
+    session_cookie: str
+    cache: Cache | None
+    application_paths: tuple[Location, ...]  # the locations that pass requests to the application
+    private: Private | None
     proxies: tuple[Network, ...]
     anyone: bool
     http_socket: PurePosixPath
@@ -128,6 +135,11 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         redirecting=config.redirecting,
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
+        gzip=settings.gzip,
+        session_cookie=session_cookie(config),
+        cache=cache(config),
+        application_paths=locations(config),
+        private=private(config),
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),

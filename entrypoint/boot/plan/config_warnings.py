@@ -20,6 +20,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_workers(config),
         *_requests(config),
         *stop(config),
+        *_responses(config),
         *_superuser(config),
         *_metrics(config),
         *_page(config),
@@ -88,6 +89,15 @@ def _server(config: ResolvedConfig) -> Iterator[str]:
     if config.own_server and config.settings.server:
         source = config.own_server.source
         yield f"ENTRYPOINT_SERVER={config.settings.server} has no effect: {WEB} from {source} serves the site"
+
+
+def _responses(config: ResolvedConfig) -> Iterator[str]:
+    """Yield a warning for each setting about responses that nothing carries out, though a site is served here."""
+    if config.settings.serves and (not config.nginx or config.protocol is None):
+        why = "the site has no application" if config.nginx else "nginx does not run; set ENTRYPOINT_NGINX=on"
+        for name in ("NGINX_CACHE", "NGINX_PRIVATE_ROOT"):
+            if config.settings.texts.get(name, "off") != "off":
+                yield f"{name} has no effect: {why}"
 
 
 def _superuser(config: ResolvedConfig) -> Iterator[str]:

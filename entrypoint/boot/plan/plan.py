@@ -24,7 +24,9 @@ from entrypoint.boot.plan.steps import (
     CheckPasswords,
     CheckPort,
     CheckReadable,
+    CheckSpace,
     CheckWritable,
+    Compress,
     EmptyMetrics,
     Exec,
     FindPrograms,
@@ -98,6 +100,7 @@ def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
         *told,
         *around(config, preparation(config, ahead=ahead)),
         *_pages(config),
+        *(_compress(config) if ahead else ()),
         *_release(config),
         *_serve(config),
     )
@@ -133,6 +136,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield from _keys(config)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
+    yield from space(config)
     yield MakeDirectories(
         configuration.directories(config),
         configuration.run_files(config),
@@ -148,6 +152,12 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Start(
             programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
         )
+
+
+def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
+    """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
+    if config.nginx and config.settings.cache:
+        yield CheckSpace(config.run_dir, config.settings.cache, config.machine.limits.memory)
 
 
 def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
@@ -203,6 +213,20 @@ def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:
     pages = nginx.values(config, starting=False).protection.pages if config.nginx else ()
     if found := {page.status: page.path for page in pages if not page.rendered}:
         yield CheckPages(found)
+
+
+def _compress(config: ResolvedConfig) -> Iterator[Compress]:
+    if config.nginx:
+        machine = config.machine
+        for each in nginx.served(config):
+            if each.kind == "STATIC":
+                yield Compress(
+                    PurePosixPath(each.root),
+                    machine.python,
+                    machine.own_python,
+                    machine.served.parent / "compression.py",
+                    environment.of_process_1(config.settings, machine),
+                )
 
 
 def _release(config: ResolvedConfig) -> Iterator[Run]:

@@ -23,6 +23,8 @@ _Step = TypeVar("_Step", bound=tuple[Any, ...])
 
 SERVE: Final = "serve"
 """The name of the steps that only `serve` has: they start the programs that supervisord adopts."""
+COMPRESS: Final = "compress"
+"""The name of the step that only `prepare --only compress` carries out."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
 _IN_CHECK: Final[set[type]] = set()
@@ -118,6 +120,18 @@ class CheckWritable(NamedTuple):
 
     def __str__(self) -> str:
         return f"check that {' and '.join(map(str, self.files))} can be written"
+
+
+class CheckSpace(NamedTuple):
+    """Check that the cache of responses fits into the file system of its folder, and into memory if that is a tmpfs."""
+
+    folder: PurePosixPath
+    size: int  # bytes
+    memory: int | None  # bytes that the container may use; None: no limit
+    name: str = "cache"
+
+    def __str__(self) -> str:
+        return f"check that a cache of {self.size >> 20} MiB fits into {self.folder}"
 
 
 @_in_check
@@ -261,6 +275,23 @@ class Ask(NamedTuple):
         return self.line
 
 
+class Compress(NamedTuple):
+    """Compress static files ahead, as the user who owns their folder."""
+
+    folder: PurePosixPath
+    python: PurePosixPath  # the application's interpreter
+    own_python: PurePosixPath  # for root, who runs nothing of the application
+    script: PurePosixPath
+    environment: Mapping[str, str]
+    name: str = COMPRESS
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
+
+    def __str__(self) -> str:
+        return f"compress the static files in {self.folder}"
+
+
 class WaitFor(NamedTuple):
     """Wait for services, besides Django's databases."""
 
@@ -318,6 +349,7 @@ Step = (
     | CheckPasswords
     | CheckPages
     | CheckWritable
+    | CheckSpace
     | MakeDirectories
     | EmptyMetrics
     | HandOver
@@ -329,6 +361,7 @@ Step = (
     | Reload
     | Serve
     | Ask
+    | Compress
     | WaitFor
     | RunHooks
     | Run

@@ -17,6 +17,7 @@ _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
 HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
 LONGEST_HOST: Final = 255
 _REQUEST_PATH: Final = re.compile(r"/[!-\"$-~]{0,2000}")
+_URL_PATH: Final = re.compile(r"(?!.*(?://|/\.))/[^?#$\s]*")
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
 _DATABASE_URL: Final = re.compile(
@@ -73,6 +74,19 @@ def request_path(value: str) -> str:
     if value != "off" and not _REQUEST_PATH.fullmatch(value):
         raise ValueError("it is neither off nor a path that begins with / and has only ASCII characters without spaces")
     return value
+
+
+@of_type("URL paths", pattern=r"[^?#$\x00-\x1f\x7f]*", examples=["/", "/news/ /feed.xml"])
+def url_paths(value: str) -> tuple[str, ...]:
+    """Parse a list of URL paths, separated by commas or spaces; each means all paths that begin with it."""
+    found = [item for item in text(value).replace(",", " ").split(" ") if item]
+    for item in found:
+        if not _URL_PATH.fullmatch(item):
+            raise ValueError(
+                "a URL path must begin with /, and must not contain ?, #, $, an empty part or a part that "
+                "begins with a dot"
+            )
+    return tuple(dict.fromkeys(found))
 
 
 @of_type("URL path", pattern=r"/[^?#$\x00-\x1f\x7f]*", examples=["/static/"])

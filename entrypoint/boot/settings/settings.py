@@ -165,6 +165,9 @@ def _conflicts(
     if off and given["tls_certificate"]:
         yield "cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on"
     yield from _unprotected(given, off=off)
+    for name in ("cache_lock", "cache_sessions"):
+        if given[name] and given["cache"] is None and not refused("NGINX_CACHE"):
+            yield f"cannot use NGINX_{name.upper()}: NGINX_CACHE is not set; set it to a size, such as 64m"
     if off and given["server"] == server_names.NONE and not programs.keys() - {user_programs.RELEASE}:
         yield "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site"
 

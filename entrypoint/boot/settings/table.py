@@ -338,6 +338,44 @@ class SettingsTable:
     media_root: PurePosixPath | None = setting(
         "NGINX_MEDIA_ROOT", values.path, "the folder of the uploads", when_unset="Django's MEDIA_ROOT"
     )
+    cache: int | None = setting(
+        "NGINX_CACHE",
+        values.cache_size,
+        "the size of nginx's cache of responses, in the run directory; it holds only what the application calls public "
+        "by Cache-Control",
+        when_unset="off",
+    )
+    cache_lock: tuple[str, ...] = setting(
+        "NGINX_CACHE_LOCK",
+        addresses.url_paths,
+        "URL paths whose pages are all public: of many requests for a page that is not in the cache, one reaches the "
+        "application and the others wait for it",
+        default="",
+    )
+    cache_sessions: bool = setting(
+        "NGINX_CACHE_SESSIONS",
+        values.yes_or_no,
+        "yes: requests with a session cookie use the cache as well",
+        default="no",
+    )
+    private_root: PurePosixPath | None = setting(
+        "NGINX_PRIVATE_ROOT",
+        values.path,
+        "a folder of files that nginx sends only if the application says so, by X-Accel-Redirect",
+    )
+    private_url: str = setting(
+        "NGINX_PRIVATE_URL",
+        addresses.url_path,
+        "the URL path that X-Accel-Redirect uses for that folder; clients get 404 there",
+        default="/-/private/",
+    )
+    gzip: str = setting(
+        "NGINX_GZIP",
+        values.choice("auto", "on", "off"),
+        "what nginx compresses while it sends it: auto leaves out responses to requests with a session cookie, because "
+        "of BREACH; files that were compressed ahead are always sent",
+        default="auto",
+    )
     conf_dir: PurePosixPath | None = setting(
         "ENTRYPOINT_CONF_DIR",
         values.path,

@@ -24,6 +24,7 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # bytes in os.environ that are not UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
+_SMALLEST_CACHE: Final = 1 << 20
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 HIGHEST_PORT: Final = 65535
@@ -195,6 +196,20 @@ def size(value: str) -> int:
     found = int(match[1]) * _BYTES[(match[2] or "").lower()]
     if found > _LARGEST_SIZE:
         raise ValueError("a size must fit into 63 bits")
+    return found
+
+
+@of_type("size | off", pattern=rf"{_SIZE.pattern}|off", examples=["64m", "1g", "off"])
+def cache_size(value: str) -> int | None:
+    """Parse the size of a cache; return bytes. `off` is None, as if the setting were not set."""
+    if value == "off":
+        return None
+    try:
+        found = size(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
+    if found < _SMALLEST_CACHE:
+        raise ValueError("a cache needs at least 1m; off turns it off")
     return found
 
 

@@ -1,0 +1,32 @@
+"""nginx's locations that pass requests to the application."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.files.responses import cache
+
+
+class Location(NamedTuple):
+    """The requests whose path begins with `path`, and not with that of a longer location."""
+
+    path: str
+    largest: int | None
+    """Bytes of the largest upload; None: as elsewhere."""
+    locked: bool
+    """Whether one request at a time fetches a page for the cache."""
+
+
+def locations(config: ResolvedConfig) -> tuple[Location, ...]:
+    """Return the locations, the one of all other paths first. An option of a location holds below its path as well."""
+    sizes, responses = dict(config.settings.client_max_body_size.paths), cache(config)
+    locks = responses.locked if responses else ()
+    return tuple(
+        Location(path, sizes.get(_longest(path, sizes)), bool(_longest(path, locks)))
+        for path in dict.fromkeys((f"{config.prefix}/", *sizes, *locks))
+    )
+
+
+def _longest(path: str, beginnings: Iterable[str]) -> str:
+    """Return the longest of these that `path` begins with; an empty text if there is none."""
+    return max((each for each in beginnings if path.startswith(each)), key=len, default="")

@@ -1,0 +1,36 @@
+"""The command that removes responses from nginx's cache."""
+
+from pathlib import Path
+
+import click
+
+from entrypoint import log, serving
+from entrypoint.boot.effects.processes import signals
+from entrypoint.commands.group import Environ
+
+
+@click.group(epilog="Example: entrypoint cache purge /news/")
+def cache() -> None:
+    """Manage nginx's cache of responses, NGINX_CACHE."""
+
+
+@cache.command(epilog="Examples: entrypoint cache purge /news/, or entrypoint cache purge '/news/*'")
+@click.argument("path", required=False)
+@click.pass_obj
+def purge(environ: Environ, *, path: str | None) -> None:
+    """Remove the page at PATH from the cache, or without PATH everything.
+
+    /news/ means the page with every query, /news/?page=2 only with this one, and '/news/*' every page below it. A page
+    is removed for all hosts of the site, in all its variants (Vary).
+    """
+    if path is not None and not path.startswith("/"):
+        raise click.UsageError("PATH begins with /, for example /news/ or '/news/*'.")
+    signals.release()
+    from entrypoint.boot.decisions.config import CACHE_FOLDER  # noqa: PLC0415 -- only this command needs it
+    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+    from entrypoint.control import response_cache  # noqa: PLC0415 -- as above
+
+    settings = serving.read(environ)
+    number = response_cache.purge(Path(running_in(settings) / CACHE_FOLDER), path)
+    what = "response" if number == 1 else "responses"
+    log.tell(log.ENTRYPOINT, f"removed {number} {what} from the cache")
