@@ -287,8 +287,11 @@ class ResolvedConfig:
 
     @property
     def statistics(self) -> PurePosixPath | None:
-        """The socket of uWSGI's statistics."""
-        return self.run_dir / STATISTICS_FILE if self.server and self.server.name == "uwsgi" else None
+        """The socket of uWSGI's statistics; at its end, the old process of a reload removes its own."""
+        if self.server is None or self.server.name != "uwsgi":
+            return None
+        file = self.run_dir / STATISTICS_FILE
+        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     # ---- the start
 
