@@ -24,7 +24,9 @@ from entrypoint.boot.plan.steps import (
     Exec,
     FindPrograms,
     HandOver,
+    KeepCertificate,
     Link,
+    MakeCertificate,
     MakeDirectories,
     Read,
     Reload,
@@ -33,6 +35,7 @@ from entrypoint.boot.plan.steps import (
     Serve,
     Start,
     Step,
+    TakeCertificate,
     ValidateNginx,
     ValidateSupervisord,
     WaitFor,
@@ -129,6 +132,24 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: TakeCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- needed only with such a certificate
+
+        certificates.take(step.store, step.file)
+
+    @apply.register
+    def _(self, step: MakeCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+
+        certificates.make(step)
+
+    @apply.register
+    def _(self, step: KeepCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+
+        certificates.keep(step.file, step.store)
 
     @apply.register
     def _(self, step: HandOver) -> None:

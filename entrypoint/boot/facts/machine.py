@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from entrypoint import certificate, certificate_store
 from entrypoint.boot.facts import unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
@@ -32,6 +33,8 @@ BROUGHT_BY: Final = {
     "uvicorn": "pip install 'entrypoint-toolkit[uvicorn]'",
     "granian": "pip install 'entrypoint-toolkit[granian]'",
     "supervisord": "pip install supervisor",
+    "lego": "apt-get install lego",
+    "openssl": "apt-get install openssl",
 }
 
 # The folders of Debian's libnginx-mod-http-brotli-static and of nginx.org's images.
@@ -43,7 +46,7 @@ _BROTLI_MODULES: Final = tuple(
 _IN_APP_INTERPRETER: Final = ("gunicorn", "uvicorn", "granian")
 _ENTRYPOINT_PYTHON: Final = PurePosixPath(sys.executable)
 _SERVED: Final = PurePosixPath(__file__).parents[2] / "app" / "served"
-_RUN_BY_ROOT: Final = ("nginx", "supervisord")
+_RUN_BY_ROOT: Final = ("nginx", "supervisord", "lego", "openssl")
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,7 @@ class Machine:
         default_factory=dict
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
+    kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for NGINX_TLS_DOMAIN
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
     commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the paths of their commands, where found
@@ -156,11 +160,21 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
+        kept_certificate=settings.acme and _has_certificate(settings),
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
         supervisor_files=user_files.supervisor_files(),
     )
+
+
+def _has_certificate(settings: Settings) -> bool:
+    """Return whether an authority's certificate for the domains is kept. Raises NotAllowed for an untrusted folder."""
+    if settings.data_dir is None:
+        return False
+    pem = certificate_store.kept(certificate_store.place(settings.data_dir), certificate_store.SITE)
+    found = certificate.parsed(pem) if pem else None
+    return found is not None and found.covers(settings.tls_domains)
 
 
 def _enter(app_dir: Path) -> None:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import address, stop_budget
+from entrypoint.boot.decisions import address, certificates, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import CERTIFICATE_FILE, HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
 from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
@@ -14,7 +14,7 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.files import adapted_nginx
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
-from entrypoint.boot.settings.user_programs import WEB
+from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe
@@ -42,6 +42,7 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
             if config.nginx
             else []
         ),
+        *([Directory(config.certificate_file.parent, 0o700, inner=True)] if config.certificate_file else []),
     )
 
 
@@ -50,6 +51,8 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     names = [name.removesuffix(".j2") for name in used(config) if name not in templates.PAGES]
     if config.nginx:
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in templates.PAGES)]
+    if config.certificate_file:
+        names += [str(CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
@@ -77,7 +80,18 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
     for template in used(config):
         yield _file(config, template, values)
+    if config.nginx and config.settings.acme:
+        yield from _of_certificates(config, supervised)
     yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
+
+
+def _of_certificates(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
+    told = certificates.configuration(config, next(each for each in supervised if each.name == NGINX))
+    yield File(config.run_dir / certificates.CONFIG, to_json(told), source="the plan")
+    if not config.secured:
+        values = template_values(config, supervised, starting=False, secured=True)
+        rendered = _file(config, templates.OF_NGINX[-1], values)
+        yield rendered._replace(path=config.run_dir / certificates.SECURED_CONF)
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:

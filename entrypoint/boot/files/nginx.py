@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
+from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
@@ -61,6 +62,8 @@ class NginxValues(NamedTuple):
     server_files: tuple[PurePosixPath, ...]
     certificate: PurePosixPath | None
     key: PurePosixPath | None
+    challenges: PurePosixPath | None
+    hsts: str | None
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
@@ -68,9 +71,14 @@ class NginxValues(NamedTuple):
     anyone: bool
 
 
-def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
-    """Return the values; while `starting`, the application's files are unknown. Raises Unusable."""
+def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> NginxValues:
+    """Return the values; while `starting`, the application's files are unknown. Raises Unusable.
+
+    If TLS is wanted and not `secured`, the site is served over plain HTTP: there is no certificate yet.
+    """
     settings, machine = config.settings, config.machine
+    secured = config.secured if secured is None else secured
+    certificate, key = _certificate(config) if secured else (None, None)
     names = () if _EVERY_HOST in settings.server_names else settings.server_names
     return NginxValues(
         www=config.www,
@@ -92,7 +100,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         mime_types=machine.mime_types,
         client_max_body_size=settings.client_max_body_size,
         access_log=settings.access_log,
-        listen=config.addresses,
+        listen=config.addresses if secured or not settings.acme else config.redirecting,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
         files=() if starting else tuple(served(config)),
@@ -101,15 +109,23 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         brotli_module=machine.brotli_module,
         http_files=machine.http_files,
         server_files=machine.server_files,
-        certificate=settings.tls_certificate,
-        key=settings.tls_key,
-        redirecting=config.redirecting,
+        certificate=certificate,
+        key=key,
+        challenges=config.store / certificate_store.CHALLENGES if config.store and settings.acme else None,
+        hsts=settings.hsts,
+        redirecting=config.redirecting if secured else (),
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),
     )
+
+
+def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosixPath | None]:
+    """Return the file of the certificate and that of its key."""
+    own = config.certificate_file
+    return (own, own) if own else (config.settings.tls_certificate, config.settings.tls_key)
 
 
 def _as_map(names: tuple[str, ...]) -> Iterator[str]:

@@ -110,6 +110,43 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+@_in_check
+class TakeCertificate(NamedTuple):
+    """Let nginx have the certificate that an earlier boot has obtained."""
+
+    store: PurePosixPath
+    file: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"take the certificate of {self.store}"
+
+
+@_in_check
+class MakeCertificate(NamedTuple):
+    """Let nginx have a self-signed certificate: the one of `store` if it is still good, else a new one."""
+
+    openssl: PurePosixPath
+    names: tuple[str, ...]
+    file: PurePosixPath
+    store: PurePosixPath | None
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"make a self-signed certificate for {', '.join(self.names)}, unless there is one"
+
+
+class KeepCertificate(NamedTuple):
+    """Keep the self-signed certificate for later boots: whoever trusts it need not do so again."""
+
+    file: PurePosixPath
+    store: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"keep the certificate in {self.store}"
+
+
 class HandOver(NamedTuple):
     """Give the application's user the folders that it writes and that belong to another user, but root."""
 
@@ -281,6 +318,9 @@ Step = (
     | CheckReadable
     | CheckWritable
     | MakeDirectories
+    | TakeCertificate
+    | MakeCertificate
+    | KeepCertificate
     | HandOver
     | Link
     | WriteFiles

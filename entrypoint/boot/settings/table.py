@@ -1,6 +1,7 @@
 """The table of settings.
 
-To add a setting, add a field here; nothing else lists them. docs/reference/settings.md is generated from this table.
+To add a setting, add a field here (of TLS: in tls.py); nothing else lists them. docs/reference/settings.md is
+generated from this table.
 """
 
 from dataclasses import dataclass
@@ -239,12 +240,6 @@ class SettingsTable:
         addresses.networks,
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are trusted: addresses, CIDR networks, or *",
         default="",
-    )
-    tls_certificate: PurePosixPath | None = setting(
-        "NGINX_TLS_CERTIFICATE", values.path, "the file of the certificate and its chain (PEM); nginx then serves TLS"
-    )
-    tls_key: PurePosixPath | None = setting(
-        "NGINX_TLS_KEY", values.path, "the file of the certificate's private key (PEM, not encrypted)"
     )
     access_log: str = setting(
         "NGINX_ACCESS_LOG",
