@@ -11,6 +11,7 @@ from typing import Self
 from deadline import until
 from ports import free_port
 
+_LISTENS = "Listening on"
 EAB = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W"}
 
 
@@ -25,13 +26,10 @@ class Authority:
         self.url = f"https://127.0.0.1:{self._port}/dir"
         self.ca = folder / "authority.pem"
         self._servers: list[subprocess.Popen[bytes]] = []
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-            + ["-subj", "/CN=authority", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
-            + ["-keyout", str(folder / "authority.key"), "-out", str(self.ca)],
-            check=True,
-            capture_output=True,
-        )
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        made += ["-subj", "/CN=authority", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+        made += ["-keyout", str(folder / "authority.key"), "-out", str(self.ca)]
+        subprocess.run(made, check=True, capture_output=True)
         config = {
             "listenAddress": f"127.0.0.1:{self._port}",
             "managementListenAddress": f"127.0.0.1:{self._management}",
@@ -52,10 +50,10 @@ class Authority:
 
     def start(self) -> Self:
         """Start it; return when it answers. It has forgotten all accounts of an earlier start."""
-        names = f"127.0.0.1:{self._names}"
+        names, before = f"127.0.0.1:{self._names}", self.log.count(_LISTENS)
         self._run("pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", names)
         self._run("pebble", "-config", str(self._folder / "pebble.json"), "-dnsserver", names)
-        until(lambda: "Listening on" in self.log, "the authority", instead=lambda: self.log)
+        until(lambda: self.log.count(_LISTENS) > before, "the authority", instead=lambda: self.log)
         return self
 
     def stop(self) -> None:

@@ -51,7 +51,7 @@ def obtain(config: CertificatesConfig) -> Obtained:
     command += [*names, "--http", "--http.webroot", CHALLENGES, "run"]
     code, said = _run(command)
     if code:
-        raise _error(said)
+        raise reason(said)
     certificates = Path(_FOLDER, "certificates")
     try:
         pem = b"".join((certificates / f"{config.domains[0]}.{kind}").read_bytes() for kind in ("crt", "key"))
@@ -82,7 +82,7 @@ def _run(command: list[str]) -> tuple[int, str]:
     return process.returncode, said.decode(errors="replace")
 
 
-def _error(said: str) -> LegoError:
+def reason(said: str) -> LegoError:
     """Return the reason, which is in the last entry of lego's log, on one line."""
     entries = [" ".join(each.split()) for each in _LINE.split(said) if each.strip()]
     why = printable(entries[-1]) if entries else "lego gave no reason"

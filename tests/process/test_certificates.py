@@ -1,22 +1,28 @@
 """The program that obtains and renews a certificate, with a real authority and without a site."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 import pytest
 from acme_authority import Authority
 from deadline import until
+from ports import free_port
 
 from entrypoint import certificate
 
-NAMES = ("shop.example.com", "www.shop.example.com")
+NAME = "shop.example.com"
+NAMES = (NAME, "www.shop.example.com")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -27,21 +33,22 @@ class Quiet(SimpleHTTPRequestHandler):
 class Replica:
     """One container's program, and the folder from which its nginx would read the certificate."""
 
-    def __init__(self, folder: Path, authority: Authority, store: Path, *names: str, **more: object) -> None:
+    def __init__(self, folder: Path, authority: Authority | None, store: Path, **more: object) -> None:
         self.folder = folder
         folder.mkdir()
         self.file = folder / "site.pem"
-        config = {"domains": names or NAMES, "email": "ops@example.com", "directory": authority.url}
-        config |= {"store": str(store), "file": str(self.file), "lego": "/usr/bin/lego", "pause": 1, **more}
+        config: dict[str, object] = {"domains": [NAME], "email": "ops@example.com", "store": str(store)}
+        config |= {"file": str(self.file), "lego": shutil.which("lego"), "pause": 1}
+        config |= {"directory": authority.url if authority else "", **more}
         (folder / "certificates.json").write_text(json.dumps(config))
-        self._ca = str(authority.ca)
+        self._ca = {"LEGO_CA_CERTIFICATES": str(authority.ca)} if authority else {}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Replica":
+    def __enter__(self) -> Self:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "entrypoint.certificates", str(self.folder / "certificates.json")],
-                env={"PATH": "/usr/bin:/bin", "LEGO_CA_CERTIFICATES": self._ca},
+                env={"PATH": "/usr/bin:/bin", **self._ca},
                 stderr=log,
             )
         return self
@@ -76,10 +83,9 @@ def store(tmp_path: Path) -> Path:
     return store
 
 
-@pytest.fixture
-def web(store: Path) -> Iterator[int]:
-    """Serve the challenges of the store, as nginx does; give the port."""
-    handler = partial(Quiet, directory=str(store / "challenge"))
+@contextmanager
+def serving(handler: Callable[..., SimpleHTTPRequestHandler]) -> Iterator[int]:
+    """Serve on a free port; give the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -87,6 +93,13 @@ def web(store: Path) -> Iterator[int]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def web(store: Path) -> Iterator[int]:
+    """Serve the challenges of the store, as nginx does; give the port."""
+    with serving(partial(Quiet, directory=str(store / "challenge"))) as port:
+        yield port
 
 
 @pytest.fixture
@@ -100,7 +113,10 @@ def authority(tmp_path: Path, web: int) -> Iterator[Authority]:
 def test_a_certificate_is_obtained_and_another_container_takes_it_over(
     tmp_path: Path, authority: Authority, store: Path
 ) -> None:
-    with Replica(tmp_path / "one", authority, store) as one, Replica(tmp_path / "two", authority, store) as two:
+    with (
+        Replica(tmp_path / "one", authority, store, domains=NAMES) as one,
+        Replica(tmp_path / "two", authority, store, domains=NAMES) as two,
+    ):
         until(lambda: one.file.exists() and two.file.exists(), "both to have it", instead=lambda: one.log + two.log)
         assert one.file.read_bytes() == two.file.read_bytes() == (store / "site.pem").read_bytes()
         lines = sorted(replica.log.splitlines()[-1].partition(" for ")[0] for replica in (one, two))
@@ -111,6 +127,79 @@ def test_a_certificate_is_obtained_and_another_container_takes_it_over(
         assert found.covers(NAMES)
         modes = {path: (store / path).stat().st_mode & 0o777 for path in ("site.pem", "lego", "challenge")}
         assert modes == {"site.pem": 0o600, "lego": 0o700, "challenge": 0o755}
-        two.process.send_signal(signal.SIGUSR1)
-        two.says("renewed the certificate")
+
+
+def test_a_certificate_is_obtained_once_the_authority_is_back(
+    tmp_path: Path, authority: Authority, store: Path
+) -> None:
+    authority.stop()
+    with Replica(tmp_path / "one", authority, store) as one:
+        said = one.says("cannot obtain")
+        assert said.startswith(f"cannot obtain the certificate for {NAME}: ")
+        assert "connection refused; next try at 20" in said
+        assert not one.file.exists()
+        authority.start()
+        one.says(f"obtained a certificate for {NAME}: valid until 20")
+
+
+def expired(folder: Path) -> bytes:
+    """Return a certificate that expired yesterday."""
+    make = f"openssl req -newkey rsa:2048 -nodes -subj /CN=x -addext subjectAltName=DNS:{NAME} -keyout key -out csr"
+    sign = "openssl x509 -req -in csr -signkey key -days -1 -copy_extensions copy -out pem"
+    for command in (make, sign):
+        subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    return (folder / "pem").read_bytes() + (folder / "key").read_bytes()
+
+
+def test_a_kept_certificate_is_renewed_when_it_is_due(tmp_path: Path, authority: Authority, store: Path) -> None:
+    (store / "site.pem").write_bytes(expired(tmp_path))
+    with Replica(tmp_path / "one", authority, store) as one:
+        one.says("renewed the certificate")
+        lines = [line.partition(" for ")[0] for line in one.log.splitlines()]
+        assert lines == ["using the kept certificate", "renewed the certificate"]
+
+
+def test_a_name_that_leads_elsewhere_is_not_asked_for_again_after_a_restart(tmp_path: Path, store: Path) -> None:
+    (tmp_path / "authority").mkdir()
+    with Authority(tmp_path / "authority", free_port()) as authority:
+        with Replica(tmp_path / "one", authority, store, pause=3600) as one:
+            said = one.says("cannot obtain")
+            assert "urn:ietf:params:acme:error:connection" in said
+        with Replica(tmp_path / "two", authority, store, pause=3600) as two:
+            two.says("no certificate for")
+            two.process.send_signal(signal.SIGUSR1)  # a wish of the operator's is one
+            two.says("cannot obtain")
         assert authority.orders == 2
+    assert json.loads((store / "tries.json").read_text())["failures"] == 2
+
+
+class Answering(Quiet):
+    status, body = 200, ""
+
+    def do_GET(self) -> None:
+        self.send_response(self.status)
+        self.end_headers()
+        self.wfile.write(self.body.encode())
+
+
+LIMITED = {"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [
+        (200, "<html>", "invalid character"),
+        (500, "", "500"),
+        (429, json.dumps({**LIMITED, "detail": "too many; retry after 2099-01-02 03:04:05 UTC: see"}), "rateLimited"),
+    ],
+)
+def test_a_strange_answer_of_the_authority_is_told(
+    tmp_path: Path, store: Path, status: int, body: str, why: str
+) -> None:
+    handler = type("Handler", (Answering,), {"status": status, "body": body})
+    with serving(handler) as port, Replica(tmp_path / "one", None, store, directory=f"http://127.0.0.1:{port}/") as one:
+        said = one.says("cannot obtain")
+        assert why in said
+        assert one.process.poll() is None
+        wait = json.loads((store / "tries.json").read_text())["next"] - time.time()
+        assert (wait > 23 * 3600) == (status == 429)
