@@ -59,6 +59,7 @@ test test-all: $(BIN)/.installed
 	$(call need,command -v redis-check-rdb,redis-tools)
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
+	$(call need,command -v lego && command -v pebble,lego pebble)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'

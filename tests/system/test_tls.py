@@ -138,6 +138,38 @@ def test_health_asks_over_tls(site: TlsSite) -> None:
     assert (done.returncode, done.stdout) == (0, "ready\n")
 
 
+# ---- a laptop
+
+
+def test_a_self_signed_certificate_is_made_once_and_kept(tmp_path: Path) -> None:
+    data, own = tmp_path / "volume", tmp_path / "run/tls/site.pem"
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "hello.py").write_text("def app(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n")
+    settings = {"NGINX_TLS": "self-signed", "NGINX_TLS_DOMAIN": "site.test", "ENTRYPOINT_APP": "hello:app"}
+    made = []
+    for _ in range(2):
+        with TlsSite(tmp_path, project, **settings, ENTRYPOINT_DATA_DIR=str(data)) as site:
+            site.certificate = Certificate(own, own)
+            site.start()
+            until(lambda site=site, made=made: site.output.count("ready after") > len(made) or site.code, "the site")
+            assert site.get("/").text == "hello", site.output
+            assert site.stop()[0] == 0, site.output
+        made.append(own.read_bytes())
+    assert made[0] == made[1] == (data / "tls/self-signed.pem").read_bytes()
+    modes = [path.stat().st_mode & 0o777 for path in (own.parent, own, data / "tls/self-signed.pem")]
+    assert modes == [0o700, 0o600, 0o600]
+    read = subprocess.run(
+        ["openssl", "x509", "-in", own, "-noout", "-ext", "subjectAltName,basicConstraints"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:localhost, DNS:site.test" in read.stdout
+    assert "CA:FALSE" in read.stdout
+    assert "CA:TRUE" not in read.stdout
+
+
 # ---- what is refused
 
 

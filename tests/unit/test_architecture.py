@@ -11,7 +11,7 @@ import pytest
 import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
-PACKAGES = ("app", "boot", "contrib", "control", "scaffold", "supervision")
+PACKAGES = ("app", "boot", "certificates", "contrib", "control", "scaffold", "supervision")
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
 SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
 PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
@@ -134,6 +134,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("app", ["django", "brotli", "entrypoint.app", *PROTOCOL]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
+        ("certificates", ["entrypoint.certificates", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),

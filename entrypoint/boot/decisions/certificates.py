@@ -65,6 +65,9 @@ def needed(config: ResolvedConfig) -> str | None:
 
 def problems(config: ResolvedConfig) -> Iterator[str]:
     """Yield why this machine cannot make or obtain the certificate that the settings ask for."""
+    if config.settings.acme and any(own.name == CERTIFICATES for own in config.settings.chosen):
+        why = "with NGINX_TLS_DOMAIN, entrypoint runs a program of this name"
+        yield f"cannot use program {CERTIFICATES}: {why}; rename it"
     source, wanted = config.settings.tls_source, needed(config)
     if wanted is None:
         return

@@ -67,6 +67,7 @@ class NginxValues(NamedTuple):
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
+    h2c: bool
     proxies: tuple[Network, ...]
     anyone: bool
 
@@ -116,6 +117,8 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         redirecting=config.redirecting if secured else (),
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
+        # Before that version a port without TLS speaks either HTTP/2 or HTTP/1.1.
+        h2c=machine.nginx_version >= _HTTP2_DIRECTIVE,
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),

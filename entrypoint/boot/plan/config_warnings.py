@@ -21,6 +21,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *_requests(config),
         *stop(config),
         *_superuser(config),
+        *_hsts(config),
     ):
         yield Read(WARNING, f"warning: {text}")
 
@@ -41,6 +42,11 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
             f"with {name}={shown(text)} a request may exceed nginx's timeout of {config.nginx_timeout} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
+
+
+def _hsts(config: ResolvedConfig) -> Iterator[str]:
+    if config.nginx and config.settings.hsts and not config.settings.tls and not config.settings.proxies:
+        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
 
 
 def stop(config: ResolvedConfig) -> Iterator[str]:
