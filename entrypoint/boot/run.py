@@ -25,6 +25,7 @@ from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
+from entrypoint.protocol.supervision import Environments
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
@@ -62,7 +63,8 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         stops.hand_over()
         programs = environment.without_secrets(hooks.changed(last.programs))
         of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
-        children.hand_over(last.handover, programs, of_root, performer.timeline.began)
+        environments = Environments(programs, of_root, environment.private(settings))
+        children.hand_over(last.handover, environments, performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
 
 

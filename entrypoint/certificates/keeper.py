@@ -13,6 +13,7 @@ from typing import Final
 from entrypoint import certificate, certificate_store
 from entrypoint.certificate import Certificate
 from entrypoint.certificates import lego, nginx, schedule
+from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
 from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
@@ -28,14 +29,15 @@ _LOCK: Final = "lock"
 class Keeper:
     """One certificate, in the folder that containers share, and in that of this container's nginx."""
 
-    def __init__(self, config: CertificatesConfig, signals: Signals) -> None:
-        """Enter the store. Raises NotAllowed."""
+    def __init__(self, config: CertificatesConfig, signals: Signals, secret: str | None) -> None:
+        """Enter the store. `secret` binds the account at the authority to another one. Raises NotAllowed."""
         self._config = config
+        self._secret = secret
         self._signals = signals
         self._store = certificate_store.opened(config.store, create=True)
         os.fchdir(self._store)  # from here on, paths lead to the folder that was checked
         self._jitter = random.random()  # noqa: S311 -- only spreads the load
-        asked = "\n".join((*config.domains, config.email, config.directory))
+        asked = "\n".join((*config.domains, config.email, config.directory, config.eab_kid))
         self._request = sha256(asked.encode()).hexdigest()
         self._names = ", ".join(config.domains)
         self._refused = b""
@@ -97,8 +99,8 @@ class Keeper:
         renews = self._kept() is not None
         began = time.time()
         try:
-            pem, found = lego.obtain(self._config)
-        except lego.LegoError as error:
+            pem, found = lego.obtain(self._config, self._secret)
+        except ObtainError as error:
             pause = self._config.pause * random.uniform(0.9, 1.1)  # noqa: S311 -- as above
             tries = schedule.failed(self._tries(), self._request, began, pause, error.limited_until)
             certificate_store.write(self._store, _STATE, tries.text())

@@ -1,7 +1,10 @@
 """What boot tells the program that obtains and renews the site's certificate: certificates.json."""
 
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+EAB_KEY: Final = "NGINX_TLS_EAB_HMAC_KEY"
+"""The variable of the key; no file and no argument has it."""
 
 
 class CertificatesConfig(NamedTuple):
@@ -22,6 +25,11 @@ class CertificatesConfig(NamedTuple):
     """The configuration of the site."""
     secured_conf: PurePosixPath | None = None
     """If this file exists, `conf` serves plain HTTP only, and this one replaces it with the first certificate."""
+    authority: PurePosixPath | None = None
+    """The root certificate of a private authority."""
+    eab_kid: str = ""
+    """The name of the key that binds the account to another one; the key is in the environment."""
+    openssl: PurePosixPath | None = None
     plain: str = ""
     """The port where the site is served until the first certificate."""
     pause: float = 120.0

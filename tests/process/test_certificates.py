@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from acme_authority import Authority
+from acme_authority import EAB, Authority
 from deadline import until
 from ports import free_port
 
 from entrypoint import certificate
+from entrypoint.protocol.certificates import EAB_KEY
 
 NAME = "shop.example.com"
 NAMES = (NAME, "www.shop.example.com")
@@ -33,7 +34,7 @@ class Quiet(SimpleHTTPRequestHandler):
 class Replica:
     """One container's program, and the folder from which its nginx would read the certificate."""
 
-    def __init__(self, folder: Path, authority: Authority | None, store: Path, **more: object) -> None:
+    def __init__(self, folder: Path, authority: Authority | None, store: Path, /, **more: object) -> None:
         self.folder = folder
         folder.mkdir()
         self.file = folder / "site.pem"
@@ -42,13 +43,14 @@ class Replica:
         config |= {"directory": authority.url if authority else "", **more}
         (folder / "certificates.json").write_text(json.dumps(config))
         self._ca = {"LEGO_CA_CERTIFICATES": str(authority.ca)} if authority else {}
+        self.secret: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "entrypoint.certificates", str(self.folder / "certificates.json")],
-                env={"PATH": "/usr/bin:/bin", **self._ca},
+                env={"PATH": "/usr/bin:/bin", **self._ca, **({EAB_KEY: self.secret} if self.secret else {})},
                 stderr=log,
             )
         return self
@@ -203,3 +205,36 @@ def test_a_strange_answer_of_the_authority_is_told(
         assert one.process.poll() is None
         wait = json.loads((store / "tries.json").read_text())["next"] - time.time()
         assert (wait > 23 * 3600) == (status == 429)
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_an_account_is_bound_by_a_secret_that_no_argument_has(
+    tmp_path: Path, store: Path, web: int, *, good: bool
+) -> None:
+    (tmp_path / "authority").mkdir()
+    [(kid, secret)] = EAB.items()
+    with Authority(tmp_path / "authority", web, bound=True) as authority:
+        more = {"eab_kid": kid, "openssl": shutil.which("openssl"), "authority": str(authority.ca)}
+        replica = Replica(tmp_path / "one", authority, store, pause=3600, **more)
+        replica.secret = secret if good else f"{secret[:-4]}AAAA"
+        with replica:
+            if good:
+                replica.says("obtained a certificate")
+            else:
+                assert "cannot register the account: urn:ietf:params:acme:error:unauthorized" in replica.says("cannot")
+            assert replica.secret not in replica.log
+            assert replica.secret.encode() not in Path(f"/proc/{replica.process.pid}/cmdline").read_bytes()
+
+
+def test_an_authority_that_was_set_up_again_gets_a_new_account(
+    tmp_path: Path, authority: Authority, store: Path
+) -> None:
+    (store / "site.pem").write_bytes(expired(tmp_path))
+    with Replica(tmp_path / "one", authority, store) as one:
+        one.says("renewed the certificate")
+        authority.stop()
+        authority.start()
+        one.process.send_signal(signal.SIGUSR1)
+        assert "accountDoesNotExist" in one.says("cannot renew")
+        one.process.send_signal(signal.SIGUSR1)
+        until(lambda: one.log.count("renewed the certificate") == 2, "a new account", instead=lambda: one.log)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from acme_authority import Authority
+from acme_authority import EAB, Authority
 from deadline import until
 from site_under_test import EXAMPLE, Site
 
@@ -17,6 +17,7 @@ from entrypoint import certificate
 
 OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 NAME = "shop.example.com"
+[(KID, SECRET)] = EAB.items()
 PRIVATE = {"kept/tls/site.pem": 0o600, "run/tls": 0o700, "run/tls/site.pem": 0o600}
 
 CLIENT = """
@@ -84,7 +85,7 @@ def network() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory, network: list[str]) -> Iterator[Authority]:
-    with Authority(tmp_path_factory.mktemp("authority"), 80, around=network) as running:
+    with Authority(tmp_path_factory.mktemp("authority"), 80, bound=True, around=network) as running:
         yield running
 
 
@@ -116,6 +117,8 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
         "NGINX_TLS_EMAIL": "ops@example.com",
         "NGINX_TLS_ACME_DIRECTORY": authority.url,
         "NGINX_TLS_ACME_CA": str(authority.ca),
+        "NGINX_TLS_EAB_KID": KID,
+        "NGINX_TLS_EAB_HMAC_KEY": SECRET,
         "NGINX_HSTS": "on",
         "ALLOWED_HOSTS": NAME,
         "ENTRYPOINT_DATA_DIR": str(tmp_path / "kept"),
@@ -145,6 +148,11 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
             for path in ("kept/tls/site.pem", "run/tls", "run/tls/site.pem")
         }
         assert modes == {"kept/tls/site.pem": 0o600, "run/tls": 0o700, "run/tls/site.pem": 0o600}
+        files = [path for path in (*tmp_path.rglob("run/**/*"), *tmp_path.rglob("kept/**/*")) if path.is_file()]
+        assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+        processes = {Path(f"/proc/{each.pid}/environ"): each.name() for each in site.family()}
+        knowing = [name for path, name in processes.items() if SECRET.encode() in path.read_bytes()]
+        assert len(knowing) == 1  # the program that registers the account
         first = certificate.read(tmp_path / "run/tls/site.pem")
         with visitors(network, "https"):
             assert site.command("ctl", "signal", "USR1", "certificates").returncode == 0

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,13 @@ def test_http_2_is_offered(site: TlsSite) -> None:
         assert connection.selected_alpn_protocol() == "h2"
 
 
+def test_curves_outside_the_profile_are_refused(site: TlsSite) -> None:
+    context = context_for(site.certificate, ssl.TLSVersion.TLSv1_3)
+    context.set_ecdh_curve("secp521r1")
+    with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+        site.handshake(context)
+
+
 def test_no_tickets_are_given(site: TlsSite) -> None:
     with site.handshake(context_for(site.certificate, ssl.TLSVersion.TLSv1_2)) as connection:
         assert connection.session is not None
@@ -141,18 +149,22 @@ def test_health_asks_over_tls(site: TlsSite) -> None:
 # ---- a laptop
 
 
+def ready_again(site: Site, boots: int) -> bool:
+    return site.output.count("ready after") > boots or site.code is not None
+
+
 def test_a_self_signed_certificate_is_made_once_and_kept(tmp_path: Path) -> None:
     data, own = tmp_path / "volume", tmp_path / "run/tls/site.pem"
     project = tmp_path / "project"
     project.mkdir()
     (project / "hello.py").write_text("def app(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n")
     settings = {"NGINX_TLS": "self-signed", "NGINX_TLS_DOMAIN": "site.test", "ENTRYPOINT_APP": "hello:app"}
-    made = []
+    made: list[bytes] = []
     for _ in range(2):
         with TlsSite(tmp_path, project, **settings, ENTRYPOINT_DATA_DIR=str(data)) as site:
             site.certificate = Certificate(own, own)
             site.start()
-            until(lambda site=site, made=made: site.output.count("ready after") > len(made) or site.code, "the site")
+            until(partial(ready_again, site, len(made)), "the site")
             assert site.get("/").text == "hello", site.output
             assert site.stop()[0] == 0, site.output
         made.append(own.read_bytes())

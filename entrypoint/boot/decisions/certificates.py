@@ -52,15 +52,20 @@ def configuration(config: ResolvedConfig, nginx: Program) -> CertificatesConfig:
         nginx=nginx.argv,
         conf=config.run_dir / "nginx-app.conf",
         secured_conf=config.run_dir / SECURED_CONF,
+        authority=settings.tls_authority,
+        eab_kid=settings.tls_eab_kid or "",
+        openssl=config.path("openssl") if settings.tls_eab_kid else None,
         plain=str(config.redirecting[0].port) if config.redirecting else "",
     )
 
 
-def needed(config: ResolvedConfig) -> str | None:
-    """Return the program that makes or obtains the certificate; None if the user brings one, or without TLS."""
+def needed(config: ResolvedConfig) -> tuple[str, ...]:
+    """Return the programs that make or obtain the certificate; none if the user brings one, or without TLS."""
     if config.certificate_file is None:
-        return None
-    return "lego" if config.settings.acme else "openssl"
+        return ()
+    if not config.settings.acme:
+        return ("openssl",)
+    return ("lego", "openssl") if config.settings.tls_eab_kid else ("lego",)
 
 
 def problems(config: ResolvedConfig) -> Iterator[str]:
@@ -68,12 +73,12 @@ def problems(config: ResolvedConfig) -> Iterator[str]:
     if config.settings.acme and any(own.name == CERTIFICATES for own in config.settings.chosen):
         why = "with NGINX_TLS_DOMAIN, entrypoint runs a program of this name"
         yield f"cannot use program {CERTIFICATES}: {why}; rename it"
-    source, wanted = config.settings.tls_source, needed(config)
-    if wanted is None:
-        return
-    if wanted not in config.machine.programs:
-        how = f"{BROUGHT_BY[wanted]} in the image, or set NGINX_TLS_CERTIFICATE"
-        yield f"cannot {'obtain' if config.settings.acme else 'make'} a certificate: {wanted} is not installed; {how}"
-    if config.machine.root and not config.nginx_switches:
+    verb = "obtain" if config.settings.acme else "make"
+    for name in needed(config):
+        if name not in config.machine.programs:
+            how = f"{BROUGHT_BY[name]} in the image, or set NGINX_TLS_CERTIFICATE"
+            yield f"cannot {verb} a certificate: {name} is not installed; {how}"
+    if config.certificate_file and config.machine.root and not config.nginx_switches:
         why = f"nginx runs as {config.machine.account}, which has no name and could not read the key"
-        yield f"cannot use NGINX_TLS={source}: {why}; let ENTRYPOINT_USER name a user of /etc/passwd"
+        what = f"NGINX_TLS={config.settings.tls_source}"
+        yield f"cannot use {what}: {why}; let ENTRYPOINT_USER name a user of /etc/passwd"

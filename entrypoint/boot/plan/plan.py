@@ -150,8 +150,8 @@ def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]
         yield "nginx", config.machine.programs.get("nginx")
     if config.server and config.server.name in BROUGHT_BY:
         yield config.server.name, config.machine.programs.get(config.server.name)
-    if needed := certificates.needed(config):
-        yield needed, config.machine.programs.get(needed)
+    for name in certificates.needed(config):
+        yield name, config.machine.programs.get(name)
     yield "supervisord", config.machine.programs.get("supervisord")
     for own in config.settings.chosen:
         yield f"{own.command[0]} for {own.name}", config.machine.commands.get(own.name)

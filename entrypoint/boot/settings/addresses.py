@@ -22,6 +22,7 @@ _LONGEST_DOMAIN: Final = 253  # RFC 1035
 _MOST_DOMAINS: Final = 100  # Let's Encrypt's limit
 _ADDRESS: Final = re.compile(r"[0-9.]+|\[?[0-9a-f.]*:[0-9a-f:.]*\]?")
 _HTTPS: Final = re.compile(r"https://[A-Za-z0-9.\[\]:_-]+(?:/[!-\"$-~]*)?")
+_BASE64: Final = re.compile(r"[A-Za-z0-9_-]{2,1024}={0,2}")
 _HSTS: Final = re.compile(r"max-age=[0-9]{1,10}(?:; ?includeSubDomains)?(?:; ?preload)?")
 _YEAR: Final = 365 * 24 * 3600
 _DATABASE_URL: Final = re.compile(
@@ -95,6 +96,14 @@ def https_url(value: str) -> str:
     if not _HTTPS.fullmatch(value):
         raise ValueError("it is not a URL that begins with https://")
     return value
+
+
+@of_type("secret", pattern=_BASE64.pattern, writeOnly=True)
+def base64url(value: str) -> Secret:
+    """Parse a key in base64url."""
+    if not _BASE64.fullmatch(value):
+        raise ValueError("it is not base64url: letters, digits, - and _")
+    return Secret(value.rstrip("="))
 
 
 @of_type("on | off | value", pattern=f"on|off|{_HSTS.pattern}", examples=["on", "max-age=63072000; includeSubDomains"])

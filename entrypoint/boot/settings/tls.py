@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from entrypoint.boot.settings import addresses, values
 from entrypoint.boot.settings.spec import setting
+from entrypoint.protocol.certificates import EAB_KEY
+from entrypoint.secret import Secret
 
 FILES: Final = "files"
 ACME: Final = "acme"
@@ -51,6 +53,14 @@ class TlsTable:
         values.path,
         "the root certificate (PEM) by which a private authority's own server is verified",
         when_unset="the system's root certificates",
+    )
+    tls_eab_kid: str | None = setting(
+        "NGINX_TLS_EAB_KID",
+        values.text,
+        "the key identifier from your account at an authority that requires external account binding",
+    )
+    tls_eab_key: Secret | None = setting(
+        EAB_KEY, addresses.base64url, "the HMAC key that goes with NGINX_TLS_EAB_KID, in base64url"
     )
     hsts: str | None = setting(
         "NGINX_HSTS",
@@ -112,6 +122,10 @@ def _acme_problems(given: Mapping[str, Any], refused: Callable[[str], bool]) -> 
         yield f"cannot use {what}: ENTRYPOINT_DATA_DIR, where the certificate is kept, is not set; {how}"
     if given["tls_email"] is None and not refused("NGINX_TLS_EMAIL"):
         yield f"cannot use {what}: NGINX_TLS_EMAIL, the address of the account at the authority, is not set"
+    for one, other in (("kid", "key"), ("key", "kid")):
+        names = {"kid": "NGINX_TLS_EAB_KID", "key": EAB_KEY}
+        if given[f"tls_eab_{one}"] and not given[f"tls_eab_{other}"] and not refused(names[other]):
+            yield f"cannot use {names[one]}: {names[other]} is not set"
     if given["listen"] is not None:
         why = "the authority connects to port 80, and PORT would be the only port"
         yield f"cannot use {what} with PORT={given['listen']}: {why}; unset PORT, and publish 80 and 443"

@@ -130,26 +130,24 @@ class Children:
         if child:
             self._kill(name)  # supervisord starts it again, with the new configuration
 
-    def hand_over(
-        self, file: PurePosixPath, programs: Mapping[str, str], root: Mapping[str, str], began: float
-    ) -> None:
+    def hand_over(self, file: PurePosixPath, environments: Environments, began: float) -> None:
         """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
-        The environments of the `programs`, and of those that run as `root`, go into a memfd: they hold secrets. `began`
+        The `environments` go into a memfd: they hold secrets. `began`
         is when this boot did, in seconds of CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
         """
         self.check_loaded()
         self._relay.stop()
-        environments = os.memfd_create("environments", 0)
-        with os.fdopen(os.dup(environments), "w", encoding="ascii") as opened:
-            opened.write(to_json(Environments(programs, root)))
+        memory = os.memfd_create("environments", 0)
+        with os.fdopen(os.dup(memory), "w", encoding="ascii") as opened:
+            opened.write(to_json(environments))
         running = {name: child for name, child in self._running.items() if child.process.poll() is None}
         for child in running.values():
             os.set_inheritable(child.output, True)  # noqa: FBT003 -- its signature
         if self._notify:
             self._notify.set_inheritable(True)
         handover = Handover(
-            environments=environments,
+            environments=memory,
             notify=self._notify.fileno() if self._notify else None,
             programs={name: self._running_program(child) for name, child in running.items()},
             began=began,
