@@ -5,6 +5,7 @@ folder is therefore opened once, never through a link, and its owner is checked:
 descriptor lies in a folder that only this user can change.
 """
 
+import errno
 import os
 import stat
 from pathlib import Path, PurePosixPath
@@ -32,21 +33,26 @@ def opened(folder: PurePosixPath, *, create: bool = False) -> int:
     """
     try:
         if create:
-            Path(folder).parent.mkdir(parents=True, exist_ok=True)
             Path(folder).mkdir(mode=0o755, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        if not create:
-            raise
-        raise NotAllowed(f"cannot keep certificates in {folder}: there is no such folder") from None
     except OSError as error:
-        raise NotAllowed(f"cannot keep certificates in {folder}: {error.strerror}") from error
+        if isinstance(error, FileNotFoundError) and not create:
+            raise
+        raise NotAllowed(f"cannot keep certificates in {folder}: {_why(folder, error)}") from error
     found = os.fstat(descriptor)
     if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         os.close(descriptor)
         why = f"uid {found.st_uid} owns it" if found.st_uid != os.geteuid() else "other users can write it"
         raise NotAllowed(f"cannot keep certificates in {folder}: {why}; remove the folder, it is made again")
     return descriptor
+
+
+def _why(folder: PurePosixPath, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"there is no folder {folder.parent}; mount a volume there"
+    if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}:
+        return "it is a link or a file; remove it"
+    return str(error.strerror)
 
 
 def read(folder: int, name: str) -> bytes | None:

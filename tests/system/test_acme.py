@@ -111,6 +111,7 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
     tmp_path: Path, prepared: Callable[[Path], Path], authority: Authority, network: list[str]
 ) -> None:
     authority.stop()
+    (tmp_path / "kept").mkdir()
     settings = {
         "PORT": "",
         "NGINX_TLS_DOMAIN": NAME,

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import requests
 from deadline import until
@@ -123,6 +124,13 @@ def test_http_2_is_offered(site: TlsSite) -> None:
         assert connection.selected_alpn_protocol() == "h2"
 
 
+def test_a_request_over_http_2_reaches_the_application(site: TlsSite) -> None:
+    context = ssl.create_default_context(cafile=str(site.certificate.pem))
+    with httpx.Client(http1=False, http2=True, verify=context) as client:
+        answer = client.get(f"https://127.0.0.1:{site.port}/request/")
+    assert (answer.http_version, answer.status_code, answer.json()["secure"]) == ("HTTP/2", 200, True)
+
+
 def test_curves_outside_the_profile_are_refused(site: TlsSite) -> None:
     context = context_for(site.certificate, ssl.TLSVersion.TLSv1_3)
     context.set_ecdh_curve("secp521r1")
@@ -157,6 +165,7 @@ def test_a_self_signed_certificate_is_made_once_and_kept(tmp_path: Path) -> None
     data, own = tmp_path / "volume", tmp_path / "run/tls/site.pem"
     project = tmp_path / "project"
     project.mkdir()
+    data.mkdir()
     (project / "hello.py").write_text("def app(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n")
     settings = {"NGINX_TLS": "self-signed", "NGINX_TLS_DOMAIN": "site.test", "ENTRYPOINT_APP": "hello:app"}
     made: list[bytes] = []

@@ -125,8 +125,10 @@ def test_a_folder_that_another_user_could_change_is_refused(tmp_path: Path) -> N
         certificate_store.opened(store)
     (tmp_path / "tls").rmdir()
     (tmp_path / "tls").symlink_to("/etc")
-    with pytest.raises(NotAllowed, match="cannot keep certificates in"):
+    with pytest.raises(NotAllowed, match="it is a link or a file; remove it"):
         certificate_store.opened(store, create=True)
+    with pytest.raises(NotAllowed, match=f"there is no folder {tmp_path}/none; mount a volume there"):
+        certificate_store.opened(PurePosixPath(tmp_path / "none/tls"), create=True)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

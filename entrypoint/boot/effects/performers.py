@@ -1,11 +1,12 @@
 """The performers: one shows the steps, one prepares the application, one boots."""
 
+import os
 import time
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Final
 
-from entrypoint import log
+from entrypoint import certificate_store, log
 from entrypoint.boot.decisions.artifacts import Progress
 from entrypoint.boot.effects import places, run_files
 from entrypoint.boot.effects.processes.agent import Agent
@@ -28,6 +29,7 @@ from entrypoint.boot.plan.steps import (
     Link,
     MakeCertificate,
     MakeDirectories,
+    MakeStore,
     Read,
     Reload,
     Run,
@@ -132,6 +134,10 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: MakeStore) -> None:
+        os.close(certificate_store.opened(step.store, create=True))
 
     @apply.register
     def _(self, step: TakeCertificate) -> None:

@@ -30,6 +30,7 @@ from entrypoint.boot.plan.steps import (
     Link,
     MakeCertificate,
     MakeDirectories,
+    MakeStore,
     Read,
     Reload,
     Run,
@@ -167,8 +168,10 @@ def _sources(config: ResolvedConfig) -> Iterator[str]:
 def _certificate(config: ResolvedConfig) -> Iterator[Step]:
     """Yield the steps that bring the certificate which nginx reads when it starts."""
     file = config.certificate_file
-    if file and config.store and config.settings.acme and config.secured:
-        yield TakeCertificate(config.store, file)
+    if file and config.store and config.settings.acme:
+        yield MakeStore(config.store)
+        if config.secured:
+            yield TakeCertificate(config.store, file)
     elif file and not config.settings.acme:
         yield MakeCertificate(config.path("openssl"), ("localhost", *config.settings.tls_domains), file, config.store)
         if config.store:

@@ -110,6 +110,16 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+class MakeStore(NamedTuple):
+    """Make the folder where the certificate is kept, which only this user can change."""
+
+    store: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"make {self.store}, for certificates"
+
+
 @_in_check
 class TakeCertificate(NamedTuple):
     """Let nginx have the certificate that an earlier boot has obtained."""
@@ -318,6 +328,7 @@ Step = (
     | CheckReadable
     | CheckWritable
     | MakeDirectories
+    | MakeStore
     | TakeCertificate
     | MakeCertificate
     | KeepCertificate
