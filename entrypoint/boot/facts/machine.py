@@ -85,7 +85,7 @@ class Machine:
         default_factory=dict
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
-    kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for NGINX_TLS_DOMAIN
+    kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for one of NGINX_TLS_DOMAIN
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
     commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the paths of their commands, where found
@@ -169,12 +169,15 @@ def read_machine(settings: Settings) -> Machine:
 
 
 def _has_certificate(settings: Settings) -> bool:
-    """Return whether an authority's certificate for the domains is kept. Raises NotAllowed for an untrusted folder."""
+    """Return whether an authority's certificate for one of the domains is kept: for the others one is obtained.
+
+    Raises NotAllowed if the folder is not trusted.
+    """
     if settings.data_dir is None:
         return False
     pem = certificate_store.kept(certificate_store.place(settings.data_dir), certificate_store.SITE)
     found = certificate.parsed(pem) if pem else None
-    return found is not None and found.covers(settings.tls_domains)
+    return found is not None and not set(settings.tls_domains).isdisjoint(found.names)
 
 
 def _enter(app_dir: Path) -> None:
