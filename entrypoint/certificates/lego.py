@@ -13,7 +13,6 @@ from typing import Final, NamedTuple
 from entrypoint import certificate
 from entrypoint.certificate import Certificate
 from entrypoint.certificate_store import CHALLENGES
-from entrypoint.certificates import account
 from entrypoint.certificates.failure import ObtainError
 from entrypoint.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
@@ -40,6 +39,8 @@ def obtain(config: CertificatesConfig, secret: str | None = None) -> Obtained:
     `secret`: the key that binds the account to another one. Raises ObtainError.
     """
     if secret:
+        from entrypoint.certificates import account  # noqa: PLC0415 -- ssl and urllib take memory as long as this runs
+
         account.register(config, Path(_FOLDER), secret)
     names = [word for domain in config.domains for word in ("--domains", domain)]
     command = [str(config.lego), "--accept-tos", "--path", _FOLDER, "--server", config.directory]

@@ -191,7 +191,7 @@ LIMITED = {"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}
     ("status", "body", "why"),
     [
         (200, "<html>", "invalid character"),
-        (500, "", "500"),
+        pytest.param(500, "", "500", marks=pytest.mark.thorough),
         (429, json.dumps({**LIMITED, "detail": "too many; retry after 2099-01-02 03:04:05 UTC: see"}), "rateLimited"),
     ],
 )
@@ -207,7 +207,7 @@ def test_a_strange_answer_of_the_authority_is_told(
         assert (wait > 23 * 3600) == (status == 429)
 
 
-@pytest.mark.parametrize("good", [True, False])
+@pytest.mark.parametrize("good", [pytest.param(True, marks=pytest.mark.thorough), False])
 def test_an_account_is_bound_by_a_secret_that_no_argument_has(
     tmp_path: Path, store: Path, web: int, *, good: bool
 ) -> None:
@@ -226,6 +226,7 @@ def test_an_account_is_bound_by_a_secret_that_no_argument_has(
             assert replica.secret.encode() not in Path(f"/proc/{replica.process.pid}/cmdline").read_bytes()
 
 
+@pytest.mark.thorough
 def test_an_authority_that_was_set_up_again_gets_a_new_account(
     tmp_path: Path, authority: Authority, store: Path
 ) -> None:

@@ -17,11 +17,14 @@ from entrypoint.boot.facts import unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
 from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_templates
+from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
+from entrypoint.certificate import Certificate
 from entrypoint.errors import NotAllowed, Several, Unusable
 from entrypoint.protocol.agent import Application
 
@@ -85,6 +88,7 @@ class Machine:
         default_factory=dict
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
+    stapling: bool = False  # whether the certificate that nginx has at its start names an OCSP responder
     kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for one of NGINX_TLS_DOMAIN
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
@@ -131,6 +135,7 @@ def read_machine(settings: Settings) -> Machine:
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
+    kept, own = _kept_certificate(settings), _own_certificate(settings)
     return Machine(
         root=is_root(),
         account=account,
@@ -160,7 +165,8 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
-        kept_certificate=settings.acme and _has_certificate(settings),
+        stapling=bool(kept and kept.responder) or bool(own and own.responder),
+        kept_certificate=kept is not None,
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
@@ -168,16 +174,26 @@ def read_machine(settings: Settings) -> Machine:
     )
 
 
-def _has_certificate(settings: Settings) -> bool:
-    """Return whether an authority's certificate for one of the domains is kept: for the others one is obtained.
+def _kept_certificate(settings: Settings) -> Certificate | None:
+    """Return the kept certificate of an authority if it is for one of the domains: for the others one is obtained.
 
     Raises NotAllowed if the folder is not trusted.
     """
-    if settings.data_dir is None:
-        return False
+    if not settings.acme or settings.data_dir is None:
+        return None
     pem = certificate_store.kept(certificate_store.place(settings.data_dir), certificate_store.SITE)
     found = certificate.parsed(pem) if pem else None
-    return found is not None and not set(settings.tls_domains).isdisjoint(found.names)
+    return found if found and not set(settings.tls_domains).isdisjoint(found.names) else None
+
+
+def _own_certificate(settings: Settings) -> Certificate | None:
+    """Return the user's certificate; None if it cannot be read, which a step reports."""
+    if settings.tls_source != FILES or settings.tls_certificate is None:
+        return None
+    try:
+        return certificate.parsed(textfile.read_bytes(Path(settings.tls_certificate)))
+    except (OSError, ValueError):
+        return None
 
 
 def _enter(app_dir: Path) -> None:

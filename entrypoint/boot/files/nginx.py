@@ -63,6 +63,7 @@ class NginxValues(NamedTuple):
     certificate: PurePosixPath | None
     key: PurePosixPath | None
     challenges: PurePosixPath | None
+    stapling: bool
     hsts: str | None
     redirecting: tuple[Listen, ...]
     tls_port: int
@@ -113,6 +114,7 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         certificate=certificate,
         key=key,
         challenges=config.store / certificate_store.CHALLENGES if config.store and settings.acme else None,
+        stapling=machine.stapling,
         hsts=settings.hsts,
         redirecting=config.redirecting if secured else (),
         tls_port=config.listen.port,
