@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,8 +89,3 @@ class Authority:
                     stderr=log,
                 )
             )
-
-
-def garbage(port: int) -> socket.socket:
-    """Return a listener that accepts connections and never answers."""
-    return socket.create_server(("127.0.0.1", port))

@@ -12,19 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint import certificate, certificate_store
-from entrypoint.boot.facts import unsafe_paths, user_files
+from entrypoint.boot.facts import certificates, unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
 from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_templates
-from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
-from entrypoint.certificate import Certificate
 from entrypoint.errors import NotAllowed, Several, Unusable
 from entrypoint.protocol.agent import Application
 
@@ -135,7 +131,7 @@ def read_machine(settings: Settings) -> Machine:
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
-    kept, own = _kept_certificate(settings), _own_certificate(settings)
+    kept, own = certificates.kept(settings), certificates.own(settings)
     return Machine(
         root=is_root(),
         account=account,
@@ -172,28 +168,6 @@ def read_machine(settings: Settings) -> Machine:
         accounts=_accounts(settings, app_dir),
         supervisor_files=user_files.supervisor_files(),
     )
-
-
-def _kept_certificate(settings: Settings) -> Certificate | None:
-    """Return the kept certificate of an authority if it is for one of the domains: for the others one is obtained.
-
-    Raises NotAllowed if the folder is not trusted.
-    """
-    if not settings.acme or settings.data_dir is None:
-        return None
-    pem = certificate_store.kept(certificate_store.place(settings.data_dir), certificate_store.SITE)
-    found = certificate.parsed(pem) if pem else None
-    return found if found and not set(settings.tls_domains).isdisjoint(found.names) else None
-
-
-def _own_certificate(settings: Settings) -> Certificate | None:
-    """Return the user's certificate; None if it cannot be read, which a step reports."""
-    if settings.tls_source != FILES or settings.tls_certificate is None:
-        return None
-    try:
-        return certificate.parsed(textfile.read_bytes(Path(settings.tls_certificate)))
-    except (OSError, ValueError):
-        return None
 
 
 def _enter(app_dir: Path) -> None:
