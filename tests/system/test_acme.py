@@ -13,8 +13,6 @@ from acme_authority import EAB, Authority
 from deadline import until
 from site_under_test import EXAMPLE, Site
 
-from entrypoint import certificate
-
 OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 NAME = "shop.example.com"
 [(KID, SECRET)] = EAB.items()
@@ -139,7 +137,8 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
         with visitors(network, "http"):
             assert site.command("ctl", "signal", "USR1", "certificates").returncode == 0
             wait(site, f"obtained a certificate for {NAME}")
-        until(lambda: ask(network, f"https://{NAME}/")[0].startswith("200"), "TLS", instead=lambda: site.output)
+        # nginx's old workers may still accept a connection.
+        until(lambda: ask(network, f"http://{NAME}/")[0].startswith("308"), "TLS", instead=lambda: site.output)
         answers = ask(network, f"http://{NAME}/a?b", f"https://{NAME}/", f"http://{NAME}/-/ready")
         assert answers == [f"308|https://{NAME}/a?b|-", "200|-|max-age=31536000", "200|-|-"]
         modes = {path: (tmp_path / path).stat().st_mode & 0o777 for path in PRIVATE}
@@ -149,11 +148,11 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
         processes = {Path(f"/proc/{each.pid}/environ"): each.name() for each in site.family()}
         knowing = [name for path, name in processes.items() if SECRET.encode() in path.read_bytes()]
         assert len(knowing) == 1  # the program that registers the account
-        first = certificate.read(tmp_path / "run/tls/site.pem")
+        first = (tmp_path / "run/tls/site.pem").read_bytes()
         with visitors(network, "https"):
             assert site.command("ctl", "signal", "USR1", "certificates").returncode == 0
             wait(site, f"renewed the certificate for {NAME}")
-        assert certificate.read(tmp_path / "run/tls/site.pem") != first
+        assert (tmp_path / "run/tls/site.pem").read_bytes() != first
         assert authority.orders == 2
         assert site.stop(signal.SIGTERM)[0] == 0
         authority.stop()
