@@ -8,6 +8,8 @@ export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
 # Most tests wait more than they compute, so use more workers than CPUs.
 WORKERS ?= 5
+# pytest keeps the byte code of the tests: without it each worker compiles them anew, 3 s of CPU.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Keep Debian from starting the services of the packages that it installs.
 define policy
@@ -20,14 +22,15 @@ need = @{ $(1); } >/dev/null 2>&1 || { echo "installing $(2)"; $(policy); $(SUDO
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; }
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint bench
+.PHONY: help demo test test-all lint bench pictures
 
 help:
 	@echo "make demo      boot the example site on http://127.0.0.1:8080/; PORT=8081 chooses another port"
 	@echo "make test      run the tests (container tests need a Docker Engine)"
 	@echo "make test-all  run all tests, the thorough ones too, with more random examples, as continuous integration does"
-	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles and zizmor on the workflows"
+	@echo "make lint      run ruff, mypy, hadolint on the Dockerfiles, zizmor and their schema on the workflows"
 	@echo "make bench     compare supervision with s6 and runit; boot, stop and load with hand-written images (needs a Docker Engine)"
+	@echo "make pictures  record the commands of the documentation in a terminal (needs a Docker Engine)"
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
@@ -48,7 +51,7 @@ demo: $(BIN)/.installed
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \
 		'$(abspath $(BIN))/entrypoint'
 
-# First the tests that can run in parallel, then those that must run alone.
+# First the tests that must run alone, in one process: it leaves the byte code of all tests for the workers.
 test: PROFILE := quick
 test: CHOICE := and not thorough
 test-all: PROFILE := full
@@ -61,8 +64,9 @@ test test-all: $(BIN)/.installed
 	$(call need,command -v pgbouncer,pgbouncer)
 	$(call need,command -v lego && command -v pebble,lego pebble)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
-	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
+	$(if $(filter test-all,$@),$(call need,command -v prometheus,prometheus))
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'
+	@$(PYTEST) --hypothesis-profile=$(PROFILE) -n $(WORKERS) --dist loadgroup -m 'not alone $(CHOICE)'
 
 lint: $(BIN)/.installed
 	@$(BIN)/ruff check
@@ -70,6 +74,8 @@ lint: $(BIN)/.installed
 	@$(BIN)/mypy
 	@$(BIN)/hadolint Dockerfile.example docker/Dockerfile
 	@$(BIN)/zizmor --quiet --no-progress --offline .github
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema -q --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/stack.yaml
 
 bench: $(BIN)/.installed
 	$(call need,command -v s6-svscan,s6)
@@ -82,4 +88,10 @@ bench: $(BIN)/.installed
 	@$(BIN)/python bench/prepare.py
 	@$(BIN)/python bench/boot.py --picture docs/images/bench-boot.svg
 	@$(BIN)/python bench/scale.py
+	@$(BIN)/python bench/metrics.py
+	@$(BIN)/python bench/idle.py
 	@$(BIN)/python bench/throughput.py --picture docs/images/bench-latency.svg
+
+pictures: $(BIN)/.installed
+	@$(BIN)/python -m pip install -q --group pictures
+	@$(BIN)/python bench/recordings.py

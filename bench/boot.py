@@ -24,12 +24,12 @@ from containers import (
     stop,
     volume,
 )
-from table import carry_out, chart, draw, machine, parser, spread, with_picture, write, write_picture
+from table import carry_out, chart, draw, load, machine, parser, spread, with_picture, write, write_picture
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image in one run. Times in seconds, memory in bytes; None was not measured."""
+    """One image in one run. Times in seconds, memory and size in bytes; None was not measured."""
 
     image: str
     run: int
@@ -38,6 +38,7 @@ class Sample:
     stop: float
     exit_code: int
     memory: int | None
+    size: int
 
 
 def measure(image: Image, run: int) -> Sample:
@@ -49,7 +50,8 @@ def measure(image: Image, run: int) -> Sample:
             pss = memory(container.name)
             seconds = stop(container.name)
             code = int(inspect(container.name, "{{.State.ExitCode}}"))
-            return Sample(image.name, run, fresh, container.seconds, seconds, code, pss)
+            size = int(inspect(image.tag, "{{.Size}}"))
+            return Sample(image.name, run, fresh, container.seconds, seconds, code, pss, size)
 
 
 def measure_all(images: Sequence[Image], runs: int) -> list[Sample]:
@@ -81,6 +83,7 @@ COLUMNS = (
     WARM,
     Column("stop", lambda sample: sample.stop),
     Column("memory (PSS)", lambda sample: sample.memory, unit=" MB", digits=0, scale=1e-6),
+    Column("image", lambda sample: sample.size, unit=" MB", digits=0, scale=1e-6),
 )
 
 
@@ -128,9 +131,11 @@ def bench(options: argparse.Namespace) -> None:
     for image in images:
         build(image, options.python_image)
     python = python_of(images[0])
+    before = load()
     samples = measure_all(images, options.runs)
     print(draw(rows(samples)))
     print(f"\nMedian (min to max), runs: {options.runs}. {where}; {python} in the images.")
+    print(f"Load of the machine (tasks, the last minute): {before:.1f} before, {load():.1f} after.")
     if any(sample.memory is None for sample in samples):
         print("Memory is not shown: only root may read it on this machine.")
     if options.json:

@@ -23,11 +23,11 @@ class Failed(Exception):
 
 
 def spread(values: Sequence[float], digits: int = 2, unit: str = "") -> str:
-    """Return `median unit (min to max)`."""
+    """Return `median unit (min to max)`, without the range of equal values."""
     if not values:
         return NOTHING
     low, middle, high = (f"{value:.{digits}f}" for value in (min(values), median(values), max(values)))
-    return f"{middle}{unit} ({low} to {high})"
+    return f"{middle}{unit}" + (f" ({low} to {high})" if low != high else "")
 
 
 def draw(table: Sequence[Sequence[str]]) -> str:
@@ -36,6 +36,11 @@ def draw(table: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in table]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
+
+
+def load() -> float:
+    """Return the average number of tasks that ran or wanted to in the last minute."""
+    return os.getloadavg()[0]
 
 
 def machine() -> str:

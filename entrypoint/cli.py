@@ -52,5 +52,5 @@ def _exit_code(action: Callable[[], int]) -> int:
     except Exception:  # noqa: BLE001 -- a bug of ours: its report needs the traceback
         import traceback  # noqa: PLC0415 -- takes 8 ms
 
-        log.write(traceback.format_exc())
+        log.tell_traceback(traceback.format_exc())
         return _BUG

@@ -1,8 +1,10 @@
 """The log format of the container: the program's name and its line, or a JSON object."""
 
 import time
+from collections.abc import Mapping
 from typing import Final, Protocol
 
+from entrypoint.clock import timestamp
 from entrypoint.stderr import Stderr
 
 ENTRYPOINT: Final = "entrypoint"
@@ -31,6 +33,7 @@ class _Use:
     colour = False
     terminal = False
     progress_due = 0.0  # when the next line of progress may be logged
+    at: Mapping[str, str] = {}  # replaced, never changed: the step and the phase of the boot
 
 
 _use = _Use()
@@ -45,6 +48,11 @@ def use(form: str, level: str = "info", *, timestamps: bool = False) -> None:
 def use_terminal(*, terminal: bool, colour: bool) -> None:
     """Set whether lines of progress replace each other on stderr, and whether names and levels have colours."""
     _use.terminal, _use.colour = terminal, colour
+
+
+def at_step(step: str, phase: str = "") -> None:
+    """Set the step of the boot, and its phase as `/-/ready` names it: fields of all further lines in JSON."""
+    _use.at = {"step": step, **({"phase": phase} if phase else {})}
 
 
 def shows(level: str) -> bool:
@@ -65,12 +73,6 @@ def painted(text: str, what: str) -> str:
     return f"\033[{_COLOURS[what]}m{text}\033[0m"
 
 
-def timestamp() -> str:
-    """Return the time as ISO 8601 in UTC, with milliseconds."""
-    second, rest = divmod(time.time_ns() // 1_000_000, 1000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(second))}.{rest:03}Z"
-
-
 def printable(text: str) -> str:
     """Return `text` with each character escaped that a terminal would not show as it is."""
     if text.isprintable():
@@ -83,12 +85,12 @@ def tell(name: str, text: str, level: str = "info") -> None:
     if level == PROGRESS:
         _tell_progress(name, text)
     elif name != ENTRYPOINT or shows(level):
-        write(_formatted(name, text, level))
+        write(_formatted(name, text, level, _use.at))
 
 
 def offer(name: str, text: str, patience: float) -> bool:
     """Write a line if stderr accepts it within `patience` seconds; return whether it did."""
-    return _stderr.write(_formatted(name, text, "info"), patience)
+    return _stderr.write(_formatted(name, text, "info", {}), patience)
 
 
 def write(text: str) -> None:
@@ -96,25 +98,33 @@ def write(text: str) -> None:
     _stderr.write(text)
 
 
+def tell_traceback(text: str) -> None:
+    """Write the traceback of a bug to stderr: its lines, or one object."""
+    if _use.form == "json":
+        text = _formatted(ENTRYPOINT, text.rstrip("\n"), "error", _use.at)
+    write(text)
+
+
 def _tell_progress(name: str, text: str) -> None:
     now = time.monotonic()
     if _use.terminal and _use.form != "json":
-        _stderr.draw(_formatted(name, printable(text), "info"))
+        _stderr.draw(_formatted(name, printable(text), "info", {}))
     elif now >= _use.progress_due or _use.level == "debug":
         _use.progress_due = now + _EACH
-        write(_formatted(name, text, "info"))
+        write(_formatted(name, text, "info", _use.at))
 
 
-def _formatted(name: str, text: str, level: str) -> str:
+def _formatted(name: str, text: str, level: str, fields: Mapping[str, str]) -> str:
     if _use.form == "json":
-        return _json(name, text, level) + "\n"
+        return _json(name, text, level, fields) + "\n"
     head = f"{timestamp()} " if _use.timestamps else ""
     return f"{head}{line(name, text, level, colour=_use.colour)}\n"
 
 
-def _json(name: str, text: str, level: str) -> str:
-    import json  # noqa: PLC0415 -- 5 ms, needed for this format only
-    import os  # noqa: PLC0415
+def _json(name: str, text: str, level: str, fields: Mapping[str, str]) -> str:
+    import os  # noqa: PLC0415 -- needed for this format only
 
-    said = {"time": timestamp(), "program": name, "stream": "stderr", "pid": os.getpid(), "level": level}
-    return json.dumps({**said, "message": text}, ensure_ascii=False)
+    from entrypoint import log_object  # noqa: PLC0415 -- as above: 5 ms
+
+    source = log_object.Source(name, "stderr", os.getpid())
+    return log_object.of_line(timestamp(), source, text, level, fields)

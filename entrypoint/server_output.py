@@ -54,6 +54,7 @@ _START: Final = (
     (b'running "unix_signal:15 gracefully_kill_them_all"', b" (master-start)..."),
     (b"WSGI app 0 (mountpoint='') ready in ", b" (default app)"),
     (b"uWSGI running as root, you can use ", b" options"),  # a warning follows
+    (b"*** Stats server enabled on ", b" ***"),
     (b"spawned uWSGI master process (pid: ", b")"),
     (b"spawned uWSGI worker ", b")"),
 )

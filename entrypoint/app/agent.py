@@ -1,6 +1,6 @@
 """The agent: loads the application once, reports its facts, then carries out boot's requests until the socket closes.
 
-`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/boot/effects/processes/agent.py`.
+`entrypoint/protocol/agent.py` defines the messages; the other end is `entrypoint/boot/effects/processes/agent.py`.
 """
 
 import gc
@@ -15,6 +15,7 @@ from entrypoint.app import project
 from entrypoint.app.reporting import AgentError, Progress, last_line
 from entrypoint.protocol.agent import (
     AgentResult,
+    CapacityRequest,
     CheckRequest,
     CollectStaticRequest,
     ErrorReport,
@@ -68,19 +69,33 @@ def main(descriptor: int) -> NoReturn:
 
 def _carry_out(request: Message, progress: Progress) -> AgentResult:
     # Only now is Django known to be installed.
-    from entrypoint.app import checks, database, migrations, once, repair, static, superuser  # noqa: PLC0415
+    from entrypoint.app import checks, database, once, static, superuser  # noqa: PLC0415
+    from entrypoint.app.migrations import run  # noqa: PLC0415
 
     actions: Mapping[type[Message], Callable[[Any, Progress], AgentResult]] = {
         WaitRequest: database.wait,
-        MigrateRequest: migrations.migrate,
+        MigrateRequest: run.migrate,
         SuperuserRequest: superuser.keep,
         CollectStaticRequest: static.collect,
         CheckRequest: checks.check,
-        RepairRequest: repair.repair,
+        CapacityRequest: _examine,
+        RepairRequest: _repair,
         HookDueRequest: once.begin,
         HookDoneRequest: once.finish,
     }
     return actions[type(request)](request, progress)
+
+
+def _examine(request: CapacityRequest, progress: Progress) -> AgentResult:
+    from entrypoint.app import capacity  # noqa: PLC0415 -- no boot needs it
+
+    return capacity.examine(request, progress)
+
+
+def _repair(request: RepairRequest, progress: Progress) -> AgentResult:
+    from entrypoint.app.migrations.repair import repair  # noqa: PLC0415 -- no boot repairs
+
+    return repair(request, progress)
 
 
 def _print_traceback(error: Exception) -> None:

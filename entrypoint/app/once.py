@@ -11,7 +11,7 @@ from typing import Any, Final
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.recorder import MigrationRecorder
 
-from entrypoint.app import lock
+from entrypoint.app.migrations import lock
 from entrypoint.app.reporting import Progress
 from entrypoint.protocol.agent import AgentResult, HookDoneRequest, HookDueRequest
 

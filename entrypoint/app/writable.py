@@ -21,13 +21,19 @@ def fault(path: Path) -> str:
     if path == Path.cwd():  # it holds the code, which this user had better not own
         return f"{who} cannot write {path}, the application's code; use a separate folder, such as {path / 'data'}"
     chown = f"chown {who} {path}"
-    in_image = f"in the Dockerfile: RUN install -d -o {who} {path}, or for a volume: {chown}"
+    in_image = f"in the Dockerfile: RUN {install(path, who, os.getegid())}, or for a volume: {chown}"
     return f"{who} cannot write {path}; {in_image if folder else chown}"
 
 
 def creation(folder: Path) -> str:
     """Return how to create a folder that this user can write."""
-    return f"create it in the Dockerfile: RUN install -d -o {user()} {folder}, or mount a volume at {folder}"
+    return f"create it in the Dockerfile: RUN {install(folder, user(), os.getegid())}, or mount a volume at {folder}"
+
+
+def install(folder: Path, who: str, gid: int) -> str:
+    """Return the command that makes a folder for a user, and for a uid of an engine's choice, whose group is root."""
+    owner = "" if who.isdigit() and gid == 0 else f" -o {who}"
+    return f"install -d{owner} -g root -m 775 {folder}"
 
 
 def user() -> str:

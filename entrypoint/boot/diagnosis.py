@@ -23,17 +23,18 @@ from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.effects.unwritable import Place
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
-from entrypoint.boot.plan.findings import Finding, of_config, of_message
+from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
 from entrypoint.boot.plan.plan import make_plan
 from entrypoint.boot.plan.steps import WARNING, CheckPort, CheckReadable, CheckWritable, FindPrograms, Step
 from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
-from entrypoint.protocol.agent import Application, CheckRequest
+from entrypoint.protocol.agent import Application, CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
 _DAY: Final = 24 * 3600.0
 _SOON: Final = 14  # days; Let's Encrypt's certificates are renewed when 30 are left
+_PATIENCE: Final = 2.0  # seconds for each database
 _STATIC: Final = "warning: cannot use STATIC_ROOT: "
 
 
@@ -105,8 +106,14 @@ class Diagnosis:
                 raise
             except EntrypointError as error:
                 self._fail(error)
+            self._ask_databases(config, agent)
             wanted = (_STATIC, "warning: packages: ", "error: ")
             self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
+
+    def _ask_databases(self, config: ResolvedConfig, agent: Agent) -> None:
+        workers = workers_of(config) if config.server else 0
+        answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
+        self.findings += [of_database(line) for line in answer.text.splitlines()]
 
     def _apply(self, performer: RealPerformer, step: Step) -> None:
         try:

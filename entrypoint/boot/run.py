@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
     from entrypoint.boot.effects.processes.children import Children
     from entrypoint.boot.plan.plan import Plan
+    from entrypoint.boot.plan.steps import Exec
     from entrypoint.boot.settings.reference import Derived
 
 
@@ -49,10 +50,10 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
         opening = plan.opening(decide(settings, Facts(machine, None)))
         execute(opening, performer)
-        performer.timeline.mark("load the application's settings")
+        performer.timeline.mark("load the application's settings", "load")
         config = _decided(settings, machine, agent.settings() if agent else None)
         execute(plan.start(config, opening), performer)
-        performer.timeline.mark("load the application's apps")
+        performer.timeline.mark("load the application's apps", "load")
         config = _decided(settings, machine, agent.application() if agent else None)
         execute(plan.rest(config), performer)
         last = plan.make_exec(config)
@@ -61,11 +62,19 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
             agent.close()
         performer.timeline.write(last.timeline)
         stops.hand_over()
-        programs = environment.without_secrets(hooks.changed(last.programs))
-        of_root = environment.without_secrets(hooks.changed_for_root(last.programs))
-        environments = Environments(programs, of_root, environment.private(settings))
-        children.hand_over(last.handover, environments, performer.timeline.began)
+        children.hand_over(last.handover, environments_of(last, hooks, settings), performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
+
+
+def environments_of(last: "Exec", hooks: HookRunner, settings: Settings) -> Environments:
+    """Return the environments of the programs, with what the hooks have exported."""
+    return Environments(
+        programs=environment.without_secrets(hooks.changed(last.programs)),
+        root=environment.without_secrets(hooks.changed_for_root(last.programs)),
+        private=environment.private(settings),
+        boot=settings.surroundings,
+        page_password=settings.status_password.reveal() if settings.status_password else "",
+    )
 
 
 def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Collection[str]) -> None:
@@ -273,7 +282,7 @@ def agent_of(
     if not machine.django:
         yield None
         return
-    surroundings = environment.for_application(settings, machine, settings.settings_module)
+    surroundings = environment.for_agent(settings, machine)
     with Agent(start(machine, surroundings, write_bytecode=write_bytecode), tell, stops) as agent:
         yield agent
 

@@ -10,6 +10,7 @@ _IN_ORDER: Final = (
     operation.prepare,
     operation.render,
     operation.check,
+    operation.reload,
     inspection.env,
     inspection.status,
     inspection.doctor,

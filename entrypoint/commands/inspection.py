@@ -78,7 +78,7 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
     from entrypoint.control.status_table import table  # noqa: PLC0415 -- as above
 
     settings = serving.read_settings(environ)
-    folder = _running_in(settings)
+    folder = running_in(settings)
     given = [
         control.Setting(row.spec.name, row.value or "", row.origin) for row in reference.rows(settings) if row.origin
     ]
@@ -152,7 +152,7 @@ def _ready_file(settings: "Settings") -> Path | None:
     return Path(run_dir(settings, machine) / READY_FILE)
 
 
-def _running_in(settings: "Settings") -> Path:
+def running_in(settings: "Settings") -> Path:
     """Return the run directory of this container's site, also for another user than the one who has booted it."""
     from entrypoint.boot.decisions.config import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
@@ -178,7 +178,7 @@ def boot(environ: Environ, *, form: str) -> None:
     from entrypoint.boot.decisions.config import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
-    folder = _running_in(serving.read_settings(environ))
+    folder = running_in(serving.read_settings(environ))
     recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
         text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)

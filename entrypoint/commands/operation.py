@@ -68,14 +68,48 @@ def render(environ: Environ, *, out: str | None) -> None:
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
 
-@click.command(epilog="Example: entrypoint check")
+@click.command(epilog="Examples: entrypoint reload, or entrypoint reload worker")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.pass_obj
-def check(environ: Environ) -> None:
+def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
+    """Read the settings, files and code again without a restart.
+
+    Behind nginx, no request is lost. The command validates everything first, and changes nothing if there is a problem.
+    nginx reads its files, a new process of the application server replaces the old one, and programs whose
+    configuration has changed are restarted.
+
+    With NAME, only these programs are reloaded or restarted, and those that have changed. Signal HUP to the container's
+    process 1 does the same as this command without NAME.
+    """
+    signals.release()
+    from entrypoint.boot.reload import reload as boot  # noqa: PLC0415 -- as above
+    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+
+    boot(running_in(serving.read_settings(environ)), names, log.tell)
+
+
+@click.command(epilog="Examples: entrypoint check, or entrypoint check --manifest compose.yaml")
+@click.option(
+    "--manifest",
+    multiple=True,
+    metavar="FILE",
+    help="Check this file for Compose, Swarm or Kubernetes instead; - is stdin. Repeatable: the files are one whole.",
+)
+@click.pass_obj
+def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
     """Check the settings and files without serving. Leave no files behind.
 
     It needs no database and no free port. It checks the environment, the templates, nginx -t, supervisord's parser and
     manage.py check --deploy, and prints all problems at once.
+
+    With --manifest it checks how an engine runs the image: stop times, ports, probes, migrations and the settings.
     """
+    if manifest:
+        signals.release()
+        from entrypoint.boot.manifest.check import check as of_manifest  # noqa: PLC0415 -- as above
+
+        of_manifest(manifest, environ, log.tell)
+        return
     from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
 
     boot(serving.read(environ), log.tell)

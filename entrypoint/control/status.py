@@ -11,15 +11,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from entrypoint.control import serving
 from entrypoint.control.health import in_words, unready
-from entrypoint.control.processes import Memory, Process, Processes, memory, processes, tree
+from entrypoint.control.serving import Serving
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.processes import Memory, Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
+from entrypoint.protocol.reload import ReloadRecord
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
 _SAMPLE: Final = 0.2  # seconds in which CPU time is measured
 _PATIENCE: Final = 0.3  # seconds that supervisord has to answer
+_ANSWERING: Final = frozenset({"running", "stopping"})  # the states in which supervisord answers
+_HTTP: Final = "http.sock"
 _PROGRAMS: Final = "programs.json"  # beside the ready file
+_RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
@@ -65,6 +71,10 @@ class Status(NamedTuple):
     """running, stopping, frozen (by SIGSTOP) or unresponsive; starting: the boot still prepares the application."""
     programs: tuple[Row, ...]
     settings: tuple[Setting, ...]
+    reload: ReloadRecord | None = None
+    """The last reload."""
+    serving: Serving | None = None
+    """None if there is no application server, or supervisord does not tell."""
 
 
 def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], None] = time.sleep) -> Status:
@@ -78,13 +88,16 @@ def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], No
         raise Unusable(_nothing(run_dir, record))
     began = time.monotonic()
     supervisord = _state(record, before, run_dir / "supervisor.sock")
+    asked, samples = time.monotonic(), serving.ask(run_dir / _HTTP) if supervisord in _ANSWERING else {}
     sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
     now = processes()
     seconds = time.monotonic() - began
+    again = serving.ask(run_dir / _HTTP) if samples else {}
+    served = serving.between(samples, again, time.monotonic() - asked)
     fresh = _record(www / _PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
-    return Status(ready, waits_for, supervisord, rows, tuple(settings))
+    return Status(ready, waits_for, supervisord, rows, tuple(settings), _last_reload(www / _RELOAD), served)
 
 
 def as_json(status: Status) -> str:
@@ -94,7 +107,17 @@ def as_json(status: Status) -> str:
         for row in status.programs
     ]
     settings = [setting._asdict() for setting in status.settings]
-    return json.dumps({**status._asdict(), "programs": programs, "settings": settings}, indent=2) + "\n"
+    served = status.serving and status.serving._asdict()
+    reload = status.reload and status.reload._asdict()
+    shown = {**status._asdict(), "programs": programs, "settings": settings, "reload": reload, "serving": served}
+    return json.dumps(shown, indent=2) + "\n"
+
+
+def _last_reload(file: Path) -> ReloadRecord | None:
+    try:
+        return from_json(ReloadRecord, file.read_bytes(), str(file))
+    except (OSError, ConfigError):  # `status` answers, whatever is there
+        return None
 
 
 def _record(file: Path) -> StatusRecord | None:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from entrypoint.control.processes import Memory
+from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.log import printable
+from entrypoint.processes import Memory
+from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
@@ -26,12 +28,19 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         *([""] if status.programs else ()),
         "ready" if status.ready else _sentence(status.waits_for),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
+        *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
+        *_reload(status.reload, time.time() if now is None else now),
         "",
         "settings that are set:" if status.settings else "no setting is set",
         *(f"  {name}={value} ({source})" for name, value, source in status.settings),
     ]
     return "".join(f"{_cut(printable(line), width)}\n" for line in lines)
+
+
+def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
+    if last:
+        yield f"last reload, {duration(now - last.at)} ago: {last.result}"
 
 
 def _sentence(text: str) -> str:

@@ -69,10 +69,10 @@ def _ready(began: float, first_ready: Path) -> float | None:
 
 def _steps(recorded: Sequence[BootStep], ready: float | None) -> Iterator[Step]:
     """Yield the steps. Each lasts until the next one begins, the last until all programs are ready."""
-    for (at, line), (end, _) in pairwise(recorded):
-        yield Step(at, round(end - at, 4), line)
-    at, line = recorded[-1]
-    yield Step(at, None if ready is None else round(ready - at, 4), line)
+    for step, after in pairwise(recorded):
+        yield Step(step.at, round(after.at - step.at, 4), step.line)
+    last = recorded[-1]
+    yield Step(last.at, None if ready is None else round(ready - last.at, 4), last.line)
 
 
 def as_json(timeline: Timeline) -> str:

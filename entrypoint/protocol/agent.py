@@ -12,6 +12,9 @@ from typing import Any, Final, Literal, NamedTuple, Self
 
 from entrypoint.secret import Secret
 
+UNKNOWN: Final = "unknown: "
+"""How a line about a database begins that could not be reached, which is no error."""
+
 
 class Database(NamedTuple):
     """One of Django's DATABASES, without its password."""
@@ -120,6 +123,13 @@ class CheckRequest(NamedTuple):
     collects: bool  # whether a boot collects static files
 
 
+class CapacityRequest(NamedTuple):
+    """Compare the limits and the clock of each database server with this container: a line for each finding."""
+
+    connections: int  # that the workers of one container may open
+    seconds: float  # to wait for each server
+
+
 class RepairRequest(NamedTuple):
     """Record the state of a migration that a person has repaired by hand."""
 
@@ -148,6 +158,7 @@ Request = (
     | SuperuserRequest
     | CollectStaticRequest
     | CheckRequest
+    | CapacityRequest
     | RepairRequest
     | HookDueRequest
     | HookDoneRequest

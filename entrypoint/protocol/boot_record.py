@@ -1,4 +1,4 @@
-"""boot.json: what boot records of its steps for `entrypoint boot`."""
+"""boot.json: what boot records of its steps for `entrypoint boot` and the metrics."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ class BootStep(NamedTuple):
 
     at: float  # seconds since the boot's process started
     line: str
+    phase: str = ""  # the name of the steps of its kind, such as migrate
 
 
 class BootRecord(NamedTuple):
@@ -15,3 +16,4 @@ class BootRecord(NamedTuple):
 
     began: float  # when the boot's process started: seconds since the epoch
     steps: tuple[BootStep, ...]
+    migrations: int | None = None  # how many migrations it has applied; None if none were asked for

@@ -36,7 +36,7 @@ class LogFormat(StrEnum):
     TEXT = "text"
     """The name of the program and the line that it wrote."""
     JSON = "json"
-    """One object a line: time, program, stream, pid, message."""
+    """One object a line: time, level, program, message, then fields."""
 
 
 class Protocol(StrEnum):
@@ -95,6 +95,12 @@ class ProgramConfig(NamedTuple):
     """Once `ready` has succeeded, the program must answer this request to be ready."""
     liveness: Probe | None = None
     """The program is restarted when this probe fails several times in a row."""
+    frozen_seconds: float | None = 60.0
+    """With a liveness probe of the kind `process`: seconds of failures after which it is restarted; None: never."""
+    accepts: Probe | None = None
+    """With such a probe: where the program takes connections. Without it, only processes that are stopped count."""
+    patience: float = 0.0
+    """Seconds within which the program takes each connection, however busy it is."""
     restart: Restart | None = None
     """None: `autorestart` and `startretries` of supervisord's configuration apply."""
     memory_limit: int | None = None
@@ -115,6 +121,37 @@ class ProgramConfig(NamedTuple):
     """The application that it loads, if it is one of our application servers."""
     as_root: bool | None = None
     """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
+
+    def unlike(self, other: "ProgramConfig") -> bool:
+        """Return whether a running program has to start again to be supervised so: a stop time holds at once."""
+        return self._replace(stop_seconds=None) != other._replace(stop_seconds=None)
+
+
+class MetricsConfig(NamedTuple):
+    """What is measured for `/-/metrics`, and who may read it."""
+
+    socket: PurePosixPath
+    """The Unix socket where the plugin answers HTTP requests, for nginx."""
+    timeline: PurePosixPath
+    """boot.json."""
+    first_ready: PurePosixPath
+    """The file that is created when the container is ready for the first time."""
+    listen: tuple[str, ...] = ()
+    """The addresses where the plugin answers itself, without nginx."""
+    allow: tuple[str, ...] = ()
+    """The networks that may connect there; if empty, everybody."""
+    requests: PurePosixPath | None = None
+    """The file where nginx writes the status of each request."""
+    server: str = ""
+    """The name of the application server's program."""
+    upstream: str = ""
+    """The address of the application server, unix:PATH or HOST:PORT."""
+    uwsgi: PurePosixPath | None = None
+    """The Unix socket of uWSGI's statistics."""
+    certificates: tuple[PurePosixPath, ...] = ()
+    """The certificates that nginx serves."""
+    page: bool = False
+    """Whether there is a status page."""
 
 
 class PreStopHook(NamedTuple):
@@ -151,6 +188,9 @@ class SupervisionConfig(NamedTuple):
     """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
     pre_stop: tuple[PreStopHook, ...] = ()
     """The hooks run one after the other."""
+    metrics: MetricsConfig | None = None
+    second_socket: bool = False
+    """The application server listens on the second of its two sockets; reloads use them in turn."""
 
     def program(self, name: str) -> ProgramConfig:
         """Return the configuration of the process `name`."""
@@ -175,6 +215,10 @@ class Environments(NamedTuple):
     """The environment of root's programs: without paths to code that the application's user can write."""
     private: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """Secrets of single programs, by the program's name."""
+    boot: Mapping[str, str] = MappingProxyType({})
+    """The environment that the boot had, for a reload; empty if there was no boot."""
+    page_password: str = ""
+    """The password of the status page; empty if it has none."""
 
 
 class Handover(NamedTuple):

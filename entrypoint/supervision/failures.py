@@ -34,6 +34,10 @@ class Failures:
         self._report = report
         self._failures: dict[str, PermanentFailure] = {}
 
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
     def __contains__(self, name: str) -> bool:
         """Return whether the program `name` failed permanently."""
         return name in self._failures

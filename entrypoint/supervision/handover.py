@@ -25,6 +25,11 @@ _kept: list[Environments] = []
 """The environments of the last handover, for when supervisord reloads in this process."""
 
 
+def keep(environments: Environments) -> None:
+    """Keep the environments that a reload has brought."""
+    _kept[:] = [environments]
+
+
 def take(file: Path | None) -> Inheritance:
     """Read and remove `file`. Without a file, the programs get this process's environment, and none runs yet."""
     environments = _kept[-1] if _kept else Environments(dict(os.environ), dict(os.environ))
@@ -35,5 +40,5 @@ def take(file: Path | None) -> Inheritance:
     with os.fdopen(handover.environments, "rb") as opened:
         opened.seek(0)
         environments = from_json(Environments, opened.read(), "the environments of the programs")
-    _kept.append(environments)
+    keep(environments)
     return Inheritance(environments, handover.notify, handover.programs, handover.began)

@@ -81,6 +81,16 @@ class Readiness:
         for left in (file, self._first, self._reason, self._down):
             left.unlink(missing_ok=True)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the container is ready."""
+        return self._written
+
+    def require(self, essential: Iterable[str]) -> None:
+        """Let the container be ready when these programs are."""
+        self._essential = frozenset(essential)
+        self._update()
+
     def begin(self, began: float | None = None) -> None:
         """Report readiness from now on: supervisord runs. The boot `began` then, in seconds of CLOCK_BOOTTIME."""
         self._open = True

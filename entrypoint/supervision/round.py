@@ -3,39 +3,47 @@
 All knowledge of supervisord is in `internals`.
 """
 
-import os
 import sched
 import signal
 import sys
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from entrypoint import log
-from entrypoint.protocol.codec import ConfigError
+from entrypoint.protocol.codec import ConfigError, from_json, to_json
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.status_record import ProgramRecord
-from entrypoint.protocol.supervision import Restart, SupervisionConfig
+from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
+from entrypoint.protocol.supervision import Environments, MetricsConfig, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.failures import Failures
-from entrypoint.supervision.handover import Inheritance
-from entrypoint.supervision.internals import Program, Sink, State, Supervisord
+from entrypoint.supervision.handover import Inheritance, keep
+from entrypoint.supervision.hup import Hup
+from entrypoint.supervision.internals import Program, Sink, State, Supervisord, deferred
+from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
-from entrypoint.supervision.notify import NotifySocket, group
+from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
-from entrypoint.supervision.readiness import Phase, Readiness
+from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
+from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.kills import Kills
+from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.report import Report
-from entrypoint.supervision.reports.waits import Waits, reason
+from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.web.web import Web
+
+if TYPE_CHECKING:
+    from entrypoint.supervision.web.conversation import Routes
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -50,7 +58,7 @@ FLUSH = 0.5
 class Round:
     """One round of supervisord.
 
-    It has no public attribute: supervisord offers the public methods of what `make` returns on its control socket.
+    Its public methods are for `entrypoint reload`: supervisord offers them on its control socket.
     """
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
@@ -59,8 +67,8 @@ class Round:
         self._inherited = inherited
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
+        self._environments = inherited.environments
         self._report = Report(supervisord, config)
-        self._served: set[Program] = set()  # the programs that have been ready
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         form = formats.of(config, inherited.environments.programs)
@@ -71,18 +79,31 @@ class Round:
             essential, Path(config.ready_file), self._report.ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
+        self._reloading = Reload(
+            supervisord,
+            self._timers,
+            Path(config.ready_file).parent.with_name("supervision.json"),
+            current=lambda: (self._config, self._environments),
+            use=self._use,
+            succeed=self._succeed,
+        )
+        self._hup = Hup(inherited.environments.boot, supervisord.critical)
+        self._present = present = Present(
+            config, self._policies, self._checks, self._readiness, hidden=self._reloading.has
+        )
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
-            shown=self._shown,
+            shown=present.record,
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, config, self._timers, self._why_not_ready)
+        self._waits = Waits(supervisord, config, self._timers, present.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
+        self._web = Web(config.metrics, supervisord, self._timers, self._routes)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, config, self._hooks, self._end)
         self._failures = Failures(
@@ -93,6 +114,21 @@ class Round:
             waits=self._waits,
             stop=self._stop,
             report=self._report,
+        )
+        self._lifecycle = Lifecycle(
+            supervisord,
+            config,
+            self._policies,
+            self._checks,
+            timers=self._timers,
+            stdout=self._stdout,
+            readiness=self._readiness,
+            report=self._report,
+            record=self._record,
+            waits=self._waits,
+            failures=self._failures,
+            stop=self._stop,
+            reloading=self._reloading,
         )
         for name, program in config.programs.items():
             verify(name, program)
@@ -110,11 +146,11 @@ class Round:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._before_sleep, self._awake)
-        supervisord.take_signals(lambda number: self._stop.take(number) or self._ignore(number))
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._take_hup(number))
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
-        supervisord.watch(self._notify.fd, self._notified)
+        supervisord.watch(self._notify.fd, lambda: self._lifecycle.notified(self._notify.messages()))
         supervisord.watch(self._prober.fd, self._prober.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
@@ -126,11 +162,14 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
-        supervisord.on_change(lambda program, _: self._policies[program].follow())
-        supervisord.on_change(lambda program, _: self._failures.follow(program))
-        supervisord.on_change(self._follow)
-        supervisord.on_change(lambda program, _: self._waits.follow(program, self._policies[program].waits()))
+        supervisord.on_running(self._web.open)
+        serving = self._of_those_that_serve
+        supervisord.on_change(serving(lambda program: self._policies[program].follow()))
+        supervisord.on_change(serving(self._failures.follow))
+        supervisord.on_change(serving(self._lifecycle.follow))
+        supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
         supervisord.on_change(lambda program, _: self._record.follow(program))
+        supervisord.on_change(self._follow_beside)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(self._failures.exit_code)
@@ -144,18 +183,20 @@ class Round:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
             self._report.forget(gone)
-            self._served.discard(gone)
+            self._lifecycle.forget(gone)
             self._record.forget(gone)
-        config = self._config.program(program.name)
+        self._reloading.prepare(program)
+        holds, environments = self._reloading.next or (self._config, self._environments)
+        config = holds.program(program.name)
         checks = Checks(
             program,
             config,
             self._prober,
             self._timers,
-            became_ready=self._ready,
-            refused=self._refused,
-            unresponsive=self._unresponsive,
-            failed=self._replace,
+            became_ready=self._lifecycle.ready,
+            refused=self._lifecycle.refused,
+            unresponsive=self._lifecycle.unresponsive,
+            failed=self._lifecycle.restart,
             log=self._supervisord.warn,
         )
         self._checks[program] = checks
@@ -171,13 +212,17 @@ class Round:
         if reload := config.reload:
             self._files.add(map(Path, reload.files), lambda: self._reload(program, reload.signal))
         program.start_if(lambda: self._readiness.has(config.after))
-        program.restart_if(policy.may_restart, policy.waits, governed=config.restart is not None)
+        program.restart_if(
+            lambda: not self._reloading.has(program) and policy.may_restart(),
+            policy.waits,
+            governed=config.restart is not None,
+        )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
         private = self._inherited.environments.private.get(program.name, {})
         program.extend_environment({**variables(config, self._notify.variables), **private})
         as_root = program.as_root if config.as_root is None else config.as_root
-        program.run_in(self._inherited.environments.root if as_root else self._inherited.environments.programs)
+        program.run_in(environments.root if as_root else environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:
         if program.logfile:
@@ -191,22 +236,9 @@ class Round:
             application,
             self._timers,
             quiet=self._config.quiet,
-            starting=lambda: program not in self._served,
-            failed=lambda why: self._cannot_load(program, why),
+            starting=lambda: not self._lifecycle.has_served(program),
+            failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
-
-    def _cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again.
-
-        uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
-        """
-        status = program.wait_status
-        if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
-            return
-        self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
-        self._record.explain(program, why)
-        self._policies[program].give_up_loading()
-        program.replace()
 
     def _before_sleep(self) -> float:
         self._record.write()
@@ -218,7 +250,9 @@ class Round:
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
-            waits += [self._policies[each].due(now) for each in self._supervisord.programs]
+            waits += [
+                self._policies[each].due(now) for each in self._supervisord.programs if not self._reloading.has(each)
+            ]
         wait = min(waits)
         return min(wait + LATE, IDLE) if wait > 0 else 0
 
@@ -235,115 +269,117 @@ class Round:
         self._report.reloaded(program, signal_name)
         return True
 
-    def _ignore(self, number: int) -> bool:
-        """Ignore HUP: supervisord would stop all programs and start them again."""
+    def _take_hup(self, number: int) -> bool:
+        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
         if number != signal.SIGHUP:
             return False
-        self._report.ignored_hup()
+        if not self._inherited.environments.boot:
+            self._report.ignored_hup()
+        elif self._stop.begun or self._supervisord.stopping:
+            self._report.ignored_hup_in_stop()
+        else:
+            self._report.reloading()
+            self._hup.start()
         return True
+
+    def state(self) -> str:
+        """Return what a reload starts from.
+
+        @return string result  A JSON object
+        """
+        return to_json(ReloadState(self._environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
+
+    def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
+        """Apply a reload whose files have been written.
+
+        @param string request  A JSON object
+        @return string result  A JSON object
+        """
+        if why := self._why_no_reload():
+            return to_json(ReloadResult(error=why, late=True))
+        result = self._reloading.begin(from_json(ReloadRequest, request, "the reload"))
+
+        def found() -> str | None:
+            if (end := result()) is None:
+                return None
+            self._report.reload_ended(end.done, end.error)
+            return to_json(end)
+
+        return deferred(found)
+
+    def _why_no_reload(self) -> str:
+        if self._stop.begun or self._supervisord.stopping:
+            return "the container stops"
+        return "another reload has not ended" if self._reloading.running else ""
+
+    def _use(self, config: SupervisionConfig, environments: Environments) -> None:
+        """Use what a reload has brought, from now on."""
+        answered = (config.metrics, environments.page_password)
+        renewed = answered != (self._config.metrics, self._environments.page_password)
+        self._config, self._environments = config, environments
+        keep(environments)
+        for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
+            part.use(config)
+        self._hooks.use(config.pre_stop, environments)
+        self._readiness.require(name for name, program in config.programs.items() if program.essential)
+        if renewed:
+            self._web.renew(config.metrics)
+
+    def _succeed(self, former: Program, following: Program) -> None:
+        self._lifecycle.succeed(former, following)
+
+    def _of_those_that_serve(self, callback: Callable[[Program], object]) -> Callable[[Program, bool], None]:
+        def follow(program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+            if not self._reloading.has(program):
+                callback(program)
+
+        return follow
+
+    def _follow_beside(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        if self._reloading.has(program):
+            self._lifecycle.follow_beside(program)
 
     def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
 
-    def _follow(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        kind = self._config.program(program.name).ready.kind
-        if program.state is State.STARTING:
-            self._readiness.remove(program.name)
-            self._checks[program].started()
-        elif program.state is not State.RUNNING:
-            if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
-                self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-            self._checks[program].ended()
-            if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
-                self._readiness.add(program.name)
-                self._waits.end(program.name)
-            else:
-                self._readiness.remove(program.name, self._phase(program))
-        elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
-            self._up(program)
+    def _routes(self, config: MetricsConfig) -> "Routes":
+        from entrypoint.supervision.answers import routes  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
+        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
 
-    def _up(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
-            self._checks[program].up()
+        return routes(
+            config,
+            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+            self._timers,
+            password=self._environments.page_password,
+            actions=Actions(self._restart, self._reload_all),
+            log=self._supervisord.warn,
+        )
 
-    def _shown(self, program: Program) -> ProgramRecord:
-        config = self._config.program(program.name)
-        ready = self._readiness.has([program.name])
-        missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []
-        if missing:
-            why = f"waits for {', '.join(missing)}"
-        elif self._policies[program].waits():
-            why = "waits for its restart"
-        else:
-            why = "" if ready else self._why_not_ready(program)
-        return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
+    def _restart(self, name: str) -> str:
+        """Restart a program for the status page; return why not, or an empty text."""
+        found = [each for each, _ in self._record.programs() if name in {each.name, f"{each.group}:{each.name}"}]
+        if not found:
+            return f"cannot restart {log.printable(name)}: there is no such program"
+        if why := self._why_no_reload():
+            return f"cannot restart {name}: {why}"
+        self._lifecycle.restart(found[0], "the status page asks for it")
+        found[0].start()
+        return ""
 
-    def _why_not_ready(self, program: Program) -> str:
-        probe = self._config.program(program.name).ready
-        return self._readiness.reason(program.name) or reason(program, probe, self._checks[program].fault)
+    def _reload_all(self) -> str:
+        """Start a reload for the status page; return why not, or an empty text."""
+        if why := self._why_no_reload():
+            return f"cannot reload: {why}"
+        self._hup.start()
+        return ""
 
     def _end(self) -> None:
+        self._reloading.stop()
         self._record.change()
         self._waits.close()
         self._readiness.end()
-
-    def _phase(self, program: Program) -> Phase | None:
-        if program.name in self._failures:
-            return Phase.FAILED
-        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
-
-    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
-        if program.state is State.STOPPING:
-            program.repeat_stop_signal()
-            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-
-    def _ready(self, program: Program) -> None:
-        if not self._readiness.has([program.name]):
-            self._served.add(program)
-            self._record.change()
-            self._readiness.add(program.name)
-            self._waits.end(program.name)
-            self._checks[program].ready()
-
-    def _refused(self, program: Program, why: str) -> None:
-        self._record.change()
-        self._readiness.explain(program.name, why)
-        self._report.refused(program, why)
-
-    def _notified(self) -> None:
-        for pid, message in self._notify.messages():
-            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
-            if program is not None:
-                self._handle(program, message)
-
-    def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
-        self._report.status(program, log.printable(message.get("STATUS", "")))
-        if message.get("WATCHDOG") == "1":
-            self._checks[program].watchdog_received()
-        if message.get("STOPPING") == "1":
-            self._record.change()
-            self._checks[program].ended()
-            self._readiness.remove(program.name)
-        elif message.get("READY") == "1" and by_notify:
-            self._up(program)
-
-    def _unresponsive(self, program: Program, why: str | None) -> None:
-        self._record.change()
-        if why:
-            self._report.unresponsive(program, why)
-            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
-            self._readiness.explain(program.name, why)
-        else:
-            self._report.responds(program)
-            self._readiness.add(program.name)
-
-    def _replace(self, program: Program, why: str) -> None:
-        if not self._supervisord.stopping and not self._stop.begun:
-            self._report.restarting(program, why)
-            self._record.explain(program, why)
-            program.replace()
 
     def _died(self, pid: int, wait_status: int) -> None:
         program = self._supervisord.program_with(pid)
@@ -362,6 +398,7 @@ class Round:
                 if number in signals.HELD:
                     signals.send_again(number)
         self._hooks.close()
+        self._web.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

@@ -6,14 +6,20 @@ import pytest
 from docker_engine import docker
 
 
+def thorough(*cases: tuple[object, ...]) -> list[object]:
+    return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
+
+
 @pytest.mark.parametrize(
     ("options", "line", "nginx"),
     [
         (("--cpus", "0.5", "--memory", "256m"), "0.5 CPU, 256 MiB: 1 worker as www-data", 1),
-        (("--cpus", "0.5", "--memory", "1g"), "0.5 CPU, 1 GiB: 2 workers as www-data", 1),
-        (("--cpus", "1.5"), "1.5 CPUs: 3 workers as www-data", 2),
         (("--cpuset-cpus", "0,1"), "2 CPUs: 4 workers as www-data", 2),
-        (("--cpuset-cpus", "1", "--memory", "512m"), "1 CPU, 512 MiB: 2 workers as www-data", 1),
+        *thorough(
+            (("--cpus", "0.5", "--memory", "1g"), "0.5 CPU, 1 GiB: 2 workers as www-data", 1),
+            (("--cpus", "1.5"), "1.5 CPUs: 3 workers as www-data", 2),
+            (("--cpuset-cpus", "1", "--memory", "512m"), "1 CPU, 512 MiB: 2 workers as www-data", 1),
+        ),
     ],
 )  # fmt: skip
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="it needs two CPUs")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ CLOSED = {
 }
 
 
-@pytest.mark.parametrize("what", CLOSED)
+@pytest.mark.parametrize("what", rows(CLOSED, ["the folder above", "the settings"]))
 @pytest.mark.parametrize("starts", ["root", "the user"])
 def test_a_project_that_its_user_may_not_read_is_refused(  # noqa: PLR0913, PLR0917 -- the parts of a case
     entrypoint: Command, project: Project, place: Path, ordinary_user: int | None, what: str, starts: str

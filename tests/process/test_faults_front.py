@@ -118,12 +118,19 @@ CASES = {
 
 
 # What is known from the settings, what a link hides, and what is known from Django alone.
+TYPICAL = (
+    *("the data directory by two dots", "a run directory among the static files", "SQLite's file by a URI"),
+    *("the application's folder as Django's uploads", "a secret among the uploads"),
+)
 EVERYWHERE = ("the data directory below the uploads", "the uploads by a link", "SQLite's file among Django's uploads")
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [(name, "--dry-run") for name in CASES] + [(name, words) for name in EVERYWHERE for words in ("prepare", "check")],
+    [
+        *(pytest.param(name, "--dry-run", marks=[pytest.mark.thorough] * (name not in TYPICAL)) for name in CASES),
+        *((name, words) for name in EVERYWHERE for words in ("prepare", "check")),
+    ],
 )
 def test_nothing_private_is_served(
     entrypoint: Command, project: Project, free_port: int, name: str, words: str

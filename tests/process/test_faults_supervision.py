@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from deadline import PATIENCE
+from rows import rows
 
 if TYPE_CHECKING:
     from conftest import Command, Project
@@ -26,6 +27,7 @@ RUN_FILES = (
     *("www/ready.json", "www/first-ready", "www/unready.json", "www/down", "www/phase.json", "www/phase.txt"),
     *("www/starting.html", "www/error.html"),
 )
+TYPICAL = ("supervisord.conf", "supervisor.sock", "www/ready.json")
 
 
 class Case(NamedTuple):
@@ -58,7 +60,10 @@ CASES = (
 )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+QUICK = [case for case in CASES if not case.name.startswith("a folder at ") or case.name.rpartition(" ")[2] in TYPICAL]
+
+
+@pytest.mark.parametrize("case", rows(CASES, QUICK), ids=lambda case: case.name)
 def test_a_fault_has_its_code_and_one_clear_line(
     entrypoint: Command, project: Project, place: Path, free_port: int, case: Case
 ) -> None:

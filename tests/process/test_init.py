@@ -82,6 +82,7 @@ def test_a_django_project_with_uv_and_postgres(tmp_path: Path) -> None:
     wanted = files(found, kubernetes=False)
     assert "uv export --quiet --frozen" in wanted["Dockerfile"]
     assert "WORKDIR /srv/project/src\n" in wanted["Dockerfile"]
+    assert "RUN install -d -o www-data -g root -m 775 /srv/project/src/static_root " in wanted["Dockerfile"]
     compose = yaml.safe_load(wanted["compose.yaml"])
     assert compose["services"]["web"]["environment"] == {
         "DATABASE_URL": "postgres://site:${POSTGRES_PASSWORD}@db:5432/site"

@@ -252,7 +252,7 @@ def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project
     assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
 
 
-IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} {root}/data"
+IN_IMAGE = "in the Dockerfile: RUN install -d -o {user} -g root -m 775 {root}/data"
 CANNOT_OPEN = "cannot open database default: unable to open database file"
 READ_ONLY = (
     "cannot migrate database default: Unable to create the django_migrations table "
@@ -312,8 +312,11 @@ def test_a_locked_sqlite_file_is_told_with_its_path(entrypoint: Command, project
 @pytest.mark.alone
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGQUIT, 131)],
-    ids=["TERM", "INT", "QUIT"],
+    [
+        pytest.param(signal.SIGTERM, 143, id="TERM"),
+        pytest.param(signal.SIGINT, 130, id="INT", marks=pytest.mark.thorough),
+        pytest.param(signal.SIGQUIT, 131, id="QUIT", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_signal_ends_the_wait_for_a_database_at_once(
     entrypoint: Command, project: Project, silent_port: int, number: signal.Signals, code: int

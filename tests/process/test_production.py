@@ -58,12 +58,12 @@ def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
     media, database = warnings(entrypoint.as_user(ordinary_user), project.root, ENTRYPOINT_USER="")
     assert re.fullmatch(
         rf"cannot use MEDIA_ROOT: there is no folder {closed}/media, and (\S+) cannot create it; create it in the "
-        rf"Dockerfile: RUN install -d -o \1 {closed}/media, or mount a volume at {closed}/media",
+        rf"Dockerfile: RUN install -d -o \1 -g root -m 775 {closed}/media, or mount a volume at {closed}/media",
         media,
     )
     assert re.fullmatch(
-        rf"cannot use database old: (\S+) cannot write {closed}; in the Dockerfile: RUN install -d -o \1 {closed}, "
-        rf"or for a volume: chown \1 {closed}",
+        rf"cannot use database old: (\S+) cannot write {closed}; in the Dockerfile: "
+        rf"RUN install -d -o \1 -g root -m 775 {closed}, or for a volume: chown \1 {closed}",
         database,
     )
 

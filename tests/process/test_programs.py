@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -159,16 +159,22 @@ def drop_in() -> Iterator[Path]:
         folder.rmdir()
 
 
+def thorough(*cases: tuple[str, str]) -> list[Any]:
+    return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
+
+
 @pytest.mark.alone
 @ONLY_ROOT
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("[program:extra]\ncommand = sleep 9\nautorestart = maybe\n", "invalid 'autorestart' value 'maybe' in section"),
-        ("[program:extra]\n", "program section program:extra does not specify a command"),
         ("[supervisord]\nnodaemon = true\n", "[supervisord] is managed by entrypoint; define only programs here"),
         ("[program:nginx]\ncommand = a\n", "entrypoint runs nginx itself; delete lines 1-2 ([program:nginx])"),
-        ("command = a\n", "File contains no section headers. file: 'zz-test.conf', line: 1"),
+        ("[program:extra]\n", "program section program:extra does not specify a command"),
+        *thorough(
+            ("[program:extra]\ncommand = a\nautorestart = maybe\n", "invalid 'autorestart' value 'maybe' in section"),
+            ("command = a\n", "File contains no section headers. file: 'zz-test.conf', line: 1"),
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_named(
@@ -207,4 +213,4 @@ def test_root_imports_nothing_that_the_file_of_another_user_names(
 def test_problems_are_told_as_json_where_lines_are(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "prepare", PORT="x", ENTRYPOINT_LOG_FORMAT="json")
     assert done.code == 78
-    assert '"level": "error", "message": "cannot use PORT=x: ' in done.err
+    assert '"level":"error","program":"entrypoint","message":"cannot use PORT=x: ' in done.err

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,13 @@ NAMES = [
     "\\n is no newline",
     "a; } server { listen 1; ",
 ]
+TYPICAL = ['double"quote', "back\\slashes\\", "ünïcöde 日本", "a; } server { listen 1; "]
+"""What each reader treats in its own way; tests/unit/test_quote.py has hundreds more."""
 PLAIN = {"ENTRYPOINT_APP": "hello:app"}
 REFUSED = {"STATIC_ROOT": ["$HOME", "a${b}c"], "ENTRYPOINT_APP_DIR": ["100%", "%d", "$(HOME)", "@(secret)", " "]}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", rows(NAMES, TYPICAL))
 def test_nginx_reads_a_static_root_as_it_is_written(
     entrypoint: Command, plain: Path, free_port: int, until: Callable[..., None], name: str
 ) -> None:
@@ -52,7 +55,7 @@ def test_nginx_reads_a_static_root_as_it_is_written(
     assert served(entrypoint, free_port, "/static/page.txt", until) == "it is here"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", rows(NAMES, TYPICAL))
 def test_uwsgi_reads_the_applications_folder_as_it_is_written(
     entrypoint: Command, plain: Path, place: Path, name: str
 ) -> None:
@@ -82,7 +85,7 @@ def test_a_path_that_no_quoting_can_save_is_refused(
     assert not (place / "run").exists()
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not re.search(r" [#;]", name)])
+@pytest.mark.parametrize("name", rows([name for name in NAMES if not re.search(r" [#;]", name)], TYPICAL))
 def test_a_run_directory_is_read_as_it_is_written_or_refused(
     entrypoint: Command, plain: Path, place: Path, free_port: int, name: str
 ) -> None:

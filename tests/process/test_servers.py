@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rows import rows
 
 if TYPE_CHECKING:
     from conftest import Command, Project
@@ -37,7 +38,9 @@ def test_gunicorn_reads_its_file(
     assert {name: found[name] for name in read} == read
 
 
-@pytest.mark.parametrize("name", ["it's", '"quoted"', "back\\slash", "{{ x }}", "100%", "ü 日本", "a#b"])
+@pytest.mark.parametrize(
+    "name", rows(["it's", '"quoted"', "back\\slash", "{{ x }}", "100%", "ü 日本", "a#b"], ["it's", "back\\slash"])
+)
 def test_gunicorn_finds_the_users_own_file_wherever_it_is(
     entrypoint: Command, plain: Path, place: Path, name: str
 ) -> None:

@@ -149,7 +149,12 @@ def test_a_superuser_that_is_killed_half_made_is_not_there(entrypoint: Command, 
 
 
 @pytest.mark.parametrize(
-    ("name", "password"), [("admin", "Admin"), ("ada", "changeme"), ("ada", "123456")], ids=["name", "word", "number"]
+    ("name", "password"),
+    [
+        pytest.param("admin", "Admin", id="name"),
+        pytest.param("ada", "changeme", id="word", marks=pytest.mark.thorough),
+        pytest.param("ada", "123456", id="number", marks=pytest.mark.thorough),
+    ],
 )
 def test_a_password_that_everybody_tries_is_refused(
     entrypoint: Command, project: Project, name: str, password: str

@@ -125,6 +125,7 @@ def test_redis_is_waited_for_and_its_password_is_tried(
         assert "horse" not in done.err
 
 
+@pytest.mark.thorough  # it takes 4 s of CPU to start; test_an_open_port_alone_is_no_server has its protocol
 def test_rabbitmq_is_waited_for(started: Callable[..., Running]) -> None:
     with RabbitMQ() as server:
         running = started(f"amqp://guest:guest@127.0.0.1:{server.port}/")

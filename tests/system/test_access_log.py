@@ -26,6 +26,8 @@ def test_each_request_is_a_json_object_whatever_the_client_sends(prepared_site: 
     entry = logged_with(site, "/request/?a=%22b")
     assert entry.pop("time")[10] == "T"
     assert entry.pop("bytes") > 0
+    assert entry.pop("connection") > 0
+    assert len(entry.pop("request_id")) == 32
     assert 0 <= entry.pop("upstream_seconds") <= entry.pop("seconds") + 0.01
     assert entry == {
         "client": "127.0.0.1",

@@ -9,6 +9,7 @@ import psutil
 import pytest
 import requests
 from deadline import until
+from rows import rows
 from site_under_test import (
     NewSite,
     Site,
@@ -44,7 +45,7 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(p
     assert site.stop()[0] == 0
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
 def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
     hold_requests(project)
     site = prepared_site(project).start().ready()
@@ -75,7 +76,7 @@ def test_process_1_becomes_supervisord_and_a_boot_after_kill_9_is_as_any_other(p
     assert site.start().ready().stop()[0] == 0
 
 
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
 def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal.Signals) -> None:
     # No server listens on port 1, so the boot waits for the database until it is stopped.
     site = new_site(DATABASE_URL="postgres://nobody@127.0.0.1:1/none").start()
@@ -86,17 +87,13 @@ def test_a_stop_during_the_boot_ends_it_with_0(new_site: NewSite, number: signal
     assert f"stopped by {number.name}" in site.output
 
 
-def thorough(*values: object) -> list[object]:
-    return [pytest.param(value, marks=pytest.mark.thorough) for value in values]
-
-
-@pytest.mark.parametrize(
-    "mark",
-    [
-        *("1. read", "start uwsgi", "exec "),
-        *thorough("start nginx", "validate", "collect static", "spawned: 'nginx'", "ready after"),
-    ],
+MOMENTS = (
+    *("1. read", "start nginx", "start uwsgi", "validate", "collect static", "exec "),
+    *("spawned: 'nginx'", "ready after"),
 )
+
+
+@pytest.mark.parametrize("mark", rows(MOMENTS, ["1. read", "start uwsgi", "exec "]))
 def test_a_stop_at_any_early_moment_is_not_lost(new_site: NewSite, mark: str) -> None:
     site = new_site().start()
     until(lambda: mark in site.output, f"{mark!r} in the log")

@@ -15,7 +15,7 @@ def test_the_last_boot_is_shown_and_stays_as_it_was(new_site: NewSite) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     boot = json.loads(done.stdout)
     assert [step["line"] for step in boot["steps"] if step["line"][0].isdigit()] == site.steps
-    assert boot["steps"][-1]["at"] < boot["ready"] < 20
+    assert boot["steps"][-1]["at"] < boot["ready"]
     assert abs(sum(step["seconds"] for step in boot["steps"]) - boot["ready"]) < 0.01
 
     table = site.command("boot").stdout.splitlines()

@@ -59,10 +59,17 @@ def ended(running: Running) -> int:
     return int(running.process.wait())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_of_many_at_once_one_migrates(entrypoint: Command, place: Path, new_database: NewDatabase, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        *((kind, 3) for kind in KINDS),  # one that migrates, and two of which one is the next
+        pytest.param("postgres", 20, marks=pytest.mark.thorough),
+    ],
+)
+def test_of_many_at_once_one_migrates(
+    entrypoint: Command, place: Path, new_database: NewDatabase, kind: str, number: int
+) -> None:
     database = new_database(kind)
-    number = 20 if kind == "postgres" else 3  # one that migrates, and two of which one is the next
     replicas = [entrypoint.start(EXAMPLE, *ONLY, **environ(database, place)) for _ in range(number)]
     codes = [ended(replica) for replica in replicas]
     assert codes == [0] * number, "\n".join(replica.err for replica in replicas)

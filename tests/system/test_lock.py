@@ -38,7 +38,7 @@ if database["ENGINE"] == "django.db.backends.mysql":
 settings.configure(DATABASES={{"default": database}})
 django.setup()
 
-from entrypoint.app import lock
+from entrypoint.app.migrations import lock
 
 connection.ensure_connection()
 own = connection.copy()

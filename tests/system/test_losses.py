@@ -42,7 +42,8 @@ def test_a_stop_loses_no_request(prepared_site: NewSite) -> None:
 
 
 def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSite) -> None:
-    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_DRAIN_DELAY="2s").start().ready()
+    times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
+    site = prepared_site(WEB_CONCURRENCY="3", **times).start().ready()
     with ExitStack() as visitors:
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
@@ -53,6 +54,7 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSi
             load.end()
             assert load.lost == []
             assert load.counts.keys() == {"answered"}
+    os.kill(site.pid, signal.SIGTERM)  # a second one ends the drain
     assert site.wait() == 0
 
 

@@ -143,7 +143,10 @@ def test_a_replica_does_not_wait_for_ever(entrypoint: Command, project: Path, ne
 
 @pytest.mark.parametrize(
     ("kind", "mode"),
-    [("postgres", "auto"), ("mariadb", "auto"), ("sqlite", "auto"), ("sqlite", "wait"), ("sqlite", "check")],
+    [
+        *(("postgres", "auto"), ("sqlite", "wait"), ("sqlite", "check")),
+        *(pytest.param(kind, "auto", marks=pytest.mark.thorough) for kind in ("mariadb", "sqlite")),
+    ],
 )
 def test_an_image_older_than_the_database_is_refused(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str, mode: str
@@ -252,7 +255,7 @@ def test_a_boot_that_was_killed_before_the_permissions_were_made_is_made_up_for(
     assert database.ask("SELECT count(*) FROM django_migrations WHERE app = 'entrypoint'") == [(0,)]
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+@pytest.mark.parametrize("kind", ["postgres", *thorough("mariadb")])
 def test_a_hook_that_runs_once_may_take_the_migration_lock(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
 ) -> None:

@@ -57,13 +57,17 @@ def command_lines(site: Site) -> str:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A site that is ready, with what could be seen of its processes meanwhile."""
     folder = tmp_path_factory.mktemp("planted")
-    seen = ""
+    seen = []
     with Site(folder, EXAMPLE, **planted(folder)) as running:
         running.start()
-        while running.code is None and running.status("/-/ready") != 200:
-            seen += command_lines(running)
+
+        def booted() -> bool:
+            seen.append(command_lines(running))
+            return running.code is not None or running.status("/-/ready") == 200
+
+        until(booted, "the site to be ready", longest=0.02)
         running.ready()
-        (folder / "seen").write_text(seen)
+        (folder / "seen").write_text("".join(seen))
         yield running
         assert running.stop()[0] == 0, running.output
         assert MARK not in running.output

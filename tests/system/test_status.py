@@ -15,6 +15,8 @@ from site_under_test import COMMAND
 if TYPE_CHECKING:
     from site_under_test import NewSite, Site
 
+DRAIN = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
+
 
 def status(site: Site) -> Any:
     done = site.command("status", "--format", "json")
@@ -28,7 +30,7 @@ def program(site: Site, name: str) -> Any:
 
 def test_the_status_is_true_while_the_site_runs_hangs_and_stops(new_site: NewSite) -> None:
     worker = "sh -c 'test -e $DATA_DIR/once && exec sleep 1000; touch $DATA_DIR/once; sleep 1.1; exit 22'"
-    site = new_site(ENTRYPOINT_PROGRAM_WORKER=worker, ENTRYPOINT_DRAIN_DELAY="4s", WEB_CONCURRENCY="2")
+    site = new_site(ENTRYPOINT_PROGRAM_WORKER=worker, WEB_CONCURRENCY="2", **DRAIN)
     before = site.command("status")
     assert (before.returncode, before.stdout) == (78, "")
     assert before.stderr.startswith("[entrypoint] cannot show the programs: nothing was started here")

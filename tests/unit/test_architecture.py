@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -23,9 +24,14 @@ SHARED_FILES = {
 TOP = SHARED_FILES.keys() - COMMAND_LINE
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(path: Path) -> Iterator[str]:
     """Yield the dotted names of the modules that a file imports, wherever in it that stands."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level:
@@ -60,32 +66,52 @@ def test_the_packages_do_not_import_each_other(package: str) -> None:
     assert wrong == set()
 
 
-STAGES = ("trust", "settings", "facts", "decisions", "files", "plan", "effects", "run", "diagnosis")
-"""The packages of boot in the order of the flow: each imports those before it."""
+ORDER = {
+    "boot": (
+        "trust",
+        "settings",
+        "facts",
+        "decisions",
+        "files",
+        "plan",
+        "effects",
+        "run",
+        "reload",
+        "diagnosis",
+        "manifest",
+    ),
+    "app": (
+        *("served", "reporting", "writable", "packages", "application_traceback", "deploy"),
+        *("sqlite_error", "connection_error", "production", "database", "migrations"),
+        *("once", "superuser", "static", "checks", "capacity", "project", "agent", "__main__"),
+    ),
+}
+"""What a package holds, in an order in which each imports only those before it; in boot it is that of the flow."""
 PURE = ("decisions", "files", "plan")
 
 
-def imported_in_boot() -> dict[str, set[str]]:
-    """Return the modules of boot that each module of boot imports, by their names below entrypoint.boot."""
-    own = f"{PACKAGE.name}.boot."
+def imported_in(package: str) -> dict[str, set[str]]:
+    """Return the modules of a package that each of its modules imports, by their names below it."""
+    own = f"{PACKAGE.name}.{package}."
     return {
-        ".".join(path.relative_to(PACKAGE / "boot").with_suffix("").parts): {
+        ".".join(path.relative_to(PACKAGE / package).with_suffix("").parts): {
             name.removeprefix(own) for name in imports(path) if name.startswith(own)
         }
-        for path in (PACKAGE / "boot").rglob("*.py")
+        for path in (PACKAGE / package).rglob("*.py")
         if path.stem != "__init__"
     }
 
 
-def test_each_stage_of_a_boot_imports_only_those_before_it() -> None:
-    order = {stage: at for at, stage in enumerate(STAGES)}
-    stage = {name: name.partition(".")[0] for name in imported_in_boot()}
-    assert set(stage.values()) == set(STAGES)
+@pytest.mark.parametrize("package", ORDER)
+def test_each_part_of_a_package_imports_only_those_before_it(package: str) -> None:
+    order = {part: at for at, part in enumerate(ORDER[package])}
+    part = {name: name.partition(".")[0] for name in imported_in(package)}
+    assert set(part.values()) == set(order)
     wrong = {
         (name, imported)
-        for name, others in imported_in_boot().items()
+        for name, others in imported_in(package).items()
         for imported in others
-        if order[imported.partition(".")[0]] > order[stage[name]]
+        if order[imported.partition(".")[0]] > order[part[name]]
     }
     assert wrong == set()
 
@@ -111,7 +137,7 @@ def test_what_decides_neither_asks_the_machine_nor_changes_it(stage: str) -> Non
     writes = {
         (path.name, node.attr)
         for path in (PACKAGE / "boot" / stage).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("write_text", "write_bytes", "unlink", "mkdir", "open")
     }
     assert (wrong, writes) == (set(), set())
@@ -136,7 +162,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
         ("certificates", ["entrypoint.certificates", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
-        ("boot", ["jinja2", "supervisor", "entrypoint.boot", *TOP]),
+        ("boot", ["jinja2", "supervisor", "yaml", "entrypoint.boot", *TOP]),  # yaml for `check --manifest` alone
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
     ],
 )
@@ -164,7 +190,7 @@ def test_the_environment_is_read_on_the_command_line_and_by_the_application_alon
     readers = {
         str(path.relative_to(PACKAGE))
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
     assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {

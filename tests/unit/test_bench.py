@@ -47,13 +47,13 @@ BOOTS = (("ours", 1, 1.0), ("usual", 1, 2.0), ("ours", 2, 2.0), ("usual", 2, 8.0
 
 
 def test_a_ratio_is_taken_within_a_run() -> None:
-    taken = [boot.Sample(image, run, None, warm, 1, 0, None) for image, run, warm in BOOTS]
+    taken = [boot.Sample(image, run, None, warm, 1, 0, None, 1) for image, run, warm in BOOTS]
     assert boot.ratios(taken, "ours", "usual", boot.WARM) == [0.5, 0.25]
     assert boot.ratios(taken, "ours", "usual", boot.FRESH) == []
 
 
 def test_a_boot_that_was_not_measured_has_no_bar() -> None:
-    taken = [boot.Sample(image, run, None, warm, 1, 0, None) for image, run, warm in BOOTS]
+    taken = [boot.Sample(image, run, None, warm, 1, 0, None, 1) for image, run, warm in BOOTS]
     assert len(bars(boot.drawn(taken), "first")) == 0
     assert len(bars(boot.drawn(taken), "second")) == 2
 

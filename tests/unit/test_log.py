@@ -42,6 +42,29 @@ def test_a_line_of_json_is_one_object(capfd: pytest.CaptureFixture[str]) -> None
     }
 
 
+def test_a_line_of_json_says_the_step_and_the_phase_of_the_boot(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "_use", type(log._use)())  # noqa: SLF001 -- no other test has a step
+    log.use("json")
+    log.at_step("migrate", "migrating")
+    log.tell("application", '{"level": "ERROR", "msg": "no", "step": 2}')
+    log.offer("nginx", "2026/11/26 00:01:02 [warn] 7#7: *3 a body is buffered", 1)
+    log.tell_traceback("Traceback:\n  x\n")
+    said = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert [(each["level"], each["message"]) for each in said] == [
+        ("error", "no"),
+        ("warning", "a body is buffered"),
+        ("error", "Traceback:\n  x"),
+    ]
+    assert [(each.get("step"), each.get("phase")) for each in said] == [
+        ("migrate", "migrating"),
+        (None,) * 2,
+        ("migrate", "migrating"),
+    ]
+    assert said[0]["app_step"] == 2
+
+
 @pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_what_is_below_the_level_is_not_said(level: str, heard: int, capfd: pytest.CaptureFixture[str]) -> None:
     log.use("text", level)

@@ -16,6 +16,7 @@ from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.plan.findings import of_config
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask, FindPrograms, HandOver
 from entrypoint.boot.settings.settings import Settings
@@ -659,6 +660,14 @@ def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
         make_plan(settings, Facts(machine(most_descriptors=4096), application()))
 
 
+@pytest.mark.parametrize(("soft", "said"), [(1 << 30, "1073741824"), (-1, "infinite")])
+def test_the_doctor_finds_a_limit_of_descriptors_that_is_too_high(soft: int, said: str) -> None:
+    facts = Facts(machine(descriptors=soft, most_descriptors=soft), application())
+    [found] = [each for each in of_config(decide(Settings.read({}), facts), "") if "open files" in each.problem]
+    assert found.problem.startswith(f"the limit of open files is {said}: ")
+    assert (found.remedy, found.where) == ("--ulimit nofile=65536:65536", "an option of docker run")
+
+
 def test_auto_is_one_worker_of_nginx_for_each_cpu() -> None:
     made = make_plan(Settings.read({"NGINX_WORKER_PROCESSES": "auto"}), Facts(machine(), application()))
     assert "worker_processes 4;" in text_of(made, "nginx.conf")
@@ -999,6 +1008,8 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
                 "any_status": True,
             },
             "liveness": "process",
+            "accepts": "unix:/tmp/entrypoint-65534-8080/app/uwsgi.sock",
+            "patience": 60,
             "restart": "always",
             "stop_order": 20,
             "stop_seconds": 2,
@@ -1019,6 +1030,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
         "nginx": {
             "essential": True,
             "liveness": "process",
+            "accepts": "tcp:0.0.0.0:8080",
             "restart": "always",
             "stop_order": 30,
             "stop_seconds": 6,

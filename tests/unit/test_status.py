@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.control import place, status
-from entrypoint.control.processes import Memory, Process, memory, processes, tree
+from entrypoint.control import place, serving, status
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
+from entrypoint.processes import Memory, Process, family, memory, processes, tree
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
@@ -75,6 +78,20 @@ def test_a_time_is_shown_in_its_two_largest_units(seconds: float, words: str) ->
     assert duration(seconds) == words
 
 
+def test_two_looks_at_the_metrics_become_a_line() -> None:
+    before = {("uwsgi_request_seconds_count", ""): 10.0}
+    after = {("uwsgi_request_seconds_count", ""): 20.0, ("server_listen_queue", "uwsgi"): 1.0}
+    states = {("uwsgi_workers", "busy"): 2.0, ("uwsgi_workers", "idle"): 1.0, ("uwsgi_workers", "cheap"): 5.0}
+    found = serving.between(before, {**after, **states}, 0.5)
+    assert found is not None
+    assert tuple(found) == ("uwsgi", 1, 2, 3, 20.0)
+    assert serving.in_words(found) == "uwsgi: 2 of 3 workers busy, 1 connection waits, 20 requests/s"
+    other = serving.between({}, {("server_listen_queue", "gunicorn"): 0.0}, 0.5)
+    assert other is not None
+    assert serving.in_words(other) == "gunicorn: 0 connections wait"
+    assert serving.between(before, {}, 0.5) is None
+
+
 def test_the_tree_of_this_process_has_its_memory() -> None:
     found = processes()
     assert os.getppid() in found
@@ -84,8 +101,28 @@ def test_the_tree_of_this_process_has_its_memory() -> None:
     assert list(tree(0, {})) == []
 
 
+def test_a_family_is_the_same_as_the_tree_also_where_a_thread_has_started_a_child() -> None:
+    started: list[subprocess.Popen[str]] = []
+    command = ["sh", "-c", "sleep 1000 & echo up; wait"]
+    thread = threading.Thread(
+        target=lambda: started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    )
+    thread.start()
+    thread.join()
+    with started[0] as shell:
+        assert shell.stdout
+        shell.stdout.readline()
+        everything = tree(os.getpid(), processes())
+        assert sorted(each.pid for each in family(os.getpid())) == sorted(each.pid for each in everything)
+        members = family(shell.pid)
+        assert [each.parent for each in members] == [os.getpid(), shell.pid]
+        for each in reversed(members):
+            os.kill(each.pid, signal.SIGKILL)
+    assert family(shell.pid) == ()
+
+
 def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:
-    chain = {pid: Process(pid, pid - 1, "S", 0.0, 0, 0) for pid in range(2, 5002)}
+    chain = {pid: Process(pid, pid - 1, "S", 0.0, 0.0, 0, 0) for pid in range(2, 5002)}
     assert {each.pid for each in tree(2, chain)} == chain.keys()
 
 

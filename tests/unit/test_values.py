@@ -1,5 +1,6 @@
 """The types of settings: what each takes, what it refuses, and in which words."""
 
+import math
 from ipaddress import ip_network
 from pathlib import PurePosixPath
 from typing import Any
@@ -28,6 +29,8 @@ TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.count_or_auto, "3", 3),
     (values.duration, "30s", 30.0),
     (values.duration, "500ms", 0.5),
+    (values.duration_or_off, "5m", 300.0),
+    (values.duration_or_off, "off", math.inf),
     (values.duration, "5m", 300.0),
     (values.duration, "1h", 3600.0),
     (values.duration, "1.5", 1.5),
@@ -158,6 +161,7 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     ),
     *((addresses.url_path, text, A_URL_PATH) for text in ("/a?b", "/a#b", "/$a", "/a//b", "/../a", "/.a/")),
     (values.duration, "", A_DURATION),
+    (values.duration_or_off, "never", f"it is neither off nor a duration: {A_DURATION}"),
     (values.duration, "-1s", A_DURATION),
     (values.duration, "30 s", A_DURATION),
     (values.duration, "30sec", A_DURATION),

@@ -10,14 +10,18 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
+
+NO_REQUEST: Final = "-"
+"""The ID in records that are about no request."""
 
 # Django logs a failed request at the first level and less, such as a missing page, at a lower one; and what it refuses
 # for security at the second level.
 _LEVELS: Final = {"django.request": logging.ERROR, "django.security": logging.WARNING}
 _WRONG_HOST: Final = "django.security.DisallowedHost"
 _UNTRUSTED: Final = "HTTP_X_ENTRYPOINT_UNTRUSTED"  # conf/nginx-app.conf.j2 sets it to a part of a sentence
+_REQUEST_ID: Final = r"[A-Za-z0-9._:+/=-]{1,128}"
 _BY_NGINX: Final = r"X-Forwarded-(Proto|Host|Proto and X-Forwarded-Host) came from [0-9a-f.:]{2,45}"
 
 
@@ -30,9 +34,21 @@ def log_failed_requests() -> None:
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.addFilter(lambda record: record.levelno >= _least(record.name))
-    handler.setFormatter(_Json() if os.environ.get("ENTRYPOINT_LOG_FORMAT") == "json" else _Text())
+    handler.setFormatter(formatter())
     for logger in ("django", *(name for name in _LEVELS if not logging.getLogger(name).propagate)):
         logging.getLogger(logger).addHandler(handler)
+
+
+def formatter() -> logging.Formatter:
+    """Return the formatter for the log's format: lines of text, or an object that the log takes over key by key."""
+    return _Json() if os.environ.get("ENTRYPOINT_LOG_FORMAT") == "json" else _Text()
+
+
+def request_id(meta: Mapping[str, Any]) -> str:
+    """Return the ID that nginx has given a request, from its META; "" if there is none."""
+    given = meta.get("HTTP_X_REQUEST_ID", "")
+    nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send this header itself
+    return given if nginx and re.fullmatch(_REQUEST_ID, given) else ""
 
 
 def _least(name: str) -> int:
@@ -72,6 +88,8 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the lines."""
         line, traceback = f"{record.levelname} {record.name}: {_message(record)}", _traceback(self, record)
+        if identifier := _request_id(record):
+            line = f"{line} (request {identifier})"
         return f"{line}\n{traceback}" if traceback else line
 
 
@@ -81,9 +99,21 @@ class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the object."""
         fields = {"level": record.levelname, "logger": record.name, "message": _message(record)}
+        if identifier := _request_id(record):
+            fields["request_id"] = identifier
         if traceback := _traceback(self, record):
             fields["traceback"] = traceback
         return json.dumps(fields, ensure_ascii=False)
+
+
+def _request_id(record: logging.LogRecord) -> str:
+    """Return the ID of the request that a record is about; a filter of entrypoint.contrib has set it, or Django can."""
+    if identifier := getattr(record, "request_id", ""):
+        return "" if identifier == NO_REQUEST else str(identifier)
+    try:
+        return request_id(record.request.META)  # type: ignore[attr-defined] # Django's
+    except Exception:  # noqa: BLE001 -- what is logged must not fail for lack of an ID
+        return ""
 
 
 def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:

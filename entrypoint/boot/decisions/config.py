@@ -27,6 +27,10 @@ FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the m
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
 DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
 PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
+REQUESTS_FILE: Final = PurePosixPath("nginx/requests.log")  # the status of each request that nginx has answered
+SOCKET_FILE: Final = PurePosixPath("http.sock")  # where supervisord's plugin answers HTTP requests
+STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
+RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 CERTIFICATE_FILE: Final = PurePosixPath("tls/site.pem")
@@ -56,6 +60,7 @@ class ResolvedConfig:
     run_dir: PurePosixPath
     workers: int
     stop_times: Mapping[str, StopTime]  # by the name of each program that runs here
+    second_socket: bool = False  # for a reload: the running application server uses the first one
 
     # ---- programs
 
@@ -156,7 +161,19 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        return self.run_dir / "app" / f"{self.server.name if self.server else 'none'}.sock"
+        name = self.server.name if self.server else "none"
+        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
+
+    @property
+    def server_file(self) -> PurePosixPath | None:
+        """The configuration file of the application server, one for each of its two sockets.
+
+        So the new process of a reload leaves the file of the old one alone, which may have to start again.
+        """
+        if self.server is None or self.server.template is None:
+            return None
+        file = self.run_dir / self.server.template.removesuffix(".j2")
+        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     @property
     def upstream(self) -> str:
@@ -206,9 +223,14 @@ class ResolvedConfig:
         return self.request_seconds + _NGINX_WAITS_LONGER
 
     @property
+    def access_log(self) -> str:
+        """The format of the access log: text, json or off."""
+        return self.settings.access_log or self.settings.log_format
+
+    @property
     def server_logs_requests(self) -> bool:
         """Whether the application server writes the access log."""
-        return not self.nginx and self.settings.access_log != "off"
+        return not self.nginx and self.access_log != "off"
 
     @property
     def logs_failed_requests(self) -> bool:
@@ -251,6 +273,28 @@ class ResolvedConfig:
         given = (Variable(name, self.settings.environment.get(name, "")) for name in names)
         return next((variable for variable in given if variable.text), None)
 
+    # ---- metrics
+
+    @property
+    def metrics_addresses(self) -> tuple[Listen, ...]:
+        """The addresses of the port for metrics alone."""
+        return self._addresses(self.settings.metrics_port) if self.settings.metrics_port else ()
+
+    @property
+    def counts_requests(self) -> bool:
+        """Whether nginx's requests are counted, which takes a line of a log for each: if anybody was let in.
+
+        The file lies in a folder of root's, or this process is not root: a user's file is nothing to open for root.
+        """
+        settings = self.settings
+        asked = bool(settings.metrics_allow or settings.metrics_port or settings.status_page == "on")
+        return self.nginx and asked and (self.nginx_switches or not self.machine.root)
+
+    @property
+    def statistics(self) -> PurePosixPath | None:
+        """The socket of uWSGI's statistics."""
+        return self.run_dir / STATISTICS_FILE if self.server and self.server.name == "uwsgi" else None
+
     # ---- the start
 
     @property
@@ -266,9 +310,13 @@ class ResolvedConfig:
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
         """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
-        return tuple(
-            self.run_dir / name for name in (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE)
-        )
+        names = (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE, RELOAD_FILE)
+        return tuple(self.run_dir / name for name in names)
+
+    @property
+    def stale_files(self) -> tuple[PurePosixPath, ...]:
+        """The files that a killed container may have left, and that would tell of it."""
+        return (*self.readiness_files, *([self.run_dir / REQUESTS_FILE] if self.counts_requests else ()))
 
     @property
     def opens_early(self) -> bool:
@@ -302,7 +350,9 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         run_dir=run_dir(settings, facts.machine),
         workers=settings.workers or sizing.server_workers(facts.machine.limits),
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
+        second_socket=facts.second_socket,
     )
+    _check_metrics_port(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
             f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
@@ -312,6 +362,19 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
             f"cannot use ENTRYPOINT_RUN_DIR={config.run_dir}: uWSGI takes the text after a colon as a section name"
         )
     return config
+
+
+def _check_metrics_port(config: ResolvedConfig) -> None:
+    """Raise Unusable if the site listens on the port for metrics."""
+    if not (port := config.settings.metrics_port):
+        return
+    others = {"PORT": config.listen, **({"PORT": config.redirecting[0]} if config.redirecting else {})}
+    if config.nginx and config.bind:
+        others["the application server"] = config.bind
+    for name, other in others.items() if config.settings.serves else ():
+        if other.port == port.port:
+            why = f"{name} uses port {port.port}; choose another one, such as 9100"
+            raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:

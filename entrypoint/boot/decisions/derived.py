@@ -29,6 +29,7 @@ def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
         "NGINX_WORKER_PROCESSES": Derived(
             str(sizing.nginx_workers(machine.limits)), str(Limits(machine.limits.cpus, None))
         ),
+        "NGINX_ACCESS_LOG": Derived(settings.log_format, f"ENTRYPOINT_LOG_FORMAT={settings.log_format}"),
         **dict(_serving(settings, facts)),
     }
     if machine.django:

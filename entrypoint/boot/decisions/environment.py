@@ -12,6 +12,9 @@ from entrypoint.boot.settings.user_programs import CERTIFICATES
 from entrypoint.boot.trust.trust import LOADED
 from entrypoint.protocol.certificates import EAB_KEY
 
+MULTIPROCESS_METRICS: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
+"""The variables, the new one and the old one, that name the folder of prometheus_client's files."""
+
 _SYSTEM_NAMES: Final = ("LANG", "LANGUAGE", "TERM", "TZ")
 _READ_BY_SUPERVISORD: Final = re.compile(r"%\(ENV_([^)]+)\)")
 _PYTHONS_FOLDERS: Final = ("/tmp", "/var/tmp")  # noqa: S108 -- tempfile's own list, besides TMPDIR
@@ -31,6 +34,12 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
     environment |= _temporary(machine)
     environment.setdefault("PYTHONUNBUFFERED", "1")  # or a crash would lose the buffered lines of its log
     return environment
+
+
+def for_agent(settings: Settings, machine: Machine) -> Mapping[str, str]:
+    """Return the agent's environment: the application's. It serves nothing, so it writes no metrics either."""
+    environment = for_application(settings, machine, settings.settings_module)
+    return {name: text for name, text in environment.items() if name not in MULTIPROCESS_METRICS}
 
 
 def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from entrypoint.errors import Unusable
 from entrypoint.protocol.supervision import ApplicationConfig
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
-# A server frozen by SIGSTOP still accepts connections, and a busy one does not answer: only the process state shows it.
+# The kernel accepts connections for a frozen server, and a busy one does not answer: see supervision/checks/frozen.py.
 _NOT_FROZEN: Final = "process"
 
 
@@ -42,6 +42,8 @@ class Program:
     after: tuple[str, ...] = ()  # the programs that must be ready before it starts
     restart: str = "always"  # or on-failure, never
     live: str | None = None  # its liveness probe: unix:…, tcp:…, http://…, notify, process
+    accepts: str | None = None  # with the probe `process`: where it takes connections, unix:… or tcp:…
+    patience: int = 0  # seconds within which it takes each connection
     memory_limit: int | None = None  # bytes
     directory: PurePosixPath | None = None  # None: the application's
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # in addition to that of all programs
@@ -116,12 +118,14 @@ def nginx(config: ResolvedConfig) -> Program:
         stop_order=NGINX_ORDER,
         start_seconds=0,  # its configuration has been validated
         live=_NOT_FROZEN,
+        accepts=config.addresses[0].probe,
         reload_on=tuple(path for path in keys if path),
     )
 
 
 def application_server(config: ResolvedConfig, server: Server) -> Program:
     """Return the application server."""
+    bounded = server.name == "uwsgi" and not config.own_timeout and not config.overridden_by
     return Program(
         name=server.name,
         command=command_of(server.name, config),
@@ -133,6 +137,9 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         stop_order=SERVER_ORDER,
         stop_interval=server.stop_interval,
         live=_NOT_FROZEN,
+        # Only where the server ends each request in time: the others may be busy for as long as they want.
+        accepts=(config.bind.probe if config.bind else f"unix:{config.socket}") if bounded else None,
+        patience=config.request_seconds if bounded else 0,
         environment=dict(_server_environment(config, server)),
         application=ApplicationConfig(
             server.name,
@@ -151,10 +158,13 @@ def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tupl
     elif server.protocol == "http" and config.settings.proxies:
         # In our setting, spaces may separate the addresses. gunicorn would not start with those.
         yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
-    if config.logs_failed_requests:  # the settings in force, for entrypoint/app/served
+    # The settings in force, for entrypoint/app/served and entrypoint/contrib/django
+    if config.logs_failed_requests:
         yield "ENTRYPOINT_APP", config.module
+    if config.logs_failed_requests or (config.application is not None and config.nginx):
         yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
         yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
+    if config.logs_failed_requests:
         yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
 
 

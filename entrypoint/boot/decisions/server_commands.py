@@ -13,13 +13,12 @@ _UVICORN_INTERFACES: Final = {"asgi": "auto", "wsgi": "wsgi"}
 
 
 def _uwsgi(config: ResolvedConfig) -> Words:
-    return (str(config.path("uwsgi")), "--ini", str(config.run_dir / "uwsgi.ini"))
+    return (str(config.path("uwsgi")), "--ini", str(config.server_file))
 
 
 def _gunicorn(config: ResolvedConfig) -> Words:
     # GUNICORN_CMD_ARGS overrides the file, and the command line overrides both: it holds only what must not change.
-    conf = str(config.run_dir / "gunicorn.conf.py")
-    return (str(config.path("gunicorn")), "--config", conf, "--bind", config.upstream, config.module)
+    return (str(config.path("gunicorn")), "--config", str(config.server_file), "--bind", config.upstream, config.module)
 
 
 def _uvicorn(config: ResolvedConfig) -> Words:

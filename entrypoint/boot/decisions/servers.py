@@ -27,6 +27,8 @@ class Server:
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
     stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
+    reload_signal: str | None = None  # lets it replace its workers, which load the application again, without a gap
+    reload_workers: int = 1  # the fewest workers with which it knows that signal
 
 
 SERVERS: Final = {
@@ -42,6 +44,7 @@ SERVERS: Final = {
             worker_variables=("UWSGI_PROCESSES", "UWSGI_WORKERS"),
             timeout_variables=("UWSGI_HARAKIRI",),
             # Its master notices the end of its workers once a second, or after a signal. It ignores a second TERM.
+            # No reload_signal: the uwsgi of the package pyuwsgi does not find itself again when it reloads.
             stop_interval=0.1,
         ),
         Server(
@@ -50,9 +53,16 @@ SERVERS: Final = {
             template="gunicorn.conf.py.j2",
             ready="notify",
             arguments_variable="GUNICORN_CMD_ARGS",
+            # No reload_signal: with preload_app its master keeps the modules that it has imported.
         ),
-        Server("uvicorn", ("asgi", "wsgi"), worker_variables=("UVICORN_WORKERS",)),
-        Server("granian", ("wsgi", "asgi"), worker_variables=("GRANIAN_WORKERS",)),
+        Server(
+            "uvicorn",
+            ("asgi", "wsgi"),
+            worker_variables=("UVICORN_WORKERS",),
+            reload_signal="HUP",
+            reload_workers=2,  # a single worker has no master, and HUP would end it
+        ),
+        Server("granian", ("wsgi", "asgi"), worker_variables=("GRANIAN_WORKERS",), reload_signal="HUP"),
         Server("runserver", ("wsgi",), unix=False, worker_variables=None),
     )
 }

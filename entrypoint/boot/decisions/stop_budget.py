@@ -27,8 +27,8 @@ _PARTS_OF_THE_FIRST: Final = 3  # it has requests to finish; each other order ha
 _HOOKS_PART: Final = 0.5  # of the whole stop
 
 # After these seconds the engine kills a container that it stops, unless it is configured otherwise.
-_DOCKER: Final = 10
-_KUBERNETES: Final = 30
+DOCKER: Final = 10
+KUBERNETES: Final = 30
 _SPARE: Final = 2  # seconds between the end of the stop timeout and the engine's
 _LEAST_SPARE: Final = 1
 
@@ -67,6 +67,11 @@ def stop_times(settings: Settings, machine: Machine, server: Server | None, time
     }
 
 
+def check(settings: Settings, server: Server | None) -> None:
+    """Raise Unusable if the programs and the drain do not fit into ENTRYPOINT_STOP_TIMEOUT. Hooks are not counted."""
+    shares(tuple(_members(settings, server)), settings.stop_timeout, settings.drain_delay)
+
+
 def _longest(member: Member, members: Iterable[Member], guaranteed: Mapping[str, int], total: float) -> int:
     """Return what the user has set, or all of `total` but what is guaranteed to the orders after it."""
     if member.seconds is not None:
@@ -94,26 +99,36 @@ def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
     return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
 
 
+def fits(stop_timeout: float, grace: float) -> bool:
+    """Return whether an engine that kills after `grace` seconds lets a stop of `stop_timeout` seconds finish."""
+    return stop_timeout + _LEAST_SPARE <= grace
+
+
+def grace_for(stop_timeout: float) -> int:
+    """Return the seconds that an engine had better give to a stop of `stop_timeout` seconds."""
+    return math.ceil(stop_timeout) + _SPARE
+
+
 def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
     """Return what makes the engine wait for a stop of `stop_timeout` seconds; empty if it does so by default.
 
     With `kubernetes` it is Kubernetes, otherwise it may be any engine.
     """
-    seconds = math.ceil(stop_timeout) + _SPARE
+    seconds = grace_for(stop_timeout)
     settings = []
-    if not kubernetes and stop_timeout + _LEAST_SPARE > _DOCKER:
+    if not kubernetes and not fits(stop_timeout, DOCKER):
         settings.append(f"docker run --stop-timeout {seconds}")
-    if stop_timeout + _LEAST_SPARE > _KUBERNETES:
+    if not fits(stop_timeout, KUBERNETES):
         settings.append(f"terminationGracePeriodSeconds: {seconds}")
     return " or ".join(settings)
 
 
 def engine_default(stop_timeout: float, *, kubernetes: bool = False) -> str:
     """Return what happens without `engine_setting`."""
-    docker, late = f"Docker kills the container after {_DOCKER} s", f"after {_KUBERNETES} s"
+    docker, late = f"Docker kills the container after {DOCKER} s", f"after {KUBERNETES} s"
     if kubernetes:
         return f"Kubernetes kills the container {late}"
-    return f"{docker}, Kubernetes {late}" if stop_timeout + _LEAST_SPARE > _KUBERNETES else docker
+    return f"{docker}, Kubernetes {late}" if not fits(stop_timeout, KUBERNETES) else docker
 
 
 def hook_seconds(stop_timeout: float, drain_delay: float) -> float:

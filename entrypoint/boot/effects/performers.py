@@ -22,6 +22,7 @@ from entrypoint.boot.plan.steps import (
     CheckPort,
     CheckReadable,
     CheckWritable,
+    EmptyMetrics,
     Exec,
     FindPrograms,
     HandOver,
@@ -63,7 +64,10 @@ class DryRunPerformer:
     def announce(self, step: Step | Exec) -> None:
         """Show the line of the step, with its number."""
         self._announced += 1
-        level = "warning" if not isinstance(step, Exec) and step.name == WARNING else "info"
+        name = "exec" if isinstance(step, Exec) else step.name
+        progress = getattr(step, "progress", None)
+        log.at_step(name, progress.name if progress else "")
+        level = "warning" if name == WARNING else "info"
         self._tell(log.ENTRYPOINT, f"{self._announced}. {printable(str(step))}", level)
 
     def apply(self, step: Step) -> None:
@@ -93,6 +97,10 @@ class RealPerformer(DryRunPerformer):
     def _outdate(self) -> None:
         """Discard programs that loaded the application before it changed. A preparation starts none."""
 
+    def _migrated(self, number: int) -> None:
+        """Note how many migrations were applied."""
+        self._hooks.migrated = number
+
     @singledispatchmethod
     def apply(self, step: Step) -> None:
         """Carry out the step. Raises an EntrypointError."""
@@ -110,7 +118,7 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: CheckPort) -> None:
         for listen in step.addresses:
-            places.check_address(listen)
+            places.check_address(listen, step.setting)
 
     @apply.register
     def _(self, step: CheckReadable) -> None:
@@ -158,6 +166,10 @@ class RealPerformer(DryRunPerformer):
         certificates.keep(step.file, step.store)
 
     @apply.register
+    def _(self, step: EmptyMetrics) -> None:
+        places.empty_metrics(step)
+
+    @apply.register
     def _(self, step: HandOver) -> None:
         from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
 
@@ -194,7 +206,7 @@ class RealPerformer(DryRunPerformer):
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
         if isinstance(request, MigrateRequest):
-            self._hooks.migrated = result.number
+            self._migrated(result.number)
         if result.changed:
             self._outdate()
         if result.text:
@@ -262,7 +274,8 @@ class BootPerformer(RealPerformer):
     def announce(self, step: Step | Exec) -> None:
         """Show the line of the step, and record when the step began."""
         super().announce(step)
-        self.timeline.mark(f"{self._announced}. {printable(str(step))}")
+        phase = "supervise" if isinstance(step, Exec) else step.name
+        self.timeline.mark(f"{self._announced}. {printable(str(step))}", phase)
 
     def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
         for file in progress.files(done, of) if progress else ():
@@ -270,6 +283,10 @@ class BootPerformer(RealPerformer):
 
     def _outdate(self) -> None:
         self._children.discard_outdated()
+
+    def _migrated(self, number: int) -> None:
+        super()._migrated(number)
+        self.timeline.migrations = number
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,18 +13,20 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions.artifacts import Directory
+from entrypoint.boot.plan.steps import EmptyMetrics
 from entrypoint.boot.settings.values import Listen
-from entrypoint.boot.trust.trust import Trust
+from entrypoint.boot.trust.accounts import MAY_SWITCH
+from entrypoint.boot.trust.trust import SYSTEM_PATH, Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable
 
 _HINTS: Final = {
-    errno.EACCES: "; an ordinary user must choose a PORT above 1023",
-    errno.EADDRINUSE: "; set PORT to another port, such as 8081, or stop that program",
+    errno.EACCES: "; an ordinary user must choose a {} above 1023",
+    errno.EADDRINUSE: "; set {} to another port, such as 8081, or stop that program",
 }
 
 
-def check_address(listen: Listen) -> None:
-    """Listen on an address for a moment. Raises NotAllowed."""
+def check_address(listen: Listen, setting: str) -> None:
+    """Listen on an address for a moment. Raises NotAllowed, which names the setting."""
     ipv6 = listen.host.count(":") > 0
     try:
         with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as probe:
@@ -33,7 +36,7 @@ def check_address(listen: Listen) -> None:
             probe.bind((listen.host, listen.port))
             probe.listen()
     except OSError as error:
-        hint = _HINTS.get(error.errno or 0, "")
+        hint = _HINTS.get(error.errno or 0, "").format(setting)
         why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
         raise NotAllowed(f"cannot listen on {listen}: {why}{hint}") from error
 
@@ -62,6 +65,42 @@ def make_directory(directory: Directory) -> None:
     except OSError as error:
         hint = "" if directory.mode is None else "; set ENTRYPOINT_RUN_DIR to another folder"
         raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error
+
+
+_EMPTY: Final = """
+mkdir -p -- "$1" || exit
+{ test -w "$1" && cd -- "$1"; } 2>/dev/null || { echo "$1: Permission denied" >&2; exit 1; }
+rm -f -- counter_*.db gauge_*.db histogram_*.db summary_*.db
+"""  # the files of prometheus_client; others may be there, too
+
+
+def empty_metrics(step: EmptyMetrics) -> None:
+    """Make the folder, and remove the files of an earlier container. Raises NotAllowed.
+
+    The application's user does it: root must not follow links that this user has made.
+    """
+    account = step.account
+    try:
+        done = subprocess.run(  # noqa: S603 -- no text of the user is a part of the script
+            ["/bin/sh", "-c", _EMPTY, "sh", step.folder],
+            cwd=step.directory,
+            env={"PATH": SYSTEM_PATH, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=account.groups if account else None,
+        )
+    except OSError as error:
+        raise NotAllowed(f"cannot use {step.variable}={step.folder}: {error.strerror}; {MAY_SWITCH}") from error
+    if done.returncode:
+        why = (done.stderr.strip().splitlines() or [""])[-1].rpartition(": ")[2] or "it cannot be emptied"
+        raise NotAllowed(
+            f"cannot use {step.variable}={step.folder}: {why}; choose a folder that {account or 'this user'} may write"
+        )
 
 
 def obstacle(path: PurePosixPath) -> NotAllowed | None:

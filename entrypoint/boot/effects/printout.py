@@ -1,7 +1,7 @@
 """Print a plan: as text, as a patch against the files on disk, as JSON."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,12 @@ def as_text(plan: Plan, settings: Settings) -> str:
 
 def as_difference(plan: Plan) -> str:
     """Return the changes on disk as one patch. Raises NotAllowed or Unusable if a file cannot be read."""
-    return "".join(f"{line}\n" for file in plan.files for line in _difference(file))
+    return difference(plan.files)
+
+
+def difference(files: Iterable[File]) -> str:
+    """Return how the files on disk would change, as one patch. Raises NotAllowed or Unusable as above."""
+    return "".join(f"{line}\n" for file in files for line in _difference(file))
 
 
 def as_json(plan: Plan, settings: Settings) -> str:

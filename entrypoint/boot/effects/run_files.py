@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from entrypoint.errors import NotAllowed
@@ -9,20 +10,38 @@ from entrypoint.errors import NotAllowed
 
 def write(file: PurePosixPath, text: str, mode: int = 0o644) -> None:
     """Write a file atomically; a symbolic link is replaced, not followed. Raises NotAllowed."""
-    path = Path(file)
+    write_all({file: text}, mode)
+
+
+def write_all(files: Mapping[PurePosixPath, str], mode: int = 0o644) -> None:
+    """Write files as `write` does. None of them changes if one cannot be written. Raises NotAllowed."""
+    beside: dict[Path, Path] = {}
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        temporary = Path(name)
-        try:
+        for file, text in files.items():
+            path = Path(file)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            beside[path] = Path(name)
             with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
                 opened.write(text)
                 os.fchmod(opened.fileno(), mode)
+        for path, temporary in list(beside.items()):
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
+            del beside[path]
     except OSError as error:
         raise NotAllowed(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        for temporary in beside.values():
+            temporary.unlink()
+
+
+def read(file: PurePosixPath) -> str | None:
+    """Return the text of a file that entrypoint has written; None if it does not exist. Raises NotAllowed."""
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotAllowed(f"cannot read {file}: {error}") from error
 
 
 def link(file: PurePosixPath, target: PurePosixPath) -> None:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -42,6 +42,13 @@ def kept(settings: Settings, machine: Machine, stops: StopRequests) -> Settings:
         with _acting(machine, file) as owner:
             return _with(settings, _read_or_generate(Path(file), owner, wait), str(file))
     return _unkept(settings, machine)
+
+
+def of_running(settings: Settings, machine: Machine, stops: StopRequests, running: Mapping[str, str]) -> Settings:
+    """Return the settings as `kept` would; a key that the boot has generated for this run stays that of `running`."""
+    if settings.secret_key_file or _is_set(settings, machine) or not running.get(NAMES[0]):
+        return kept(settings, machine, stops)
+    return _with(settings, running[NAMES[0]], "generated for this run")
 
 
 def _unkept(settings: Settings, machine: Machine) -> Settings:

@@ -1,4 +1,4 @@
-"""Record when each step of a boot began, for `entrypoint boot`."""
+"""Record when each step of a boot began, for `entrypoint boot` and the metrics."""
 
 import os
 import time
@@ -16,22 +16,30 @@ class Timeline:
     def __init__(self) -> None:
         self.began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
         """When this process started, in seconds of CLOCK_BOOTTIME."""
-        self._steps: list[tuple[float, str]] = [
-            (0.0, "start Python"),
-            (max(0.0, started.AT - self.began), "import entrypoint, read the settings and the machine"),
+        self._steps = [
+            BootStep(0.0, "start Python", "python"),
+            BootStep(
+                _rounded(started.AT - self.began), "import entrypoint, read the settings and the machine", "import"
+            ),
         ]
+        self.migrations: int | None = None
+        """How many migrations were applied."""
 
-    def mark(self, line: str) -> None:
-        """Record that the step of this line begins now."""
-        self._steps.append((self._now(), line))
+    def mark(self, line: str, phase: str) -> None:
+        """Record that the step of this line begins now; `phase` is the same for all steps of its kind."""
+        self._steps.append(BootStep(_rounded(self._now()), line, phase))
 
     def write(self, file: PurePosixPath) -> None:
         """Write boot.json; call this just before the exec."""
-        steps = tuple(BootStep(at=round(at, 4), line=line) for at, line in self._steps)
-        run_files.write(file, to_json(BootRecord(began=time.time() - self._now(), steps=steps)))
+        record = BootRecord(time.time() - self._now(), tuple(self._steps), self.migrations)
+        run_files.write(file, to_json(record))
 
     def _now(self) -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - self.began
+
+
+def _rounded(seconds: float) -> float:
+    return round(max(0.0, seconds), 4)
 
 
 def _age() -> float:

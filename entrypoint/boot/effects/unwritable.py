@@ -45,7 +45,9 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
         return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
     problem = f"cannot write {what}: {who} may not write {there}"
     if not _on_volume(there):
-        return Finding(problem, f"RUN install -d -o {owner[0]} -g {owner[1]} {shlex.quote(str(target))}", DOCKERFILE)
+        # An engine that chooses the uid may choose another one the next time; the group root stays.
+        whose = f"-o {owner[0]} -g {owner[1]}" if owner[1] else "-g root -m 775"
+        return Finding(problem, f"RUN install -d {whose} {shlex.quote(str(target))}", DOCKERFILE)
     if kubernetes:
         return Finding(problem, f"securityContext: {{fsGroup: {owner[1]}}}", POD)
     return Finding(problem, f"chown -R {owner[0]}:{owner[1]} {shlex.quote(str(there))}", SHELL)

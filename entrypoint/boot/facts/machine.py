@@ -19,7 +19,7 @@ from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_te
 from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.values import shown
-from entrypoint.boot.trust.accounts import USUAL, Account, is_root, look_up
+from entrypoint.boot.trust.accounts import USUAL, Account, fault_of_root, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
 from entrypoint.protocol.agent import Application
@@ -76,6 +76,7 @@ class Machine:
     nginx_names: tuple[str, ...] = ()  # of the files and folders in /etc/nginx
     nginx_version: tuple[int, ...] = ()
     gzip_static: bool = False  # whether this nginx can serve a file's .gz
+    stub_status: bool = True  # whether this nginx can tell how many connections it has
     brotli_module: PurePosixPath | None = None  # the module that serves a file's .br
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's templates, by name
     app_nginx_conf: PurePosixPath | None = None  # the file of `nginx_conf`, if it lies in the application's folder
@@ -104,6 +105,8 @@ class Facts:
 
     machine: Machine
     application: Application | None
+    second_socket: bool = False
+    """Whether the application server is to listen on its second socket, because the running one uses the first."""
 
 
 def read_machine(settings: Settings) -> Machine:
@@ -130,7 +133,7 @@ def read_machine(settings: Settings) -> Machine:
     }
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
-    nginx_version, gzip_static = _nginx_build(found["nginx"], trust.environment(settings.environment))
+    nginx_version, modules = _nginx_build(found["nginx"], trust.environment(settings.environment))
     kept, own = certificates.kept(settings), certificates.own(settings)
     return Machine(
         root=is_root(),
@@ -154,7 +157,8 @@ def read_machine(settings: Settings) -> Machine:
         server_files=user_files.nginx_files(user_files.SERVER_FOLDER),
         nginx_names=user_files.names_of_nginx(),
         nginx_version=nginx_version,
-        gzip_static=gzip_static,
+        gzip_static="--with-http_gzip_static_module" in modules,
+        stub_status="--with-http_stub_status_module" in modules,
         brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path) and not trust.fault(path)), None),  # noqa: PTH110 -- a PurePath
         templates={**templates, **beside_app},
         app_nginx_conf=PurePosixPath(app_dir, NGINX_CONF) if beside_app else None,
@@ -189,9 +193,12 @@ def _hooks(settings: Settings, app_dir: Path, python: PurePosixPath, account: Ac
 def _account(settings: Settings) -> Account:
     wanted = settings.user or settings.owner or (USUAL if is_root() else str(os.geteuid()))
     try:
-        return look_up(wanted)
+        account = look_up(wanted)
     except ValueError as error:
         raise Unusable(f"cannot run the application as {wanted}: {error}") from None
+    if fault := fault_of_root(account):
+        raise NotAllowed(f"cannot run the application as {account}: {fault}")
+    return account
 
 
 def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
@@ -248,16 +255,16 @@ def _program(name: str, folders: Iterable[str], trust: Trust) -> PurePosixPath |
     return None
 
 
-def _nginx_build(nginx: PurePosixPath | None, environment: Mapping[str, str]) -> tuple[tuple[int, ...], bool]:
-    """Return nginx's version and whether it has gzip_static; `((), False)` if nginx cannot be run."""
+def _nginx_build(nginx: PurePosixPath | None, environment: Mapping[str, str]) -> tuple[tuple[int, ...], str]:
+    """Return nginx's version, and the options that it was built with; both are empty if nginx cannot be run."""
     try:
         output = subprocess.run(  # noqa: S603 -- a path that entrypoint found, no shell
             [str(nginx), "-V"], capture_output=True, text=True, check=False, env=environment
         ).stderr
     except OSError:
-        return (), False
+        return (), ""
     found = re.search(r"/(\d+)\.(\d+)\.(\d+)", output)
-    return tuple(map(int, found.groups())) if found else (), "--with-http_gzip_static_module" in output
+    return tuple(map(int, found.groups())) if found else (), output
 
 
 def _has_ipv6() -> bool:

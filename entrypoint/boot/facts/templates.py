@@ -10,7 +10,8 @@ from entrypoint.boot.settings.values import nearest, shown
 from entrypoint.boot.trust.trust import NO_SUSPECTS, REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
 
-OF_NGINX: Final = ("nginx.conf.j2", "nginx-app.conf.j2")
+NGINX_APP: Final = "nginx-app.conf.j2"
+OF_NGINX: Final = ("nginx.conf.j2", NGINX_APP)
 STARTING_PAGE: Final = "starting.html"
 ERROR_PAGE: Final = "error.html"
 PAGES: Final = (STARTING_PAGE, ERROR_PAGE)

@@ -2,11 +2,20 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from entrypoint.boot.decisions import address, certificates, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import CERTIFICATE_FILE, HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig
+from entrypoint.boot.decisions.config import (
+    CERTIFICATE_FILE,
+    FIRST_READY_FILE,
+    HANDOVER_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+    TIMELINE_FILE,
+    ResolvedConfig,
+)
 from entrypoint.boot.decisions.first_request import first_request
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
@@ -14,12 +23,14 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.files import adapted_nginx
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
+from entrypoint.boot.settings.addresses import LOOPBACK
 from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import (
     LogFormat,
+    MetricsConfig,
     OnFailure,
     PreStopHook,
     ProgramConfig,
@@ -54,7 +65,9 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     if config.certificate_file:
         names += [str(CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE)]
+    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
+    paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
+    paths += [config.statistics] if config.statistics else []
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
@@ -102,6 +115,8 @@ def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> t
 
 def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File:
     path = (config.www if template in templates.PAGES else config.run_dir) / template.removesuffix(".j2")
+    if config.server and template == config.server.template:
+        path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
         return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
@@ -132,13 +147,38 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
         programs={
-            process: _program(program, processes, first_request(config) if program.name == config.server_name else None)
+            process: _program(
+                program,
+                processes,
+                first_request(config) if program.name == config.server_name else None,
+                config.settings.liveness_timeout,
+            )
             for program in supervised
             for process in program.processes
         },
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
+        second_socket=config.second_socket,
+        metrics=_metrics(config),
+    )
+
+
+def _metrics(config: ResolvedConfig) -> MetricsConfig:
+    certificate, allowed = config.certificate_file or config.settings.tls_certificate, config.settings.metrics_allow
+    return MetricsConfig(
+        socket=config.run_dir / SOCKET_FILE,
+        timeline=config.run_dir / TIMELINE_FILE,
+        first_ready=config.run_dir / FIRST_READY_FILE,
+        # nginx listens there, if it runs.
+        listen=() if config.nginx else tuple(map(str, config.metrics_addresses)),
+        allow=tuple(map(str, (*LOOPBACK, *allowed))) if allowed and not config.nginx else (),
+        requests=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        server=config.server_name or "",
+        upstream=config.upstream if config.server_name else "",
+        uwsgi=config.statistics,
+        certificates=(certificate,) if certificate and config.nginx and config.settings.tls else (),
+        page=config.settings.status_page == "on",
     )
 
 
@@ -148,7 +188,7 @@ def _pre_stop(hook: Hook) -> PreStopHook:
 
 
 def _program(
-    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None
+    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None, timeout: float
 ) -> ProgramConfig:
     return ProgramConfig(
         essential=program.essential,
@@ -157,6 +197,9 @@ def _program(
         ready=_probe(program.name, program.ready),
         first_request=request,
         liveness=_probe(program.name, program.live) if program.live else None,
+        frozen_seconds=timeout if math.isfinite(timeout) else None,
+        accepts=_accepts(program),
+        patience=program.patience,
         restart=Restart(program.restart),
         memory_limit=program.memory_limit,
         stop_order=program.stop_order,
@@ -168,6 +211,12 @@ def _program(
         application=program.application,
         as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
     )
+
+
+def _accepts(program: Program) -> Probe | None:
+    with suppress(ValueError):  # PORT may name an interface: [fe80::1%eth0]:8080
+        return Probe.parse(program.accepts) if program.accepts else None
+    return None
 
 
 def _probe(name: str, text: str) -> Probe:

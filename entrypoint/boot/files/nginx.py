@@ -6,9 +6,16 @@ from typing import Final, NamedTuple
 
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
-from entrypoint.boot.decisions.config import DOWN_FILE, FIRST_READY_FILE, ResolvedConfig
-from entrypoint.boot.facts.templates import ERROR_PAGE, STARTING_PAGE
-from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.decisions.config import (
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+    ResolvedConfig,
+)
+from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
+from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
 
@@ -51,6 +58,8 @@ class NginxValues(NamedTuple):
     mime_types: bool
     client_max_body_size: int  # bytes
     access_log: str
+    log_format: str
+    request_id: str
     listen: tuple[Listen, ...]
     server_names: tuple[str, ...]
     forwarded_names: tuple[str, ...]
@@ -71,6 +80,15 @@ class NginxValues(NamedTuple):
     h2c: bool
     proxies: tuple[Network, ...]
     anyone: bool
+    http_socket: PurePosixPath
+    programs_file: PurePosixPath
+    metrics_listen: tuple[Listen, ...]
+    metrics_allow: tuple[Network, ...]
+    metrics_clients: tuple[Network, ...]
+    requests_log: PurePosixPath | None
+    status_page: bool
+    page_password: bool
+    stub_status: bool
 
 
 def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> NginxValues:
@@ -101,7 +119,9 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         nginx_group=machine.account.group,
         mime_types=machine.mime_types,
         client_max_body_size=settings.client_max_body_size,
-        access_log=settings.access_log,
+        access_log=config.access_log,
+        log_format=settings.log_format,
+        request_id=_request_id(config),
         listen=config.addresses if secured or not settings.acme else config.redirecting,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
@@ -124,6 +144,15 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),
+        http_socket=config.run_dir / SOCKET_FILE,
+        programs_file=config.run_dir / PROGRAMS_FILE,
+        metrics_listen=config.metrics_addresses,
+        metrics_allow=settings.metrics_allow,
+        metrics_clients=tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow))),
+        status_page=settings.status_page == "on",
+        page_password=settings.status_password is not None,
+        requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        stub_status=machine.stub_status,
     )
 
 
@@ -131,6 +160,13 @@ def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosi
     """Return the file of the certificate and that of its key."""
     own = config.certificate_file
     return (own, own) if own else (config.settings.tls_certificate, config.settings.tls_key)
+
+
+def _request_id(config: ResolvedConfig) -> str:
+    """Return the variable of nginx that holds the request's ID."""
+    # A template of the user's own in place of nginx-app.conf.j2 may lack the map for the IDs of proxies.
+    own = NGINX_APP in config.machine.templates
+    return "trusted_request_id" if config.settings.proxies and not own else "request_id"
 
 
 def _as_map(names: tuple[str, ...]) -> Iterator[str]:
@@ -142,7 +178,8 @@ def _as_map(names: tuple[str, ...]) -> Iterator[str]:
 
 
 def _connections(config: ResolvedConfig) -> int:
-    least = len(config.addresses) + len(config.redirecting) + _LEAST_CONNECTIONS
+    listening = (*config.addresses, *config.redirecting, *config.metrics_addresses)
+    least = len(listening) + _LEAST_CONNECTIONS
     if config.settings.worker_connections < least:
         raise Unusable(
             f"cannot use NGINX_WORKER_CONNECTIONS={config.settings.worker_connections}: "

@@ -41,6 +41,7 @@ class ServerValues(NamedTuple):
     descriptors: int
     logs_failed_requests: bool
     served: PurePosixPath
+    statistics: PurePosixPath | None
 
 
 class TemplateValues(NamedTuple):
@@ -94,6 +95,7 @@ def _server(config: ResolvedConfig) -> ServerValues:
         descriptors=min(config.machine.descriptors, _MOST_DESCRIPTORS),
         logs_failed_requests=config.logs_failed_requests,
         served=config.machine.served,
+        statistics=config.statistics,
     )
 
 

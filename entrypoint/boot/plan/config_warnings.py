@@ -22,6 +22,8 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *stop(config),
         *_superuser(config),
         *_hsts(config),
+        *_metrics(config),
+        *_page(config),
     ):
         yield Read(WARNING, f"warning: {text}")
 
@@ -97,3 +99,16 @@ def _superuser(config: ResolvedConfig) -> Iterator[str]:
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
+
+
+def _page(config: ResolvedConfig) -> Iterator[str]:
+    settings = config.settings
+    if settings.status_password and settings.status_page == "off":
+        yield "ENTRYPOINT_STATUS_PASSWORD has no effect: set ENTRYPOINT_STATUS_PAGE=on"
+    if settings.status_page == "on" and not config.nginx and not settings.metrics_port:
+        yield "ENTRYPOINT_STATUS_PAGE has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
+
+
+def _metrics(config: ResolvedConfig) -> Iterator[str]:
+    if config.settings.metrics_allow and not config.nginx and not config.settings.metrics_port:
+        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions import sizing, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files import nginx
-from entrypoint.protocol.agent import Application
+from entrypoint.protocol.agent import UNKNOWN, Application
 
 RUN: Final = "an option of docker run"
 DOCKERFILE: Final = "in the Dockerfile"
@@ -38,6 +38,13 @@ def of_message(text: str) -> Finding:
     """Return the finding for a message of ours, `cannot <verb> <what>: <why>; <what mends it>`."""
     problem, _, remedy = text.removeprefix("warning: ").partition("; ")
     return Finding(problem, remedy)
+
+
+def of_database(text: str) -> Finding:
+    """Return the finding for what the agent says about a database."""
+    found = of_message(text.removeprefix(UNKNOWN))
+    where = ENVIRONMENT if found.remedy.startswith("WEB_CONCURRENCY=") else ""
+    return found._replace(where=where, wrong=not text.startswith(UNKNOWN))
 
 
 def of_config(config: ResolvedConfig, network: str) -> Iterator[Finding]:
@@ -82,11 +89,15 @@ def _descriptors(config: ResolvedConfig) -> Iterator[Finding]:
         yield Finding(f"{problem} descriptor when they start take minutes", "--ulimit nofile=65536:65536", RUN)
 
 
+def workers_of(config: ResolvedConfig) -> int:
+    """Return how many workers serve the site; the server's own variable wins."""
+    own = config.own_workers
+    return int(own.text[:4]) if own and own.text.isascii() and own.text.isdecimal() else config.workers
+
+
 def _memory(config: ResolvedConfig) -> Iterator[Finding]:
     limit = config.machine.limits.memory
-    own = config.own_workers
-    given = own.text if own and own.text.isascii() and own.text.isdigit() else ""
-    workers = int(given[:4]) if given else config.workers
+    own, workers = config.own_workers, workers_of(config)
     if limit is None or config.server is None or config.server.worker_variables is None:
         return
     needed, fitting = sizing.memory_for(workers), sizing.server_workers(config.machine.limits)
@@ -95,7 +106,8 @@ def _memory(config: ResolvedConfig) -> Iterator[Finding]:
     problem = f"{workers} worker{'' if workers == 1 else 's'} of an ordinary site need{'s' if workers == 1 else ''}"
     problem = f"{problem} {needed // _MIB} MiB, and the memory limit is {limit // _MIB} MiB"
     if fitting < workers:
-        yield Finding(problem, f"{own.name if given and own else 'WEB_CONCURRENCY'}={fitting}", ENVIRONMENT)
+        name = own.name if own and own.text.isdecimal() else "WEB_CONCURRENCY"
+        yield Finding(problem, f"{name}={fitting}", ENVIRONMENT)
     else:
         yield Finding(problem, f"--memory {needed // _MIB}m", RUN)
 

@@ -23,6 +23,7 @@ from entrypoint.boot.plan.steps import (
     CheckPort,
     CheckReadable,
     CheckWritable,
+    EmptyMetrics,
     Exec,
     FindPrograms,
     HandOver,
@@ -123,19 +124,19 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Read("programs", f"run {', '.join(_sources(config)) or 'no program'}")
     yield FindPrograms(dict(_needed(config)))
     if config.settings.serves:
-        yield CheckPort(
-            (*config.addresses, *config.redirecting, *([config.bind] if config.nginx and config.bind else []))
-        )
+        behind = [config.bind] if config.nginx and config.bind else []
+        yield CheckPort((*config.addresses, *config.redirecting, *behind))
+    if config.metrics_addresses:
+        yield CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
     if pair := _pair(config):
         yield CheckReadable(dict(zip(("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"), pair, strict=True)))
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
-    yield MakeDirectories(
-        configuration.directories(config), configuration.run_files(config), stale=config.readiness_files
-    )
+    yield MakeDirectories(configuration.directories(config), configuration.run_files(config), stale=config.stale_files)
     yield from _certificate(config)
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
+    yield from _metrics_folder(config)
     if config.opens_early:
         yield WriteFiles(configuration.starting_files(config, _programs(config)), name=SERVE)
         why = "which says that the site is starting until all is prepared"
@@ -143,6 +144,13 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield Start(
             programs.nginx(config), config.machine.app_dir, _environment(config), why, loads=False, progress=progress
         )
+
+
+def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
+    """Yield the step that empties the folder where the application's processes write their own metrics."""
+    for variable in environment.MULTIPROCESS_METRICS:
+        if folder := config.settings.environment.get(variable):
+            yield EmptyMetrics(folder, variable, config.machine.app_dir, config.run_as)
 
 
 def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]]:

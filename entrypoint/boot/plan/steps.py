@@ -69,6 +69,7 @@ class CheckPort(NamedTuple):
     """Check that the addresses are free and allowed, before the database is used."""
 
     addresses: tuple[Listen, ...]
+    setting: str = "PORT"
     name: str = "port"
 
     def __str__(self) -> str:
@@ -155,6 +156,19 @@ class KeepCertificate(NamedTuple):
 
     def __str__(self) -> str:
         return f"keep the certificate in {self.store}"
+
+
+class EmptyMetrics(NamedTuple):
+    """Make and empty the folder of prometheus_client's files, as the user who writes them."""
+
+    folder: str
+    variable: str  # which names it
+    directory: PurePosixPath  # to which the folder may be relative
+    account: Account | None  # None: the current user
+    name: str = SERVE
+
+    def __str__(self) -> str:
+        return f"empty {self.folder} ({self.variable}){f' as {self.account}' if self.account else ''}"
 
 
 class HandOver(NamedTuple):
@@ -332,6 +346,7 @@ Step = (
     | TakeCertificate
     | MakeCertificate
     | KeepCertificate
+    | EmptyMetrics
     | HandOver
     | Link
     | WriteFiles

@@ -10,6 +10,9 @@ from entrypoint.secret import Secret
 
 Network = IPv4Network | IPv6Network
 
+LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+"""The addresses of this machine or container itself."""
+
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
 _HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
 _LONGEST_HOST: Final = 255

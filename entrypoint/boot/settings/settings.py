@@ -31,6 +31,8 @@ class Settings(TlsTable, SettingsTable):
     """The text of each variable that is set."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The environment of the programs, with NAME in place of each NAME_FILE."""
+    surroundings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The environment that these settings were read from."""
     tiangolo: bool = False
     """Whether the application was made for tiangolo/uwsgi-nginx or tiangolo/uwsgi-nginx-flask."""
     owner: str | None = None
@@ -63,6 +65,7 @@ class Settings(TlsTable, SettingsTable):
             origins=sources.origins,
             texts=sources.texts,
             environment=sources.environment,
+            surroundings=environ,
             tiangolo=sources.tiangolo,
             owner=sources.owner,
             warnings=tuple(sources.warnings),

@@ -181,6 +181,12 @@ class SettingsTable:
         "how long requests are still served after a stop signal, while /-/ready already answers 503",
         default="0s",
     )
+    liveness_timeout: float = setting(
+        "ENTRYPOINT_LIVENESS_TIMEOUT",
+        values.duration_or_off,
+        "how long nginx or the application server may be frozen before it is restarted; off: it is only not ready",
+        default="60s",
+    )
     on_failure: str = setting(
         "ENTRYPOINT_ON_FAILURE",
         values.choice("exit", "keep"),
@@ -212,6 +218,28 @@ class SettingsTable:
         "the lowest level that entrypoint and supervisord log; the output of the programs is not filtered",
         default="info",
     )
+    metrics_allow: tuple[Network, ...] = setting(
+        "ENTRYPOINT_METRICS_ALLOW",
+        addresses.networks,
+        "who may read /-/metrics, besides loopback addresses: addresses, CIDR networks, or *",
+        default="",
+    )
+    metrics_port: Listen | None = setting(
+        "ENTRYPOINT_METRICS_PORT",
+        values.metrics_port,
+        "a port for /metrics alone: a port, or address:port; ENTRYPOINT_METRICS_ALLOW, if it is set, applies there too",
+    )
+    status_page: str = setting(
+        "ENTRYPOINT_STATUS_PAGE",
+        values.choice("on", "off"),
+        "on: /-/ shows what runs, to those who may read /-/metrics, or to those who know ENTRYPOINT_STATUS_PASSWORD",
+        default="off",
+    )
+    status_password: Secret | None = setting(
+        "ENTRYPOINT_STATUS_PASSWORD",
+        values.secret,
+        "the password of the status page, for any user name; with it, the page can restart programs and reload",
+    )
     app_logging: str = setting(
         "ENTRYPOINT_APP_LOGGING",
         values.choice("auto", "off"),
@@ -241,11 +269,11 @@ class SettingsTable:
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are trusted: addresses, CIDR networks, or *",
         default="",
     )
-    access_log: str = setting(
+    access_log: str | None = setting(
         "NGINX_ACCESS_LOG",
         values.choice("text", "json", "off"),
-        "one line per request: in nginx's own format, as a JSON object, or none",
-        default="text",
+        "one line per request: in nginx's own format and with the request's ID, as a JSON object, or none",
+        when_unset="as ENTRYPOINT_LOG_FORMAT",
     )
     server_names: tuple[str, ...] = setting(
         "NGINX_SERVER_NAME",

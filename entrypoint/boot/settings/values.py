@@ -1,5 +1,6 @@
 """The types of settings. Each parses a text into a value, or raises ValueError with the reason."""
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,14 @@ def listen(value: str) -> Listen:
     return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
 
 
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
+def metrics_port(value: str) -> Listen:
+    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
+    if value.startswith(("tcp://", "udp://")):
+        raise ValueError("Kubernetes has set it for a service of this name: set enableServiceLinks: false in the pod")
+    return listen(value)
+
+
 @of_type("number", pattern=r"0*[1-9][0-9]{0,5}", maxLength=6)
 def count(value: str) -> int:
     """Parse a whole number from 1 to 999999."""
@@ -164,6 +173,17 @@ def duration(value: str) -> float:
     if seconds > _LONGEST_DURATION:
         raise ValueError("it is longer than a year")
     return seconds
+
+
+@of_type("duration | off", pattern=rf"({_DURATION.pattern})|off", examples=["60s", "off"])
+def duration_or_off(value: str) -> float:
+    """Parse a duration; return seconds. `off` is infinity."""
+    if value == "off":
+        return math.inf
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise ValueError(f"it is neither off nor a duration: {error}") from error
 
 
 @of_type("size", pattern=_SIZE.pattern, examples=["10m", "512k", "1g"])

@@ -13,6 +13,7 @@ MAY_SWITCH: Final = (
     "add the capabilities CHOWN, DAC_OVERRIDE, KILL, SETGID and SETUID, or start the container as that user"
 )
 """What lets root run programs as another user, and stop them."""
+_CAPABILITIES: Final = {"CHOWN": 0, "DAC_OVERRIDE": 1, "KILL": 5, "SETGID": 6, "SETUID": 7}  # linux/capability.h
 _SETPRIV: Final = "/usr/bin/setpriv"  # of util-linux; an absolute path, because the user may own folders in PATH
 
 
@@ -45,6 +46,20 @@ class Account:
 def is_root() -> bool:
     """Return whether this process may change the user and listen on any port."""
     return os.geteuid() == 0
+
+
+def fault_of_root(account: Account) -> str:
+    """Return which capabilities root lacks to run programs as `account`, and what mends it; empty if none."""
+    if not is_root() or account.uid == 0:
+        return ""
+    with open("/proc/self/status", "rb") as status:  # noqa: PTH123 -- read at each boot, without pathlib
+        effective = next(int(line[7:], 16) for line in status if line.startswith(b"CapEff:"))
+    missing = [name for name, bit in _CAPABILITIES.items() if not effective >> bit & 1]
+    if not missing:
+        return ""
+    flags = " ".join(f"--cap-add {name}" for name in missing)
+    what = f"the capabilit{'y' if len(missing) == 1 else 'ies'} {', '.join(missing)}"
+    return f"root lacks {what}; add {flags}, or start the container as that user"
 
 
 def owner(found: os.stat_result) -> str:

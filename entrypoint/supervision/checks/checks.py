@@ -8,7 +8,8 @@ from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.checks.first_request import FirstRequest
-from entrypoint.supervision.checks.health import FrozenProbe, LivenessProbe, ReadinessProbe, Watchdog
+from entrypoint.supervision.checks.frozen import Acceptance, FrozenProbe
+from entrypoint.supervision.checks.health import LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.checks.memory import MemoryLimit
 from entrypoint.supervision.checks.probes import Endpoint, Prober
 from entrypoint.supervision.internals import Program, Sink
@@ -58,7 +59,11 @@ class Checks:
         if config.liveness is not None and config.liveness.kind in CONNECTS:
             self._while_ready.append(LivenessProbe(prober, timers, Endpoint.of(config.liveness), silence, fail))
         elif config.liveness is not None and config.liveness.kind is Kind.PROCESS:
-            self._while_ready.append(FrozenProbe(timers, lambda: program.pid, silence, fail))
+            acceptance = Acceptance(prober, Endpoint.of(config.accepts), config.patience) if config.accepts else None
+            report = (silence, fail)
+            self._while_ready.append(
+                FrozenProbe(timers, lambda: program.pid, acceptance, config.frozen_seconds, report)
+            )
         elif config.liveness is not None:
             self._watchdog = Watchdog(timers, fail)
             self._while_ready.append(self._watchdog)

@@ -3,7 +3,6 @@
 import sched
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from entrypoint.supervision.checks.probes import Endpoint, Prober
 
@@ -21,12 +20,6 @@ UNRESPONSIVE = 2
 
 FAILURES = 3
 """After this many failures in a row the program is restarted."""
-
-FROZEN = 6
-"""The same for a program that is stopped by SIGSTOP: somebody may be debugging it."""
-
-STOPPED = b"T"
-"""The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
 
 
 class Polling:
@@ -103,8 +96,8 @@ class ReadinessProbe:
 class Failures:
     """Counts the failures of one program in a row."""
 
-    def __init__(self, most: int, unresponsive: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
-        """Call `failed` with the reason after `most` failures.
+    def __init__(self, most: float, unresponsive: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
+        """Call `failed` with the reason after `most` failures; infinity stands for never.
 
         Before that, call `unresponsive` with the reason when the program is no longer ready, and with None when it
         responds again.
@@ -157,69 +150,9 @@ class LivenessProbe:
         return INTERVAL if self._failures.record(fault) else None
 
 
-class FrozenProbe:
-    """Checks whether a ready program is frozen: stopped by SIGSTOP.
-
-    The kernel still accepts connections for a frozen program. The probe reads the state of its processes and connects
-    to nothing, because a server whose workers are all busy would not respond either.
-    """
-
-    def __init__(
-        self,
-        timers: sched.scheduler,
-        pid: Callable[[], int],
-        unresponsive: Callable[[str | None], None],
-        failed: Callable[[str], None],
-    ) -> None:
-        self._timers = timers
-        self._pid = pid
-        self._failures = Failures(FROZEN, unresponsive, failed)
-        self._timer: sched.Event | None = None
-
-    def begin(self) -> None:
-        """Start checking."""
-        self.end()
-        self._failures.forget()
-        self._enter()
-
-    def end(self) -> None:
-        """Stop checking."""
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
-
-    def _enter(self) -> None:
-        self._timer = self._timers.enterabs(next_look(), 0, self._check)
-
-    def _check(self) -> None:
-        self._timer = None
-        if self._failures.record(frozen(self._pid())):
-            self._enter()
-
-
 def next_look() -> float:
     """Return when all programs are looked at: at the same moment, so that an idle container wakes up only once."""
     return (time.monotonic() // INTERVAL + 1) * INTERVAL
-
-
-def frozen(pid: int) -> str | None:
-    """Return why the program with the first process `pid` is frozen; None if it is not, or if that is unknown.
-
-    A program is frozen if its first process is stopped, or all children of that process are.
-    """
-    try:
-        if _stopped(str(pid)):
-            return f"process {pid} is stopped (SIGSTOP)"
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        if children and all(map(_stopped, children)):
-            return f"all children of process {pid} are stopped (SIGSTOP)"
-    except OSError:  # a process has ended
-        return None
-    return None
-
-
-def _stopped(pid: str) -> bool:
-    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED
 
 
 class Watchdog:

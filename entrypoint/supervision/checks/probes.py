@@ -37,6 +37,8 @@ class Endpoint(NamedTuple):
     request: bytes = b""
     seconds: float = TIMEOUT
     failures: range = FAILURES
+    until_closed: bool = False
+    """Send the end of the connection at once, and wait until the other side closes it, too."""
 
     @classmethod
     def of(cls, probe: Probe) -> "Endpoint":
@@ -87,7 +89,7 @@ class _Outcome(NamedTuple):
     fault: str | None
 
 
-def _connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
+def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
     """Start to connect, and return the error number, as connect_ex() does. Raises OSError.
 
     The application's user may replace a socket in its folder by a symbolic link to one that only root can use. So root
@@ -106,7 +108,7 @@ def _connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
 
 def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Outcome]:
     """Yield the events to wait for and, once, the outcome. Raises OSError."""
-    error = _connect(connection, endpoint.address)
+    error = connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
         yield select.EPOLLOUT
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -115,6 +117,9 @@ def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Out
     if endpoint.family != socket.AF_UNIX and connection.getsockname() == connection.getpeername():
         # Without a listener, the kernel may choose this very port for our end, and we connect to ourselves.
         raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+    if endpoint.until_closed:
+        connection.shutdown(socket.SHUT_WR)
+        yield select.EPOLLIN
     if not endpoint.request:
         yield _Outcome(None)
         return

@@ -12,8 +12,8 @@ from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 
 RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Supervisor": (
-        *("handle_signal", "options", "ordered_stop_groups_phase_1", "ordered_stop_groups_phase_2"),
-        "process_groups",
+        *("add_process_group", "diff_to_active", "handle_signal", "options", "ordered_stop_groups_phase_1"),
+        *("ordered_stop_groups_phase_2", "process_groups", "remove_process_group"),
     ),
     "ServerOptions": (
         *(
@@ -27,6 +27,7 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
             "parse_warnings",
             "pidhistory",
             "poller",
+            "process_config",
         ),
         *("server_configs", "signal_receiver", "waitpid"),
     ),

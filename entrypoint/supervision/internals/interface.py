@@ -11,6 +11,9 @@ from supervisor.http import NOT_DONE_YET
 from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.xmlrpc import Faults
 
+DELAY = 0.05
+"""Seconds until supervisord asks again for a result that was not known yet."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -69,4 +72,15 @@ def _with(stopped: list[dict[str, Any]], rest: Callable[[], Any]) -> Any:
         return found if found is NOT_DONE_YET else stopped + found
 
     answer.delay, answer.rpcinterface = rest.delay, rest.rpcinterface  # type: ignore[attr-defined] # supervisord's own
+    return answer
+
+
+def deferred(result: Callable[[], str | None]) -> Any:
+    """Return what a method of an interface returns if its `result` is not known yet: until then it is None."""
+
+    def answer() -> Any:
+        found = result()
+        return NOT_DONE_YET if found is None else found
+
+    answer.delay = DELAY  # type: ignore[attr-defined] # supervisord's own
     return answer

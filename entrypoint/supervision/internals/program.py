@@ -58,6 +58,11 @@ class Program:
         return str(self._process.config.name)
 
     @property
+    def group(self) -> str:
+        """Return the name of its group. Two groups may have programs of one name."""
+        return str(self._process.group.config.name)
+
+    @property
     def state(self) -> State:
         """Return its state."""
         return State(self._process.state)
@@ -148,6 +153,11 @@ class Program:
         if self.state in {State.STARTING, State.RUNNING}:
             self.replaced = True
             self._process.kill(self._process.config.stopsignal)
+
+    def start(self) -> None:
+        """Start it if it does not run and does not stop, as a client of supervisord would."""
+        if self.state in {State.STOPPED, State.EXITED, State.FATAL, State.BACKOFF}:
+            self._process.spawn()
 
     def give_up(self) -> None:
         """Make it FATAL, as if it had never started. Call this only from within `restart_if`."""

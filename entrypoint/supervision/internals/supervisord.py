@@ -15,6 +15,7 @@ from supervisor.process import EventListenerPool
 from supervisor.states import EventListenerStates, ProcessStates, SupervisorStates
 
 from entrypoint.supervision.internals.contract import verify
+from entrypoint.supervision.internals.groups import Groups
 from entrypoint.supervision.internals.guard import Guard
 from entrypoint.supervision.internals.output import LogHandler
 from entrypoint.supervision.internals.program import NEVER, Program
@@ -74,7 +75,17 @@ class Supervisord:
             waits.append(TICK_EVENT - now % TICK_EVENT)
         return min(waits, default=NEVER)
 
+    @property
+    def groups(self) -> Groups:
+        """The process groups."""
+        return Groups(self._supervisord, lambda: self.programs)
+
     # Commands
+
+    def rename(self, group: str, to: str) -> None:
+        """Rename a process group. Its processes keep their names."""
+        self.groups.rename(group, to)
+        self._programs = {(to if key[0] == group else key[0], key[1]): each for key, each in self._programs.items()}
 
     def stop(self) -> None:
         """Stop all programs, then end."""
@@ -86,12 +97,15 @@ class Supervisord:
             self._supervisord.handle_signal()
 
     def take_signals(self, take: Callable[[int], bool]) -> None:
-        """Offer each signal to `take`; if that returns False, supervisord handles it."""
+        """Offer each signal to `take`; if that returns False, supervisord handles it.
+
+        Never HUP, at which supervisord would stop all programs and start them again.
+        """
         handle_signal, guarded = self._supervisord.handle_signal, self._guard(take, otherwise=False)
 
         def handle() -> None:
             number = self.signals[0] if self.signals else 0
-            if not number or not guarded(number):
+            if not number or (not guarded(number) and number != signal.SIGHUP):
                 handle_signal()
                 return
             self._options.get_signal()

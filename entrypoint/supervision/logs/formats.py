@@ -1,12 +1,11 @@
 """The two formats of the container's log: text for a person, JSON for a collector."""
 
 import functools
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from json.encoder import encode_basestring as quoted
 
 from entrypoint import log
+from entrypoint.clock import timestamp
 from entrypoint.protocol.supervision import LogFormat, SupervisionConfig
 
 SUPERVISORD = "supervisord"
@@ -42,7 +41,7 @@ def as_text(*, timestamps: bool, colour: bool) -> Format:
         del stream, pid  # as above
         head = _head(name, colour=colour)
         if timestamps:
-            head = f"{log.timestamp()} ".encode() + head
+            head = f"{timestamp()} ".encode() + head
         if colour and name == SUPERVISORD:
             lines = list(map(_with_level, lines))
         return head + (b"\n" + head).join(lines) + b"\n"
@@ -59,37 +58,14 @@ def _with_level(line: bytes) -> bytes:
 
 
 def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
-    """Make each line an object; a line that is an object itself becomes the value of `message` as it is."""
-    head = f'{{"time":"{log.timestamp()}",{_source(name, stream, pid)}'
-    return "".join([f"{head}{_message(line)}}}\n" for line in lines]).encode()
+    """Make each line an object, see log_object."""
+    from entrypoint import log_object  # noqa: PLC0415 -- only this format needs it
 
-
-def _message(line: bytes) -> str:
-    text = line.decode("utf-8", "replace")
-    return text if text.startswith("{") and _is_json(text) else quoted(text)
+    now, source = timestamp(), log_object.Source(name, stream, pid)
+    objects = [f"{log_object.of_line(now, source, line.decode('utf-8', 'replace'))}\n" for line in lines]
+    return "".join(objects).encode("utf-8", "backslashreplace")  # an escaped surrogate stays escaped
 
 
 @functools.cache
 def _head(name: str, *, colour: bool = False) -> bytes:
     return log.line(name, "", colour=colour).encode()
-
-
-@functools.lru_cache
-def _source(name: str, stream: str, pid: int) -> str:
-    return f'"program":{quoted(name)},"stream":"{stream}","pid":{pid},"message":'
-
-
-def _is_json(text: str) -> bool:
-    try:
-        _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(constant: str) -> None:
-    """Refuse NaN and Infinity, which Python parses although they are not JSON."""
-    raise ValueError(constant)
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse)  # json.loads would create one for each line

@@ -39,6 +39,7 @@ class Stdout:
         self._clock = clock
         self._backlog = bytearray()
         self._dropped = 0
+        self._lost = 0
         self._progress = 0.0
         self._poll = select.poll()
         self._room: select.epoll | None = None
@@ -55,6 +56,11 @@ class Stdout:
             self._room.close()
             self._room = None
             self._piece = BACKLOG
+
+    @property
+    def dropped(self) -> int:
+        """How many lines were dropped since the start."""
+        return self._lost + self._dropped
 
     @property
     def room(self) -> int | None:
@@ -110,6 +116,7 @@ class Stdout:
             self._progress = self._clock()
             if self._dropped:
                 warning = b"%d lines dropped: stdout was not read" % self._dropped
+                self._lost += self._dropped
                 self._dropped = 0
                 self._backlog += self._form("supervisord", [warning], "stdout", os.getpid())
 

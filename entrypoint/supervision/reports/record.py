@@ -25,11 +25,14 @@ class Record:
         file: Path,
         supervisord: Supervisord,
         *,
-        shown: Callable[[Program], ProgramRecord],
+        shown: Callable[[Program], ProgramRecord | None],
         killed: Callable[[Program], str],
         stopping: Callable[[], bool],
     ) -> None:
-        """`shown` returns a program's present state; `killed` why it ended, if its wait status does not tell it."""
+        """`shown` returns a program's present state, None to hide it.
+
+        `killed` returns why it ended, if its wait status does not tell it.
+        """
         self._file = file
         self._supervisord = supervisord
         self._shown = shown
@@ -57,6 +60,13 @@ class Record:
             self._running.remove(program)
             self._ends[program] = (self._end(program), time.time())
 
+    def succeed(self, former: Program, following: Program) -> None:
+        """Let `following` have the starts and the last end of `former`: a reload is no restart."""
+        self._starts[following] = self._starts.get(former, 1)
+        if former in self._ends:
+            self._ends[following] = self._ends[former]
+        self._changed = True
+
     def change(self) -> None:
         """Note that something else than a program's state has changed."""
         self._changed = True
@@ -68,12 +78,17 @@ class Record:
         self._running.discard(program)
         self._changed = True
 
+    def programs(self) -> tuple[tuple[Program, ProgramRecord], ...]:
+        """Return each program that is not hidden, with its present state and its history."""
+        shown = ((each, self._shown(each)) for each in self._supervisord.programs)
+        return tuple((each, self._complete(each, record)) for each, record in shown if record)
+
     def write(self) -> None:
         """Write the file if anything has changed. Call this before each sleep, which wakes nobody."""
         if not self._changed:
             return
         self._changed = False
-        programs = tuple(self._complete(each) for each in self._supervisord.programs)
+        programs = tuple(record for _, record in self.programs())
         text = to_json(StatusRecord(os.getpid(), _started(), self._stopping(), programs))
         beside = self._file.with_name(f".{self._file.name}.new")
         with contextlib.suppress(OSError):  # the readiness file says that the disk is full
@@ -81,10 +96,10 @@ class Record:
             beside.chmod(0o644)
             beside.replace(self._file)
 
-    def _complete(self, program: Program) -> ProgramRecord:
+    def _complete(self, program: Program, record: ProgramRecord) -> ProgramRecord:
         words, at = self._ends.get(program, ("", 0.0))
         restarts = max(0, self._starts.get(program, 0) - 1)
-        return self._shown(program)._replace(restarts=restarts, last_end=words, ended=round(at, 3))
+        return record._replace(restarts=restarts, last_end=words, ended=round(at, 3))
 
     def _end(self, program: Program) -> str:
         if program.wait_status is None:

@@ -5,6 +5,7 @@ from entrypoint.supervision.internals import Program, Supervisord
 from entrypoint.supervision.policy import PermanentFailure
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+"""What to do where no boot has left what a reload needs: supervisord was started by hand."""
 
 INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
@@ -53,6 +54,25 @@ class Report:
     def reloaded(self, program: Program, signal_name: str) -> None:
         """Say that the program reads its changed files."""
         self._supervisord.info(f"files of {program.name} have changed: sent it {signal_name}")
+
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
+    def reloading(self) -> None:
+        """Say that a signal begins a reload."""
+        self._supervisord.warn("received SIGHUP: reloading")
+
+    def reload_ended(self, done: tuple[str, ...], error: str) -> None:
+        """Say what a reload has done, or why it could not be applied."""
+        if error:
+            self._supervisord.critical(f"cannot reload: {error}")
+        else:
+            self._supervisord.info(f"reload: {', '.join(done) or 'nothing to do'}")
+
+    def ignored_hup_in_stop(self) -> None:
+        """Say that a container that stops does not reload."""
+        self._supervisord.warn("received SIGHUP: ignored, because the container stops")
 
     def ignored_hup(self) -> None:
         """Say what to do instead of sending SIGHUP."""

@@ -4,7 +4,7 @@ import sched
 import time
 from collections.abc import Callable
 
-from entrypoint.protocol.probe import Kind, Probe
+from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.internals import Program, State, Supervisord
 
@@ -37,6 +37,10 @@ class Waits:
         self._why = why
         self._pending: dict[str, sched.Event] = {}
         self._open = False
+
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
 
     def open(self) -> None:
         """Remind of programs that are not ready, from now on."""
@@ -92,20 +96,3 @@ class Waits:
             self._supervisord.warn(f"{who} been waiting for {name} for {how_long}: {self._why(program)}")
         elif self._config.program(name).ready.kind not in {Kind.EXIT, Kind.RUNNING}:  # a job may take long
             self._supervisord.warn(f"{name} has not been ready for {how_long}: {self._why(program)}")
-
-
-def reason(program: Program, probe: Probe, fault: str) -> str:
-    """Return why the program is not ready: by its state, its readiness `probe` and the last `fault` of the probe."""
-    if program.state is State.STOPPED:
-        return f"{program.name} is stopped"
-    if program.state not in {State.STARTING, State.RUNNING}:
-        return f"{program.name} does not run"
-    missing = {
-        Kind.UNIX: f"listen on {probe.target}",
-        Kind.TCP: f"listen on {probe.text.partition(':')[2]}",
-        Kind.HTTP: f"answer {probe.text} with a status below 400",
-        Kind.NOTIFY: "send READY=1",
-        Kind.EXIT: "end",
-        Kind.LOG: f"write a line with {probe.target}",
-    }.get(probe.kind, "run")
-    return f"{program.name} does not {missing} yet{f' ({fault})' if fault else ''}"

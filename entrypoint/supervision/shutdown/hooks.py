@@ -30,6 +30,10 @@ class Hooks:
         self._fd = -1
         self._lines = Lines()
 
+    def use(self, hooks: Iterable[PreStopHook], environments: Environments) -> None:
+        """Use the hooks and the environments that a reload has brought."""
+        self._left, self._environments = list(hooks), environments
+
     @property
     def running(self) -> bool:
         """Whether a hook is running."""

@@ -52,6 +52,10 @@ class Stop:
         self._order_since = 0.0
         self._order_until = NEVER
 
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
     @property
     def begun(self) -> bool:
         """Whether a stop has begun, by a signal or by the permanent failure of a program."""

@@ -27,13 +27,14 @@ from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.protocol.supervision import Environments
 site = Program("site", tuple(sys.argv[2].split()), None, "running", "TERM", 1, 0)
 children = Children(Trust())
 children.start(Start(site, PurePosixPath("."), dict(os.environ), "", loads=sys.argv[1] == "loads"))
 while sys.argv[1] != "loads" and "[site] one" not in Path("stderr").read_text():
     time.sleep(0.01)
 began = time.clock_gettime(time.CLOCK_BOOTTIME) - 100
-children.hand_over(PurePosixPath("handover.json"), os.environ, os.environ, began)
+children.hand_over(PurePosixPath("handover.json"), Environments(os.environ, os.environ), began)
 os.execv(sys.argv[3], sys.argv[3:])
 """
 

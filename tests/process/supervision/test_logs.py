@@ -237,12 +237,17 @@ def test_json_is_an_object_a_line_of_supervisord_too(container: Container) -> No
     container.config = {"log_format": "json"}
     said = container.script("said", "import os, time\nos.write(2, b'two\\n{\"level\": 3}\\n')\ntime.sleep(1000)")
     container.program("a", f"sh -c 'echo one; exec {said}'")
-    container.start().said('"level"')
-    pid = int(container.said("spawned").rpartition('"')[0].rpartition(" ")[2])
+    container.start().said('"app_level"')
+    container.said("spawned")
     assert container.stop() == 0
     lines = [json.loads(line) for line in container.lines()]
+    pid = next(int(each["message"].rpartition(" ")[2]) for each in lines if "spawned" in each["message"])
     of_a = [(each["stream"], each["pid"], each["message"]) for each in lines if each["program"] == "a"]
-    assert of_a == [("stdout", pid, "one"), ("stdout", pid, "two"), ("stdout", pid, {"level": 3})]
+    assert of_a == [("stdout", pid, "one"), ("stdout", pid, "two"), ("stdout", pid, "")]
+    assert [each["app_level"] for each in lines if "app_level" in each] == [3]
+    assert ("warning", "received SIGTERM indicating exit request") in {
+        (each["level"], each["message"]) for each in lines
+    }
     assert {each["pid"] for each in lines if each["program"] == "supervisord"} == {container.pid}
 
 

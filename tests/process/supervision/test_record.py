@@ -75,7 +75,7 @@ def test_a_restart_by_the_plugin_is_recorded_with_its_reason(container: Containe
 
 def test_a_stop_is_recorded_before_the_first_program_is_stopped(container: Container) -> None:
     container.program("a", SLEEP)
-    container.config["drain_seconds"] = 4
+    container.config["drain_seconds"] = 500
     container.start().spawned("a")
     until(lambda: program(container, "a").state == "RUNNING", "its start")
     container.signal(signal.SIGTERM)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from deadline import until
+from rows import rows
 
 from .rig import ROOT, Container, alive
 
@@ -17,7 +18,7 @@ SLEEP = "sleep 1000"
 AT_ONCE = 0.9
 
 
-@pytest.mark.parametrize("milliseconds", range(0, 120, 8))
+@pytest.mark.parametrize("milliseconds", rows(range(0, 120, 8), range(0, 120, 24)))
 def test_a_stop_is_not_lost_at_whatever_moment_it_comes(container: Container, milliseconds: int) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
@@ -145,7 +146,6 @@ def test_startsecs_end_without_a_tick(tmp_path: Path) -> None:
     assert once_within(1 + AT_ONCE, tmp_path, start)
 
 
-@pytest.mark.alone
 def test_idle_is_idle(container: Container) -> None:
     container.program("site", SLEEP)
     container.start().said("success: site")
@@ -165,39 +165,51 @@ def _unchanged(count: Callable[[], int], seconds: float) -> bool:
     return count() == before
 
 
-@pytest.mark.alone
-def test_an_event_listener_has_its_ticks_and_its_events_at_once(container: Container) -> None:
-    listener = container.script(
-        "listener",
-        f"""import sys
-seen = open({str(container.home / "events")!r}, "a", buffering=1)
+LISTENER = """\
+import sys
+seen = open("events", "a", buffering=1)
 while True:
     sys.stdout.write("READY\\n"); sys.stdout.flush()
     headers = dict(pair.split(":") for pair in sys.stdin.readline().split())
     seen.write(headers["eventname"] + " " + sys.stdin.read(int(headers["len"])).replace("\\n", " ") + "\\n")
     sys.stdout.write("RESULT 2\\nOK"); sys.stdout.flush()
-""",
-    )
+"""
+
+
+def listen(container: Container, events: str) -> Path:
+    """Add a listener; return the file into which it writes the events."""
+    command = container.script("listener", LISTENER)
     container.sections = (
-        f"[eventlistener:listener]\ncommand={listener}\nevents=TICK_5,PROCESS_STATE\nbuffer_size=100\n"
-        "startsecs=0\nstderr_logfile=NONE\n"
+        f"[eventlistener:listener]\ncommand={command}\nevents={events}\nbuffer_size=100\nstartsecs=0\n"
+        "stderr_logfile=NONE\n"
     )
-    container.program("site", SLEEP)
-    container.start()
-    seen = container.home / "events"
-    os.kill(container.spawned("site"), signal.SIGKILL)
-    until(lambda: seen.exists() and "EXITED processname:site" in seen.read_text(), "the event", AT_ONCE)
-    until(lambda: "TICK_5" in seen.read_text(), "a tick", 8)
-    assert container.stop() == 0
+    return container.home / "events"
 
 
 @pytest.mark.alone
+def test_an_event_listener_has_its_events_at_once(container: Container) -> None:
+    seen = listen(container, "PROCESS_STATE")
+    container.program("site", SLEEP)
+    container.start()
+    os.kill(container.spawned("site"), signal.SIGKILL)
+    until(lambda: seen.exists() and "EXITED processname:site" in seen.read_text(), "the event", AT_ONCE)
+    assert container.stop() == 0
+
+
+def test_an_event_listener_has_its_ticks(container: Container) -> None:
+    seen = listen(container, "TICK_5")
+    container.start()
+    until(lambda: seen.exists() and "TICK_5" in seen.read_text(), "a tick")
+    assert container.stop() == 0
+
+
 def test_supervisorctl_is_answered_while_a_start_is_awaited(container: Container) -> None:
     container.program("site", SLEEP, "autostart=false", "startsecs=1")
     container.start()
     began = time.monotonic()
     assert container.ask("startProcess", "site") is True
-    assert 0.9 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.9
+    assert container.ask("getProcessInfo", "site")["statename"] == "RUNNING"
     assert container.stop() == 0
 
 

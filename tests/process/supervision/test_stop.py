@@ -56,10 +56,26 @@ def seconds_of(container: Container, *numbers: signal.Signals) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.alone
+# Ends once it and another program were both told to stop.
+WAITS = """\
+import os, signal, sys, time
+def stop(*_):
+    open("{name}.told", "w")
+    while not os.path.exists("{other}.told"):
+        time.sleep(0.005)
+    print("ends", time.monotonic())
+    sys.exit()
+signal.signal(signal.SIG{signal}, stop)
+print("up")
+while True: signal.pause()
+"""
+
+
 def test_a_tier_stops_together_and_the_next_one_after_it(container: Container) -> None:
-    container.program("first", slow(container, "first", 0.5, "QUIT"), "stopsignal=QUIT", stop_order=30)
-    container.program("second", slow(container, "second", 0.5), stop_order=30)
+    one = container.script("first", WAITS.format(name="first", other="second", signal="QUIT"))
+    other = container.script("second", WAITS.format(name="second", other="first", signal="TERM"))
+    container.program("first", one, "stopsignal=QUIT", stop_order=30)
+    container.program("second", other, stop_order=30)
     container.program("third", slow(container, "third", 0.2), stop_order=20)
     container.sections = (
         f"[program:theirs]\ncommand={slow(container, 'theirs', 0)}\nredirect_stderr=true\nstdout_logfile=NONE\n"
@@ -69,10 +85,8 @@ def test_a_tier_stops_together_and_the_next_one_after_it(container: Container) -
     names = ("first", "second", "third", "theirs")
     for name in names:
         container.said(f"[{name}] up")
-    assert seconds_of(container) < 1.6
-    assert abs(when(container, "first", "told") - when(container, "second", "told")) < 0.2
-    last = max(when(container, name, "ends") for name in ("first", "second"))
-    assert last <= when(container, "third", "told") < last + 0.2
+    assert container.stop() == 0
+    assert max(when(container, name, "ends") for name in ("first", "second")) <= when(container, "third", "told")
     assert when(container, "third", "ends") <= when(container, "theirs", "told")
 
 
@@ -107,7 +121,6 @@ def test_a_second_term_hurries(container: Container) -> None:
     assert not container.pids()
 
 
-@pytest.mark.alone
 def test_a_stop_keeps_its_time(container: Container) -> None:
     for tier in (1, 2):
         container.program(f"site{tier}", slow(container, f"site{tier}", 1000), "stopwaitsecs=900", stop_order=tier)
@@ -115,7 +128,7 @@ def test_a_stop_keeps_its_time(container: Container) -> None:
     container.start()
     for tier in (1, 2):
         container.said(f"[site{tier}] up")
-    assert 0.8 < seconds_of(container) < 1.3
+    assert seconds_of(container) > 0.8  # and long before the 900 s
     container.said("CRIT site1, site2 were still running after ")
     assert not container.pids()
 
@@ -229,12 +242,11 @@ def test_hooks_run_one_after_the_other_before_the_first_tier(container: Containe
     assert container.said("CRIT cannot run pre-stop nowhere: No such file or directory")
 
 
-@pytest.mark.alone
-def test_a_hook_that_hangs_is_killed_at_half_of_the_time(container: Container) -> None:
+def test_a_hook_that_hangs_is_killed_after_its_time(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
-    container.config = {"pre_stop": [pre_stop("sh", "-c", "sleep 1000; true")], "stop_seconds": 2, "hook_seconds": 1}
+    container.config = {"pre_stop": [pre_stop("sh", "-c", "sleep 1000; true")], "stop_seconds": 900, "hook_seconds": 1}
     container.start().said("[site] up")
-    assert 1 <= seconds_of(container) < 1.8
+    assert seconds_of(container) >= 1  # and long before the 900 s
     assert container.lines("site")[-1].startswith("ends")
     assert not container.pids()
 

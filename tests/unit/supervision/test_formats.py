@@ -30,17 +30,24 @@ def test_json_is_an_object_a_line() -> None:
     assert line.endswith(b"}\n")
     got = json.loads(line)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", got.pop("time"))
-    assert got == {"program": "a", "stream": "stderr", "pid": 7, "message": 'say "caf\u00e9"\t\\'}
+    assert list(json.loads(line)) == ["time", "level", "program", "message", "stream", "pid"]
+    assert got == {"level": "info", "program": "a", "message": 'say "caf\u00e9"\t\\', "stream": "stderr", "pid": 7}
 
 
-def test_an_object_is_kept_as_an_object() -> None:
-    said = {"level": "info", "nested": {"a": [1, None]}}
-    assert json.loads(json_line(json.dumps(said).encode()))["message"] == said
+def test_the_keys_of_an_object_are_beside_ours() -> None:
+    got = json.loads(json_line(b'{"level": "WARNING", "event": "paid", "nested": {"a": [1, null]}, "half": "\\ud800"}'))
+    del got["time"]
+    said = {"level": "warning", "message": "paid", "nested": {"a": [1, None]}, "half": "\ud800"}
+    assert got == {"program": "a", "stream": "stderr", "pid": 7, **said}
 
 
-@pytest.mark.parametrize("said", ["[1]", "{", '{"a": NaN}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"])
+@pytest.mark.parametrize(
+    "said",
+    ["[1]", "{", "{}", '{"a": NaN}', '{"a": 1e999}', '{"msg": [1e999]}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"],
+)
 def test_all_else_is_a_text(said: str) -> None:
-    assert json.loads(json_line(said.encode()))["message"] == said
+    got = json.loads(json_line(said.encode()))
+    assert (got["message"], got.keys()) == (said, {"time", "level", "program", "message", "stream", "pid"})
 
 
 def test_bytes_that_are_no_text_make_no_broken_json() -> None:

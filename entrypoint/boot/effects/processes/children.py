@@ -133,8 +133,8 @@ class Children:
     def hand_over(self, file: PurePosixPath, environments: Environments, began: float) -> None:
         """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
 
-        The `environments` go into a memfd: they hold secrets. `began`
-        is when this boot did, in seconds of CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
+        The `environments` go into a memfd: they hold secrets. `began` is when this boot did, in seconds of
+        CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
         """
         self.check_loaded()
         self._relay.stop()

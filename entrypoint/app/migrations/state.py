@@ -6,7 +6,7 @@ from typing import Any
 from django.db import connections, router
 from django.db.migrations.executor import MigrationExecutor
 
-from entrypoint.app.journal import BEGUN, Unfinished, unfinished
+from entrypoint.app.migrations.journal import BEGUN, Unfinished, unfinished
 
 
 @dataclass(frozen=True)

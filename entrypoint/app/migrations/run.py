@@ -11,9 +11,10 @@ from django.db import connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.utils import OperationalError
 
-from entrypoint.app import direct, journal, lock, migration_error
+from entrypoint.app.migrations import journal, lock
+from entrypoint.app.migrations.connection import connected, limits
+from entrypoint.app.migrations.state import State, look, takes_migrations
 from entrypoint.app.reporting import AgentError, Progress
-from entrypoint.app.schema import State, look, takes_migrations
 from entrypoint.protocol.agent import AgentResult, MigrateRequest
 
 _POLL_EVERY: Final = 0.5  # seconds between two looks at the progress of another replica
@@ -34,7 +35,7 @@ def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | N
     except AgentError:
         raise
     except Exception as error:  # such as an error in the graph of the migrations
-        raise migration_error.failure(connections[alias], None, error, limited=False) from error
+        raise _failure(connections[alias], None, error, limited=False) from error
 
 
 # Each mode returns the number of migrations that it has applied, None where none was pending at first.
@@ -47,7 +48,7 @@ def _auto(alias: str, request: MigrateRequest, progress: Progress) -> int | None
         if state.done:
             return None
     with (
-        direct.connected(alias, request.url, request.patience, progress) as connection,
+        connected(alias, request.url, request.patience, progress) as connection,
         lock.held(connection, request.patience, progress),
     ):
         before, state = state, look(alias)
@@ -56,9 +57,8 @@ def _auto(alias: str, request: MigrateRequest, progress: Progress) -> int | None
         if before is None or before.unknown != state.unknown:
             _refuse_if_older(alias, state, request, progress)
         if not state.done:
-            limits = direct.limits(connection, request.lock_timeout, request.statement_timeout)
             limited = request.lock_timeout is not None or request.statement_timeout is not None
-            with limits:
+            with limits(connection, request.lock_timeout, request.statement_timeout):
                 _apply(alias, len(state.pending), progress, limited=limited)
         return len(state.pending)
 
@@ -209,8 +209,14 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
         with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
             call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     except Exception as error:
-        raise migration_error.failure(connections[alias], current, error, limited=limited) from error
+        raise _failure(connections[alias], current, error, limited=limited) from error
     journal.clear_all(connections[alias])
+
+
+def _failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- as above
+    from entrypoint.app.migrations.error import failure  # noqa: PLC0415 -- a boot that fails needs it, and no other
+
+    return failure(connection, migration, error, limited=limited)
 
 
 def _count(number: int) -> str:

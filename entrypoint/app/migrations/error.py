@@ -9,7 +9,7 @@ from django.db.migrations import Migration
 
 from entrypoint.app import connection_error
 from entrypoint.app.application_traceback import application_traceback
-from entrypoint.app.journal import place
+from entrypoint.app.migrations.journal import place
 from entrypoint.app.reporting import AgentError, last_line
 
 # The error codes of a server that ends a statement at a timeout: PostgreSQL's SQLSTATE (lock_not_available,

@@ -6,7 +6,8 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.recorder import MigrationRecorder
 
-from entrypoint.app import direct, journal, lock
+from entrypoint.app.migrations import journal, lock
+from entrypoint.app.migrations.connection import connected
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, RepairRequest
 
@@ -17,7 +18,7 @@ def repair(request: RepairRequest, progress: Progress) -> AgentResult:
     if database not in connections:
         raise AgentError(f"cannot repair {migration}: the project has no database {database}", "unusable")
     with (
-        direct.connected(database, request.url, request.seconds, progress) as connection,
+        connected(database, request.url, request.seconds, progress) as connection,
         lock.held(connection, request.seconds, progress),
     ):
         rows = MigrationRecorder(connection).applied_migrations()

@@ -1,0 +1,1 @@
+"""Migrations: under a lock, with a journal where the database cannot roll them back, and repaired by hand."""

@@ -1,0 +1,198 @@
+"""The containers of a manifest, whatever engine it is for."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from entrypoint.boot.decisions import stop_budget
+
+ENTRYPOINT: Final = "entrypoint"
+"""Our command."""
+_OURS: Final = re.compile(
+    r"ENTRYPOINT_.+|DJANGO_ENV|(?:DJANGO_)?SUPERUSER_.+|NGINX_(?:CLIENT|WORKER|TLS|STATIC|MEDIA)_.+"
+)
+_MIGRATE: Final = re.compile(r"(?:manage\.py|django-admin|-m django)\s+migrate\b")
+_URL: Final = re.compile(r"(https?)://(?:localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\])(?::(\d+))?(/[^\s'\"?#|;&]*)?")
+
+
+class Engine(NamedTuple):
+    """The words of one engine."""
+
+    name: str
+    grace: str
+    """The key of the time after which it kills."""
+    usual_grace: int
+    """Its default, in seconds."""
+    seconds: str
+    """How it spells seconds."""
+    health: str
+    """How a check runs our command."""
+
+
+COMPOSE: Final = Engine(
+    "Docker", "stop_grace_period", stop_budget.DOCKER, "{}s", 'test: ["CMD", "entrypoint", "health"]'
+)
+KUBERNETES: Final = Engine(
+    "Kubernetes",
+    "terminationGracePeriodSeconds",
+    stop_budget.KUBERNETES,
+    "{}",
+    "exec: {command: [entrypoint, health, live]}",
+)
+
+
+class Probe(NamedTuple):
+    """One health check of an engine."""
+
+    where: str
+    """Its key."""
+    kills: bool = False
+    """Whether a failure ends the container."""
+    port: str | None = None
+    """A number, or the name of a port of the container; None: it connects nowhere."""
+    path: str | None = None
+    host: bool = False
+    """Whether the request names a host of its own."""
+    tls: bool = False
+    command: tuple[str, ...] = ()
+
+
+@dataclass
+class Variables:
+    """The environment that a manifest gives to a container."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    """Each variable; an empty text where the manifest does not tell it, as for a secret."""
+    origins: dict[str, str] = field(default_factory=dict)
+    """Where each variable is set."""
+    missing: list[str] = field(default_factory=list)
+    """The files and ConfigMaps that are not there; each may set any variable."""
+
+    def add(self, name: str, value: str | None, origin: str) -> None:
+        """Add a variable, which replaces an earlier one."""
+        self.texts[name] = value or ""
+        self.origins[name] = origin
+
+    def tells(self, name: str) -> bool:
+        """Return whether it is known what the variable is, or that it is not set."""
+        if name in self.texts:
+            return bool(self.texts[name])
+        return not self.missing and f"{name}_FILE" not in self.texts
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container."""
+
+    file: str
+    where: str
+    """Its name in messages."""
+    engine: Engine
+    image: str
+    variables: Variables
+    replaced: bool
+    """Whether another command runs in place of the image's."""
+    words: tuple[str, ...]
+    """The arguments of our command, or the whole command that replaces it; none: it boots."""
+    grace: float | None
+    """Seconds from the stop signal to SIGKILL; None if it cannot be known."""
+    grace_given: bool
+    pre_stop: float = 0
+    """The seconds that a preStop hook takes before the stop signal."""
+    probes: tuple[Probe, ...] = ()
+    ports: tuple[int, ...] = ()
+    """The ports inside the container that the manifest lists."""
+    named_ports: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    root: bool | None = None
+    """Whether root starts it; None: as the image says."""
+    endpoints: bool = False
+    """Whether requests arrive by a list of endpoints, which changes only after the stop has begun."""
+    after: frozenset[str] = frozenset()
+    """The containers whose successful end it waits for."""
+    builds: str | None = None
+    """The folder from which the manifest builds its image."""
+
+    @property
+    def boots(self) -> bool:
+        """Whether its command is that of a boot."""
+        return not self.replaced and self.words in ((), ("serve",))
+
+    @property
+    def migrates(self) -> bool:
+        """Whether it applies the migrations and ends."""
+        if self.words[:1] == ("prepare",) and not self.replaced:
+            only = {word for option, word in _options(self.words) if option == "--only"}
+            skipped = {word for option, word in _options(self.words) if option == "--skip"}
+            return (not only or "migrate" in only) and "migrate" not in skipped
+        return _MIGRATE.search(" ".join(self.words)) is not None
+
+    @property
+    def has_settings(self) -> bool:
+        """Whether it gets a setting of ours; from a file or a ConfigMap, other containers may get it as well."""
+        return not self.replaced and bool(self._settings)
+
+    @property
+    def _settings(self) -> list[str]:
+        return [name for name in self.variables.texts if _OURS.fullmatch(name)]
+
+    @property
+    def signs(self) -> bool:
+        """Whether the manifest shows that our command runs in it."""
+        asked = (probe.path or "" for probe in self.probes)
+        return not self.replaced and (
+            any(self.variables.origins[name] == self.where for name in self._settings)
+            or any(path.startswith("/-/") for path in asked)
+            or any(runs_entrypoint(probe.command) for probe in self.probes)
+        )
+
+
+def ours(containers: Iterable[Container]) -> list[Container]:
+    """Return the containers that run our command: by what the manifest says of them, or by their image.
+
+    If none shows it, those are taken whose image the manifest builds; else those with settings from elsewhere.
+    """
+    every = list(containers)
+    sources = {source for each in every if each.signs for source in (each.image, each.builds) if source}
+    found = [each for each in every if each.signs or _is_from(each, sources)]
+    return (
+        found
+        or [each for each in every if each.builds and not each.replaced]
+        or [each for each in every if each.has_settings]
+    )
+
+
+def _is_from(container: Container, sources: Collection[str]) -> bool:
+    same = container.image in sources or container.builds in sources
+    return same and (not container.replaced or container.migrates)
+
+
+def command_of(command: tuple[str, ...] | None, arguments: tuple[str, ...] | None) -> tuple[bool, tuple[str, ...]]:
+    """Return whether another command replaces ours, and the words that are left: our arguments, or that command."""
+    words, given = command or (), arguments or ()
+    at = next((at for at, word in enumerate(words) if word.rpartition("/")[2] == ENTRYPOINT), None)
+    return (False, (*words[at + 1 :], *given)) if at is not None else (bool(words), (*words, *given))
+
+
+def runs_entrypoint(command: tuple[str, ...]) -> bool:
+    """Return whether a check runs our command."""
+    return any(word.rpartition("/")[2] == ENTRYPOINT for part in command for word in part.split())
+
+
+def asks(command: tuple[str, ...], where: str, *, kills: bool) -> Probe:
+    """Return the probe that a command is, such as curl's."""
+    line = " ".join(command)
+    match = _URL.search(line)
+    if match is None:
+        return Probe(where, kills, command=command)
+    scheme, port, path = match.groups()
+    tls = scheme == "https"
+    host = re.search(r"[Hh]ost:", line) is not None
+    return Probe(where, kills, port or ("443" if tls else "80"), path or "/", host, tls, command)
+
+
+def _options(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    for word, following in zip(words, (*words[1:], ""), strict=True):
+        name, equals, value = word.partition("=")
+        yield name, value if equals else following

@@ -1,0 +1,268 @@
+"""`entrypoint reload`: read everything again, validate it, replace the files, and let process 1 apply them.
+
+Nothing is changed before all is known to be valid. If process 1 cannot apply the files, the old ones come back.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from entrypoint import log
+from entrypoint.boot import run
+from entrypoint.boot.decisions import environment
+from entrypoint.boot.decisions.config import RELOAD_FILE, ResolvedConfig, decide, run_dir
+from entrypoint.boot.decisions.servers import SERVERS, Server
+from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
+from entrypoint.boot.effects.control_socket import ControlSocket
+from entrypoint.boot.effects.difference import Difference, current, sections, text_of
+from entrypoint.boot.effects.execute import execute_each
+from entrypoint.boot.effects.performers import RealPerformer
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.plan.hook_steps import exports
+from entrypoint.boot.plan.plan import Plan, make_plan
+from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Run, Step, ValidateSupervisord, runs_in_check
+from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.user_programs import NGINX
+from entrypoint.boot.settings.values import nearest
+from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
+from entrypoint.log import Tell
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.reload import ReloadRecord, ReloadRequest, ReloadState
+
+_LOCK: Final = "reload.lock"
+_NGINX_FILES: Final = ("nginx.conf", "nginx-app.conf")
+_RESTART: Final = "that needs a restart of the container"
+_PROGRAMS: Final = ("program", "group", "fcgi-program", "eventlistener")
+_IMPORT: Final = "import importlib, sys; importlib.import_module(sys.argv[1])"
+
+
+def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
+    """Reload the site whose run directory is `folder`: all of it, or the programs `names`. Raises an EntrypointError.
+
+    Whatever has changed is applied; `names` are reloaded or restarted even if nothing has changed.
+    """
+    process_1 = ControlSocket(folder)
+    with _lock(folder):
+        state = process_1.state()
+        if state.refused:
+            raise TimedOut(f"cannot reload: {state.refused}")
+        record = folder / RELOAD_FILE
+        try:
+            done = _reload(process_1, state, folder, names, tell)
+        except Stopped:
+            raise
+        except EntrypointError as error:
+            if isinstance(error, StepFailed):  # the application, or a hook that is sourced
+                error = Unusable(*error.lines())
+            text = to_json(ReloadRecord(time.time(), "; ".join(error.lines()), done=False))
+            with suppress(EntrypointError):  # the first error says more
+                run_files.write(PurePosixPath(record), text)
+            raise error from None
+        run_files.write(PurePosixPath(record), to_json(ReloadRecord(time.time(), done, done=True)))
+        tell(log.ENTRYPOINT, f"reload: {done}")
+
+
+def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: Collection[str], tell: Tell) -> str:
+    """Reload, and return what was done, in words."""
+    stops = StopRequests()
+    os.chdir(state.directory)
+    settings = Settings.read(state.environments.boot)
+    log.use(settings.log_format, settings.log_level, timestamps=settings.log_timestamps == "on")
+    machine = read_machine(settings)
+    settings, hooks = run.source(settings, machine, tell, stops)
+    settings = secret_key.of_running(settings, machine, stops, state.environments.programs)
+    for step in exports(settings, machine):
+        hooks.run(step)
+    old = current(folder)
+    with run.agent_of(settings, machine, tell, stops) as agent:
+        facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
+        config = decide(settings, facts)
+        overlaps.check(config)
+        plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
+    differs = Difference(plan, folder, state.environments)
+    Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
+    known = set(_programs(plan, machine))
+    Unusable.check(
+        f"cannot reload {name}: there is no such program{nearest(name, known)}" for name in names if name not in known
+    )
+    request = _request(config, plan, differs, names, hooks)
+    if request.server and not request.signal:
+        plan = make_plan(settings, replace(facts, second_socket=not old.second_socket))
+    elif request.signal:
+        _check_application(config, hooks)
+    for line in printout.difference(differs.files).splitlines():
+        tell(log.ENTRYPOINT, f"    {line}")
+    stops.check()
+    return _apply(process_1, plan, request)
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Let no other reload begin. Raises TimedOut if one is running."""
+    try:
+        # A new file each time would be another lock. Only the owner of the run directory gets here.
+        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise NotAllowed(f"cannot write {folder / _LOCK}: {error.strerror}") from error
+    with os.fdopen(descriptor, "rb"):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise TimedOut("cannot reload: another reload has not ended") from error
+        yield
+
+
+def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Plan:
+    """Render into a new folder and validate what is there; return the plan. Raises all problems as one error."""
+    plan = make_plan(settings, facts)
+    with places.temporary_folder(facts.machine.temporary) as folder:
+        elsewhere = make_plan(replace(settings, run_dir=folder), facts)
+        steps: list[Step] = [step for step in elsewhere.steps if step.name not in {SERVE, WARNING}]
+        steps = [step for step in steps if runs_in_check(step) and not isinstance(step, ValidateSupervisord)]
+        logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
+        if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
+            steps += [ValidateSupervisord(file) for file in elsewhere.files if file.path.name == "supervisord.conf"]
+        execute_each(steps, _Silently(performer))
+    return plan
+
+
+class _Silently:
+    """Performs the steps without their lines, which the boot has shown."""
+
+    def __init__(self, performer: RealPerformer) -> None:
+        self._performer = performer
+
+    def announce(self, step: object) -> None:
+        """Show nothing."""
+
+    def apply(self, step: Step) -> None:
+        """Carry the step out."""
+        self._performer.apply(step)
+
+
+def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:
+    """Yield each change that a running container cannot take."""
+    old, new, ours = differs.old, differs.new, {NGINX, *SERVERS}
+    if run_dir(config.settings, config.machine) != differs.folder:
+        yield "ENTRYPOINT_RUN_DIR"
+    if new.listen != old.listen or (config.server and config.bind and differs.of(config.server.name)):
+        yield "the address that the site listens on, or the command of its server,"
+    if ours & old.programs.keys() != ours & new.programs.keys():
+        yield "ENTRYPOINT_SERVER or ENTRYPOINT_NGINX"
+    if any(differs.section(f"program:{name}", "user") for name in ours):
+        yield "ENTRYPOINT_USER"
+    elif differs.of(NGINX):
+        yield "the process of nginx"
+    if (new.log_format, new.log_timestamps) != (old.log_format, old.log_timestamps):
+        yield "ENTRYPOINT_LOG_FORMAT or ENTRYPOINT_LOG_TIMESTAMPS"
+    if new.quiet != old.quiet or differs.section("supervisord", "loglevel"):
+        yield "ENTRYPOINT_LOG_LEVEL"
+
+
+def _programs(plan: Plan, machine: Machine) -> Iterator[str]:
+    """Yield the name of each program and group: ours, and those in the user's own files."""
+    for text in (text_of(plan, "supervisord.conf"), *machine.supervisor_files.values()):
+        for section in sections(text).sections():
+            kind, _, name = section.partition(":")
+            if kind in _PROGRAMS:
+                yield name.strip()
+
+
+def _beside(config: ResolvedConfig, plan: Plan) -> bool:
+    """Return whether a new process of the application server can start beside the old one: nginx tells them apart."""
+    socket = str(config.socket)
+    named = (socket in file.text for file in plan.files if file.path.name in _NGINX_FILES)
+    return config.nginx and config.bind is None and any(named)
+
+
+def _request(
+    config: ResolvedConfig, plan: Plan, differs: Difference, names: Collection[str], hooks: HookRunner
+) -> ReloadRequest:
+    """Return what process 1 is to apply. Raises Unusable if the application server cannot be reloaded."""
+    environments = run.environments_of(plan.exec, hooks, config.settings)
+    renewed = environments[:2] != differs.was[:2]
+    server, wanted, signal = config.server, "", ""
+    if server:
+        conf = config.server_file.name if config.server_file else ""
+        concerned = renewed or conf in differs.names or differs.of(server.name)
+        # Without names, a reload also loads the application's code again.
+        if concerned or not names or server.name in names:
+            beside = _beside(config, plan)
+            wanted = server.name if beside or not config.development else ""  # there it reloads its code by itself
+            signal = "" if beside else _signal(config, server, concerned=concerned)
+    by_files = not differs.names.isdisjoint(_NGINX_FILES)
+    return ReloadRequest(
+        environments,
+        server=wanted,
+        signal=signal,
+        workers=config.workers if config.own_workers is None else 1,
+        nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted and not signal)),
+        programs=tuple(name for name in names if name not in {NGINX, wanted}),
+        start_seconds=config.settings.wait_timeout,
+        finish_seconds=float(config.nginx_timeout),
+    )
+
+
+def _signal(config: ResolvedConfig, server: Server, *, concerned: bool) -> str:
+    """Return the signal by which a server replaces its workers, none in development. Raises Unusable if it cannot.
+
+    It can if only its code has changed, and nothing that concerns its process.
+    """
+    if concerned:
+        why = "its environment or configuration has changed"
+    elif config.development:
+        return ""
+    elif server.reload_signal is None:
+        why = "it cannot load the application again while it serves"
+    elif config.workers < server.reload_workers:
+        why = f"it needs WEB_CONCURRENCY={server.reload_workers} or more for that"
+    else:
+        return server.reload_signal
+    where = "nginx.conf does not name its socket" if config.nginx else "without nginx"
+    raise Unusable(f"cannot reload {server.name}: {where}, {why}; {_RESTART}")
+
+
+def _check_application(config: ResolvedConfig, hooks: HookRunner) -> None:
+    """Import the application in a process of its own: the server would end if it cannot. Raises Unusable."""
+    module = config.module.partition(":")[0]
+    surroundings = environment.for_application(config.settings, config.machine, config.settings.settings_module)
+    account = config.machine.account if config.machine.root else None
+    command = (str(config.machine.python), "-c", _IMPORT, module)
+    seconds = config.settings.wait_timeout
+    step = Run(
+        "reload", command, {**surroundings, "PYTHONPATH": _path(config)}, config.machine.app_dir, seconds, account
+    )
+    try:
+        hooks.run_alone(step)
+    except StepFailed as error:
+        raise Unusable(f"cannot reload: cannot load the application {config.module}; its error is above") from error
+
+
+def _path(config: ResolvedConfig) -> str:
+    given = config.settings.environment.get("PYTHONPATH")
+    return f"{config.machine.app_dir}{os.pathsep}{given}" if given else str(config.machine.app_dir)
+
+
+def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest) -> str:
+    """Replace the files and let process 1 apply them; if it cannot, the old files come back."""
+    before = {file.path: run_files.read(file.path) for file in plan.files}
+    run_files.write_all({file.path: file.text for file in plan.files})
+    try:
+        result = process_1.apply(request)
+        if result.error:
+            kind = TimedOut if result.late else Unusable
+            raise kind(f"cannot reload: {result.error}")
+    except EntrypointError:
+        run_files.write_all({path: text for path, text in before.items() if text is not None})
+        for path, text in before.items():
+            if text is None:
+                run_files.remove(path)
+        raise
+    return ", ".join(result.done) or "nothing to do"

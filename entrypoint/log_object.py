@@ -1,0 +1,222 @@
+"""A line of a program as a JSON object: time, level, program, message, then fields. docs/how-to/logs.md describes it.
+
+boot and supervisord's plugin use it; only a log in JSON imports it.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from json.encoder import encode_basestring as quoted
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from entrypoint.clock import timestamp
+
+INFO: Final = "info"
+NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})
+_OURS: Final = frozenset({"time", "program", "stream", "pid", "step", "phase"})
+"""The keys whose values are never those of the line."""
+_MESSAGES: Final = ("message", "msg", "event")  # the last one is structlog's
+_LEVELS: Final = {
+    **dict.fromkeys(("debug", "trace", "debg", "trac", "blat"), "debug"),
+    **dict.fromkeys(("info", "notice", "information"), "info"),
+    **dict.fromkeys(("warning", "warn"), "warning"),
+    **dict.fromkeys(("error", "erro", "err"), "error"),
+    **dict.fromkeys(("critical", "crit", "fatal", "alert", "emerg", "emergency"), "critical"),
+}
+"""Python's, syslog's (nginx) and supervisord's names of the levels."""
+
+
+class Source(NamedTuple):
+    """What wrote a line."""
+
+    program: str
+    stream: str
+    pid: int
+
+
+class Said(NamedTuple):
+    """What a line says."""
+
+    level: str
+    message: str
+    fields: Mapping[str, Any] = NO_FIELDS
+
+
+def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapping[str, str] = NO_FIELDS) -> str:
+    """Return the object, as text without a newline, for a line that was written at the time `now`.
+
+    A `level` other than info is the line's; `fields` are added to those that the line has.
+    """
+    if line.startswith(_REQUEST) and source.program == "nginx" and len(line) <= _WHOLE:
+        with suppress(ValueError):  # a format of the user's own
+            return _request(source, line)
+    try:
+        said = parse(source.program, line)
+        return _text(now, source, said._replace(level=level) if level != INFO else said, fields)
+    except (ValueError, RecursionError):  # JSON cannot express all that Python reads: 1e999 is infinity
+        return _text(now, source, Said(INFO, line), fields)
+
+
+_REQUEST: Final = '{"msec":'
+_WHOLE: Final = 4096
+"""Bytes that a pipe takes at once. Two workers of nginx may mix longer lines, so those are parsed."""
+
+
+def _request(source: Source, line: str) -> str:
+    """Return the object for a request in the format `json` of conf/nginx.conf.j2.
+
+    nginx writes its lines up to a second late, so the time is that of the request. Each line is a JSON object already:
+    only the order of its keys changes. Within a string, JSON escapes the quotes. Raises ValueError for another format.
+    """
+    head, client, rest = line.partition(',"client":')
+    at, level, message = head[len(_REQUEST) :].split(",", 2)
+    if not client or not message.startswith('"message":'):
+        raise ValueError(line)
+    second, _, milliseconds = at.partition(".")
+    time, program = f"{_second(int(second))}.{milliseconds}Z", quoted(source.program)
+    return f'{{"time":"{time}",{level},"program":{program},{message}{_tail(source)}{client}{rest}'
+
+
+@functools.lru_cache(8)
+def _second(second: int) -> str:
+    return timestamp(second * 1_000_000_000).partition(".")[0]
+
+
+def _text(now: str, source: Source, said: Said, fields: Mapping[str, str]) -> str:
+    every = {**said.fields, **fields} if fields else said.fields
+    rest = f",{_ENCODER.encode(every)[1:]}" if every else "}"
+    head, tail = _head(said.level, source.program), _tail(source)
+    return f'{{"time":"{now}",{head}{quoted(said.message)}{tail}{rest}'
+
+
+@functools.lru_cache
+def _head(level: str, program: str) -> str:
+    return f'"level":"{level}","program":{quoted(program)},"message":'
+
+
+@functools.lru_cache
+def _tail(source: Source) -> str:
+    return f',"stream":"{source.stream}","pid":{source.pid}'
+
+
+def parse(program: str, line: str) -> Said:
+    """Return what a line says, by the formats that the program of this name writes."""
+    if line.startswith("{") and (object_ := _object(line)):
+        return _of_object(object_)
+    return _FORMATS.get(program, _by_level)(line)
+
+
+def _object(line: str) -> dict[str, Any] | None:
+    """Return the object of a line that is one; otherwise None."""
+    try:
+        object_ = _DECODER.decode(line)
+    except (ValueError, RecursionError):
+        return None
+    return object_ if isinstance(object_, dict) else None
+
+
+def _refuse(constant: str) -> None:
+    """Refuse NaN and Infinity, which Python parses although they are not JSON."""
+    raise ValueError(constant)
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_refuse)  # json.loads would make one for each line
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _of_object(fields: dict[str, Any]) -> Said:
+    """Merge an object that the program wrote. A key that has another meaning here gets the prefix `app_`."""
+    if not _OURS.isdisjoint(fields):
+        fields = {f"app_{key}" if key in _OURS else key: value for key, value in fields.items()}
+    message = next((fields.pop(key) for key in _MESSAGES if key in fields), "")
+    own_level = fields.pop("level", None)
+    level = _known(own_level)
+    if level is None:
+        level = _known(fields.get("levelname")) or _known(fields.get("severity")) or INFO
+        if own_level is not None:
+            fields["app_level"] = own_level
+    return Said(level, message if isinstance(message, str) else _ENCODER.encode(message), fields)
+
+
+def _known(level: object) -> str | None:
+    return _LEVELS.get(level.lower()) if isinstance(level, str) else None
+
+
+_BY_LEVEL: Final = re.compile(
+    r"[\[\]()0-9TZ:.,+\- ]*(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL)(?=[]:/| \-]|$)"
+)
+"""Only a time, a process ID or brackets stand before the level: Python, gunicorn, uvicorn, granian, celery."""
+
+
+def _by_level(line: str) -> Said:
+    found = _BY_LEVEL.match(line)
+    return Said(_LEVELS[found[1].lower()] if found else INFO, line)
+
+
+_NGINX: Final = re.compile(
+    r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |nginx: )\[(\w+)\] (?:\d+#\d+: )?(?:\*(\d+) )?(.*)", re.DOTALL
+)
+
+
+def _nginx(line: str) -> Said:
+    """Return what a line of nginx's error log says. The access log has the number of the connection, too."""
+    if not (found := _NGINX.fullmatch(line)):
+        return Said(INFO, line)
+    fields = {"connection": int(found[2])} if found[2] else {}
+    return Said(_LEVELS.get(found[1], INFO), found[3], fields)
+
+
+_SERVER_ERROR: Final = 500  # HTTP
+_UWSGI_TIME: Final = re.compile(r"(?:[A-Z][a-z]{2} ){2}[ \d]\d \d\d:\d\d:\d\d \d{4} - ")
+_UWSGI_LEVELS: Final = (
+    (("*** WARNING", "[WARNING]", "[warn]", "!!! WARNING"), "warning"),
+    (("*** HARAKIRI", "HARAKIRI ", "DAMN ! ", "!!! ", "[ERROR]", "unable to ", "uwsgi_"), "error"),
+)
+_UWSGI_REQUEST: Final = re.compile(
+    r"\[pid: (?P<worker>\d+)\] (?P<client>\S*) (?P<method>\S+) (?P<uri>.*) => generated (?P<bytes>\d+) bytes "
+    r"in (?P<milliseconds>\d+) msecs \(\S* (?P<status>\d+)\) request (?P<id>\S+)",
+    re.DOTALL,
+)
+"""As conf/uwsgi.ini.j2 sets it."""
+
+
+def _uwsgi(line: str) -> Said:
+    line = line[found.end() :] if (found := _UWSGI_TIME.match(line)) else line
+    if line.startswith("[pid: ") and (request := _UWSGI_REQUEST.fullmatch(line)):
+        status = int(request["status"])
+        fields = {
+            "client": request["client"],
+            "method": request["method"],
+            "uri": request["uri"],
+            "status": status,
+            "bytes": int(request["bytes"]),
+            "seconds": int(request["milliseconds"]) / 1000,
+            "worker": int(request["worker"]),
+            **({"request_id": request["id"]} if request["id"] != "-" else {}),
+        }
+        level = "error" if status >= _SERVER_ERROR else INFO
+        return Said(level, f"{request['method']} {request['uri']} {status}", fields)
+    known = next((level for begins, level in _UWSGI_LEVELS if line.strip().startswith(begins)), None)
+    return Said(known, line) if known else _by_level(line)
+
+
+def _supervisord(line: str) -> Said:
+    """Return what a line of supervisord says; the plugin has put a level before it, unless it is INFO or DEBUG."""
+    word, _, rest = line.partition(" ")
+    return Said(_LEVELS[word.lower()], rest) if word in ("WARN", "ERRO", "CRIT") else Said(INFO, line)
+
+
+def _entrypoint(line: str) -> Said:
+    return Said("error" if line.startswith("cannot ") else INFO, line)
+
+
+_FORMATS: Final[Mapping[str, Callable[[str], Said]]] = {
+    "entrypoint": _entrypoint,
+    "nginx": _nginx,
+    "supervisord": _supervisord,
+    "uwsgi": _uwsgi,
+}
+"""By the names of the programs, which no user's program can have."""

@@ -1,0 +1,130 @@
+"""Whether one of our own servers, which is ready, is frozen: stopped by SIGSTOP, or in a deadlock."""
+
+import errno
+import math
+import os
+import sched
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from entrypoint.supervision.checks import health
+from entrypoint.supervision.checks.health import Failures
+from entrypoint.supervision.checks.probes import Endpoint, Prober
+
+STOPPED = b"T"
+"""The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
+
+
+class FrozenProbe:
+    """Checks every `health.INTERVAL` seconds whether a ready program is frozen.
+
+    The kernel still accepts connections for a frozen program. So the probe reads the state of its processes, and waits
+    for an answer to a connection that sends nothing: even a program in a deadlock does not notice its end.
+    """
+
+    def __init__(
+        self,
+        timers: sched.scheduler,
+        pid: Callable[[], int],
+        acceptance: "Acceptance | None",
+        after: float | None,
+        report: tuple[Callable[[str | None], None], Callable[[str], None]],
+    ) -> None:
+        """Call the functions of `report` as Failures does, the second one `after` seconds of failures or never."""
+        self._timers = timers
+        self._pid = pid
+        self._acceptance = acceptance
+        most = math.inf if after is None else max(health.UNRESPONSIVE, math.ceil(after / health.INTERVAL))
+        self._failures = Failures(most, *report)
+        self._timer: sched.Event | None = None
+
+    def begin(self) -> None:
+        """Start checking."""
+        self.end()
+        self._failures.forget()
+        if self._acceptance:
+            self._acceptance.check()
+        self._enter()
+
+    def end(self) -> None:
+        """Stop checking."""
+        if self._acceptance:
+            self._acceptance.end()
+        if self._timer is not None:
+            self._timers.cancel(self._timer)
+            self._timer = None
+
+    def _enter(self) -> None:
+        self._timer = self._timers.enterabs(health.next_look(), 0, self._check)
+
+    def _check(self) -> None:
+        self._timer = None
+        missing = self._acceptance.check() if self._acceptance else None
+        if self._failures.record(frozen(self._pid()) or missing):
+            self._enter()
+
+
+class Acceptance:
+    """Connects to a program again and again, and measures how long the program has not taken a connection."""
+
+    def __init__(self, prober: Prober, endpoint: Endpoint, patience: float) -> None:
+        """`patience` is the seconds within which a program that works takes each connection."""
+        self._prober = prober
+        self._endpoint = endpoint._replace(seconds=math.inf, until_closed=True)
+        self._patience = patience
+        self._since: float | None = None  # when the first connection began that was not taken
+        self._cancel: Callable[[], None] | None = None
+
+    def check(self) -> str | None:
+        """Return why the program is frozen, None if it is not. Connect again unless a connection waits."""
+        waited = 0.0 if self._since is None else time.monotonic() - self._since
+        if self._cancel is None:
+            self._since = self._since or time.monotonic()
+            self._connect()
+        return f"took no connection for {waited:.0f} s" if waited > self._patience else None
+
+    def end(self) -> None:
+        """Forget the connection that waits."""
+        if self._cancel is not None:
+            self._cancel()
+        self._cancel = self._since = None
+
+    def _connect(self) -> None:
+        done = False
+
+        def report(fault: str | None) -> None:
+            nonlocal done
+            done, self._cancel = True, None
+            # The queue of waiting connections is full. Any other fault, such as that nobody listens at this address
+            # because a file of the user's has another one, says nothing.
+            if fault != os.strerror(errno.EAGAIN):
+                self._since = None
+
+        try:
+            cancel = self._prober.attempt(self._endpoint, report)
+        except OSError:  # no descriptor is free
+            self._since = None
+            return
+        if not done:
+            self._cancel = cancel
+
+
+def frozen(pid: int) -> str | None:
+    """Return why the program with the first process `pid` is frozen; None if it is not, or if that is unknown.
+
+    A program is frozen if its first process is stopped, or all children of that process are.
+    """
+    try:
+        if _stopped(str(pid)):
+            return f"process {pid} is stopped (SIGSTOP)"
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+        if children and all(map(_stopped, children)):
+            return f"all children of process {pid} are stopped (SIGSTOP)"
+    except OSError:  # a process has ended
+        return None
+    return None
+
+
+def _stopped(pid: str) -> bool:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED

@@ -1,0 +1,66 @@
+"""supervisord's process groups while it runs: they are read again, added, removed and renamed."""
+# ruff: noqa: ANN401 - supervisor ships no types
+
+import copy
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from entrypoint.supervision.internals.program import Program
+
+
+class Changes(NamedTuple):
+    """The names of the groups that differ between supervisord's configuration and what it runs."""
+
+    added: frozenset[str]
+    changed: frozenset[str]
+    removed: frozenset[str]
+
+
+class Groups:
+    """The groups by name. The group of a single program has the program's name."""
+
+    def __init__(self, supervisord: Any, programs: Callable[[], Iterable[Program]]) -> None:
+        self._supervisord = supervisord
+        self._programs = programs
+
+    def read(self) -> None:
+        """Read supervisord's configuration again; only the stop times change yet. Raises ValueError.
+
+        All programs share the time of a stop. With another stop time alone, supervisord would count one as changed.
+        """
+        options = self._supervisord.options
+        options.process_config(do_usage=False)
+        times = {
+            (group.name, each.name): each.stopwaitsecs
+            for group in options.process_group_configs
+            for each in group.process_configs
+        }
+        for name, group in self._supervisord.process_groups.items():
+            for each in group.config.process_configs:
+                each.stopwaitsecs = times.get((name, each.name), each.stopwaitsecs)
+
+    def changes(self) -> Changes:
+        """Return how the configuration that was read differs from what runs."""
+        added, changed, removed = self._supervisord.diff_to_active()
+        return Changes(*(frozenset(str(each.name) for each in part) for part in (added, changed, removed)))
+
+    def programs(self, name: str) -> list[Program]:
+        """Return the programs of a group."""
+        return [program for program in self._programs() if program.group == name]
+
+    def add(self, name: str, called: str = "") -> None:
+        """Add the group `name` of the configuration that was read, as a group that is `called` so; it starts."""
+        config = next(each for each in self._supervisord.options.process_group_configs if each.name == name)
+        config = copy.copy(config)
+        config.name = called or name
+        self._supervisord.add_process_group(config)
+
+    def remove(self, name: str) -> bool:
+        """Remove a group, unless a client has; return whether that was possible: all its programs must have ended."""
+        return name not in self._supervisord.process_groups or bool(self._supervisord.remove_process_group(name))
+
+    def rename(self, name: str, to: str) -> None:
+        """Rename a group. Its processes keep their names."""
+        groups = self._supervisord.process_groups
+        groups[to] = groups.pop(name)
+        groups[to].config.name = to

@@ -1,0 +1,199 @@
+"""What follows from a change of a program: of its readiness, its checks and what is reported of it."""
+
+import os
+import sched
+from collections.abc import Iterable, Mapping
+
+from entrypoint import log
+from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.supervision import SupervisionConfig
+from entrypoint.supervision.checks.checks import Checks
+from entrypoint.supervision.failures import Failures
+from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.logs.stdout import Stdout
+from entrypoint.supervision.notify import group
+from entrypoint.supervision.policy import Policy
+from entrypoint.supervision.readiness import Phase, Readiness
+from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reports.record import Record
+from entrypoint.supervision.reports.report import Report
+from entrypoint.supervision.reports.waits import Waits
+from entrypoint.supervision.shutdown.stop import Stop
+
+
+class Lifecycle:
+    """The lives of all programs: start, readiness, end."""
+
+    def __init__(  # noqa: PLR0913 -- it connects what it is given
+        self,
+        supervisord: Supervisord,
+        config: SupervisionConfig,
+        policies: Mapping[Program, Policy],
+        checks: Mapping[Program, Checks],
+        *,
+        timers: sched.scheduler,
+        stdout: Stdout,
+        readiness: Readiness,
+        report: Report,
+        record: Record,
+        waits: Waits,
+        failures: Failures,
+        stop: Stop,
+        reloading: Reload,
+    ) -> None:
+        """`policies` and `checks` are those of the programs that supervisord has at the moment."""
+        self._supervisord = supervisord
+        self._config = config
+        self._policies = policies
+        self._checks = checks
+        self._timers = timers
+        self._stdout = stdout
+        self._readiness = readiness
+        self._report = report
+        self._record = record
+        self._waits = waits
+        self._failures = failures
+        self._stop = stop
+        self._reloading = reloading
+        self._served: set[Program] = set()  # the programs that have been ready
+
+    def use(self, config: SupervisionConfig) -> None:
+        """Use the configuration that a reload has brought."""
+        self._config = config
+
+    def forget(self, program: Program) -> None:
+        """Forget a program that supervisord has removed."""
+        self._served.discard(program)
+
+    def has_served(self, program: Program) -> bool:
+        """Return whether the program has been ready, in this run or an earlier one."""
+        return program in self._served
+
+    def follow(self, program: Program) -> None:
+        """Follow a change of the program's state."""
+        kind = self._config.program(program.name).ready.kind
+        if program.state is State.STARTING:
+            self._readiness.remove(program.name)
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._stopping(program)
+            self._checks[program].ended()
+            if kind is Kind.EXIT and program.wait_status == 0 and program.state is State.EXITED:
+                self._readiness.add(program.name)
+                self._waits.end(program.name)
+            else:
+                self._readiness.remove(program.name, self._phase(program))
+        elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
+            self._up(program)
+
+    def follow_beside(self, program: Program) -> None:
+        """Follow a process of a reload: it is checked while it is new, and never affects the readiness."""
+        if program.state is State.STARTING:
+            self._checks[program].started()
+        elif program.state is not State.RUNNING:
+            self._checks[program].ended()
+            self._stopping(program)
+
+    def succeed(self, former: Program, following: Program) -> None:
+        """Let the new process of a server be the one that serves and is checked."""
+        self._checks[former].ended()
+        self._record.succeed(former, following)
+        self._failures.follow(following)
+        if self._readiness.has([following.name]):
+            self._served.add(following)
+            self._checks[following].ready()
+        else:
+            self.ready(following)
+
+    def ready(self, program: Program) -> None:
+        """Record that all checks of its readiness have succeeded."""
+        if self._reloading.has(program):
+            self._reloading.ready(program)
+        elif not self._readiness.has([program.name]):
+            self._served.add(program)
+            self._record.change()
+            self._readiness.add(program.name)
+            self._waits.end(program.name)
+            self._checks[program].ready()
+
+    def refused(self, program: Program, why: str) -> None:
+        """Record why the program is not ready although its readiness probe has succeeded."""
+        if self._reloading.has(program):
+            self._reloading.fail(program, f"the new {program.name} failed its first request: {why}")
+            return
+        self._record.change()
+        self._readiness.explain(program.name, why)
+        self._report.refused(program, why)
+
+    def unresponsive(self, program: Program, why: str | None) -> None:
+        """Record why the program no longer responds, None when it responds again."""
+        if self._reloading.has(program):
+            return
+        self._record.change()
+        if why:
+            self._report.unresponsive(program, why)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
+        else:
+            self._report.responds(program)
+            self._readiness.add(program.name)
+
+    def restart(self, program: Program, why: str) -> None:
+        """Restart a program whose checks have failed."""
+        if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
+            self._report.restarting(program, why)
+            self._record.explain(program, why)
+            program.replace()
+
+    def cannot_load(self, program: Program, why: str) -> None:
+        """Say why a server has ended before it was ready, and do not start it again.
+
+        uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
+        """
+        status = program.wait_status
+        if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
+            return
+        if self._reloading.has(program):
+            self._reloading.fail(program, why)
+            return
+        self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
+        self._record.explain(program, why)
+        self._policies[program].give_up_loading()
+        program.replace()
+
+    def notified(self, messages: Iterable[tuple[int, Mapping[str, str]]]) -> None:
+        """Take what programs have sent to the socket of sd_notify(3), each message with the PID of its sender."""
+        for pid, message in messages:
+            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
+            if program is not None:
+                self._handle(program, message)
+
+    def _handle(self, program: Program, message: Mapping[str, str]) -> None:
+        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
+        self._report.status(program, log.printable(message.get("STATUS", "")))
+        if message.get("WATCHDOG") == "1":
+            self._checks[program].watchdog_received()
+        if message.get("STOPPING") == "1" and not self._reloading.has(program):
+            self._record.change()
+            self._checks[program].ended()
+            self._readiness.remove(program.name)
+        elif message.get("READY") == "1" and by_notify:
+            self._up(program)
+
+    def _up(self, program: Program) -> None:
+        if self._reloading.has(program) or not self._readiness.has([program.name]):
+            self._checks[program].up()
+
+    def _phase(self, program: Program) -> Phase | None:
+        if program.name in self._failures:
+            return Phase.FAILED
+        return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
+
+    def _stopping(self, program: Program) -> None:
+        if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+
+    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
+        if program.state is State.STOPPING:
+            program.repeat_stop_signal()
+            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))

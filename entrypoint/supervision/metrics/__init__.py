@@ -1,0 +1,1 @@
+"""What Prometheus reads of this container. Imported with the first request for it."""

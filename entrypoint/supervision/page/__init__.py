@@ -1,0 +1,1 @@
+"""The status page: what runs, in a browser, and two buttons."""

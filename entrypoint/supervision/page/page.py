@@ -1,0 +1,144 @@
+"""Answers the requests of the status page.
+
+A client may read it where it may read the metrics, or with the password; it may act only with the password, and only
+from the page itself: each page holds a token that no other site can read or send.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Generator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from entrypoint.protocol.boot_record import BootRecord
+from entrypoint.protocol.codec import ConfigError, read_json
+from entrypoint.supervision.page.password import Password
+from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes, Wait
+
+PAGE = "/-/"
+DATA = "/-/page.json"
+RESTART = "/-/page/restart"
+RELOAD = "/-/page/reload"
+
+TOKEN = "x-entrypoint-token"  # noqa: S105 - the name of a header
+PROGRAM = "x-entrypoint-program"
+"""The header that names the program to restart."""
+
+_HTML = Path(__file__).with_name("page.html")
+_UNAUTHORIZED = (("WWW-Authenticate", 'Basic realm="status page", charset="UTF-8"'),)
+
+
+class Actions(NamedTuple):
+    """What the buttons do. Each returns why it is not done, or an empty text."""
+
+    restart: Callable[[str], str]
+    reload: Callable[[], str]
+
+
+class Page:
+    """The page, its data and its actions."""
+
+    def __init__(
+        self,
+        password: str,
+        data: Callable[[Request], Generator[Wait, bool, Mapping[str, Any]]],
+        actions: Actions,
+        log: Callable[[str], None],
+    ) -> None:
+        """Without a password nobody may act. `log` gets a line for each action, and for each wrong password."""
+        self._password = Password(password) if password else None
+        self._data = data
+        self._actions = actions
+        self._log = log
+        self._token = secrets.token_urlsafe()
+
+    @property
+    def routes(self) -> Routes:
+        """The handlers by method and path."""
+        return {
+            ("GET", PAGE): self._guarded(self._show),
+            ("GET", DATA): self._guarded(self._tell),
+            ("POST", RESTART): self._guarded(self._acting(self._restart)),
+            ("POST", RELOAD): self._guarded(self._acting(self._reload)),
+        }
+
+    def _guarded(self, handler: Handler) -> Handler:
+        def answer(request: Request) -> Generator[Wait, bool, Response]:
+            if self._password:
+                if self._password.blocked:
+                    text = "too many wrong passwords; try again in a minute\n"
+                    return Response(text, status=HTTPStatus.TOO_MANY_REQUESTS, headers=(("Retry-After", "60"),))
+                given = request.headers.get("authorization", "")
+                if not self._password.accepts(given):
+                    if given:
+                        self._log(f"status page: wrong password from {_client(request)}")
+                    return Response("password?\n", status=HTTPStatus.UNAUTHORIZED, headers=_UNAUTHORIZED)
+            return (yield from handler(request))
+
+        return answer
+
+    def _acting(self, act: Callable[[Request], str]) -> Handler:
+        def answer(request: Request) -> Generator[Wait, bool, Response]:
+            yield from ()
+            if why := self._refused(request):
+                return _said(why, HTTPStatus.FORBIDDEN)
+            if why := act(request):
+                return _said(why, HTTPStatus.CONFLICT)
+            return _said("", HTTPStatus.ACCEPTED)
+
+        return answer
+
+    def _refused(self, request: Request) -> str:
+        if self._password is None:
+            return "set ENTRYPOINT_STATUS_PASSWORD, then this page may act"
+        own = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
+        if not own or not secrets.compare_digest(request.headers.get(TOKEN, "").encode(), self._token.encode()):
+            return "the request does not come from this page; load it again"
+        return ""
+
+    def _show(self, _: Request) -> Generator[Wait, bool, Response]:
+        yield from ()
+        nonce = secrets.token_urlsafe()
+        policy = f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
+        headers = (
+            ("Content-Security-Policy", f"{policy}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+            ("X-Content-Type-Options", "nosniff"),
+            ("Referrer-Policy", "no-referrer"),
+        )
+        text = _HTML.read_text("utf-8").replace("NONCE", nonce).replace("TOKEN", self._token if self._password else "")
+        return Response(text, "text/html; charset=utf-8", headers=headers)
+
+    def _tell(self, request: Request) -> Generator[Wait, bool, Response]:
+        data = yield from self._data(request)
+        return Response(json.dumps({"now": round(time.time(), 3), **data}), "application/json")
+
+    def _restart(self, request: Request) -> str:
+        name = request.headers.get(PROGRAM, "")
+        why = self._actions.restart(name)
+        self._log(f"status page: restart {name} for {_client(request)}{f': {why}' if why else ''}")
+        return why
+
+    def _reload(self, request: Request) -> str:
+        why = self._actions.reload()
+        self._log(f"status page: reload for {_client(request)}{f': {why}' if why else ''}")
+        return why
+
+
+def steps(file: Path) -> list[dict[str, Any]]:
+    """Return the steps that boot.json records, for the page's timeline."""
+    try:
+        record = read_json(BootRecord, file)
+    except ConfigError:
+        return []
+    return [{"at": step.at, "line": step.line} for step in record.steps]
+
+
+def _said(why: str, status: HTTPStatus) -> Response:
+    return Response(json.dumps({"why": why}), "application/json", status=status)
+
+
+def _client(request: Request) -> str:
+    """Return the client as nginx names it."""
+    return request.headers.get("x-real-ip", "") or "a client of the socket"

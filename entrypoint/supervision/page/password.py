@@ -1,0 +1,49 @@
+"""Checks the password of the status page: HTTP's basic authentication, RFC 7617."""
+
+import base64
+import binascii
+import hmac
+import time
+from collections import deque
+
+WRONG = 10
+"""Wrong passwords within WITHIN seconds; then none is accepted until they are older."""
+
+WITHIN = 60.0
+
+
+class Password:
+    """The password, and when a wrong one was given."""
+
+    def __init__(self, text: str, wrong: int = WRONG, within: float = WITHIN) -> None:
+        self._digest = _digest(text)
+        self._within = within
+        self._failures: deque[float] = deque(maxlen=wrong)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether too many wrong passwords came: whoever guesses gets few guesses."""
+        full = len(self._failures) == self._failures.maxlen
+        return full and time.monotonic() - self._failures[0] < self._within
+
+    def accepts(self, authorization: str) -> bool:
+        """Return whether the header Authorization names this password; the user's name may be any."""
+        scheme, _, text = authorization.partition(" ")
+        if scheme.lower() != "basic":
+            return False
+        try:
+            given = base64.b64decode(text.strip(), validate=True).partition(b":")[2]
+        except binascii.Error:
+            given = b""
+        if hmac.compare_digest(hmac.digest(_KEY, given, "sha256"), self._digest):
+            return True
+        self._failures.append(time.monotonic())
+        return False
+
+
+_KEY = b"status page"
+
+
+def _digest(text: str) -> bytes:
+    """Return what is compared: of the same length for each password."""
+    return hmac.digest(_KEY, text.encode(), "sha256")

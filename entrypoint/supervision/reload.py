@@ -1,0 +1,272 @@
+"""Applies a reload: `entrypoint reload` has replaced the files, and the programs that they concern take them.
+
+Behind nginx a new process of the application server starts beside the old one, on a socket of its own. Once it has
+answered its first request, nginx reads its configuration, which names that socket. The old process serves the requests
+of nginx's old workers until those have ended, and then stops. So a new process that cannot serve has no effect.
+"""
+
+import contextlib
+import sched
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+from entrypoint.protocol.codec import ConfigError, read_json
+from entrypoint.protocol.reload import ReloadRequest, ReloadResult
+from entrypoint.protocol.supervision import Environments, SupervisionConfig
+from entrypoint.supervision.internals import Program, State, Supervisord
+
+PAUSE = 0.02
+"""Seconds between two looks at what a reload waits for."""
+
+NGINX_STARTS_WITHIN = 10.0
+"""Seconds for nginx to start its new workers."""
+
+NGINX = "nginx"
+
+ENDED = frozenset({State.STOPPED, State.EXITED, State.FATAL, State.UNKNOWN, State.BACKOFF})
+
+Steps = Iterator[None]
+
+
+class _RefusedError(Exception):
+    """The reload cannot be applied."""
+
+    def __init__(self, why: str, *, late: bool = False) -> None:
+        super().__init__(why)
+        self.late = late
+
+
+class Reload:
+    """At most one reload at a time. Each step is a generator that is resumed until it ends."""
+
+    def __init__(  # noqa: PLR0913 - it connects what it is given
+        self,
+        supervisord: Supervisord,
+        timers: sched.scheduler,
+        file: Path,
+        *,
+        current: Callable[[], tuple[SupervisionConfig, Environments]],
+        use: Callable[[SupervisionConfig, Environments], None],
+        succeed: Callable[[Program, Program], None],
+    ) -> None:
+        """`file` is supervision.json. `current` returns what holds; `use` is told what holds from now on.
+
+        `succeed` is told of the old and the new process of the application server, when the new one takes over.
+        """
+        self._supervisord = supervisord
+        self._timers = timers
+        self._file = file
+        self._current = current
+        self._use = use
+        self._succeed = succeed
+        self._steps: Steps | None = None
+        self._result = ReloadResult()
+        self._done: list[str] = []
+        self._stopping = ""
+        self._beside: set[Program] = set()
+        self._ready: set[Program] = set()
+        self._faults: dict[Program, str] = {}
+        self.next: tuple[SupervisionConfig, Environments] | None = None
+        """What holds for the programs that are added now, before it holds for all."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a reload is being applied."""
+        return self._steps is not None
+
+    def has(self, program: Program) -> bool:
+        """Return whether the program is a process beside the one that serves: not yet, or no longer."""
+        return program in self._beside
+
+    def prepare(self, program: Program) -> None:
+        """Record a program that is added to serve later."""
+        if self.next:
+            self._beside.add(program)
+
+    def ready(self, program: Program) -> None:
+        """Record that the new process can serve."""
+        self._ready.add(program)
+
+    def fail(self, program: Program, why: str) -> None:
+        """Record why the new process cannot serve."""
+        self._faults[program] = why
+
+    def begin(self, request: ReloadRequest) -> Callable[[], ReloadResult | None]:
+        """Begin a reload; return a function that returns its result once it has ended."""
+        self._done, self._stopping = [], ""
+        self._steps = self._apply(request)
+        self._proceed()
+        return lambda: None if self.running else self._result
+
+    def stop(self) -> None:
+        """End the reload: the container stops, and with it all programs."""
+        self._stopping = "the container stops"
+
+    def _proceed(self) -> None:
+        steps = self._steps
+        if steps is None:
+            return
+        try:
+            self._check_running()
+            next(steps)
+        except StopIteration:
+            self._end(ReloadResult(tuple(self._done)))
+        except (_RefusedError, ConfigError, ValueError) as error:
+            late = isinstance(error, _RefusedError) and error.late
+            self._end(ReloadResult(tuple(self._done), str(error) or type(error).__name__, late))
+        except Exception as error:
+            self._end(ReloadResult(tuple(self._done), f"{type(error).__name__}: {error}"))
+            raise  # the guard of timers logs it
+        else:
+            self._timers.enter(PAUSE, 0, self._proceed)
+
+    def _check_running(self) -> None:
+        if self._stopping:
+            raise _RefusedError(self._stopping, late=True)
+
+    def _end(self, result: ReloadResult) -> None:
+        self._steps, self._result, self.next = None, result, None
+
+    def _apply(self, request: ReloadRequest) -> Steps:
+        new, (old, environments) = read_json(SupervisionConfig, self._file), self._current()
+        groups = self._supervisord.groups
+        groups.read()
+        renewed = request.environments[:2] != environments[:2]
+        changes = groups.changes()
+        running = {program.group: program.name for program in self._supervisord.programs}
+        ours = {name for name, process in running.items() if name == NGINX or old.program(process).application}
+        again = {name for name in running if renewed or self._differs(name, old, new)}
+        stops = (changes.changed | changes.removed | again | set(request.programs)) - ours
+        starts = (stops - changes.removed) | changes.added
+        following, workers = None, frozenset[int]()
+        if request.server and not request.signal:
+            following = yield from self._start_beside(request, new)
+        try:
+            if request.nginx:
+                workers = yield from self._reload_nginx()
+        except _RefusedError:
+            if following:
+                yield from self._remove([following.group])
+            raise
+        if request.signal:
+            yield from self._signal(request)
+        former = self._take_over(request.server, following) if following else None
+        self._use(new, request.environments)
+        yield from self._remove(sorted(stops))
+        for name in sorted(starts):
+            groups.add(name)
+        self._done += [f"restarted {name}" for name in sorted(starts & stops)]
+        self._done += [f"started {name}" for name in sorted(starts - stops)]
+        self._done += [f"stopped {name}" for name in sorted(stops - starts)]
+        if former:
+            yield from self._retire(former, workers, request.finish_seconds)
+
+    def _differs(self, group: str, old: SupervisionConfig, new: SupervisionConfig) -> bool:
+        names = [program.name for program in self._supervisord.groups.programs(group)]
+        return any(old.program(name).unlike(new.program(name)) for name in names)
+
+    def _start_beside(self, request: ReloadRequest, config: SupervisionConfig) -> Generator[None, None, Program]:
+        """Start the new process; return its program once that is ready."""
+        called = f"{request.server}.new"
+        self.next = (config, request.environments)
+        self._supervisord.groups.add(request.server, called)
+        self.next = None
+        (program,) = self._supervisord.groups.programs(called)
+        try:
+            yield from self._wait_for(program, request)
+        except _RefusedError:
+            yield from self._remove([called])
+            raise
+        self._done.append(f"replaced {request.server}")
+        return program
+
+    def _wait_for(self, program: Program, request: ReloadRequest) -> Steps:
+        """Wait until the new process can serve."""
+        deadline = time.monotonic() + request.start_seconds
+        while program not in self._ready:
+            if why := self._faults.pop(program, ""):
+                raise _RefusedError(why)
+            if program.state in ENDED and not program.unstarted:
+                raise _RefusedError(f"the new {request.server} has ended; its lines in the log say why")
+            if time.monotonic() > deadline:
+                why = f"the new {request.server} was not ready within {request.start_seconds:g} s"
+                raise _RefusedError(why, late=True)
+            yield
+
+    def _take_over(self, name: str, following: Program) -> Program:
+        """Let the new process be the program `name`; return the old one."""
+        groups = self._supervisord.groups
+        (former,) = groups.programs(name)
+        self._supervisord.rename(name, f"{name}.old")
+        self._supervisord.rename(following.group, name)
+        self._beside.add(former)
+        self._beside.discard(following)
+        self._ready.discard(following)
+        self._succeed(former, following)
+        return former
+
+    def _retire(self, former: Program, workers: frozenset[int], seconds: float) -> Steps:
+        """Stop the old process once nginx's old workers, which alone send it requests, have ended."""
+        deadline = time.monotonic() + seconds
+        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+            yield
+        yield from self._remove([former.group])
+
+    def _reload_nginx(self) -> Generator[None, None, frozenset[int]]:
+        """Let nginx read its files; return the PIDs of its old workers."""
+        (nginx,) = self._supervisord.groups.programs(NGINX)
+        before = _children(nginx.pid)
+        yield from self._send(nginx, "HUP")
+        deadline = time.monotonic() + NGINX_STARTS_WITHIN
+        while not _children(nginx.pid) - before:
+            if time.monotonic() > deadline:
+                raise _RefusedError("nginx has started no new workers; its lines in the log say why")
+            yield
+        self._done.append("reloaded nginx")
+        return before
+
+    def _send(self, program: Program, name: str) -> Steps:
+        """Send a program a signal, once supervisord counts it as running."""
+        while program.state is State.STARTING:
+            yield
+        if not program.signal(signal.Signals[f"SIG{name}"]):
+            raise _RefusedError(f"{program.name} does not run")
+
+    def _signal(self, request: ReloadRequest) -> Steps:
+        """Let the server replace its workers by itself."""
+        (program,) = self._supervisord.groups.programs(request.server)
+        pid, before = program.pid, _children(program.pid)
+        yield from self._send(program, request.signal)
+        deadline = time.monotonic() + request.start_seconds + request.finish_seconds
+        # Not all its children are workers: Python's resource tracker stays.
+        while len(before - _children(pid)) < min(request.workers, len(before)):
+            if program.pid != pid:
+                raise _RefusedError(f"{request.server} has ended; its lines in the log say why")
+            if time.monotonic() > deadline:
+                raise _RefusedError(f"{request.server} has not replaced its workers", late=True)
+            yield
+        self._done.append(f"reloaded {request.server}")
+
+    def _remove(self, names: list[str]) -> Steps:
+        """Stop groups, and remove them once they have ended."""
+        groups = self._supervisord.groups
+        left = [name for name in names if groups.programs(name)]
+        while left:
+            for program in (each for name in left for each in groups.programs(name)):
+                if program.state in {State.STARTING, State.RUNNING, State.BACKOFF}:
+                    program.stop()  # in each round: a client may have started it again
+            left = [name for name in left if not groups.remove(name)]
+            if left:
+                yield
+        for program in self._beside - set(self._supervisord.programs):
+            self._beside.discard(program)
+            self._ready.discard(program)
+            self._faults.pop(program, None)
+
+
+def _children(pid: int) -> frozenset[int]:
+    with contextlib.suppress(OSError):
+        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()))
+    return frozenset()

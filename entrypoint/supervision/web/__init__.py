@@ -1,0 +1,1 @@
+"""Answers HTTP requests to the container itself, in supervisord's own loop."""

@@ -1,0 +1,86 @@
+"""The HTTP server of one round of supervisord: open from its start, imported with the first connection."""
+
+import sched
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from entrypoint.protocol.supervision import MetricsConfig
+from entrypoint.supervision.internals import Supervisord
+from entrypoint.supervision.web import listener
+
+if TYPE_CHECKING:
+    import socket
+
+    from entrypoint.supervision.web.conversation import Routes
+    from entrypoint.supervision.web.server import Server
+
+
+UNASKED = 60.0
+"""Seconds after which requests are counted although nobody has asked for metrics yet."""
+
+
+class Web:
+    """The listening sockets, and the server once a client has connected."""
+
+    def __init__(
+        self,
+        config: MetricsConfig | None,
+        supervisord: Supervisord,
+        timers: sched.scheduler,
+        routes: Callable[[MetricsConfig], "Routes"],
+    ) -> None:
+        """Without a configuration, serve nothing. `routes` returns what is served."""
+        self._config = config
+        self._supervisord = supervisord
+        self._timers = timers
+        self._routes = routes
+        self._listeners: list[socket.socket] = []
+        self._server: Server | None = None
+
+    def open(self) -> None:
+        """Listen."""
+        if self._config:
+            self._listeners = listener.listen(Path(self._config.socket), self._config.listen, self._supervisord.warn)
+        for each in self._listeners:
+            self._supervisord.watch(each.fileno(), self._begin)
+        if self._config and self._config.requests:  # nginx's file must stay small although nobody asks for metrics
+            self._timers.enter(UNASKED, 0, self._begin)
+
+    def _begin(self) -> None:
+        """Import the server, and let it accept the first connection."""
+        from ipaddress import ip_network  # noqa: PLC0415 - not needed without a client
+
+        from entrypoint.supervision.web.server import Server  # noqa: PLC0415 - as above
+
+        if self._config is None or self._server:
+            return
+        for each in self._listeners:
+            self._supervisord.unwatch(each.fileno())
+        self._server = Server(
+            self._listeners,
+            self._timers,
+            self._routes(self._config),
+            allow=tuple(map(ip_network, self._config.allow)),
+            log=self._supervisord.critical,
+        )
+        self._supervisord.watch(self._server.fd, self._server.proceed)
+
+    def renew(self, config: MetricsConfig | None) -> None:
+        """Serve what a reload has brought."""
+        self.close()
+        self._config = config
+        self.open()
+
+    def close(self) -> None:
+        """End all connections, and listen no longer."""
+        if self._server:
+            self._supervisord.unwatch(self._server.fd)
+            self._server.close()
+            self._server = None
+        for each in self._listeners:
+            self._supervisord.unwatch(each.fileno())
+            each.close()
+        if self._config and self._listeners:
+            listener.remove(Path(self._config.socket))
+        self._listeners = []

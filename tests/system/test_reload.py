@@ -1,0 +1,256 @@
+"""`entrypoint reload` and SIGHUP: what has changed is taken, what is broken is refused, and no request is lost."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from textwrap import dedent
+
+import psutil
+import pytest
+import requests
+from deadline import until
+from load import Load
+from site_under_test import COMMAND, NewSite, Site
+
+APPLICATION = """
+    import asyncio, json, os, time
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    while (here / "wait").exists():
+        time.sleep(0.02)
+    STATUS = "500 Internal Server Error" if (here / "fail").exists() else "200 OK"
+    BODY = json.dumps({"code": (here / "code").read_text(), "token": os.environ.get("TOKEN"), "pid": os.getpid()})
+"""
+WSGI = """
+    def application(environ, start_response):
+        time.sleep(0.005)
+        start_response(STATUS, [("Content-Type", "application/json")])
+        return [BODY.encode()]
+"""
+ASGI = """
+    async def application(scope, receive, send):
+        assert scope["type"] == "http"
+        await asyncio.sleep(0.005)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": BODY.encode()})
+"""
+TEMPLATE = "nginx-app.conf.j2"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A small application of both kinds, with a version of its code, a secret and two workers."""
+    folder = tmp_path / "project"
+    (folder / "conf").mkdir(parents=True)
+    (folder / "hooks").mkdir()
+    (folder / "hooks" / "10-token.envsh").write_text("export HOOKED=1\n")
+    for kind, served in (("wsgi", WSGI), ("asgi", ASGI)):
+        (folder / f"{kind}.py").write_text(dedent(APPLICATION) + dedent(served))
+    (folder / "code").write_text("1")
+    (folder / "token").write_text("first")
+    (folder / "token").chmod(0o644)
+    write_workers(folder)
+    return folder
+
+
+def write_workers(folder: Path, sleeps: int = 1000, **more: str) -> None:
+    workers = {"steady": "sleep 1000", "worker": f"sleep {sleeps}", **more}
+    (folder / "entrypoint.toml").write_text(
+        "".join(f'[programs.{name}]\ncommand = "{command}"\n' for name, command in workers.items())
+    )
+
+
+def small_site(
+    new_site: NewSite, project: Path, server: str = "uwsgi", interface: str = "wsgi", **settings: str
+) -> Site:
+    return new_site(
+        project,
+        ENTRYPOINT_SERVER=server,
+        ENTRYPOINT_APP=f"{interface}:application",
+        ENTRYPOINT_CONF_DIR=str(project / "conf"),
+        ENTRYPOINT_HOOKS_DIR=str(project / "hooks"),
+        ENTRYPOINT_SECRETS="TOKEN",
+        TOKEN_FILE=str(project / "token"),
+        WEB_CONCURRENCY="2",
+        NGINX_ACCESS_LOG="off",
+        **settings,
+    )
+
+
+def shown(site: Site) -> dict[str, str]:
+    answer: dict[str, str] = requests.get(site.url, timeout=10).json()
+    return answer
+
+
+def pids(site: Site) -> dict[str, int]:
+    """Return the PID of each program, as supervisord knows it."""
+    status = json.loads(site.command("status", "--format", "json").stdout)
+    return {program["program"]: program["pid"] for program in status["programs"]}
+
+
+def children(site: Site) -> set[int]:
+    return {child.pid for child in psutil.Process(site.pid).children()}
+
+
+def reloaded(site: Site, *names: str) -> str:
+    done = site.command("reload", *names)
+    assert done.returncode == 0, done.stderr + site.output
+    return done.stderr
+
+
+def refused(site: Site, code: int, *names: str) -> str:
+    """Reload, which is refused in one line and changes no file and no process; return why."""
+    run = site.folder / "run"
+    files = {file: file.read_bytes() for file in run.glob("*.*") if file.suffix not in {".sock", ".lock"}}
+    family = children(site)
+    done = site.command("reload", *names)
+    assert done.returncode == code, done.stderr + site.output
+    assert {file: file.read_bytes() for file in files} == files
+    assert children(site) == family
+    assert site.status("/-/ready") == 200
+    *_, last = done.stderr.splitlines()
+    return last.removeprefix("[entrypoint] ")
+
+
+@contextmanager
+def visitors(site: Site) -> Iterator[None]:
+    """Send requests meanwhile, on new connections and on kept ones; none is lost."""
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Load(site.port, "/", 2, keep=keep)) for keep in (False, True)]
+        until(lambda: all(load.counts["answered"] for load in loads), "the first answers")
+        yield
+    for load in loads:
+        assert (load.lost, load.counts["refused"]) == ([], 0), site.output
+
+
+def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite, project: Path) -> None:
+    site = small_site(new_site, project).start().ready()
+    before, first = pids(site), shown(site)
+    with visitors(site):
+        # The code alone has changed. Nothing of it is in a file of ours.
+        (project / "code").write_text("2")
+        said = reloaded(site)
+        assert said == "[entrypoint] reload: replaced uwsgi, reloaded nginx\n"
+        assert shown(site)["code"] == "2"
+        after = pids(site)
+        assert {name for name, pid in before.items() if after[name] != pid} == {"uwsgi"}
+        # A program has changed, one is new; the diff shows it. The server stays, because only a worker is named.
+        write_workers(project, 1001, third="sleep 1000")
+        with (project / "entrypoint.toml").open("a") as file:
+            file.write('stop_timeout = "2s"\n')  # which the others lack then
+        said = reloaded(site, "worker")
+        assert any(line.startswith("[entrypoint]     +command = ") and "1001" in line for line in said.splitlines())
+        assert said.endswith("[entrypoint] reload: restarted worker, started third\n")
+        assert pids(site).items() >= {name: after[name] for name in ("uwsgi", "nginx", "steady")}.items()
+        # Each program has a secret that has changed.
+        (project / "token").write_text("second")
+        after = pids(site)
+        said = reloaded(site, "nginx")
+        assert "replaced uwsgi, reloaded nginx, restarted steady, restarted third, restarted worker" in said
+        assert "second" not in said
+        assert shown(site)["token"] == "second"
+        assert [name for name, pid in pids(site).items() if after[name] == pid] == ["nginx"]
+        # What is broken is refused, and nothing changes.
+        (project / "conf" / TEMPLATE).write_text("server { {% if }")
+        assert refused(site, 78).startswith(f"cannot render {project}/conf/{TEMPLATE}, line 1: ")
+        (project / "conf" / TEMPLATE).write_text("server { listen 80; no_such_directive on; }")
+        assert 'unknown directive "no_such_directive"' in refused(site, 78)
+        (project / "conf" / TEMPLATE).unlink()
+        (project / "code").unlink()
+        assert refused(site, 78).startswith("cannot reload: cannot load the application wsgi:application")
+        (project / "code").write_text("3")
+        assert refused(site, 78, "wroker") == "cannot reload wroker: there is no such program; did you mean worker?"
+        (project / "token").unlink()
+        assert "No such file or directory; mount the file, or unset TOKEN_FILE" in refused(site, 78)
+        (project / "token").write_text("second")
+        os.kill(site.pid, signal.SIGHUP)
+        until(lambda: shown(site)["code"] == "3", "the reload", instead=lambda: site.output)
+        until(lambda: site.output.count("[entrypoint] reload: ") == 1, "its end", instead=lambda: site.output)
+    assert first["code"] == "1"
+    assert site.output.count("ready") == 1  # nor was it ever unready
+    status = json.loads(site.command("status", "--format", "json").stdout)
+    assert {program["restarts"] for program in status["programs"]} == {0}
+    family = site.family()
+    assert site.stop()[0] == 0
+    assert not [each for each in family if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+
+
+def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: Path) -> None:
+    site = small_site(new_site, project, "gunicorn")
+    assert site.command("reload").returncode == 127
+    (project / "fail").touch()
+    site.start()
+    until(lambda: "gunicorn is not ready: " in site.output, "the first request", instead=lambda: site.output)
+    (project / "fail").unlink()
+    assert (
+        reloaded(site) == "[entrypoint] reload: replaced gunicorn, reloaded nginx\n"
+    )  # also mends a site that is not ready
+    assert site.status("/-/ready") == 200
+    assert re.search(
+        r"^last reload, \d+ s ago: replaced gunicorn, reloaded nginx$", site.command("status").stdout, re.MULTILINE
+    )
+    (project / "wait").touch()  # the new process does not get ready
+    first = subprocess.Popen([COMMAND, "reload"], cwd=project, env=site.environment, stderr=subprocess.PIPE, text=True)
+    until(lambda: site.output.count("spawned: 'gunicorn'") == 3, "the new process", instead=lambda: site.output)
+    second = site.command("reload")
+    assert (second.returncode, second.stderr) == (75, "[entrypoint] cannot reload: another reload has not ended\n")
+    assert site.status("/") == 200
+    assert site.stop()[0] == 0
+    assert first.wait() == 75
+    assert first.stderr
+    with first.stderr as stream:
+        assert stream.read() == "[entrypoint] cannot reload: the container stops\n"
+
+
+FULL = 20
+"""So many reloads, with 500 requests after each, are 10,000 requests."""
+
+MATRIX = [
+    pytest.param(server, interface, nginx, reloads, marks=() if quick else (pytest.mark.thorough,))
+    for server, interface, nginx, reloads, quick in (
+        ("gunicorn", "wsgi", "on", 2, True),
+        *(
+            (server, "asgi" if server == "uvicorn" else "wsgi", nginx, FULL, False)
+            for server in ("uwsgi", "gunicorn", "uvicorn", "granian")
+            for nginx in ("on", "off")
+            if nginx == "on" or server in {"uvicorn", "granian"}
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize(("server", "interface", "nginx", "reloads"), MATRIX)
+def test_no_request_is_lost(  # noqa: PLR0913, PLR0917 -- a row
+    new_site: NewSite, project: Path, server: str, interface: str, nginx: str, reloads: int
+) -> None:
+    site = small_site(new_site, project, server, interface, ENTRYPOINT_NGINX=nginx).start()
+    until(lambda: site.code is not None or site.command("health").returncode == 0, "the site to be ready")
+    broken = project / "conf" / (TEMPLATE if nginx == "on" else "supervisord.conf.j2")
+    with Load(site.port, "/") as load:
+        for turn in range(reloads):
+            (project / "code").write_text(f"turn {turn}")
+            if turn % 4 == 3:
+                broken.write_text("{% if }")
+                assert site.command("reload").returncode == 78
+                broken.unlink()
+            else:
+                reloaded(site)
+                assert shown(site)["code"] == f"turn {turn}"
+            wanted = (turn + 1) * (500 if reloads == FULL else 20)
+            until(lambda: load.lost or load.counts["answered"] >= wanted, "answers")  # noqa: B023 -- used at once
+    if nginx == "off":
+        # A worker of uvicorn or granian that stops closes a connection that it has accepted, even if its request has
+        # just arrived. docs/how-to/reload.md says so.
+        assert len(load.lost) <= reloads, load.lost
+    else:
+        assert load.lost == []
+    assert load.counts["refused"] == 0
+    print(f"{server}, nginx {nginx}: {reloads} reloads, {dict(load.counts)}, {len(load.lost)} lost")  # noqa: T201 -- for a run by hand
+    assert site.stop()[0] == 0
