@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from acme_authority import EAB, Authority
 from deadline import until
-from site_under_test import EXAMPLE, Site
+from site_under_test import COMMAND, EXAMPLE, Site
 
 OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 NAME = "shop.example.com"
@@ -154,6 +154,17 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
             wait(site, f"renewed the certificate for {NAME}")
         assert (tmp_path / "run/tls/site.pem").read_bytes() != first
         assert authority.orders == 2
+        done = subprocess.run(
+            [*network, COMMAND, "reload"],
+            cwd=EXAMPLE,
+            env=site.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "listen 0.0.0.0:443 ssl" in (tmp_path / "run/nginx-app.conf").read_text()
+        assert ask(network, f"https://{NAME}/") == ["200|-|max-age=31536000"]
         assert site.stop(signal.SIGTERM)[0] == 0
         authority.stop()
         # Again, with a name more and without the authority: the kept certificate serves the name that it has.
