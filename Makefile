@@ -63,6 +63,7 @@ test test-all: $(BIN)/.installed
 	$(call need,command -v redis-check-rdb,redis-tools)
 	$(call need,ls /usr/lib/rabbitmq/bin/rabbitmq-server,rabbitmq-server)
 	$(call need,command -v pgbouncer,pgbouncer)
+	$(call need,command -v lego && command -v pebble,lego pebble)
 	$(call need,command -v openssl && command -v ip,openssl iproute2)
 	$(if $(filter test-all,$@),$(call need,command -v prometheus,prometheus))
 	@$(PYTEST) --hypothesis-profile=$(PROFILE) -m 'alone $(CHOICE)'

@@ -56,6 +56,7 @@ target "variant" {
     DEBIAN   = DEBIAN
     SERVER   = variant.server
     NGINX    = variant.nginx
+    LEGO     = "off"
     PACKAGES = PACKAGES
   }
   tags = ["${IMAGE}:${VERSION}-${variant.name}-python${python}"]

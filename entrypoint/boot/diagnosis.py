@@ -5,13 +5,14 @@ It writes nothing. Like `entrypoint check` it sources the .envsh hooks and loads
 
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from entrypoint import log
+from entrypoint import certificate, log
 from entrypoint.boot.decisions.config import ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import user_account
 from entrypoint.boot.effects import overlaps, secret_key, unwritable
@@ -31,6 +32,8 @@ from entrypoint.errors import EntrypointError, Stopped
 from entrypoint.protocol.agent import Application, CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
+_DAY: Final = 24 * 3600.0
+_SOON: Final = 14  # days; Let's Encrypt's certificates are renewed when 30 are left
 _PATIENCE: Final = 2.0  # seconds for each database
 _STATIC: Final = "warning: cannot use STATIC_ROOT: "
 
@@ -72,7 +75,7 @@ class Diagnosis:
                 # It has a better remedy than the message of a boot.
                 same = place.boot_says or found.problem
                 self.findings = [each for each in self.findings if not each.problem.startswith(same)] + [found]
-        self.findings += [*_streams(config), *of_config(config, _network())]
+        self.findings += [*_streams(config), *_expiry(config), *of_config(config, _network())]
         self.findings.sort(key=lambda finding: not finding.wrong)
 
     def _plan(
@@ -165,6 +168,22 @@ def as_text(findings: Iterable[Finding]) -> str:
 def as_json(findings: Iterable[Finding]) -> str:
     """Return the findings as a list of objects."""
     return json.dumps([each._asdict() for each in findings], indent=2, ensure_ascii=False) + "\n"
+
+
+def _expiry(config: ResolvedConfig) -> Iterator[Finding]:
+    """Yield that the certificate has expired, or soon does. Who may not read it sees nothing."""
+    if not config.nginx or not config.settings.tls:
+        return
+    path = config.certificate_file or config.settings.tls_certificate
+    ends = certificate.expiry(path) if path else None
+    days = (ends - time.time()) / _DAY if ends is not None else _SOON
+    if days < _SOON:
+        when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(ends))
+        left = f"expires at {when}" if days > 0 else f"expired at {when}"
+        renew = "docker exec CONTAINER entrypoint ctl signal USR1 certificates" if config.settings.acme else ""
+        yield Finding(
+            f"the certificate {path} {left}", renew, "on the host; the log says why it fails" if renew else ""
+        )
 
 
 def _streams(config: ResolvedConfig) -> Iterator[Finding]:

@@ -71,6 +71,7 @@ def environments_of(last: "Exec", hooks: HookRunner, settings: Settings) -> Envi
     return Environments(
         programs=environment.without_secrets(hooks.changed(last.programs)),
         root=environment.without_secrets(hooks.changed_for_root(last.programs)),
+        private=environment.private(settings),
         boot=settings.surroundings,
         page_password=settings.status_password.reveal() if settings.status_password else "",
     )

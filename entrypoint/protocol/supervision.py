@@ -215,6 +215,8 @@ class Environments(NamedTuple):
     programs: Mapping[str, str]
     root: Mapping[str, str]
     """The environment of root's programs: without paths to code that the application's user can write."""
+    private: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """Secrets of single programs, by the program's name."""
     boot: Mapping[str, str] = MappingProxyType({})
     """The environment that the boot had, for a reload; empty if there was no boot."""
     page_password: str = ""

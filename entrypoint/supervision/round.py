@@ -219,7 +219,8 @@ class Round:
         )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
-        program.extend_environment(variables(config, self._notify.variables))
+        private = self._inherited.environments.private.get(program.name, {})
+        program.extend_environment({**variables(config, self._notify.variables), **private})
         as_root = program.as_root if config.as_root is None else config.as_root
         program.run_in(environments.root if as_root else environments.programs)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,3 +59,15 @@ def test_settings_and_an_application_that_cannot_be_read_are_findings(entrypoint
     assert done.code == 1
     assert done.out.startswith("cannot load the application: ModuleNotFoundError: No module named 'nowhere'")
     assert "    install the package that provides it\n" in done.out
+
+
+def test_a_certificate_that_has_expired_is_a_finding(
+    entrypoint: Command, project: Project, place: Path, free_port: int
+) -> None:
+    make = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=x -keyout site.key -out csr"
+    sign = "openssl x509 -req -in csr -signkey site.key -days -1 -out site.pem"
+    for command in (make, sign):
+        subprocess.run(command.split(), cwd=place, check=True, capture_output=True)
+    pair = {"NGINX_TLS_CERTIFICATE": str(place / "site.pem"), "NGINX_TLS_KEY": str(place / "site.key")}
+    done = entrypoint.run(project.root, "doctor", PORT=f"127.0.0.1:{free_port}", **pair)
+    assert done.out.startswith(f"the certificate {place}/site.pem expired ")

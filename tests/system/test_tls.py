@@ -1,17 +1,23 @@
 """A site that speaks TLS itself, with a certificate of the user's."""
 
+import base64
 import json
 import os
 import socket
 import ssl
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
 import requests
 from deadline import until
@@ -122,6 +128,20 @@ def test_http_2_is_offered(site: TlsSite) -> None:
         assert connection.selected_alpn_protocol() == "h2"
 
 
+def test_a_request_over_http_2_reaches_the_application(site: TlsSite) -> None:
+    context = ssl.create_default_context(cafile=str(site.certificate.pem))
+    with httpx.Client(http1=False, http2=True, verify=context) as client:
+        answer = client.get(f"https://127.0.0.1:{site.port}/request/")
+    assert (answer.http_version, answer.status_code, answer.json()["secure"]) == ("HTTP/2", 200, True)
+
+
+def test_curves_outside_the_profile_are_refused(site: TlsSite) -> None:
+    context = context_for(site.certificate, ssl.TLSVersion.TLSv1_3)
+    context.set_ecdh_curve("secp521r1")
+    with pytest.raises(ssl.SSLError, match="HANDSHAKE_FAILURE"):
+        site.handshake(context)
+
+
 def test_no_tickets_are_given(site: TlsSite) -> None:
     with site.handshake(context_for(site.certificate, ssl.TLSVersion.TLSv1_2)) as connection:
         assert connection.session is not None
@@ -136,6 +156,103 @@ def test_plain_http_on_the_port_of_tls_is_sent_there(site: TlsSite) -> None:
 def test_health_asks_over_tls(site: TlsSite) -> None:
     done = site.command("health")
     assert (done.returncode, done.stdout) == (0, "ready\n")
+
+
+# ---- a laptop
+
+
+def hello(folder: Path) -> Path:
+    """Write an application that is not Django; return its folder."""
+    project = folder / "project"
+    project.mkdir()
+    (project / "hello.py").write_text("def app(environ, start):\n    start('200 OK', [])\n    return [b'hello']\n")
+    return project
+
+
+def ready_again(site: Site, boots: int) -> bool:
+    return site.output.count("ready after") > boots or site.code is not None
+
+
+def test_a_self_signed_certificate_is_made_once_and_kept(tmp_path: Path) -> None:
+    data, own = tmp_path / "volume", tmp_path / "run/tls/site.pem"
+    project = hello(tmp_path)
+    data.mkdir()
+    settings = {"NGINX_TLS": "self-signed", "NGINX_TLS_DOMAIN": "site.test", "ENTRYPOINT_APP": "hello:app"}
+    made: list[bytes] = []
+    for _ in range(2):
+        with TlsSite(tmp_path, project, **settings, ENTRYPOINT_DATA_DIR=str(data)) as site:
+            site.certificate = Certificate(own, own)
+            site.start()
+            until(partial(ready_again, site, len(made)), "the site")
+            assert site.get("/").text == "hello", site.output
+            assert site.stop()[0] == 0, site.output
+        made.append(own.read_bytes())
+    assert made[0] == made[1] == (data / "tls/self-signed.pem").read_bytes()
+    modes = [path.stat().st_mode & 0o777 for path in (own.parent, own, data / "tls/self-signed.pem")]
+    assert modes == [0o700, 0o600, 0o600]
+    read = subprocess.run(
+        ["openssl", "x509", "-in", own, "-noout", "-ext", "subjectAltName,basicConstraints"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1, DNS:localhost, DNS:site.test" in read.stdout
+    assert "CA:FALSE" in read.stdout
+    assert "CA:TRUE" not in read.stdout
+
+
+# ---- OCSP
+
+
+class Responder(BaseHTTPRequestHandler):
+    """Answers by openssl, whose own server would listen on all addresses."""
+
+    folder: Path
+
+    def do_GET(self) -> None:
+        (self.folder / "question").write_bytes(base64.b64decode(unquote(self.path).lstrip("/")))
+        answer = "ocsp -index index -CA ca.pem -rsigner ca.pem -rkey ca.key -ndays 1 -reqin question -respout answer"
+        subprocess.run(["openssl", *answer.split()], cwd=self.folder, check=True, capture_output=True)
+        self.send_response(200)
+        self.send_header("Content-Type", "application/ocsp-response")
+        self.end_headers()
+        self.wfile.write((self.folder / "answer").read_bytes())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.thorough
+def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
+    responder = HTTPServer(("127.0.0.1", 0), type("Here", (Responder,), {"folder": tmp_path}))
+    names = "-addext subjectAltName=IP:127.0.0.1 -addext authorityInfoAccess=OCSP;URI:http://127.0.0.1"
+    names += f":{responder.server_port}/"
+    for command in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem",
+        f"req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout site.key -out site.csr {names}",
+        "x509 -req -in site.csr -CA ca.pem -CAkey ca.key -days 2 -set_serial 4660 -copy_extensions copy -out leaf.pem",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "site.pem").write_text((tmp_path / "leaf.pem").read_text() + (tmp_path / "ca.pem").read_text())
+    (tmp_path / "index").write_text("V\t991231235959Z\t\t1234\tunknown\t/CN=localhost\n")
+    pair = Certificate(tmp_path / "site.pem", tmp_path / "site.key")
+    thread = threading.Thread(target=responder.serve_forever)
+    thread.start()
+    with TlsSite(tmp_path, hello(tmp_path), ENTRYPOINT_APP="hello:app", **pair.settings) as site:
+        site.start()
+        until(partial(ready_again, site, 0), "the site")
+        asked = ["openssl", "s_client", "-connect", f"127.0.0.1:{site.port}", "-status"]
+
+        def stapled() -> bool:
+            done = subprocess.run(asked, input="", capture_output=True, text=True, check=False)
+            return "OCSP Response Status: successful" in done.stdout
+
+        until(stapled, "the answer of the responder", instead=lambda: site.output)
+        assert site.stop()[0] == 0
+        assert "[warn]" not in site.output
+    responder.shutdown()
+    responder.server_close()
+    thread.join()
 
 
 # ---- what is refused

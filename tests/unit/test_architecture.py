@@ -12,7 +12,7 @@ import pytest
 import entrypoint
 
 PACKAGE = Path(entrypoint.__file__).parent
-PACKAGES = ("app", "boot", "contrib", "control", "scaffold", "supervision")
+PACKAGES = ("app", "boot", "certificates", "contrib", "control", "scaffold", "supervision")
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
 SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
 PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
@@ -160,6 +160,7 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
         ("app", ["django", "brotli", "entrypoint.app", *PROTOCOL]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
         ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
+        ("certificates", ["entrypoint.certificates", *TOP]),
         ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "yaml", "entrypoint.boot", *TOP]),  # yaml for `check --manifest` alone
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
@@ -192,4 +193,7 @@ def test_the_environment_is_read_on_the_command_line_and_by_the_application_alon
         for node in ast.walk(parsed(path))
         if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
     }
-    assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {"cli.py"}
+    assert {name for name in readers if not name.startswith(("app/", "contrib/", "supervision/"))} == {
+        "certificates/__main__.py",
+        "cli.py",
+    }

@@ -40,6 +40,8 @@ PROGRAMS = {
     "nginx": PurePosixPath("/usr/sbin/nginx"),
     "uwsgi": PurePosixPath("/venv/bin/uwsgi"),
     "supervisord": PurePosixPath("/venv/bin/supervisord"),
+    "lego": PurePosixPath("/usr/bin/lego"),
+    "openssl": PurePosixPath("/usr/bin/openssl"),
 }
 USER = User("auth.User", "username", ["email", "first_name", "password", "username"], [])
 BY_EMAIL = User("members.Member", "email", ["email", "full_name", "password"], ["full_name"])
@@ -1164,6 +1166,7 @@ def test_the_example_of_the_page_is_a_template() -> None:
 
 # ---- the address in the last line of a boot
 
+_ACME = {"NGINX_TLS_DOMAIN": "a.example", "NGINX_TLS_EMAIL": "o@a.example", "ENTRYPOINT_DATA_DIR": "/data"}
 _PAIR = {"tls_certificate": PurePosixPath("/tls.pem"), "tls_key": PurePosixPath("/tls.key")}
 
 
@@ -1244,8 +1247,8 @@ EXPLAINED = {
     "worker_rlimit_nofile_vs_connections": "",
     # Without a default the value is empty, which the maps expect that use $from_proxy.
     "hash_without_default": "geo $from_proxy",
-    # Files and what nginx itself answers need no ID; the locations of the application repeat it.
-    "add_header_redefinition": 'Parent header(s) "x-request-id" dropped',
+    # Files and nginx's own answers need no request ID, and the health endpoints no HSTS; the other locations repeat them.
+    "add_header_redefinition": "dropped in nested block",
     # nginx documents gzip for this context, and the block inherits all else: the requests of sessions in tests/system.
     "if_is_evil": 'Directive "gzip"',
     # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
@@ -1286,3 +1289,60 @@ def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
     assert {finding["plugin"] for finding in found} == EXPLAINED.keys()
     of_users = {finding["file"] for finding in found if finding["plugin"] == "version_disclosure"}
     assert of_users == {str(tmp_path / "an_nginx_conf_for_another_image" / "nginx.conf")}
+
+
+@pytest.mark.parametrize(
+    ("environ", "machine_facts", "problem"),
+    [
+        (
+            _ACME,
+            {"programs": {}},
+            (
+                "cannot obtain a certificate: lego is not installed; apt-get install lego in the image, "
+                "or set NGINX_TLS_CERTIFICATE"
+            ),
+        ),
+        (
+            {"NGINX_TLS": "self-signed"},
+            {"programs": {}},
+            (
+                "cannot make a certificate: openssl is not installed; apt-get install openssl in the image, "
+                "or set NGINX_TLS_CERTIFICATE"
+            ),
+        ),
+        (
+            {**_ACME, "ENTRYPOINT_PROGRAM_CERTIFICATES": "sleep 1"},
+            {},
+            "cannot use program certificates: with NGINX_TLS_DOMAIN, entrypoint runs a program of this name; rename it",
+        ),
+        (
+            _ACME,
+            {
+                "root": True,
+                "account": {"uid": 1000, "gid": 1000, "groups": [], "name": None, "group": None, "home": "/"},
+            },
+            (
+                "cannot use NGINX_TLS=acme: nginx runs as 1000:1000, which has no name and could not read the key; "
+                "let ENTRYPOINT_USER name a user of /etc/passwd"
+            ),
+        ),
+    ],
+)
+def test_a_machine_that_cannot_have_a_certificate_is_told(
+    environ: dict[str, str], machine_facts: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(Unusable) as caught:
+        make_plan(Settings.read(environ), Facts(machine(**machine_facts), application()))
+    assert problem in caught.value.problems
+
+
+def test_hsts_without_tls_is_a_warning() -> None:
+    text = "warning: NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
+    assert text in map(str, plan({"NGINX_HSTS": "on"}).steps)
+    assert text not in map(str, plan({"NGINX_HSTS": "on", "FORWARDED_ALLOW_IPS": "10.0.0.0/8"}).steps)
+
+
+@pytest.mark.parametrize(("version", "there"), [((), False), ((1, 22, 1), False), ((1, 25, 1), True)])
+def test_http_2_without_tls_is_spoken_where_http_1_is_too(version: tuple[int, ...], *, there: bool) -> None:
+    made = make_plan(Settings(), Facts(machine(nginx_version=version), application()))
+    assert ("http2 on;" in text_of(made, "nginx-app.conf")) == there

@@ -11,7 +11,8 @@ def of_site(config: ResolvedConfig) -> str:
     """
     if not config.settings.serves or config.machine.nginx_conf is not None:
         return ""
-    listen, secure = config.addresses[0], config.nginx and config.settings.tls
+    secure = config.secured
+    listen = config.addresses[0] if secure or not config.redirecting else config.redirecting[0]
     everywhere = listen.address in {"0.0.0.0", "[::]"}  # noqa: S104 -- compared, not bound
     if everywhere and config.machine.container:
         return f"listening on port {listen.port} of this container{', with TLS' if secure else ''}"
@@ -23,5 +24,5 @@ def _host(config: ResolvedConfig, listen: Listen, *, everywhere: bool) -> str:
     names = [name for name in config.settings.server_names if "*" not in name and not name.startswith(("_", "."))]
     own = (listen.address or "") if not everywhere else "127.0.0.1"
     host = names[0] if names and config.nginx else own
-    usual = 443 if config.settings.tls and config.nginx else 80
+    usual = 443 if config.secured else 80
     return host if listen.port == usual else f"{host}:{listen.port}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
+from entrypoint import certificate_store
 from entrypoint.boot.decisions import servers, sizing, stop_budget, written_folders
 from entrypoint.boot.decisions.artifacts import READY, Progress
 from entrypoint.boot.decisions.servers import Server
@@ -12,6 +13,7 @@ from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
@@ -32,6 +34,7 @@ RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload en
 TIMELINE_FILE: Final = PurePosixPath("boot.json")
 HANDOVER_FILE: Final = PurePosixPath("handover.json")
 CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
+CERTIFICATE_FILE: Final = PurePosixPath("tls/site.pem")
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
@@ -194,6 +197,24 @@ class ResolvedConfig:
         if self.server and self.server.ready:
             return self.server.ready
         return self.bind.probe if self.bind else f"unix:{self.socket}"
+
+    # ---- TLS
+
+    @property
+    def secured(self) -> bool:
+        """Whether nginx has a certificate when it starts. Without one, the site is served over plain HTTP at first."""
+        return self.nginx and self.settings.tls and (not self.settings.acme or self.machine.kept_certificate)
+
+    @property
+    def certificate_file(self) -> PurePosixPath | None:
+        """The file of entrypoint's own from which nginx reads certificate and key; None if the user has files."""
+        own = self.nginx and self.settings.tls and self.settings.tls_source != FILES
+        return self.run_dir / CERTIFICATE_FILE if own else None
+
+    @property
+    def store(self) -> PurePosixPath | None:
+        """The folder where certificates are kept."""
+        return certificate_store.place(self.settings.data_dir) if self.settings.data_dir else None
 
     # ---- requests
 

@@ -8,7 +8,9 @@ from entrypoint.boot.facts.machine import Machine, search_path
 from entrypoint.boot.facts.templates import SUPERVISORD
 from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.sources import SUPERUSER_FIELD
+from entrypoint.boot.settings.user_programs import CERTIFICATES
 from entrypoint.boot.trust.trust import LOADED
+from entrypoint.protocol.certificates import EAB_KEY
 
 MULTIPROCESS_METRICS: Final = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 """The variables, the new one and the old one, that name the folder of prometheus_client's files."""
@@ -55,6 +57,12 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the environment without the variables that only the boot needs."""
     known = {name: spec.secret for spec in setting_specs() for name in spec.names}
     return {name: text for name, text in environment.items() if not known.get(name, SUPERUSER_FIELD.fullmatch(name))}
+
+
+def private(settings: Settings) -> Mapping[str, Mapping[str, str]]:
+    """Return the secrets that single programs get, by the program's name."""
+    key = settings.tls_eab_key if settings.acme else None
+    return {CERTIFICATES: {EAB_KEY: key.reveal()}} if key else {}
 
 
 def of_process_1(settings: Settings, machine: Machine) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from entrypoint.boot.decisions.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
 from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
@@ -104,7 +105,8 @@ def nginx(config: ResolvedConfig) -> Program:
     if daemon and daemon[1] == "on":
         raise Unusable(f"cannot use {config.own_nginx_conf}: supervisord cannot supervise nginx with `daemon on`")
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
-    keys = (config.settings.tls_certificate, config.settings.tls_key)
+    # Of a certificate that entrypoint obtains itself, another program watches the file.
+    keys = (config.settings.tls_certificate, config.settings.tls_key) if config.settings.tls_source == FILES else ()
     return Program(
         name=NGINX,
         command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),

@@ -14,7 +14,7 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.hooks import PRE_STOP
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
+from entrypoint.boot.settings.user_programs import CERTIFICATES, NGINX, RELEASE, WEB, UserProgram
 from entrypoint.errors import Unusable
 
 # nginx drains first (QUIT), then the application server finishes what it has: the only sequence that loses no request.
@@ -83,6 +83,8 @@ def _longest(member: Member, members: Iterable[Member], guaranteed: Mapping[str,
 def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
     if settings.behind_nginx:
         yield Member(NGINX, NGINX_ORDER, waits_for_clients=True)
+        if settings.acme:
+            yield Member(CERTIFICATES, NGINX_ORDER)  # with nginx, so it takes no time from others
     if server:
         yield Member(server.name, SERVER_ORDER, waits_for_clients=not settings.behind_nginx)
     for own in settings.chosen:

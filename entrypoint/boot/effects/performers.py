@@ -1,11 +1,12 @@
 """The performers: one shows the steps, one prepares the application, one boots."""
 
+import os
 import time
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Final
 
-from entrypoint import log
+from entrypoint import certificate_store, log
 from entrypoint.boot.decisions.artifacts import Progress
 from entrypoint.boot.effects import places, run_files
 from entrypoint.boot.effects.processes.agent import Agent
@@ -29,8 +30,11 @@ from entrypoint.boot.plan.steps import (
     Exec,
     FindPrograms,
     HandOver,
+    KeepCertificate,
     Link,
+    MakeCertificate,
     MakeDirectories,
+    MakeStore,
     Read,
     Reload,
     Run,
@@ -38,6 +42,7 @@ from entrypoint.boot.plan.steps import (
     Serve,
     Start,
     Step,
+    TakeCertificate,
     ValidateNginx,
     ValidateSupervisord,
     WaitFor,
@@ -162,6 +167,28 @@ class RealPerformer(DryRunPerformer):
         for directory in step.directories:
             places.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
+
+    @apply.register
+    def _(self, step: MakeStore) -> None:
+        os.close(certificate_store.opened(step.store, create=True))
+
+    @apply.register
+    def _(self, step: TakeCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- needed only with such a certificate
+
+        certificates.take(step.store, step.file)
+
+    @apply.register
+    def _(self, step: MakeCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+
+        certificates.make(step)
+
+    @apply.register
+    def _(self, step: KeepCertificate) -> None:
+        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+
+        certificates.keep(step.file, step.store)
 
     @apply.register
     def _(self, step: EmptyMetrics) -> None:

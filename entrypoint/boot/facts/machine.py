@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.facts import maintenance, unsafe_paths, user_files
+from entrypoint.boot.facts import certificates, maintenance, unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
 from entrypoint.boot.facts.maintenance import Allowed
@@ -33,6 +33,8 @@ BROUGHT_BY: Final = {
     "uvicorn": "pip install 'entrypoint-toolkit[uvicorn]'",
     "granian": "pip install 'entrypoint-toolkit[granian]'",
     "supervisord": "pip install supervisor",
+    "lego": "apt-get install lego",
+    "openssl": "apt-get install openssl",
 }
 
 # The folders of Debian's libnginx-mod-http-brotli-static and of nginx.org's images.
@@ -44,7 +46,7 @@ _BROTLI_MODULES: Final = tuple(
 _IN_APP_INTERPRETER: Final = ("gunicorn", "uvicorn", "granian")
 _ENTRYPOINT_PYTHON: Final = PurePosixPath(sys.executable)
 _SERVED: Final = PurePosixPath(__file__).parents[2] / "app" / "served"
-_RUN_BY_ROOT: Final = ("nginx", "supervisord")
+_RUN_BY_ROOT: Final = ("nginx", "supervisord", "lego", "openssl")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,8 @@ class Machine:
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
     maintenance: Allowed | None = None  # who may use the site in a maintenance that outlives containers
+    stapling: bool = False  # whether the certificate that nginx has at its start names an OCSP responder
+    kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for one of NGINX_TLS_DOMAIN
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
     # For the user programs that run in this container, by the program's name:
     commands: Mapping[str, PurePosixPath] = field(default_factory=dict)  # the paths of their commands, where found
@@ -132,6 +136,7 @@ def read_machine(settings: Settings) -> Machine:
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, modules = _nginx_build(found["nginx"], trust.environment(settings.environment))
+    kept, own = certificates.kept(settings), certificates.own(settings)
     return Machine(
         root=is_root(),
         account=account,
@@ -162,6 +167,8 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
+        stapling=bool(kept and kept.responder) or bool(own and own.responder),
+        kept_certificate=kept is not None,
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
         commands=_commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),

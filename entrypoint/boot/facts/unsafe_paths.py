@@ -23,7 +23,7 @@ _DIRECT_ROOT: Final = (
         "ENTRYPOINT_HOOKS_DIR",
         "ENTRYPOINT_DATA_DIR",
     ),
-    *("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"),
+    *("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY", "NGINX_TLS_ACME_DIRECTORY", "NGINX_TLS_ACME_CA"),
 )
 
 
@@ -41,6 +41,7 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
         "ENTRYPOINT_CONF_DIR": settings.conf_dir,
         "NGINX_TLS_CERTIFICATE": settings.tls_certificate,
         "NGINX_TLS_KEY": settings.tls_key,
+        "NGINX_TLS_ACME_CA": settings.tls_authority,
     }
     paths: dict[str, PurePath] = {f"{name}={path}": path for name, path in read_by_root.items() if path}
     if settings.conf_dir:

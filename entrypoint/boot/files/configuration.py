@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions import address, stop_budget
+from entrypoint.boot.decisions import address, certificates, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.config import (
+    CERTIFICATE_FILE,
     FIRST_READY_FILE,
     HANDOVER_FILE,
     REQUESTS_FILE,
@@ -25,7 +26,7 @@ from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.addresses import LOOPBACK
-from entrypoint.boot.settings.user_programs import WEB
+from entrypoint.boot.settings.user_programs import NGINX, WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe
@@ -56,6 +57,7 @@ def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
             if config.nginx
             else []
         ),
+        *([Directory(config.certificate_file.parent, 0o700, inner=True)] if config.certificate_file else []),
     )
 
 
@@ -65,6 +67,8 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     if config.nginx:
         pages = (*templates.PAGES, *_own_pages(config))
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
+    if config.certificate_file:
+        names += [str(CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
     paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
     paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
@@ -95,7 +99,18 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
     for template in used(config):
         yield _file(config, template, values)
     yield from _maintenance(config, values)
+    if config.nginx and config.settings.acme:
+        yield from _of_certificates(config, supervised)
     yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
+
+
+def _of_certificates(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
+    told = certificates.configuration(config, next(each for each in supervised if each.name == NGINX))
+    yield File(config.run_dir / certificates.CONFIG, to_json(told), source="the plan")
+    if not config.secured:
+        values = template_values(config, supervised, starting=False, secured=True)
+        rendered = _file(config, templates.OF_NGINX[-1], values)
+        yield rendered._replace(path=config.run_dir / certificates.SECURED_CONF)
 
 
 def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
@@ -177,7 +192,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
 
 
 def _metrics(config: ResolvedConfig) -> MetricsConfig:
-    certificate, allowed = config.settings.tls_certificate, config.settings.metrics_allow
+    certificate, allowed = config.certificate_file or config.settings.tls_certificate, config.settings.metrics_allow
     return MetricsConfig(
         socket=config.run_dir / SOCKET_FILE,
         timeline=config.run_dir / TIMELINE_FILE,
@@ -189,7 +204,7 @@ def _metrics(config: ResolvedConfig) -> MetricsConfig:
         server=config.server_name or "",
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,
-        certificates=(certificate,) if certificate and config.nginx else (),
+        certificates=(certificate,) if certificate and config.nginx and config.settings.tls else (),
         page=config.settings.status_page == "on",
     )
 

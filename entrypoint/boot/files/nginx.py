@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
+from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import (
     DOWN_FILE,
@@ -73,6 +74,9 @@ class NginxValues(NamedTuple):
     server_files: tuple[PurePosixPath, ...]
     certificate: PurePosixPath | None
     key: PurePosixPath | None
+    challenges: PurePosixPath | None
+    stapling: bool
+    hsts: str | None
     redirecting: tuple[Listen, ...]
     tls_port: int
     http2: str
@@ -81,6 +85,7 @@ class NginxValues(NamedTuple):
     cache: Cache | None
     application_paths: tuple[Location, ...]  # the locations that pass requests to the application
     private: Private | None
+    h2c: bool
     proxies: tuple[Network, ...]
     anyone: bool
     http_socket: PurePosixPath
@@ -95,9 +100,14 @@ class NginxValues(NamedTuple):
     protection: Protection
 
 
-def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
-    """Return the values; while `starting`, the application's files are unknown. Raises Unusable."""
+def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> NginxValues:
+    """Return the values; while `starting`, the application's files are unknown. Raises Unusable.
+
+    If TLS is wanted and not `secured`, the site is served over plain HTTP: there is no certificate yet.
+    """
     settings, machine = config.settings, config.machine
+    secured = config.secured if secured is None else secured
+    certificate, key = _certificate(config) if secured else (None, None)
     names = () if _EVERY_HOST in settings.server_names else settings.server_names
     return NginxValues(
         www=config.www,
@@ -121,7 +131,7 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         access_log=config.access_log,
         log_format=settings.log_format,
         request_id=_request_id(config),
-        listen=config.addresses,
+        listen=config.addresses if secured or not settings.acme else config.redirecting,
         server_names=names,
         forwarded_names=tuple(_as_map(names)),
         files=() if starting else tuple(_also_below_prefix(config)),
@@ -130,9 +140,12 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         brotli_module=machine.brotli_module,
         http_files=machine.http_files,
         server_files=machine.server_files,
-        certificate=settings.tls_certificate,
-        key=settings.tls_key,
-        redirecting=config.redirecting,
+        certificate=certificate,
+        key=key,
+        challenges=config.store / certificate_store.CHALLENGES if config.store and settings.acme else None,
+        stapling=machine.stapling,
+        hsts=settings.hsts,
+        redirecting=config.redirecting if secured else (),
         tls_port=config.listen.port,
         http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
         gzip=settings.gzip,
@@ -140,6 +153,8 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         cache=cache(config),
         application_paths=locations(config),
         private=private(config),
+        # Before that version a port without TLS speaks either HTTP/2 or HTTP/1.1.
+        h2c=machine.nginx_version >= _HTTP2_DIRECTIVE,
         proxies=settings.proxies,
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         anyone=any(network.prefixlen == 0 for network in settings.proxies),
@@ -154,6 +169,12 @@ def values(config: ResolvedConfig, *, starting: bool) -> NginxValues:
         stub_status=machine.stub_status,
         protection=protection(config, None if starting else _static_root(config)),
     )
+
+
+def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosixPath | None]:
+    """Return the file of the certificate and that of its key."""
+    own = config.certificate_file
+    return (own, own) if own else (config.settings.tls_certificate, config.settings.tls_key)
 
 
 def _request_id(config: ResolvedConfig) -> str:

@@ -57,8 +57,13 @@ class TemplateValues(NamedTuple):
         return {**self.supervisord._asdict(), **self.server._asdict(), **self.nginx._asdict()}
 
 
-def template_values(config: ResolvedConfig, supervised: tuple[Program, ...], *, starting: bool) -> TemplateValues:
-    """Return the values; `starting` means that the application is still unknown. Raises Unusable."""
+def template_values(
+    config: ResolvedConfig, supervised: tuple[Program, ...], *, starting: bool, secured: bool | None = None
+) -> TemplateValues:
+    """Return the values; `starting` means that the application is still unknown. Raises Unusable.
+
+    `secured` renders for a site that has, or lacks, the certificate that it asks for; None: as it is now.
+    """
     return TemplateValues(
         supervisord=SupervisordValues(
             run_dir=config.run_dir,
@@ -68,7 +73,7 @@ def template_values(config: ResolvedConfig, supervised: tuple[Program, ...], *, 
             log_level=config.settings.log_level,
         ),
         server=_server(config),
-        nginx=nginx.values(config, starting=starting),
+        nginx=nginx.values(config, starting=starting, secured=secured),
     )
 
 

@@ -22,6 +22,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *stop(config),
         *_responses(config),
         *_superuser(config),
+        *_hsts(config),
         *_metrics(config),
         *_page(config),
         *_prefix(config),
@@ -46,6 +47,11 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
             f"with {name}={shown(text)} a request may exceed nginx's timeout of {config.nginx_timeout} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
+
+
+def _hsts(config: ResolvedConfig) -> Iterator[str]:
+    if config.nginx and config.settings.hsts and not config.settings.tls and not config.settings.proxies:
+        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
 
 
 def stop(config: ResolvedConfig) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import environment, programs
+from entrypoint.boot.decisions import certificates, environment, programs
 from entrypoint.boot.decisions.artifacts import File, Progress
 from entrypoint.boot.decisions.config import HANDOVER_FILE, TIMELINE_FILE, ResolvedConfig, decide
 from entrypoint.boot.decisions.programs import Program
@@ -31,19 +31,24 @@ from entrypoint.boot.plan.steps import (
     Exec,
     FindPrograms,
     HandOver,
+    KeepCertificate,
     Link,
+    MakeCertificate,
     MakeDirectories,
+    MakeStore,
     Read,
     Reload,
     Run,
     Serve,
     Start,
     Step,
+    TakeCertificate,
     ValidateNginx,
     ValidateSupervisord,
     WriteFiles,
 )
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.user_programs import RELEASE, UserProgram
 from entrypoint.errors import Unusable
 
@@ -65,7 +70,8 @@ def opening(config: ResolvedConfig) -> tuple[Step, ...]:
     """Return the first steps. `config` does not know the application yet. Raises Unusable."""
     names = {program.name for program in _programs(config)}
     machine = config.machine
-    Unusable.check((*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names)))
+    problems = (*machine.hooks.problems, *supervisor_files.problems(machine.supervisor_files, names))
+    Unusable.check((*problems, *certificates.problems(config)))
     return tuple(_opening(config))
 
 
@@ -133,7 +139,10 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         yield CheckPort((*config.addresses, *config.redirecting, *behind))
     if config.metrics_addresses:
         yield CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
-    yield from _keys(config)
+    if pair := _pair(config):
+        yield CheckReadable(dict(zip(("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"), pair, strict=True)))
+    if config.settings.basic_auth_file and config.nginx:
+        yield CheckPasswords(config.settings.basic_auth_file, config.run_as)
     if files := log_files.named(_programs(config), config.settings.programs):
         yield CheckWritable(files)
     yield from space(config)
@@ -142,6 +151,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
         configuration.run_files(config),
         stale=(*config.stale_files, *_ended(config)),
     )
+    yield from _certificate(config)
     if links := configuration.links(config):
         yield Link(links, PurePosixPath(NGINX_FOLDER))
     yield from _metrics_folder(config)
@@ -179,6 +189,8 @@ def _needed(config: ResolvedConfig) -> Iterator[tuple[str, PurePosixPath | None]
         yield "nginx", config.machine.programs.get("nginx")
     if config.server and config.server.name in BROUGHT_BY:
         yield config.server.name, config.machine.programs.get(config.server.name)
+    for name in certificates.needed(config):
+        yield name, config.machine.programs.get(name)
     yield "supervisord", config.machine.programs.get("supervisord")
     for own in config.settings.chosen:
         yield f"{own.command[0]} for {own.name}", config.machine.commands.get(own.name)
@@ -191,12 +203,24 @@ def _sources(config: ResolvedConfig) -> Iterator[str]:
         yield f"{program.name} ({own.source if own else 'ours'})"
 
 
-def _keys(config: ResolvedConfig) -> Iterator[Step]:
+def _certificate(config: ResolvedConfig) -> Iterator[Step]:
+    """Yield the steps that bring the certificate which nginx reads when it starts."""
+    file = config.certificate_file
+    if file and config.store and config.settings.acme:
+        yield MakeStore(config.store)
+        if config.secured:
+            yield TakeCertificate(config.store, file)
+    elif file and not config.settings.acme:
+        yield MakeCertificate(config.path("openssl"), ("localhost", *config.settings.tls_domains), file, config.store)
+        if config.store:
+            yield KeepCertificate(file, config.store)
+
+
+def _pair(config: ResolvedConfig) -> tuple[PurePosixPath, PurePosixPath] | None:
+    """Return the user's certificate and its key, if nginx reads those."""
     certificate, key = config.settings.tls_certificate, config.settings.tls_key
-    if certificate and key and config.settings.serves:
-        yield CheckReadable({"NGINX_TLS_CERTIFICATE": certificate, "NGINX_TLS_KEY": key})
-    if config.settings.basic_auth_file and config.nginx:
-        yield CheckPasswords(config.settings.basic_auth_file, config.run_as)
+    used = config.settings.tls_source == FILES and config.settings.serves
+    return (certificate, key) if used and certificate and key else None
 
 
 def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
@@ -204,6 +228,7 @@ def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
         *([programs.application_server(config, config.server)] if config.server else []),
         *([programs.user_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
         *([programs.nginx(config)] if config.nginx else []),
+        *([certificates.program(config)] if config.nginx and config.settings.acme else []),
         *(programs.user_program(config, own) for own in config.user_programs),
     )
 
@@ -277,14 +302,13 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
         if program.name == "nginx":
             command = (*program.argv, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
-            certificate, key = config.settings.tls_certificate, config.settings.tls_key
             yield ValidateNginx(
                 command,
                 (by_name["nginx.conf"], by_name["nginx-app.conf"]),
                 surroundings,
                 () if config.machine.nginx_conf is not None else config.machine.http_files,
                 config.machine.server_files,
-                (certificate, key) if certificate and key else None,
+                _pair(config),
             )
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:

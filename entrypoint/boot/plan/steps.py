@@ -147,6 +147,53 @@ class MakeDirectories(NamedTuple):
         return "make " + ", ".join(map(str, self.directories))
 
 
+class MakeStore(NamedTuple):
+    """Make the folder where the certificate is kept, which only this user can change."""
+
+    store: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"make {self.store}, for certificates"
+
+
+@_in_check
+class TakeCertificate(NamedTuple):
+    """Let nginx have the certificate that an earlier boot has obtained."""
+
+    store: PurePosixPath
+    file: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"take the certificate of {self.store}"
+
+
+@_in_check
+class MakeCertificate(NamedTuple):
+    """Let nginx have a self-signed certificate: the one of `store` if it is still good, else a new one."""
+
+    openssl: PurePosixPath
+    names: tuple[str, ...]
+    file: PurePosixPath
+    store: PurePosixPath | None
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"make a self-signed certificate for {', '.join(self.names)}, unless there is one"
+
+
+class KeepCertificate(NamedTuple):
+    """Keep the self-signed certificate for later boots: whoever trusts it need not do so again."""
+
+    file: PurePosixPath
+    store: PurePosixPath
+    name: str = "tls"
+
+    def __str__(self) -> str:
+        return f"keep the certificate in {self.store}"
+
+
 class EmptyMetrics(NamedTuple):
     """Make and empty the folder of prometheus_client's files, as the user who writes them."""
 
@@ -351,6 +398,10 @@ Step = (
     | CheckWritable
     | CheckSpace
     | MakeDirectories
+    | MakeStore
+    | TakeCertificate
+    | MakeCertificate
+    | KeepCertificate
     | EmptyMetrics
     | HandOver
     | Link

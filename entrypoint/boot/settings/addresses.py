@@ -20,6 +20,15 @@ _REQUEST_PATH: Final = re.compile(r"/[!-\"$-~]{0,2000}")
 _URL_PATH: Final = re.compile(r"(?!.*(?://|/\.))/[^?#$\s]*")
 _LONGEST_NETWORK: Final = len("ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255/128")
 _EVERYONE: Final = "0.0.0.0/0 ::/0"
+_DOMAIN_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*")
+_LONGEST_DOMAIN: Final = 253  # RFC 1035
+_MOST_DOMAINS: Final = 100  # Let's Encrypt's limit
+_ADDRESS: Final = re.compile(r"[0-9.]+|\[?[0-9a-f.]*:[0-9a-f:.]*\]?")
+_HTTPS: Final = re.compile(r"https://[A-Za-z0-9.\[\]:_-]+(?:/[!-\"$-~]*)?")
+_BASE64: Final = re.compile(r"[A-Za-z0-9_-]{2,1024}={0,2}")
+_HSTS: Final = re.compile(r"max-age=[0-9]{1,10}(?:; ?includeSubDomains)?(?:; ?preload)?")
+_YEAR: Final = 365 * 24 * 3600
 _DATABASE_URL: Final = re.compile(
     r"(?:postgres|postgresql|mysql|mariadb)://[^\x00-\x20\x7f/?#]+/[^\x00-\x20\x7f/?#]+(?:\?[^\x00-\x20\x7f#]*)?"
 )
@@ -66,6 +75,49 @@ def hosts(value: str) -> tuple[str, ...]:
         if len(host) > LONGEST_HOST or not HOST.fullmatch(host):
             raise ValueError("a host name has the form example.com, *.example.com or www.example.*, in ASCII")
     return tuple(dict.fromkeys(found))
+
+
+@of_type("domains", pattern=r"[A-Za-z0-9., -]*", examples=["shop.example.com,www.shop.example.com"])
+def domains(value: str) -> tuple[str, ...]:
+    """Parse the list of a certificate's host names, separated by commas or spaces."""
+    found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
+    for host in found:
+        if "*" in host:
+            why = "its names are checked over HTTP, which no wildcard allows; name each host"
+            raise ValueError(f"{host!r} is a wildcard: {why}, or set NGINX_TLS_CERTIFICATE")
+        if _ADDRESS.fullmatch(host):
+            raise ValueError(f"{host!r} is an address: a certificate is for host names such as shop.example.com")
+        if len(host) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(host):
+            raise ValueError("a host name has the form shop.example.com, in ASCII")
+    if len(found) > _MOST_DOMAINS:
+        raise ValueError(f"one certificate has at most {_MOST_DOMAINS} names")
+    return tuple(dict.fromkeys(found))
+
+
+@of_type("URL", pattern=_HTTPS.pattern, examples=["https://acme.example.com/directory"])
+def https_url(value: str) -> str:
+    """Parse an https URL."""
+    if not _HTTPS.fullmatch(value):
+        raise ValueError("it is not a URL that begins with https://")
+    return value
+
+
+@of_type("secret", pattern=_BASE64.pattern, writeOnly=True)
+def base64url(value: str) -> Secret:
+    """Parse a key in base64url."""
+    if not _BASE64.fullmatch(value):
+        raise ValueError("it is not base64url: letters, digits, - and _")
+    return Secret(value.rstrip("="))
+
+
+@of_type("on | off | value", pattern=f"on|off|{_HSTS.pattern}", examples=["on", "max-age=63072000; includeSubDomains"])
+def hsts(value: str) -> str | None:
+    """Parse the value of Strict-Transport-Security; `off` is None."""
+    if value in ("on", "off"):
+        return f"max-age={_YEAR}" if value == "on" else None
+    if not _HSTS.fullmatch(value):
+        raise ValueError("it is none of on, off and a value such as max-age=63072000; includeSubDomains; preload")
+    return value
 
 
 @of_type("path of a request | off", pattern=r"/[!-\"$-~]{0,2000}|off", examples=["/health/", "off"])

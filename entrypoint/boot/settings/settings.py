@@ -5,11 +5,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot.settings import server_names, user_programs
+from entrypoint.boot.settings import server_names, tls, user_programs
 from entrypoint.boot.settings.protection import ProtectionTable
 from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
+from entrypoint.boot.settings.tls import TlsTable
 from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.values import Listen, shown
 from entrypoint.boot.trust import accounts
@@ -18,7 +19,7 @@ from entrypoint.secret import MASK, Secret
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(ProtectionTable, SettingsTable):  # the fields of the last table come first
+class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the last table come first
     """All settings of one boot, typed."""
 
     programs: Mapping[str, UserProgram] = field(default_factory=dict)
@@ -98,11 +99,6 @@ class Settings(ProtectionTable, SettingsTable):  # the fields of the last table 
         return self._web_runs_here and self._nginx_wanted
 
     @property
-    def tls(self) -> bool:
-        """Whether the site is served over TLS."""
-        return self.tls_certificate is not None
-
-    @property
     def serves(self) -> bool:
         """Whether the site is served in this container: by nginx, by the application server, or by both."""
         return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or bool(self._web))
@@ -141,7 +137,7 @@ class Settings(ProtectionTable, SettingsTable):  # the fields of the last table 
         return self.nginx == "on" if self.nginx else not self.development
 
     def listen_on(self, *, root: bool) -> Listen:
-        """Return where nginx listens, or without nginx the application server; with a certificate, for TLS."""
+        """Return where nginx listens, or without nginx the application server; with TLS, for TLS."""
         usual = (443, 8443) if self.tls else (80, 8080)
         return self.listen or Listen(usual[0] if root else usual[1])
 
@@ -158,12 +154,8 @@ def _conflicts(
         yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
     if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
         yield "cannot use PGID: PUID is not set"
-    for one, other in (("certificate", "key"), ("key", "certificate")):
-        if given[f"tls_{one}"] and not given[f"tls_{other}"] and not refused(f"NGINX_TLS_{other.upper()}"):
-            yield f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set"
     off = given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
-    if off and given["tls_certificate"]:
-        yield "cannot use NGINX_TLS_CERTIFICATE without nginx: set ENTRYPOINT_NGINX=on"
+    yield from tls.problems(given, refused, nginx=not off)
     yield from _unprotected(given, off=off)
     for name in ("cache_lock", "cache_sessions"):
         if given[name] and given["cache"] is None and not refused("NGINX_CACHE"):

@@ -1,7 +1,7 @@
 """The table of settings.
 
-To add a setting, add a field here or in protection.py; nothing else lists them. docs/reference/settings.md is generated
-from these tables.
+To add a setting, add a field here, in protection.py or in tls.py; nothing else lists them.
+docs/reference/settings.md is generated from these tables.
 """
 
 from dataclasses import dataclass
@@ -272,12 +272,6 @@ class SettingsTable:
         addresses.networks,
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are trusted: addresses, CIDR networks, or *",
         default="",
-    )
-    tls_certificate: PurePosixPath | None = setting(
-        "NGINX_TLS_CERTIFICATE", values.path, "the file of the certificate and its chain (PEM); nginx then serves TLS"
-    )
-    tls_key: PurePosixPath | None = setting(
-        "NGINX_TLS_KEY", values.path, "the file of the certificate's private key (PEM, not encrypted)"
     )
     access_log: str | None = setting(
         "NGINX_ACCESS_LOG",

@@ -13,6 +13,7 @@ WEB: Final = "web"
 RELEASE: Final = "release"
 """The program that runs once, before the others start."""
 NGINX: Final = "nginx"
+CERTIFICATES: Final = "certificates"
 VARIABLE: Final = "ENTRYPOINT_PROGRAM_"
 PROCFILE: Final = "Procfile"
 

@@ -1,0 +1,1 @@
+"""The program that obtains and renews the site's certificate, with the ACME client lego."""

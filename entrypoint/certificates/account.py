@@ -1,0 +1,116 @@
+"""Register an account that belongs to one at the authority already (external account binding, RFC 8555, 7.3.4).
+
+lego can do it too, but takes the secret as an argument, which each process of the container can read. So the account is
+registered here, in the files where lego looks for it; all else is left to lego. openssl makes and uses the key.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from entrypoint.certificates.failure import ObtainError
+from entrypoint.protocol.certificates import CertificatesConfig
+
+_TIMEOUT: Final = 30.0
+_TRIES: Final = 3  # the authority may refuse a nonce that was good (RFC 8555, 6.5)
+_NUMBER: Final = 32  # bytes of a number of P-256
+
+
+def register(config: CertificatesConfig, folder: Path, secret: str) -> None:
+    """Register the account in lego's folder, unless that was done before. Raises ObtainError or OSError."""
+    host = urlsplit(config.directory).netloc.replace(":", "_")
+    place = folder / "accounts" / host / config.email
+    if (place / "account.json").exists() or config.openssl is None:
+        return
+    (place / "keys").mkdir(0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    key = place / "keys" / f"{config.email}.key"
+    made = _openssl(config.openssl, "ecparam", "-name", "prime256v1", "-genkey", "-noout")
+    with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(made)
+    try:
+        uri, body = _registered(config, config.openssl, key, secret)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ObtainError(f"cannot register the account: {getattr(error, 'reason', None) or error}") from error
+    account = {"email": config.email, "registration": {"body": body, "uri": uri}}
+    (place / "account.json").write_text(json.dumps(account), encoding="utf-8")
+
+
+def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, secret: str) -> tuple[str, Any]:
+    """Return the URL and the body of a new account."""
+    context = ssl.create_default_context(cafile=str(config.authority) if config.authority else None)
+    point = _openssl(openssl, "ec", "-in", str(key), "-pubout", "-outform", "DER")[-2 * _NUMBER :]
+    jwk = {"crv": "P-256", "kty": "EC", "x": _b64(point[:_NUMBER]), "y": _b64(point[_NUMBER:])}
+    directory = json.loads(_send(config.directory, context)[1])
+    url = directory["newAccount"]
+    outer = {"alg": "HS256", "kid": config.eab_kid, "url": url}
+    padded = secret + "=" * (-len(secret) % 4)
+    binding = _signed(outer, jwk, lambda text: hmac.digest(urlsafe_b64decode(padded), text, hashlib.sha256))
+    payload = {
+        "termsOfServiceAgreed": True,
+        "contact": [f"mailto:{config.email}"],
+        "externalAccountBinding": binding,
+    }
+    for left in reversed(range(_TRIES)):
+        nonce = _send(directory["newNonce"], context, method="HEAD")[0]["Replay-Nonce"]
+        header = {"alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url}
+        request = _signed(header, payload, lambda text: _es256(openssl, key, text))
+        try:
+            headers, body = _send(url, context, json.dumps(request).encode())
+            return headers["Location"], json.loads(body)
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace")
+            if "badNonce" not in said or not left:
+                raise ValueError(_problem(said) or str(error)) from error
+    raise AssertionError  # the last try returns or raises
+
+
+def _signed(header: Mapping[str, Any], payload: Mapping[str, Any], sign: Any) -> dict[str, str]:  # noqa: ANN401 -- a function of bytes
+    """Return a JSON Web Signature (RFC 7515)."""
+    protected, text = (_b64(json.dumps(part).encode()) for part in (header, payload))
+    return {"protected": protected, "payload": text, "signature": _b64(sign(f"{protected}.{text}".encode()))}
+
+
+def _es256(openssl: PurePosixPath, key: Path, text: bytes) -> bytes:
+    """Return the two numbers of a signature; openssl writes them as a DER sequence."""
+    der = _openssl(openssl, "dgst", "-sha256", "-sign", str(key), text=text)
+    end = 4 + der[3]
+    numbers = (der[4:end], der[end + 2 :])
+    return b"".join(int.from_bytes(number, "big").to_bytes(_NUMBER, "big") for number in numbers)
+
+
+def _openssl(openssl: PurePosixPath, *words: str, text: bytes = b"") -> bytes:
+    done = subprocess.run([str(openssl), *words], input=text, capture_output=True, check=False)  # noqa: S603 -- no shell
+    if done.returncode:
+        raise ObtainError(f"cannot register the account: openssl {words[0]} failed")
+    return done.stdout
+
+
+def _send(url: str, context: ssl.SSLContext, body: bytes | None = None, method: str | None = None) -> tuple[Any, bytes]:
+    """Return the headers and the body of the answer. Raises OSError."""
+    request = urllib.request.Request(url, body, {"Content-Type": "application/jose+json"}, method=method)  # noqa: S310 -- the settings accept https only
+    with urllib.request.urlopen(request, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 -- as above
+        return answer.headers, answer.read()
+
+
+def _problem(said: str) -> str:
+    """Return what a problem document (RFC 7807) says."""
+    try:
+        found = json.loads(said)
+        return " :: ".join(str(found[key]) for key in ("type", "detail") if found.get(key))
+    except (ValueError, AttributeError):
+        return ""
+
+
+def _b64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
