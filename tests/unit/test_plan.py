@@ -1247,7 +1247,7 @@ EXPLAINED = {
     "worker_rlimit_nofile_vs_connections": "",
     # Without a default the value is empty, which the maps expect that use $from_proxy.
     "hash_without_default": "geo $from_proxy",
-    # Files and nginx's own answers need no request ID, and the health endpoints no HSTS; the other locations repeat them.
+    # Files and nginx's own answers need no ID, and the health endpoints no HSTS; the other locations repeat them.
     "add_header_redefinition": "dropped in nested block",
     # nginx documents gzip for this context, and the block inherits all else: the requests of sessions in tests/system.
     "if_is_evil": 'Directive "gzip"',
