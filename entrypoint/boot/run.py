@@ -8,7 +8,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot.decisions import environment
@@ -261,8 +261,11 @@ def source(
     return settings, hooks
 
 
-def switch_maintenance(settings: Settings, allow: tuple[str, ...] | None) -> str:
-    """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done."""
+def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...] | None) -> str:
+    """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done.
+
+    `run_dir` is that of this container's site, which may be another user's: that is not allowed.
+    """
     from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import maintenance  # noqa: PLC0415
     from entrypoint.boot.facts.maintenance import parse  # noqa: PLC0415
@@ -271,20 +274,20 @@ def switch_maintenance(settings: Settings, allow: tuple[str, ...] | None) -> str
         allowed = None if allow is None else parse(allow)
     except ValueError as error:
         raise Unusable(f"cannot use --allow: {error}") from error
+    maintenance.runs_in(run_dir)
     return maintenance.switch(decide(settings, Facts(read_machine(settings), None)), allowed)
 
 
-def control(settings: Settings, words: tuple[str, ...]) -> NoReturn:
-    """Exec supervisorctl, connected to the supervisord of this container."""
-    from entrypoint.boot.decisions.config import run_dir  # noqa: PLC0415 -- see above
-
+def control(settings: Settings, run_dir: Path, words: tuple[str, ...]) -> NoReturn:
+    """Exec supervisorctl, connected to the supervisord of this container, whose run directory is `run_dir`."""
     machine = read_machine(settings)
-    conf = str(run_dir(settings, machine) / "supervisord.conf")
+    conf = str(run_dir / "supervisord.conf")
     if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
-    if machine.root and (owner := os.stat(conf).st_uid):  # noqa: PTH116 -- as above
-        # supervisorctl imports what the file names.
-        raise NotAllowed(f"cannot use {conf} as root: uid {owner} owns it; run the command as that user")
+    if (owner := os.stat(conf).st_uid) != os.geteuid():  # noqa: PTH116 -- as above
+        # supervisorctl imports what the file names, and the socket is open to its owner alone.
+        user = "root" if machine.root else f"uid {os.geteuid()}"
+        raise NotAllowed(f"cannot use {conf} as {user}: uid {owner} owns it; run the command as that user")
     isolated = "-I" if machine.root else "-P"
     command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
     exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))

@@ -172,8 +172,11 @@ def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
     if what == "off" and allow:
         raise click.UsageError("--allow is for maintenance on.")
     from entrypoint.boot.run import switch_maintenance  # noqa: PLC0415 -- as above
+    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
 
-    log.tell(log.ENTRYPOINT, switch_maintenance(serving.read_settings(environ), allow if what == "on" else None))
+    settings = serving.read_settings(environ)
+    done = switch_maintenance(settings, running_in(settings), allow if what == "on" else None)
+    log.tell(log.ENTRYPOINT, done)
 
 
 @click.command(
@@ -189,5 +192,7 @@ def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """
     signals.release()
     from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
+    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
 
-    control(serving.read_settings(environ), words)
+    settings = serving.read_settings(environ)
+    control(settings, running_in(settings), words)

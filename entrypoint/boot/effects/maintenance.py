@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 from xmlrpc.client import Fault, ServerProxy
 
@@ -36,7 +36,7 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
     Raises NotFound if nothing runs here, NotAllowed if another user runs it, Unusable if nginx cannot do that, TimedOut
     if supervisord does not answer.
     """
-    running = _is_running(config)
+    running = runs_in(config.run_dir)
     kept = facts.state_file(config.settings)
     if not running and kept is None:
         conf = config.run_dir / "supervisord.conf"
@@ -61,11 +61,10 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
     return f"the maintenance begins{when}: visitors get 503{others}{lasts}"
 
 
-def _is_running(config: ResolvedConfig) -> bool:
-    """Return whether this user runs the site here. Raises NotAllowed if it is another user."""
-    conf = config.run_dir / "supervisord.conf"
+def runs_in(run_dir: PurePath) -> bool:
+    """Return whether this user runs a site in this run directory. Raises NotAllowed if it is another user."""
     try:
-        owner = os.stat(conf).st_uid  # noqa: PTH116 -- Path.stat raises where the name is too long
+        owner = os.stat(run_dir / "supervisord.conf").st_uid  # noqa: PTH116 -- Path.stat raises where the name is too long
     except OSError:
         return False
     if owner != os.geteuid():
