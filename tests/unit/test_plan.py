@@ -1232,6 +1232,17 @@ def test_a_protection_that_nginx_cannot_give_is_refused(environ: dict[str, str],
     assert problems(environ, static_root="" if "NGINX_ERROR_PAGES" in environ else "/srv/static") == (problem,)
 
 
+def test_a_folder_of_private_files_that_is_missing_is_a_warning() -> None:
+    text = (
+        "warning: NGINX_PRIVATE_ROOT=/srv/private is not a folder, so its files are answered with 404: "
+        "mount it, or make it"
+    )
+    settings = Settings.read({"NGINX_PRIVATE_ROOT": "/srv/private"})
+    for exists in (True, False):
+        facts = Facts(machine(private_root=exists), application())
+        assert (text in map(str, make_plan(settings, facts).steps)) is not exists
+
+
 def test_a_prefix_without_nginx_is_a_warning() -> None:
     assert warned({"NGINX_PREFIX": "/shop", "ENTRYPOINT_NGINX": "off"}) == [
         "warning: NGINX_PREFIX=/shop has no effect without nginx: set ENTRYPOINT_NGINX=on"

@@ -87,6 +87,7 @@ class Machine:
     )  # the user's complete configuration files, by server
     container: bool = False  # whether it is a container, whose ports are published under other addresses
     maintenance: Allowed | None = None  # who may use the site in a maintenance that outlives containers
+    private_root: bool = True  # whether NGINX_PRIVATE_ROOT, if it is set, is a folder
     stapling: bool = False  # whether the certificate that nginx has at its start names an OCSP responder
     kept_certificate: bool = False  # whether ENTRYPOINT_DATA_DIR has a certificate for one of NGINX_TLS_DOMAIN
     lowest_port: int = 1024  # the lowest port that an ordinary user may listen on
@@ -167,6 +168,7 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
+        private_root=settings.private_root is None or os.path.isdir(settings.private_root),  # noqa: PTH112 -- as above
         stapling=bool(kept and kept.responder) or bool(own and own.responder),
         kept_certificate=kept is not None,
         lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),

@@ -104,6 +104,9 @@ def _responses(config: ResolvedConfig) -> Iterator[str]:
         for name in ("NGINX_CACHE", "NGINX_PRIVATE_ROOT"):
             if config.settings.texts.get(name, "off") != "off":
                 yield f"{name} has no effect: {why}"
+    elif config.settings.serves and not config.machine.private_root:
+        root = shown(str(config.settings.private_root))
+        yield f"NGINX_PRIVATE_ROOT={root} is not a folder, so its files are answered with 404: mount it, or make it"
 
 
 def _superuser(config: ResolvedConfig) -> Iterator[str]:
