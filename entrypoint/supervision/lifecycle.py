@@ -119,7 +119,8 @@ class Lifecycle:
     def refused(self, program: Program, why: str) -> None:
         """Record why the program is not ready although its readiness probe has succeeded."""
         if self._reloading.has(program):
-            self._reloading.fail(program, f"the new {program.name} failed its first request: {why}")
+            fault = f"the new {program.name} failed its first request: {why}; see the container's log"
+            self._reloading.fail(program, fault)
             return
         self._record.change()
         self._readiness.explain(program.name, why)

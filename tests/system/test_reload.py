@@ -130,6 +130,14 @@ def visitors(site: Site) -> Iterator[None]:
         assert (load.lost, load.counts["refused"]) == ([], 0), site.output
 
 
+def failed(site: Site, project: Path) -> str:
+    """Return why a reload was refused whose application answers 500."""
+    (project / "fail").touch()
+    why = refused(site, 78)
+    (project / "fail").unlink()
+    return why
+
+
 def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite, project: Path) -> None:
     site = small_site(new_site, project).start().ready()
     before, first = pids(site), shown(site)
@@ -166,6 +174,7 @@ def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite,
         (project / "conf" / TEMPLATE).write_text("server { listen 80; no_such_directive on; }")
         assert 'unknown directive "no_such_directive"' in refused(site, 78)
         (project / "conf" / TEMPLATE).unlink()
+        assert re.fullmatch(r"cannot reload: the new uwsgi failed .+; see the container's log", failed(site, project))
         (project / "code").unlink()
         assert refused(site, 78).startswith("cannot reload: cannot load the application wsgi:application")
         (project / "code").write_text("3")
