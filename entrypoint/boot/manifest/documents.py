@@ -11,7 +11,7 @@ from entrypoint.errors import NotAllowed, Unusable
 
 STDIN: Final = "-"
 _LARGEST: Final = 16 << 20  # bytes
-_MISSING: Final = "PyYAML is not installed; pip install 'entrypoint-toolkit[manifest]', or give the file as JSON"
+_MISSING: Final = "PyYAML is not installed; pip install PyYAML, or give the file as JSON"
 
 
 class Manifest(NamedTuple):
