@@ -211,7 +211,7 @@ def test_the_command_works(printed: str, names: Mapping[str, str], project: Path
     shutil.copytree(project, folder, ignore=shutil.ignore_patterns("Dockerfile*"))
     folder.chmod(0o755)  # the application's user must enter it
     secrets.mkdir()
-    for name in ("ada", "key"):
+    for name in ("ada", "key", "status"):
         (secrets / name).write_text("correct-horse-battery-staple\n")
     line = shown(printed, names, secrets)
     done = subprocess.run(
