@@ -11,12 +11,13 @@ def run_dir(expected: Path, usual: Path, proc: Path = Path("/proc")) -> Path:
 
     A user who is not the container's own, for example root by `docker exec --user 0`, would boot in another folder.
     """
-    if running := _of_process_1(proc):
+    if running := of_process_1(proc):
         return running
     return usual if not expected.exists() and usual.exists() else expected
 
 
-def _of_process_1(proc: Path) -> Path | None:
+def of_process_1(proc: Path = Path("/proc")) -> Path | None:
+    """Return the run directory of the supervisord that is process 1; None if process 1 is another program."""
     try:
         words = (proc / "1/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
     except OSError:

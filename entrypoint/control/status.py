@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from entrypoint.control import serving
+from entrypoint.control import place, serving
 from entrypoint.control.health import in_words, unready
 from entrypoint.control.serving import Serving
 from entrypoint.errors import NotAllowed, Unusable
@@ -28,6 +28,7 @@ _PROGRAMS: Final = "programs.json"  # beside the ready file
 _RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
 _MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
+_EXECED: Final = '{"phase": "starting"}'  # supervisord is process 1, and has not written its record yet
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
@@ -80,13 +81,18 @@ class Status(NamedTuple):
     """Whether visitors get 503."""
 
 
-def read(run_dir: Path, settings: Sequence[Setting], sleep: Callable[[float], None] = time.sleep) -> Status:
+def read(
+    run_dir: Path,
+    settings: Sequence[Setting],
+    sleep: Callable[[float], None] = time.sleep,
+    proc: Path = Path("/proc"),
+) -> Status:
     """Return the state of the container whose run directory this is. Raises NotAllowed, Unusable."""
     www = run_dir / "www"
     record = _record(www / _PROGRAMS)
     before = processes()
     if record is None or not _lives(record, before):
-        if phase := _text(www / _PHASE):
+        if phase := _text(www / _PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else ""):
             maintenance = (www / _MAINTENANCE).exists()
             return Status(
                 ready=False,

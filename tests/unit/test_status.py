@@ -143,6 +143,13 @@ def test_what_is_not_alive_or_not_a_record_is_told(tmp_path: Path) -> None:
     assert status.read(tmp_path, ()).waits_for == "starting: migrating 1/9"
 
 
+def test_a_supervisord_that_has_just_begun_is_starting(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "cmdline").write_bytes(f"python3\0supervisord\0-c\0{tmp_path}/supervisord.conf\0".encode())
+    found = status.read(tmp_path, (), proc=tmp_path)
+    assert (found.supervisord, found.waits_for, found.programs) == ("starting", "starting", ())
+
+
 def test_a_supervisord_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "www").mkdir()
     own = processes()[os.getpid()]
