@@ -137,7 +137,8 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         files=() if starting else tuple(_also_below_prefix(config)),
         static_index=None if starting else _static_index(config),
         gzip_static=machine.gzip_static,
-        brotli_module=machine.brotli_module,
+        # Only our nginx.conf loads the module.
+        brotli_module=None if machine.nginx_conf is not None else machine.brotli_module,
         http_files=machine.http_files,
         server_files=machine.server_files,
         certificate=certificate,
