@@ -1,4 +1,4 @@
-"""nginx's locations that pass requests to the application."""
+"""nginx's locations: those that pass requests to the application, and those of files."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -15,6 +15,15 @@ class Location(NamedTuple):
     """Bytes of the largest upload; None: as elsewhere."""
     locked: bool
     """Whether one request at a time fetches a page for the cache."""
+
+
+class Served(NamedTuple):
+    """Files that nginx or uWSGI serves without the application."""
+
+    kind: str  # STATIC or MEDIA
+    url: str  # the prefix of the path, ends with a slash
+    root: str  # the folder, ends with a slash
+    source: str  # the setting that names the folder
 
 
 def locations(config: ResolvedConfig) -> tuple[Location, ...]:
