@@ -1241,6 +1241,14 @@ def test_a_protection_that_nginx_cannot_give_is_refused(environ: dict[str, str],
     assert problems(environ, static_root="" if "NGINX_ERROR_PAGES" in environ else "/srv/static") == (problem,)
 
 
+def test_a_lock_of_all_paths_is_one_of_all_below_the_prefix() -> None:
+    settings = {"NGINX_PREFIX": "/shop", "NGINX_CACHE": "8m", "NGINX_CACHE_LOCK": "/, /elsewhere/"}
+    text = text_of(plan(settings), "nginx-app.conf")
+    assert text.count("uwsgi_cache_lock on;") == 1
+    assert text.count("    location / {\n") == 1
+    assert "/elsewhere/" not in text
+
+
 def test_a_prefix_without_nginx_is_a_warning() -> None:
     assert warned({"NGINX_PREFIX": "/shop", "ENTRYPOINT_NGINX": "off"}) == [
         "warning: NGINX_PREFIX=/shop has no effect without nginx: set ENTRYPOINT_NGINX=on"

@@ -27,12 +27,17 @@ class Served(NamedTuple):
 
 
 def locations(config: ResolvedConfig) -> tuple[Location, ...]:
-    """Return the locations, the one of all other paths first. An option of a location holds below its path as well."""
+    """Return the locations, the one of all other paths first. An option of a location holds below its path as well.
+
+    Outside of NGINX_PREFIX nothing is passed on.
+    """
+    anywhere = f"{config.prefix}/"
     sizes, responses = dict(config.settings.client_max_body_size.paths), cache(config)
     locks = responses.locked if responses else ()
     return tuple(
         Location(path, sizes.get(_longest(path, sizes)), bool(_longest(path, locks)))
-        for path in dict.fromkeys((f"{config.prefix}/", *sizes, *locks))
+        for path in dict.fromkeys((anywhere, *sizes, *locks))
+        if path.startswith(anywhere)
     )
 
 
