@@ -1,10 +1,12 @@
 """Settings and facts to a plan: golden cases as data, and the rules that hold for all plans."""
 
+import contextlib
 import json
 import pwd
 import re
 import subprocess
 import sys
+import tempfile
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -121,7 +123,14 @@ def application(**different: Any) -> Application:
 def given(case: dict[str, Any]) -> tuple[Settings, Facts]:
     """Return what a golden case is made from."""
     stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
-    return Settings.read(case["environ"]), Facts(machine(**case.get("machine", {})), stands)
+    return settings_of(case), Facts(machine(**case.get("machine", {})), stands)
+
+
+def settings_of(case: dict[str, Any]) -> Settings:
+    """Return the settings of a golden case, whose lines `project` are those of an entrypoint.toml."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        Path("entrypoint.toml").write_text("\n".join(case.get("project", [])), encoding="utf-8")
+        return Settings.read(case["environ"])
 
 
 def plan(environ: dict[str, str] | None = None, **different: Any) -> Plan:
@@ -1241,6 +1250,14 @@ def test_a_folder_of_private_files_that_is_missing_is_a_warning() -> None:
     for exists in (True, False):
         facts = Facts(machine(private_root=exists), application())
         assert (text in map(str, make_plan(settings, facts).steps)) is not exists
+
+
+def test_a_lock_of_all_paths_is_one_of_all_below_the_prefix() -> None:
+    settings = {"NGINX_PREFIX": "/shop", "NGINX_CACHE": "8m", "NGINX_CACHE_LOCK": "/, /elsewhere/"}
+    text = text_of(plan(settings), "nginx-app.conf")
+    assert text.count("uwsgi_cache_lock on;") == 1
+    assert text.count("    location / {\n") == 1
+    assert "/elsewhere/" not in text
 
 
 def test_a_prefix_without_nginx_is_a_warning() -> None:

@@ -160,6 +160,16 @@ class ResolvedConfig:
         return first if first <= HIGHEST_PORT else HIGHEST_PORT - 1
 
     @property
+    def sites(self) -> tuple[UserProgram, ...]:
+        """The user's programs that serve further sites."""
+        return tuple(own for own in self.user_programs if own.site) if self.nginx else ()
+
+    def bind_of_site(self, own: UserProgram) -> Listen:
+        """Return where the program of a further site listens: its own PORT, or the next port after the main site's."""
+        given = own.environment.get("PORT")
+        return Listen(int(given) if given else self._upstream_port + 1 + self.sites.index(own), "127.0.0.1")
+
+    @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
         name = self.server.name if self.server else "none"
@@ -372,6 +382,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         second_socket=facts.second_socket,
     )
     _check_metrics_port(config)
+    _check_ports_of_sites(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
             f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
@@ -394,6 +405,20 @@ def _check_metrics_port(config: ResolvedConfig) -> None:
         if other.port == port.port:
             why = f"{name} uses port {port.port}; choose another one, such as 9100"
             raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
+
+
+def _check_ports_of_sites(config: ResolvedConfig) -> None:
+    """Raise Unusable if the program of a further site would listen on the port of another one."""
+    listens = {"PORT": (config.listen, *config.redirecting), "ENTRYPOINT_METRICS_PORT": config.metrics_addresses}
+    taken = {each.port: name for name, addresses in listens.items() for each in addresses}
+    if config.bind:
+        taken.setdefault(config.bind.port, "the application server")
+    for own in config.sites:
+        port = config.bind_of_site(own).port
+        if port in taken or port > HIGHEST_PORT:
+            why = f"{taken[port]} uses port {port}" if port in taken else f"there is no port {port}"
+            raise Unusable(f"cannot use program {own.name}: {why}; set programs.{own.name}.environment.PORT")
+        taken[port] = own.name
 
 
 def _check_port(listen: Listen, machine: Machine) -> None:

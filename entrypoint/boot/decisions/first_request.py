@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 
@@ -32,6 +33,22 @@ def first_request(config: ResolvedConfig) -> RequestConfig | None:
         seconds=float(config.nginx_timeout),
         any_status=config.settings.ready_path is None,
         prefix=config.prefix,
+    )
+
+
+def first_request_of_site(config: ResolvedConfig, own: UserProgram) -> RequestConfig | None:
+    """Return the request to the program of a further site; its path is /, ENTRYPOINT_READY_PATH is the main site's."""
+    if config.development or config.settings.ready_path == _OFF or own.site is None:
+        return None
+    return RequestConfig(
+        to=Probe.parse(config.bind_of_site(own).probe),
+        protocol=Protocol.HTTP,
+        path=_ANY_PATH,
+        host=own.site.hosts[0],
+        scheme="https" if config.settings.tls else "http",
+        seconds=float(config.nginx_timeout),
+        any_status=True,
+        prefix="",
     )
 
 

@@ -53,7 +53,7 @@ class StopTime(NamedTuple):
 
 def order_of(own: UserProgram) -> int:
     """Return the stop order of a user's program."""
-    return own.stop_order or (SERVER_ORDER if own.name == WEB else WORKER_ORDER)
+    return own.stop_order or (SERVER_ORDER if own.serves else WORKER_ORDER)
 
 
 def stop_times(settings: Settings, machine: Machine, server: Server | None, timeout: float) -> Mapping[str, StopTime]:

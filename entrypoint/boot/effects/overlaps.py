@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.files import nginx
+from entrypoint.boot.files import nginx, sites
 from entrypoint.errors import Unusable
 
 
@@ -35,7 +35,8 @@ def check(config: ResolvedConfig) -> None:
     if not config.settings.serves:
         return
     private = tuple(_private(config))
-    served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in nginx.served(config)]
+    files = (*nginx.served(config), *sites.served_by_sites(config))
+    served = [Place(setting, PurePosixPath(folder)) for _, _, folder, setting in files]
     sent = Place("NGINX_PRIVATE_ROOT", config.settings.private_root) if config.settings.private_root else None
     problems = [
         f"cannot serve {folder}: it contains {place}; use a separate folder for served files"

@@ -17,7 +17,7 @@ from entrypoint.boot.decisions.config import (
     TIMELINE_FILE,
     ResolvedConfig,
 )
-from entrypoint.boot.decisions.first_request import first_request
+from entrypoint.boot.decisions.first_request import first_request, first_request_of_site
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
@@ -177,7 +177,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
             process: _program(
                 program,
                 processes,
-                first_request(config) if program.name == config.server_name else None,
+                _first_request(config, program.name),
                 config.settings.liveness_timeout,
             )
             for program in supervised
@@ -189,6 +189,12 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         second_socket=config.second_socket,
         metrics=_metrics(config),
     )
+
+
+def _first_request(config: ResolvedConfig, name: str) -> RequestConfig | None:
+    if name == config.server_name:
+        return first_request(config)
+    return next((first_request_of_site(config, own) for own in config.sites if own.name == name), None)
 
 
 def _metrics(config: ResolvedConfig) -> MetricsConfig:

@@ -15,9 +15,10 @@ from entrypoint.boot.decisions.config import (
     ResolvedConfig,
 )
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
-from entrypoint.boot.files.locations import Location, locations
+from entrypoint.boot.files.locations import Location, Served, locations
 from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
+from entrypoint.boot.files.sites import FurtherSite, further_sites
 from entrypoint.boot.settings.addresses import LOOPBACK, Network
 from entrypoint.boot.settings.values import Listen
 from entrypoint.errors import Unusable
@@ -28,15 +29,6 @@ _MAP_KEYWORDS: Final = ("default", "hostnames", "include", "volatile")
 _LEAST_CONNECTIONS: Final = 3  # of a worker, besides its listening sockets: its master, one client, the application
 _OTHER_DESCRIPTORS: Final = 64  # of a worker: logs, sockets and temporary files
 _OPEN_FILES: Final = 256  # static files that a worker keeps open: few enough to leave descriptors for connections
-
-
-class Served(NamedTuple):
-    """Files that nginx or uWSGI serves without the application."""
-
-    kind: str  # STATIC or MEDIA
-    url: str  # the prefix of the path, ends with a slash
-    root: str  # the folder, ends with a slash
-    source: str  # the setting that names the folder
 
 
 class NginxValues(NamedTuple):
@@ -98,6 +90,7 @@ class NginxValues(NamedTuple):
     page_password: bool
     stub_status: bool
     protection: Protection
+    sites: tuple[FurtherSite, ...]
 
 
 def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> NginxValues:
@@ -108,6 +101,7 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
     settings, machine = config.settings, config.machine
     secured = config.secured if secured is None else secured
     certificate, key = _certificate(config) if secured else (None, None)
+    protected = protection(config, None if starting else _static_root(config))
     names = () if _EVERY_HOST in settings.server_names else settings.server_names
     return NginxValues(
         www=config.www,
@@ -137,7 +131,8 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         files=() if starting else tuple(_also_below_prefix(config)),
         static_index=None if starting else _static_index(config),
         gzip_static=machine.gzip_static,
-        brotli_module=machine.brotli_module,
+        # Only our nginx.conf loads the module.
+        brotli_module=None if machine.nginx_conf is not None else machine.brotli_module,
         http_files=machine.http_files,
         server_files=machine.server_files,
         certificate=certificate,
@@ -167,7 +162,8 @@ def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = Non
         page_password=settings.status_password is not None,
         requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
         stub_status=machine.stub_status,
-        protection=protection(config, None if starting else _static_root(config)),
+        protection=protected,
+        sites=further_sites(config, protected, starting=starting),
     )
 
 

@@ -11,7 +11,7 @@ from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
-from entrypoint.boot.files import configuration, maintenance, nginx, supervisor_files
+from entrypoint.boot.files import configuration, maintenance, nginx, sites, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.config_warnings import warnings
@@ -136,6 +136,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
     yield FindPrograms(dict(_needed(config)))
     if config.settings.serves:
         behind = [config.bind] if config.nginx and config.bind else []
+        behind += map(config.bind_of_site, config.sites)
         yield CheckPort((*config.addresses, *config.redirecting, *behind))
     if config.metrics_addresses:
         yield CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
@@ -229,8 +230,13 @@ def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
         *([programs.user_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
         *([programs.nginx(config)] if config.nginx else []),
         *([certificates.program(config)] if config.nginx and config.settings.acme else []),
-        *(programs.user_program(config, own) for own in config.user_programs),
+        *(_user_program(config, own) for own in config.user_programs),
     )
+
+
+def _user_program(config: ResolvedConfig, own: UserProgram) -> Program:
+    serves = own in config.sites
+    return programs.user_server(config, own, config.bind_of_site(own)) if serves else programs.user_program(config, own)
 
 
 def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:
@@ -243,7 +249,7 @@ def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:
 def _compress(config: ResolvedConfig) -> Iterator[Compress]:
     if config.nginx:
         machine = config.machine
-        for each in nginx.served(config):
+        for each in (*nginx.served(config), *sites.served_by_sites(config)):
             if each.kind == "STATIC":
                 yield Compress(
                     PurePosixPath(each.root),

@@ -33,6 +33,8 @@ def sources_used(config: ResolvedConfig) -> Iterator[Read]:
         "application", f"read the application: {what} in {config.machine.app_dir}, run by {config.machine.python}"
     )
     yield from _server(config)
+    for program in config.sites:
+        yield Read("sites", f"serve {program.site} on {config.bind_of_site(program)}")
     own = [f"{path} (http)" for path in config.machine.http_files] + [
         f"{path} (server)" for path in config.machine.server_files
     ]

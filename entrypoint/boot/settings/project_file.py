@@ -15,6 +15,7 @@ from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 PYPROJECT: Final = "pyproject.toml"
 OWN: Final = "entrypoint.toml"
 PROGRAMS: Final = "programs"
+SITES: Final = "sites"
 ENABLED: Final = "enabled"
 _BITS: Final = 64  # TOML 1.0.0, "Integer"
 
@@ -29,6 +30,7 @@ class Project:
     texts: Mapping[str, str] = field(default_factory=dict)  # the texts of settings, by key
     variables: frozenset[str] = frozenset()  # the variables that it refers to
     programs: Table = field(default_factory=dict)  # the tables of user programs, not yet parsed
+    sites: Table = field(default_factory=dict)  # the tables of further sites, not yet parsed
 
 
 def read(
@@ -57,11 +59,12 @@ def read(
     for name, table in found.items():
         # `programs` with a text is the setting ENTRYPOINT_PROGRAMS.
         programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
-        settings = {key: value for key, value in table.items() if value is not programs}
+        sites = table[SITES] if isinstance(table.get(SITES), dict) else {}
+        settings = {key: value for key, value in table.items() if value is not programs and value is not sites}
         references = References(name, environ, report)
         texts = dict(_texts(name, references.resolved(settings), setting_specs, report))
         own = {key: references.of_program(key, program) for key, program in programs.items()}
-        return Project(name, texts, frozenset(references.names), own)
+        return Project(name, texts, frozenset(references.names), own, sites)
     return Project()
 
 

@@ -110,6 +110,8 @@ def table(settings: Settings, width: int | None, derived: Mapping[str, Derived] 
         meaning = f"{row.spec.meaning} ({row.spec.type.name}; default: {row.spec.when_unset})"
         text += _wrapped(value, width, "") if width else f"{value}\n"
         text += _wrapped(meaning, width or _WIDTH, "    ")
+    for site in settings.sites:
+        text += f"sites.{site.name} ({site.file})\n    {site}\n"
     return text
 
 

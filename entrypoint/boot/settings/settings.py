@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot.settings import server_names, tls, user_programs
+from entrypoint.boot.settings import server_names, sites, tls, user_programs
 from entrypoint.boot.settings.protection import ProtectionTable
+from entrypoint.boot.settings.sites import Site
 from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
@@ -53,9 +54,13 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         given = {f.name: sources.value(f.metadata["spec"]) for f in fields(cls) if f.metadata}
         sources.read_files(given.get("secrets") or ())
         extra = sources.superuser_fields()
-        programs = sources.programs()
+        by_program = sources.sites()
+        programs = sources.programs(by_program)
         sources.problems.extend(_conflicts(given, sources.refused, programs))
-        sources.problems.extend(user_programs.problems(programs, given["roles"] or ()))
+        roles = given["roles"] or ()
+        runs = {name: name in roles if roles else each.enabled for name, each in programs.items()}
+        sources.problems.extend(sites.problems(by_program.values(), given, runs, off=_off(given)))
+        sources.problems.extend(user_programs.problems(programs, roles))
         sources.check_names()
         Unusable.check(sources.problems)
         given["user"] = given["user"] or accounts.numeric(given["puid"], given["pgid"])
@@ -124,6 +129,11 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         )
 
     @property
+    def sites(self) -> tuple[Site, ...]:
+        """The further sites that are served in this container."""
+        return tuple(each.site for each in self.chosen if each.site) if self.behind_nginx else ()
+
+    @property
     def runs_user_programs(self) -> bool:
         """Whether user programs run in this container, besides `release`."""
         return any(program.name != user_programs.RELEASE for program in self.chosen)
@@ -154,7 +164,7 @@ def _conflicts(
         yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
     if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
         yield "cannot use PGID: PUID is not set"
-    off = given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
+    off = _off(given)
     yield from tls.problems(given, refused, nginx=not off)
     yield from _unprotected(given, off=off)
     for name in ("cache_lock", "cache_sessions"):
@@ -162,6 +172,11 @@ def _conflicts(
             yield f"cannot use NGINX_{name.upper()}: NGINX_CACHE is not set; set it to a size, such as 64m"
     if off and given["server"] == server_names.NONE and not programs.keys() - {user_programs.RELEASE}:
         yield "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site"
+
+
+def _off(given: Mapping[str, Any]) -> bool:
+    """Return whether nginx is turned off."""
+    return given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
 
 
 def _unprotected(given: Mapping[str, Any], *, off: bool) -> Iterator[str]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.boot.settings import compat, other_names, project_file, server_names, textfile
+from entrypoint.boot.settings import compat, other_names, project_file, server_names, sites, textfile
 from entrypoint.boot.settings.compat import Given
 from entrypoint.boot.settings.project_file import Project
+from entrypoint.boot.settings.sites import Site
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
 from entrypoint.boot.settings.values import shown
@@ -191,15 +192,27 @@ class Sources:
                 found[match[1].lower()] = Secret(value)
         return found
 
-    def programs(self) -> dict[str, UserProgram]:
-        """Return the user programs. The environment overrides the project's file, which overrides a Procfile."""
+    def sites(self) -> dict[str, Site]:
+        """Return the further sites, by the programs that serve them."""
+        found: dict[str, Site] = {}
+        for site in sites.read(self._project.file, self._project.sites, self.problems.append):
+            if (other := found.setdefault(site.application, site)) is not site:
+                why = f"{site.application} serves sites.{other.name}, too; name the hosts of both there"
+                self.problems.append(f"cannot use {site.describe('application')}: {why}")
+        return found
+
+    def programs(self, sites: Mapping[str, Site]) -> dict[str, UserProgram]:
+        """Return the user programs. The environment overrides the project's file, which overrides a Procfile.
+
+        `sites` are the further sites, by the programs that serve them.
+        """
         found = UserPrograms(self.problems.append)
         found.add_procfile(self._procfile)
         found.add_tables(self._project.file, self._project.programs)
         for variable in sorted(name.removesuffix("_FILE") for name in self.environment if name.startswith(VARIABLE)):
             if variable != VARIABLE and (command := self.text_of(variable)):
                 found.add_variable(variable, command)
-        return found.programs()
+        return found.programs(sites)
 
     def check_names(self) -> None:
         """Report each variable that looks like a setting and is not one, with the name that was probably meant."""

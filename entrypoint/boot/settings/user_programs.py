@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from entrypoint.boot.settings import program_keys, server_names, values
+from entrypoint.boot.settings.sites import Site
 from entrypoint.boot.settings.values import nearest, shown, text
 
 WEB: Final = "web"
@@ -52,6 +53,12 @@ class UserProgram:
     stop_order: int | None = None
     replicas: int = 1
     log: str = "lines"
+    site: Site | None = None  # the further site that it serves, on $PORT
+
+    @property
+    def serves(self) -> bool:
+        """Whether it serves requests on $PORT, as an application server does."""
+        return self.name == WEB or self.site is not None
 
     @property
     def log_file(self) -> str | None:
@@ -111,21 +118,21 @@ class UserPrograms:
         if name := self._name(variable.removeprefix(VARIABLE), variable, set()):
             self._command(name, command, f"{variable}={shown(command)}", program_keys.command, variable)
 
-    def programs(self) -> dict[str, UserProgram]:
-        """Return the valid programs, by name."""
+    def programs(self, sites: Mapping[str, Site]) -> dict[str, UserProgram]:
+        """Return the valid programs, by name; `sites` are the further sites, by the programs that serve them."""
         found = {}
         for name, given in self._found.items():
             if "command" not in given:
                 self._report(f"cannot use programs.{name} in {given['file']}: command is missing")
             elif given["command"]:
-                found[name] = UserProgram(name=name, **given)
+                found[name] = UserProgram(name=name, site=sites.get(name), **given)
         for program in found.values():
             if program.log == "raw" and (program.ready or "").startswith("log:"):
                 self._report(f"cannot use {program.describe('ready')}: with log=raw, its lines are not read")
-        if WEB in found and found[WEB].replicas > 1:
-            self._report(f"cannot use {found[WEB].describe('replicas')}: all replicas would listen on the same $PORT")
-        if WEB in found and "PORT" in found[WEB].environment:
-            self._check_port(found[WEB])
+            if program.serves and program.replicas > 1:
+                self._report(f"cannot use {program.describe('replicas')}: all replicas would listen on the same $PORT")
+            if program.serves and "PORT" in program.environment:
+                self._check_port(program)
         return found
 
     def _check_port(self, web: UserProgram) -> None:
@@ -133,7 +140,7 @@ class UserPrograms:
             if values.listen(web.environment["PORT"]).address:
                 raise ValueError("nginx connects to 127.0.0.1, so it must be a port without an address")  # noqa: TRY301 -- like an error of the type
         except ValueError as error:
-            self._report(f"cannot use programs.{WEB}.environment.PORT in {web.file}: {error}")
+            self._report(f"cannot use programs.{web.name}.environment.PORT in {web.file}: {error}")
 
     def _name(self, name: str, where: str, names: set[str]) -> str | None:
         normalized = values.program_name(name)
