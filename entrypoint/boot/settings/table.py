@@ -238,7 +238,7 @@ class SettingsTable:
     )
     status_password: Secret | None = setting(
         "ENTRYPOINT_STATUS_PASSWORD",
-        values.secret,
+        values.password,
         "the password of the status page, for any user name; with it, the page can restart programs and reload",
     )
     app_logging: str = setting(

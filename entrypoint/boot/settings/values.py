@@ -23,6 +23,7 @@ _CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # bytes in os.environ that are not UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
+_SHORTEST_PASSWORD: Final = 8
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
 _SMALLEST_CACHE: Final = 1 << 20
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
@@ -275,6 +276,14 @@ def secret(value: str) -> Secret:
     """Parse a text that must not be shown."""
     if "\0" in value or not value:
         raise ValueError("it is empty or contains a NUL")
+    return Secret(utf8(value))
+
+
+@of_type("secret", writeOnly=True, minLength=_SHORTEST_PASSWORD)
+def password(value: str) -> Secret:
+    """Parse a password that guards something on the network."""
+    if len(value) < _SHORTEST_PASSWORD:
+        raise ValueError(f"it has fewer than {_SHORTEST_PASSWORD} characters")
     return Secret(utf8(value))
 
 
