@@ -11,20 +11,21 @@ from typing import Any
 
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.supervision import SupervisionConfig
+from entrypoint.supervision.clients.interface import Interface
 from entrypoint.supervision.handover import take
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.round import Round
 
 
-def make(supervisord: Any, **settings: str) -> Round:  # noqa: ANN401 - supervisor ships no types
-    """Return the plugin for this round of supervisord, which calls this once for each of its HTTP servers.
+def make(supervisord: Any, **settings: str) -> Interface:  # noqa: ANN401 - supervisor ships no types
+    """Begin this round of supervisord, which calls this once for each of its HTTP servers; return what it offers there.
 
     `settings` are the keys of the section [rpcinterface:entrypoint]: `supervision`, the path of supervision.json, and
     optionally `handover`, the path of handover.json.
     """
     made = getattr(supervisord, "entrypoint", None)
     if isinstance(made, Round):
-        return made
+        return made.interface
     try:
         config, handover = _files(settings)
         plugin = Round(Supervisord(supervisord), read_json(SupervisionConfig, config), take(handover))
@@ -35,7 +36,7 @@ def make(supervisord: Any, **settings: str) -> Round:  # noqa: ANN401 - supervis
     supervisord.entrypoint = plugin
     with contextlib.suppress(OSError):  # ps, top and pgrep would show the name of the interpreter
         Path("/proc/self/comm").write_text("supervisord", "ascii")
-    return plugin
+    return plugin.interface
 
 
 def _files(settings: Mapping[str, str]) -> tuple[Path, Path | None]:

@@ -8,21 +8,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from entrypoint import log
-from entrypoint.protocol.codec import ConfigError, from_json, to_json
+from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
-from entrypoint.protocol.supervision import Environments, MetricsConfig, Restart, SupervisionConfig
+from entrypoint.protocol.supervision import Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.checks.probes import Prober
+from entrypoint.supervision.clients.clients import Clients
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Inheritance, keep
-from entrypoint.supervision.hup import Hup
-from entrypoint.supervision.internals import Program, Sink, State, Supervisord, deferred
+from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
@@ -40,10 +37,6 @@ from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
-from entrypoint.supervision.web.web import Web
-
-if TYPE_CHECKING:
-    from entrypoint.supervision.web.conversation import Routes
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -56,10 +49,7 @@ FLUSH = 0.5
 
 
 class Round:
-    """One round of supervisord.
-
-    Its public methods are for `entrypoint reload`: supervisord offers them on its control socket.
-    """
+    """One round of supervisord. It offers its clients nothing but `interface`."""
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
         self._supervisord = supervisord
@@ -87,7 +77,6 @@ class Round:
             use=self._use,
             succeed=self._succeed,
         )
-        self._hup = Hup(inherited.environments.boot, supervisord.critical)
         self._present = present = Present(
             config, self._policies, self._checks, self._readiness, hidden=self._reloading.has
         )
@@ -103,7 +92,6 @@ class Round:
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
-        self._web = Web(config.metrics, supervisord, self._timers, self._routes)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, config, self._hooks, self._end)
         self._failures = Failures(
@@ -130,6 +118,20 @@ class Round:
             stop=self._stop,
             reloading=self._reloading,
         )
+        self._clients = Clients(
+            supervisord,
+            config,
+            inherited.environments,
+            timers=self._timers,
+            stdout=self._stdout,
+            readiness=self._readiness,
+            report=self._report,
+            record=self._record,
+            stop=self._stop,
+            lifecycle=self._lifecycle,
+            reloading=self._reloading,
+        )
+        self.interface = self._clients.interface
         for name, program in config.programs.items():
             verify(name, program)
         supervisord.each_program(self._prepare)
@@ -146,7 +148,7 @@ class Round:
         supervisord.fork_with(signals.fork)
         supervisord.wait_with(self._reaper.wait)
         supervisord.poll_with(self._before_sleep, self._awake)
-        supervisord.take_signals(lambda number: self._stop.take(number) or self._take_hup(number))
+        supervisord.take_signals(lambda number: self._stop.take(number) or self._clients.take_hup(number))
         supervisord.stop_by(self._stop.stop_next)
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
@@ -162,7 +164,7 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
-        supervisord.on_running(self._web.open)
+        supervisord.on_running(self._clients.open)
         serving = self._of_those_that_serve
         supervisord.on_change(serving(lambda program: self._policies[program].follow()))
         supervisord.on_change(serving(self._failures.follow))
@@ -269,61 +271,15 @@ class Round:
         self._report.reloaded(program, signal_name)
         return True
 
-    def _take_hup(self, number: int) -> bool:
-        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
-        if number != signal.SIGHUP:
-            return False
-        if not self._inherited.environments.boot:
-            self._report.ignored_hup()
-        elif self._stop.begun or self._supervisord.stopping:
-            self._report.ignored_hup_in_stop()
-        else:
-            self._report.reloading()
-            self._hup.start()
-        return True
-
-    def state(self) -> str:
-        """Return what a reload starts from.
-
-        @return string result  A JSON object
-        """
-        return to_json(ReloadState(self._environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
-
-    def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
-        """Apply a reload whose files have been written.
-
-        @param string request  A JSON object
-        @return string result  A JSON object
-        """
-        if why := self._why_no_reload():
-            return to_json(ReloadResult(error=why, late=True))
-        result = self._reloading.begin(from_json(ReloadRequest, request, "the reload"))
-
-        def found() -> str | None:
-            if (end := result()) is None:
-                return None
-            self._report.reload_ended(end.done, end.error)
-            return to_json(end)
-
-        return deferred(found)
-
-    def _why_no_reload(self) -> str:
-        if self._stop.begun or self._supervisord.stopping:
-            return "the container stops"
-        return "another reload has not ended" if self._reloading.running else ""
-
     def _use(self, config: SupervisionConfig, environments: Environments) -> None:
         """Use what a reload has brought, from now on."""
-        answered = (config.metrics, environments.page_password)
-        renewed = answered != (self._config.metrics, self._environments.page_password)
         self._config, self._environments = config, environments
         keep(environments)
         for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
             part.use(config)
         self._hooks.use(config.pre_stop, environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
-        if renewed:
-            self._web.renew(config.metrics)
+        self._clients.use(config, environments)
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)
@@ -342,38 +298,6 @@ class Round:
     def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
-
-    def _routes(self, config: MetricsConfig) -> "Routes":
-        from entrypoint.supervision.answers import routes  # noqa: PLC0415 - not without a client
-        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
-        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
-
-        return routes(
-            config,
-            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
-            self._timers,
-            password=self._environments.page_password,
-            actions=Actions(self._restart, self._reload_all),
-            log=self._supervisord.warn,
-        )
-
-    def _restart(self, name: str) -> str:
-        """Restart a program for the status page; return why not, or an empty text."""
-        found = [each for each, _ in self._record.programs() if name in {each.name, f"{each.group}:{each.name}"}]
-        if not found:
-            return f"cannot restart {log.printable(name)}: there is no such program"
-        if why := self._why_no_reload():
-            return f"cannot restart {name}: {why}"
-        self._lifecycle.restart(found[0], "the status page asks for it")
-        found[0].start()
-        return ""
-
-    def _reload_all(self) -> str:
-        """Start a reload for the status page; return why not, or an empty text."""
-        if why := self._why_no_reload():
-            return f"cannot reload: {why}"
-        self._hup.start()
-        return ""
 
     def _end(self) -> None:
         self._reloading.stop()
@@ -398,7 +322,7 @@ class Round:
                 if number in signals.HELD:
                     signals.send_again(number)
         self._hooks.close()
-        self._web.close()
+        self._clients.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 
+from entrypoint.supervision.clients.interface import Interface as OwnInterface
 from entrypoint.supervision.internals.interface import Interface
 
 from .rig import Container
@@ -89,3 +90,7 @@ def test_a_program_that_was_to_be_replaced_is_stopped(container: Container) -> N
 @pytest.mark.parametrize("method", ["stopProcess", "stopProcessGroup", "stopAllProcesses"])
 def test_clients_are_told_of_a_method_what_supervisord_says_of_it(method: str) -> None:
     assert getattr(Interface, method).__doc__ == getattr(SupervisorNamespaceRPCInterface, method).__doc__
+
+
+def test_clients_may_call_two_methods_of_the_plugin() -> None:
+    assert [name for name in dir(OwnInterface) if not name.startswith("_")] == ["reload", "state"]

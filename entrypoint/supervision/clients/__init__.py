@@ -1,0 +1,1 @@
+"""What clients ask of process 1: over its control socket, by SIGHUP, and over HTTP."""

@@ -1,0 +1,130 @@
+"""The clients of one round of supervisord: each way by which they ask, and what follows."""
+
+import sched
+import signal
+from typing import TYPE_CHECKING
+
+from entrypoint import log
+from entrypoint.protocol.supervision import Environments, MetricsConfig, SupervisionConfig
+from entrypoint.supervision.clients.hup import Hup
+from entrypoint.supervision.clients.interface import Interface
+from entrypoint.supervision.internals import Supervisord
+from entrypoint.supervision.lifecycle import Lifecycle
+from entrypoint.supervision.logs.stdout import Stdout
+from entrypoint.supervision.readiness import Readiness
+from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reports.record import Record
+from entrypoint.supervision.reports.report import Report
+from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.web.web import Web
+
+if TYPE_CHECKING:
+    from entrypoint.supervision.web.conversation import Routes
+
+
+class Clients:
+    """The control socket, SIGHUP, and the HTTP server with the metrics and the status page."""
+
+    def __init__(  # noqa: PLR0913 -- it connects what it is given
+        self,
+        supervisord: Supervisord,
+        config: SupervisionConfig,
+        environments: Environments,
+        *,
+        timers: sched.scheduler,
+        stdout: Stdout,
+        readiness: Readiness,
+        report: Report,
+        record: Record,
+        stop: Stop,
+        lifecycle: Lifecycle,
+        reloading: Reload,
+    ) -> None:
+        self._supervisord = supervisord
+        self._config = config
+        self._environments = environments
+        self._booted = bool(environments.boot)
+        self._timers = timers
+        self._stdout = stdout
+        self._readiness = readiness
+        self._report = report
+        self._record = record
+        self._stop = stop
+        self._lifecycle = lifecycle
+        self._reloading = reloading
+        self._hup = Hup(environments.boot, supervisord.critical)
+        self._web = Web(config.metrics, supervisord, timers, self._routes)
+        self.interface = Interface(
+            reloading, report, environments=lambda: self._environments, why_no_reload=self._why_no_reload
+        )
+        """What supervisord offers on its control socket."""
+
+    def open(self) -> None:
+        """Listen for HTTP requests."""
+        self._web.open()
+
+    def use(self, config: SupervisionConfig, environments: Environments) -> None:
+        """Use what a reload has brought."""
+        answered = (config.metrics, environments.page_password)
+        renewed = answered != (self._config.metrics, self._environments.page_password)
+        self._config, self._environments = config, environments
+        if renewed:
+            self._web.renew(config.metrics)
+
+    def close(self) -> None:
+        """End all connections of the HTTP server, and listen no longer."""
+        self._web.close()
+
+    def take_hup(self, number: int) -> bool:
+        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
+        if number != signal.SIGHUP:
+            return False
+        if not self._booted:
+            self._report.ignored_hup()
+        elif self._stopping:
+            self._report.ignored_hup_in_stop()
+        else:
+            self._report.reloading()
+            self._hup.start()
+        return True
+
+    @property
+    def _stopping(self) -> bool:
+        return self._stop.begun or self._supervisord.stopping
+
+    def _why_no_reload(self) -> str:
+        if self._stopping:
+            return "the container stops"
+        return "another reload has not ended" if self._reloading.running else ""
+
+    def _routes(self, config: MetricsConfig) -> "Routes":
+        from entrypoint.supervision.clients.answers import routes  # noqa: PLC0415 - not without a client
+        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
+        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
+
+        return routes(
+            config,
+            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+            self._timers,
+            password=self._environments.page_password,
+            actions=Actions(self._restart, self._reload),
+            log=self._supervisord.warn,
+        )
+
+    def _restart(self, name: str) -> str:
+        """Restart a program for the status page; return why not, or an empty text."""
+        found = [each for each, _ in self._record.programs() if name in {each.name, f"{each.group}:{each.name}"}]
+        if not found:
+            return f"cannot restart {log.printable(name)}: there is no such program"
+        if why := self._why_no_reload():
+            return f"cannot restart {name}: {why}"
+        self._lifecycle.restart(found[0], "the status page asks for it")
+        found[0].start()
+        return ""
+
+    def _reload(self) -> str:
+        """Start a reload for the status page; return why not, or an empty text."""
+        if why := self._why_no_reload():
+            return f"cannot reload: {why}"
+        self._hup.start()
+        return ""

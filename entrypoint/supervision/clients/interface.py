@@ -1,0 +1,55 @@
+"""What supervisord offers on its control socket for `entrypoint reload`."""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from entrypoint.protocol.codec import from_json, to_json
+from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
+from entrypoint.protocol.supervision import Environments
+from entrypoint.supervision.internals import deferred
+from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reports.report import Report
+
+
+class Interface:
+    """supervisord offers each public method to all clients, so there are no others."""
+
+    def __init__(
+        self,
+        reloading: Reload,
+        report: Report,
+        *,
+        environments: Callable[[], Environments],
+        why_no_reload: Callable[[], str],
+    ) -> None:
+        """`why_no_reload` returns why no reload may begin now, or an empty text."""
+        self._reloading = reloading
+        self._report = report
+        self._environments = environments
+        self._why_no_reload = why_no_reload
+
+    def state(self) -> str:
+        """Return what a reload starts from.
+
+        @return string result  A JSON object
+        """
+        return to_json(ReloadState(self._environments(), PurePosixPath(Path.cwd()), self._why_no_reload()))
+
+    def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
+        """Apply a reload whose files have been written.
+
+        @param string request  A JSON object
+        @return string result  A JSON object
+        """
+        if why := self._why_no_reload():
+            return to_json(ReloadResult(error=why, late=True))
+        result = self._reloading.begin(from_json(ReloadRequest, request, "the reload"))
+
+        def found() -> str | None:
+            if (end := result()) is None:
+                return None
+            self._report.reload_ended(end.done, end.error)
+            return to_json(end)
+
+        return deferred(found)
