@@ -16,6 +16,8 @@ from metrics_text import old_values, value, values
 from ports import free_port
 from site_under_test import NewSite, Site, copy_example, hold_requests
 
+from entrypoint.supervision.metrics.requests import LARGEST
+
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 ALLOWED = "198.51.100.7"
 
@@ -188,6 +190,19 @@ def test_a_user_of_the_container_cannot_occupy_or_fill_supervisord(site: Site) -
             pytest.fail("supervisord has read everything")
     for each in silent:
         each.close()
+
+
+def test_counters_survive_a_reload(site: Site) -> None:
+    """All but those of uWSGI, which is another process then."""
+    with (site.folder / "run/nginx/requests.log").open("ab") as log:
+        log.write(b"200\n" * (LARGEST // 4))  # so supervisord empties the file
+    before = values(scrape(site))
+    done = site.command("reload")
+    assert done.returncode == 0, done.stderr
+    after = values(scrape(site))
+    counters = [key for key in before if key[0].endswith("_total") and "uwsgi" not in str(key)]
+    assert before["entrypoint_nginx_requests_total", (("class", "2xx"),)] >= LARGEST // 4
+    assert {key: after[key] for key in counters if after[key] < before[key]} == {}
 
 
 def test_the_boot_tells_of_its_migrations(new_site: NewSite) -> None:

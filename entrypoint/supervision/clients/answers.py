@@ -11,22 +11,37 @@ from entrypoint.supervision.page.page import Actions, Page, steps
 from entrypoint.supervision.web.conversation import Request, Routes, Wait
 
 
-def routes(  # noqa: PLR0913 -- it connects what it is given
-    config: MetricsConfig,
-    container: Container,
-    timers: sched.scheduler,
-    *,
-    password: str,
-    actions: Actions,
-    log: Callable[[str], None],
-) -> Routes:
-    """Return the handlers by method and path. `password` is that of the page; `log` gets a line for each action."""
-    metrics = Metrics(config, container, timers)
-    answers = {("GET", "/-/metrics"): metrics.answer, ("GET", "/metrics"): metrics.answer}
-    if not config.page:
-        return answers
+class Answers:
+    """The metrics and the page. They live through reloads, because counters must not begin again."""
 
-    def data(_: Request) -> Generator[Wait, bool, Mapping[str, Any]]:
-        return {**(yield from metrics.figures()), "boot": steps(Path(config.timeline))}
+    def __init__(
+        self,
+        config: MetricsConfig,
+        container: Container,
+        timers: sched.scheduler,
+        *,
+        actions: Actions,
+        log: Callable[[str], None],
+    ) -> None:
+        """`actions` are those of the page; `log` gets a line for each."""
+        self._config = config
+        self._metrics = Metrics(config, container, timers)
+        self._actions = actions
+        self._log = log
+        self._password = ""
+        self._page: Page | None = None
 
-    return {**answers, **Page(password, data, actions, log).routes}
+    def routes(self, config: MetricsConfig, password: str) -> Routes:
+        """Return the handlers by method and path, from now on with this configuration and password of the page."""
+        self._config = config
+        self._metrics.use(config)
+        answers = {("GET", "/-/metrics"): self._metrics.answer, ("GET", "/metrics"): self._metrics.answer}
+        if not config.page:
+            return answers
+        if self._page is None or password != self._password:  # otherwise open pages keep their token
+            self._page = Page(password, self._data, self._actions, self._log)
+            self._password = password
+        return {**answers, **self._page.routes}
+
+    def _data(self, _: Request) -> Generator[Wait, bool, Mapping[str, Any]]:
+        return {**(yield from self._metrics.figures()), "boot": steps(Path(self._config.timeline))}

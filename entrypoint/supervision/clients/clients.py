@@ -19,6 +19,7 @@ from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.web.web import Web
 
 if TYPE_CHECKING:
+    from entrypoint.supervision.clients.answers import Answers
     from entrypoint.supervision.web.conversation import Routes
 
 
@@ -53,6 +54,7 @@ class Clients:
         self._lifecycle = lifecycle
         self._reloading = reloading
         self._hup = Hup(environments.boot, supervisord.critical)
+        self._answers: Answers | None = None
         self._web = Web(config.metrics, supervisord, timers, self._routes)
         self.interface = Interface(
             reloading, report, environments=lambda: self._environments, why_no_reload=self._why_no_reload
@@ -98,18 +100,19 @@ class Clients:
         return "another reload has not ended" if self._reloading.running else ""
 
     def _routes(self, config: MetricsConfig) -> "Routes":
-        from entrypoint.supervision.clients.answers import routes  # noqa: PLC0415 - not without a client
-        from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
-        from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
+        if self._answers is None:
+            from entrypoint.supervision.clients.answers import Answers  # noqa: PLC0415 - not without a client
+            from entrypoint.supervision.metrics.metrics import Container  # noqa: PLC0415 - as above
+            from entrypoint.supervision.page.page import Actions  # noqa: PLC0415 - as above
 
-        return routes(
-            config,
-            Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
-            self._timers,
-            password=self._environments.page_password,
-            actions=Actions(self._restart, self._reload),
-            log=self._supervisord.warn,
-        )
+            self._answers = Answers(
+                config,
+                Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+                self._timers,
+                actions=Actions(self._restart, self._reload),
+                log=self._supervisord.warn,
+            )
+        return self._answers.routes(config, self._environments.page_password)
 
     def _restart(self, name: str) -> str:
         """Restart a program for the status page; return why not, or an empty text."""

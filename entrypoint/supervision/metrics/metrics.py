@@ -52,9 +52,21 @@ class Metrics:
         self._timers = timers
         self._usages = Usages()
         self._boot: boot.Boot | None = None
-        self._certificates = {str(file): Expiry(Path(file)) for file in config.certificates}
-        self._requests = RequestCount(Path(config.requests)) if config.requests else None
-        if self._requests:
+        self._certificates: Mapping[str, Expiry] = {}
+        self._requests: RequestCount | None = None
+        self._next_count: sched.Event | None = None
+        self.use(config)
+
+    def use(self, config: MetricsConfig) -> None:
+        """Use the configuration that a reload has brought; what was counted stays."""
+        self._config = config
+        names = map(str, config.certificates)
+        self._certificates = {name: self._certificates.get(name) or Expiry(Path(name)) for name in names}
+        if config.requests is None:
+            self._requests = None
+        elif self._requests is None or self._requests.file != Path(config.requests):
+            self._requests = RequestCount(Path(config.requests))
+        if self._requests and not self._next_count:
             self._count()
 
     def answer(self, request: Request) -> Generator[Wait, bool, Response]:
@@ -91,9 +103,10 @@ class Metrics:
 
     def _count(self) -> None:
         """Count requests every so often, so that nginx's file stays small although nobody asks for metrics."""
+        self._next_count = None
         if self._requests:
             self._requests.read()
-            self._timers.enter(INTERVAL, 0, self._count)
+            self._next_count = self._timers.enter(INTERVAL, 0, self._count)
 
     def _of_container(self) -> Iterator[Family]:
         yield gauge(

@@ -23,7 +23,7 @@ class RequestCount:
     """The number of requests by the first digit of their status, since the start of this supervisord."""
 
     def __init__(self, file: Path) -> None:
-        self._file = file
+        self.file = file
         self._offset = 0
         self._newline = True
         self._counts = dict.fromkeys(_CLASSES, 0)
@@ -37,7 +37,7 @@ class RequestCount:
         """
         try:
             # nginx's folder belongs to root, or to the user that this process runs as.
-            fd = os.open(self._file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            fd = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:  # nginx has not started
             return self._sums()
         try:

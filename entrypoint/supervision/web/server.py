@@ -37,7 +37,8 @@ class Server:
         Call `log` with the exception of a handler. A connection may take so many `seconds`.
         """
         self._timers = timers
-        self._routes = routes
+        self.routes = routes
+        """A new request gets these."""
         self._allow = allow
         self._log = log
         self._seconds = seconds
@@ -72,7 +73,7 @@ class Server:
         if not self._allows(peer):
             accepted.close()
             return
-        connection = _Connection(accepted, converse(accepted, self._routes), time.monotonic() + self._seconds)
+        connection = _Connection(accepted, converse(accepted, self.routes), time.monotonic() + self._seconds)
         self._connections.add(connection)
         self._accept_more()
         self._resume(connection, in_time=None)

@@ -67,7 +67,12 @@ class Web:
         self._supervisord.watch(self._server.fd, self._server.proceed)
 
     def renew(self, config: MetricsConfig | None) -> None:
-        """Serve what a reload has brought."""
+        """Serve what a reload has brought. Open connections and sockets stay, unless the addresses have changed."""
+        if config and self._config and _listening(config) == _listening(self._config):
+            self._config = config
+            if self._server:
+                self._server.routes = self._routes(config)
+            return
         self.close()
         self._config = config
         self.open()
@@ -84,3 +89,8 @@ class Web:
         if self._config and self._listeners:
             listener.remove(Path(self._config.socket))
         self._listeners = []
+
+
+def _listening(config: MetricsConfig) -> tuple[object, ...]:
+    """Return what concerns the sockets, and whether requests are counted although nobody asks."""
+    return config.socket, config.listen, config.allow, config.requests
