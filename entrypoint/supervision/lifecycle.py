@@ -133,8 +133,7 @@ class Lifecycle:
         self._record.change()
         if why:
             self._report.unresponsive(program, why)
-            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
-            self._readiness.explain(program.name, why)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE, why)
         else:
             self._report.responds(program)
             self._readiness.add(program.name)
