@@ -7,11 +7,11 @@ openssl would take longer than all else in a boot that has to know.
 import binascii
 import re
 from calendar import timegm
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple
 
-_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+_PEM: Final = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END \1?CERTIFICATE-----", re.DOTALL)
 _SEQUENCE, _OID, _UTC_TIME, _VERSION, _EXTENSIONS, _DNS_NAME = 0x30, 0x06, 0x17, 0xA0, 0xA3, 0x82
 _ALTERNATIVE_NAMES: Final = b"\x55\x1d\x11"
 _AUTHORITY_INFORMATION: Final = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
@@ -61,7 +61,7 @@ def parse(pem: bytes) -> Certificate:
     if not found:
         raise ValueError("there is no certificate in PEM format")
     try:
-        return _parse(binascii.a2b_base64(found[1]))
+        return _parse(binascii.a2b_base64(found[2]))
     except (IndexError, StopIteration, UnicodeDecodeError) as error:
         raise ValueError("it is not a certificate") from error
 
@@ -77,12 +77,15 @@ def _parse(der: bytes) -> Certificate:
         if tag == _EXTENSIONS:
             for _, extension in _items(next(_items(value))[1]):
                 parts = list(_items(extension))
-                extensions[parts[0][1]] = next(_items(parts[-1][1]))[1]
-    names = (
-        value.decode("ascii") for tag, value in _items(extensions.get(_ALTERNATIVE_NAMES, b"")) if tag == _DNS_NAME
-    )
-    information = (next(_items(value))[1] for _, value in _items(extensions.get(_AUTHORITY_INFORMATION, b"")))
+                extensions[parts[0][1]] = parts[-1][1]
+    names = (value.decode("ascii") for tag, value in _of(extensions, _ALTERNATIVE_NAMES) if tag == _DNS_NAME)
+    information = (next(_items(value), (0, b""))[1] for _, value in _of(extensions, _AUTHORITY_INFORMATION))
     return Certificate(tuple(names), begins, ends, _OCSP in information)
+
+
+def _of(extensions: Mapping[bytes, bytes], kind: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield what an extension lists; others may have any content."""
+    return _items(next(_items(extensions[kind]))[1]) if kind in extensions else iter(())
 
 
 def _items(der: bytes) -> Iterator[tuple[int, bytes]]:

@@ -49,7 +49,24 @@ def test_a_responder_is_found(tmp_path: Path) -> None:
     assert found.responder
 
 
-def test_what_is_no_certificate_is_none(tmp_path: Path) -> None:
+_EMPTY = "authorityInfoAccess=DER:30:02:30:00"
+
+
+def test_a_label_that_nginx_accepts_and_any_extension(tmp_path: Path) -> None:
+    pem = made(tmp_path, "-addext", "1.2.3.4=DER:FF:FF", "-addext", _EMPTY).read_bytes()
+    assert certificate.parsed(pem) is not None
+    assert certificate.parsed(pem.replace(b" CERTIFICATE", b" TRUSTED CERTIFICATE")) == certificate.parsed(pem)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [b"text", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----", b"-----BEGIN CERTIFICATE-----\n!"],
+)
+def test_no_certificate_is_none(pem: bytes) -> None:
+    assert certificate.parsed(pem) is None
+
+
+def test_a_damaged_certificate_is_none(tmp_path: Path) -> None:
     whole = made(tmp_path).read_bytes()
     lines = whole.splitlines(keepends=True)
     assert certificate.parsed(b"") is None

@@ -14,7 +14,7 @@ import pytest
 from deadline import until
 
 from entrypoint.supervision.metrics import queue, uwsgi
-from entrypoint.supervision.metrics.certificate import Expiry, not_after
+from entrypoint.supervision.metrics.certificate import Expiry
 from entrypoint.supervision.metrics.programs import Usages, own_usage
 from entrypoint.supervision.metrics.requests import LARGEST, RequestCount
 
@@ -159,14 +159,6 @@ def test_the_expiry_of_a_certificate_is_what_openssl_says(tmp_path: Path, days: 
     assert expiry.read() is None
     file.unlink()
     assert expiry.read() is None
-
-
-@pytest.mark.parametrize(
-    "pem",
-    [b"", b"text", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----", b"-----BEGIN CERTIFICATE-----\n!"],
-)
-def test_no_certificate_has_no_expiry(pem: bytes) -> None:
-    assert not_after(pem) is None
 
 
 def test_a_pipe_in_the_place_of_a_certificate_is_not_waited_for(tmp_path: Path) -> None:
