@@ -1,4 +1,4 @@
-"""What the application server does at this moment, from the metrics of supervisord's plugin."""
+"""What the application server does at this moment, and the site's certificates: from the plugin's metrics."""
 
 import re
 import socket
@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 _REQUEST: Final = b"GET /-/metrics HTTP/1.0\r\n\r\n"
 _PATIENCE: Final = 0.3  # seconds
 _LONGEST: Final = 1 << 20  # bytes of the metrics
-_SAMPLE: Final = re.compile(r'^entrypoint_(\w+?)(?:\{(?:program|state)="(.*)"\})? ([0-9.e+]+)$', re.MULTILINE)
+_SAMPLE: Final = re.compile(r'^entrypoint_(\w+?)(?:\{(?:program|state|file)="(.*)"\})? ([0-9.e+]+)$', re.MULTILINE)
 _QUEUE: Final = "server_listen_queue"
 _WORKERS: Final = "uwsgi_workers"
 _REQUESTS: Final = "uwsgi_request_seconds_count"
+_EXPIRY: Final = "certificate_expiry_timestamp_seconds"
 _NOT_STARTED: Final = "cheap"
 
 Samples = Mapping[tuple[str, str], float]
@@ -28,6 +29,13 @@ class Serving(NamedTuple):
     """Workers that answer a request."""
     workers: int | None
     requests_per_second: float | None
+
+
+class Expiry(NamedTuple):
+    """When the certificate in a file expires, in seconds since the epoch."""
+
+    file: str
+    expires: float
 
 
 def ask(http_socket: Path) -> Samples:
@@ -57,6 +65,11 @@ def between(before: Samples, after: Samples, seconds: float) -> Serving | None:
     rate = None if then is None or now is None or not seconds else round(max(0.0, now - then) / seconds, 1)
     workers = sum(number for state, number in states.items() if state != _NOT_STARTED) if states else None
     return Serving(server, int(waiting), states.get("busy"), workers, rate)
+
+
+def expiries(samples: Samples) -> tuple[Expiry, ...]:
+    """Return when the site's certificates expire."""
+    return tuple(Expiry(file, number) for (name, file), number in samples.items() if name == _EXPIRY)
 
 
 def in_words(serving: Serving) -> str:

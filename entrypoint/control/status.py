@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.control import place, serving
 from entrypoint.control.health import in_words, unready
-from entrypoint.control.serving import Serving
+from entrypoint.control.serving import Expiry, Serving
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.processes import Memory, Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
@@ -79,6 +79,8 @@ class Status(NamedTuple):
     """None if there is no application server, or supervisord does not tell."""
     maintenance: bool = False
     """Whether visitors get 503."""
+    certificates: tuple[Expiry, ...] = ()
+    """Those of the site; none while supervisord does not tell."""
 
 
 def read(
@@ -115,7 +117,8 @@ def read(
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
     reloaded, maintenance = _last_reload(www / _RELOAD), (www / _MAINTENANCE).exists()
-    return Status(ready, waits_for, supervisord, rows, tuple(settings), reloaded, served, maintenance)
+    expiries = serving.expiries(samples)
+    return Status(ready, waits_for, supervisord, rows, tuple(settings), reloaded, served, maintenance, expiries)
 
 
 def as_json(status: Status) -> str:
@@ -127,8 +130,9 @@ def as_json(status: Status) -> str:
     settings = [setting._asdict() for setting in status.settings]
     served = status.serving and status.serving._asdict()
     reload = status.reload and status.reload._asdict()
-    shown = {**status._asdict(), "programs": programs, "settings": settings, "reload": reload, "serving": served}
-    return json.dumps(shown, indent=2) + "\n"
+    certificates = [each._asdict() for each in status.certificates]
+    inner = {"programs": programs, "settings": settings, "reload": reload, "serving": served}
+    return json.dumps({**status._asdict(), **inner, "certificates": certificates}, indent=2) + "\n"
 
 
 def _last_reload(file: Path) -> ReloadRecord | None:

@@ -23,15 +23,17 @@ _SUPERVISORD: Final = {
 
 def table(status: Status, width: int | None, now: float | None = None) -> str:
     """Return the programs, what the container waits for, and the settings, in lines of at most `width` columns."""
+    now = time.time() if now is None else now
     lines = [
-        *(_programs(status.programs, time.time() if now is None else now) if status.programs else ()),
+        *(_programs(status.programs, now) if status.programs else ()),
         *([""] if status.programs else ()),
         "ready" if status.ready else _sentence(status.waits_for),
         *(["maintenance: visitors get 503"] if status.maintenance else ()),
         *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
         *([in_words(status.serving)] if status.serving else ()),
         *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
-        *_reload(status.reload, time.time() if now is None else now),
+        *(_certificate(*each, now) for each in status.certificates),
+        *_reload(status.reload, now),
         "",
         "settings that are set:" if status.settings else "no setting is set",
         *(f"  {name}={value} ({source})" for name, value, source in status.settings),
@@ -42,6 +44,12 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
 def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
     if last:
         yield f"last reload, {duration(now - last.at)} ago: {last.result}"
+
+
+def _certificate(file: str, expires: float, now: float) -> str:
+    left = expires - now
+    when = f"expires in {duration(left)}" if left > 0 else f"expired {duration(-left)} ago"
+    return f"the certificate {when}: {file}"
 
 
 def _sentence(text: str) -> str:

@@ -23,6 +23,8 @@ import requests
 from deadline import until
 from site_under_test import COMMAND, EXAMPLE, NewSite, Site
 
+from entrypoint.certificate import expiry
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -156,6 +158,13 @@ def test_plain_http_on_the_port_of_tls_is_sent_there(site: TlsSite) -> None:
 def test_health_asks_over_tls(site: TlsSite) -> None:
     done = site.command("health")
     assert (done.returncode, done.stdout) == (0, "ready\n")
+
+
+def test_status_shows_when_the_certificate_expires(site: TlsSite) -> None:
+    pem = site.certificate.pem
+    assert f"\nthe certificate expires in 1 d 23 h: {pem}\n" in site.command("status").stdout
+    (shown,) = json.loads(site.command("status", "--format", "json").stdout)["certificates"]
+    assert shown == {"file": str(pem), "expires": expiry(pem)}
 
 
 # ---- a laptop

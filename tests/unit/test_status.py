@@ -92,6 +92,16 @@ def test_two_looks_at_the_metrics_become_a_line() -> None:
     assert serving.between(before, {}, 0.5) is None
 
 
+def test_the_certificates_of_the_site_are_shown() -> None:
+    samples = {("certificate_expiry_timestamp_seconds", file): at for file, at in (("/new", 8_640_000), ("/old", 940))}
+    found = serving.expiries({**samples, ("ready", ""): 1.0})
+    shown = table(Status(True, "", "running", (), (), certificates=found), None, now=1000.0)  # noqa: FBT003 -- as above
+    assert shown.splitlines()[1:3] == [
+        "the certificate expires in 99 d 23 h: /new",
+        "the certificate expired 1 min ago: /old",
+    ]
+
+
 def test_the_tree_of_this_process_has_its_memory() -> None:
     found = processes()
     assert os.getppid() in found
