@@ -14,7 +14,7 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot import run
-from entrypoint.boot.decisions import environment
+from entrypoint.boot.decisions import certificates, environment
 from entrypoint.boot.decisions.config import RELOAD_FILE, ResolvedConfig, decide, run_dir
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
@@ -29,7 +29,7 @@ from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Run, Step, ValidateSupervisord, runs_in_check
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import NGINX
+from entrypoint.boot.settings.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.log import Tell
@@ -204,10 +204,16 @@ def _request(
         signal=signal,
         workers=config.workers if config.own_workers is None else 1,
         nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted and not signal)),
-        programs=tuple(name for name in names if name not in {NGINX, wanted}),
+        programs=(*(name for name in names if name not in {NGINX, wanted}), *_by_file(differs)),
         start_seconds=config.settings.wait_timeout,
         finish_seconds=float(config.nginx_timeout),
     )
+
+
+def _by_file(differs: Difference) -> Iterator[str]:
+    """Yield the program that reads a changed file only at its start."""
+    if certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs:
+        yield CERTIFICATES
 
 
 def _signal(config: ResolvedConfig, server: Server, *, concerned: bool) -> str:

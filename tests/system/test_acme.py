@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from acme_authority import EAB, Authority
 from deadline import until
-from site_under_test import COMMAND, EXAMPLE, Site
+from site_under_test import COMMAND, Site, copy_example
 
 OWN_NETWORK = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 NAME = "shop.example.com"
@@ -98,6 +98,20 @@ def wait(site: Site, text: str, count: int = 1) -> None:
     until(lambda: site.output.count(text) >= count, text, instead=lambda: site.output)
 
 
+def reloaded(site: Site, network: list[str]) -> str:
+    """Return what a reload has done."""
+    done = subprocess.run(
+        [*network, COMMAND, "reload"],
+        cwd=site.project,
+        env=site.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr.rpartition("[entrypoint] reload: ")[2].removesuffix("\n")
+
+
 @contextmanager
 def visitors(network: list[str], scheme: str) -> Iterator[None]:
     """Let some clients ask for the page all the time; none of them may lose a request."""
@@ -115,9 +129,11 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
 ) -> None:
     authority.stop()
     (tmp_path / "kept").mkdir()
+    project = copy_example(tmp_path / "project")
+    domains = project / "entrypoint.toml"
+    domains.write_text(f'nginx_tls_domain = "{NAME}"\n')
     settings = {
         "PORT": "",
-        "NGINX_TLS_DOMAIN": NAME,
         "NGINX_TLS_EMAIL": "ops@example.com",
         "NGINX_TLS_ACME_DIRECTORY": authority.url,
         "NGINX_TLS_ACME_CA": str(authority.ca),
@@ -127,7 +143,7 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
         "ALLOWED_HOSTS": NAME,
         "ENTRYPOINT_DATA_DIR": str(tmp_path / "kept"),
     }
-    with Site(prepared(tmp_path), EXAMPLE, **settings) as site:
+    with Site(prepared(tmp_path), project, **settings) as site:
         site.start(around=network)
         wait(site, "ready after")
         wait(site, "next try at")
@@ -154,22 +170,18 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
             wait(site, f"renewed the certificate for {NAME}")
         assert (tmp_path / "run/tls/site.pem").read_bytes() != first
         assert authority.orders == 2
-        done = subprocess.run(
-            [*network, COMMAND, "reload"],
-            cwd=EXAMPLE,
-            env=site.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        domains.write_text(f'nginx_tls_domain = "{NAME},www.{NAME}"\n')
+        assert reloaded(site, network) == "replaced uwsgi, reloaded nginx, restarted certificates"
+        wait(site, f"obtained a certificate for {NAME}, www.{NAME}")
+        assert authority.orders == 3
         assert "listen 0.0.0.0:443 ssl" in (tmp_path / "run/nginx-app.conf").read_text()
         assert ask(network, f"https://{NAME}/") == ["200|-|max-age=31536000"]
         assert site.stop(signal.SIGTERM)[0] == 0
         authority.stop()
         # Again, with a name more and without the authority: the kept certificate serves the name that it has.
-        site.start({"NGINX_TLS_DOMAIN": f"{NAME},www.{NAME}"}, around=network)
-        refused = f"cannot obtain the certificate for {NAME}, www.{NAME}: "
+        domains.write_text(f'nginx_tls_domain = "{NAME},new.{NAME}"\n')
+        site.start(around=network)
+        refused = f"cannot obtain the certificate for {NAME}, new.{NAME}: "
         wait(site, "ready after", 2)
         wait(site, "an older one is used")
         wait(site, refused)
