@@ -85,6 +85,11 @@ ORDER = {
         *("sqlite_error", "connection_error", "production", "database", "migrations"),
         *("once", "superuser", "static", "checks", "capacity", "project", "agent", "__main__"),
     ),
+    "supervision": (
+        *("internals", "signals", "reaper", "files", "notify", "handover", "logs", "checks", "policy", "readiness"),
+        *("reload", "shutdown", "reports", "failures", "lifecycle", "web", "metrics", "page", "clients"),
+        *("round", "plugin"),
+    ),
 }
 """What a package holds, in an order in which each imports only those before it; in boot it is that of the flow."""
 PURE = ("decisions", "files", "plan")
