@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint import certificate, log
-from entrypoint.boot.decisions.config import ResolvedConfig, decide
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.programs import user_account
 from entrypoint.boot.effects import overlaps, secret_key, unwritable
 from entrypoint.boot.effects.performers import RealPerformer

@@ -15,7 +15,9 @@ from typing import Final
 from entrypoint import log
 from entrypoint.boot import run
 from entrypoint.boot.decisions import certificates, environment
-from entrypoint.boot.decisions.config import RELOAD_FILE, ResolvedConfig, decide, run_dir
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.decide import decide
+from entrypoint.boot.decisions.run_dir import RELOAD_FILE, run_dir
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
 from entrypoint.boot.effects.control_socket import ControlSocket

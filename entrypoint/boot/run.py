@@ -42,7 +42,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
-        from entrypoint.boot.decisions.config import decide  # noqa: PLC0415
+        from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import BootPerformer  # noqa: PLC0415
         from entrypoint.boot.plan import plan  # noqa: PLC0415
@@ -266,7 +266,7 @@ def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...]
 
     `run_dir` is that of this container's site, which may be another user's: that is not allowed.
     """
-    from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
+    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import maintenance  # noqa: PLC0415
     from entrypoint.boot.facts.maintenance import parse  # noqa: PLC0415
 
@@ -321,7 +321,7 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
-    from entrypoint.boot.decisions.config import decide  # noqa: PLC0415 -- see above
+    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import overlaps  # noqa: PLC0415
 
     config = decide(settings, Facts(machine, application))

@@ -24,7 +24,7 @@ calls = Counter()
 
 def count(frame, event, _):
     name, file = frame.f_code.co_name, frame.f_code.co_filename
-    if event == "call" and name == "decide" and file.endswith("boot/decisions/config.py"):
+    if event == "call" and name == "decide" and file.endswith("boot/decisions/decide.py"):
         calls["decide"] += 1
     if event == "call" and name == "render" and file.endswith("boot/files/render.py"):
         calls[frame.f_locals["template"]] += 1

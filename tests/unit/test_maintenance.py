@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.decisions.config import ResolvedConfig, decide
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.effects.maintenance import switch
 from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.facts.maintenance import parse

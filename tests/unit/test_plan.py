@@ -16,7 +16,7 @@ import pytest
 from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.address import of_site
-from entrypoint.boot.decisions.config import decide
+from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine

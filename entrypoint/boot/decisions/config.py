@@ -6,36 +6,31 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint import certificate_store
-from entrypoint.boot.decisions import servers, sizing, stop_budget, written_folders
-from entrypoint.boot.decisions.artifacts import READY, Progress
+from entrypoint.boot.decisions import written_folders
+from entrypoint.boot.decisions.artifacts import Progress
+from entrypoint.boot.decisions.run_dir import (
+    CACHE_FOLDER,
+    CERTIFICATE_FILE,
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    READY_FILE,
+    RELOAD_FILE,
+    REQUESTS_FILE,
+    STATISTICS_FILE,
+    UNREADY_FILE,
+)
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
-from entrypoint.boot.facts.machine import Facts, Machine
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
-from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application
-from entrypoint.protocol.probe import LONGEST_SOCKET
 
-USUAL_RUN_DIR: Final = PurePosixPath("/run/entrypoint")
-READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
-FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
-UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
-DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
-PROGRAMS_FILE: Final = PurePosixPath("www/programs.json")  # what supervisord's plugin knows of the programs
-REQUESTS_FILE: Final = PurePosixPath("nginx/requests.log")  # the status of each request that nginx has answered
-SOCKET_FILE: Final = PurePosixPath("http.sock")  # where supervisord's plugin answers HTTP requests
-STATISTICS_FILE: Final = PurePosixPath("app/stats.sock")  # uWSGI's
-RELOAD_FILE: Final = PurePosixPath("www/reload.json")  # when the last reload ended, and how
-TIMELINE_FILE: Final = PurePosixPath("boot.json")
-HANDOVER_FILE: Final = PurePosixPath("handover.json")
-CACHE_FOLDER: Final = PurePosixPath("nginx/cache")
-CERTIFICATE_FILE: Final = PurePosixPath("tls/site.pem")
-LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
 
@@ -356,86 +351,3 @@ class ResolvedConfig:
     def progress(self, name: str) -> Progress | None:
         """Return what nginx shows while a step works; None if nginx does not run yet."""
         return Progress(self.www, name) if self.opens_early else None
-
-
-def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
-    """Decide. Raises Unusable if there is nothing to serve or settings contradict each other, NotAllowed for a port."""
-    if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
-        why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
-        raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")
-    server = servers.choose(settings, facts)
-    module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
-    listen = settings.listen_on(root=facts.machine.root)
-    if settings.serves and not settings.behind_nginx:
-        _check_port(listen, facts.machine)
-    config = ResolvedConfig(
-        settings=settings,
-        machine=facts.machine,
-        application=facts.application,
-        server=server,
-        module=module,
-        interface=interface,
-        listen=listen,
-        run_dir=run_dir(settings, facts.machine),
-        workers=settings.workers or sizing.server_workers(facts.machine.limits),
-        stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
-        second_socket=facts.second_socket,
-    )
-    _check_metrics_port(config)
-    _check_ports_of_sites(config)
-    if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
-        raise Unusable(
-            f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
-        )
-    if ":" in str(config.run_dir):
-        raise Unusable(
-            f"cannot use ENTRYPOINT_RUN_DIR={config.run_dir}: uWSGI takes the text after a colon as a section name"
-        )
-    return config
-
-
-def _check_metrics_port(config: ResolvedConfig) -> None:
-    """Raise Unusable if the site listens on the port for metrics."""
-    if not (port := config.settings.metrics_port):
-        return
-    others = {"PORT": config.listen, **({"PORT": config.redirecting[0]} if config.redirecting else {})}
-    if config.nginx and config.bind:
-        others["the application server"] = config.bind
-    for name, other in others.items() if config.settings.serves else ():
-        if other.port == port.port:
-            why = f"{name} uses port {port.port}; choose another one, such as 9100"
-            raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
-
-
-def _check_ports_of_sites(config: ResolvedConfig) -> None:
-    """Raise Unusable if the program of a further site would listen on the port of another one."""
-    listens = {"PORT": (config.listen, *config.redirecting), "ENTRYPOINT_METRICS_PORT": config.metrics_addresses}
-    taken = {each.port: name for name, addresses in listens.items() for each in addresses}
-    if config.bind:
-        taken.setdefault(config.bind.port, "the application server")
-    for own in config.sites:
-        port = config.bind_of_site(own).port
-        if port in taken or port > HIGHEST_PORT:
-            why = f"{taken[port]} uses port {port}" if port in taken else f"there is no port {port}"
-            raise Unusable(f"cannot use program {own.name}: {why}; set programs.{own.name}.environment.PORT")
-        taken[port] = own.name
-
-
-def _check_port(listen: Listen, machine: Machine) -> None:
-    """Raise NotAllowed if the application server runs as an ordinary user, and the port is privileged."""
-    account = machine.accounts.get(WEB, machine.account)
-    if machine.root and account.uid != 0 and listen.port < machine.lowest_port:
-        raise NotAllowed(
-            f"cannot listen on {listen} as {account}: "
-            f"without nginx, PORT must be {machine.lowest_port} or higher, for example 8080"
-        )
-
-
-def run_dir(settings: Settings, machine: Machine) -> PurePosixPath:
-    """Return the folder of everything written at run time; the port tells two sites of one user apart."""
-    if settings.run_dir:
-        return settings.run_dir
-    if machine.own_run_dir:
-        return USUAL_RUN_DIR
-    port = settings.listen_on(root=machine.root).port
-    return machine.temporary / f"entrypoint-{machine.account.uid}-{port}"

@@ -8,17 +8,17 @@ from typing import Final
 
 from entrypoint.boot.decisions import address, certificates, stop_budget
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.config import (
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.first_request import first_request, first_request_of_site
+from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.run_dir import (
     CERTIFICATE_FILE,
     FIRST_READY_FILE,
     HANDOVER_FILE,
     REQUESTS_FILE,
     SOCKET_FILE,
     TIMELINE_FILE,
-    ResolvedConfig,
 )
-from entrypoint.boot.decisions.first_request import first_request, first_request_of_site
-from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed
