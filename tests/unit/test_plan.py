@@ -1179,6 +1179,14 @@ _ACME = {"NGINX_TLS_DOMAIN": "a.example", "NGINX_TLS_EMAIL": "o@a.example", "ENT
 _PAIR = {"tls_certificate": PurePosixPath("/tls.pem"), "tls_key": PurePosixPath("/tls.key")}
 
 
+@pytest.mark.parametrize(("port", "who"), [(443, "PORT"), (80, "the redirect to TLS")])
+def test_neither_port_of_a_site_with_tls_is_for_the_metrics(port: int, who: str) -> None:
+    environ = {**{f"NGINX_{name.upper()}": str(path) for name, path in _PAIR.items()}, "ENTRYPOINT_METRICS_PORT": port}
+    settings = Settings.read({name: str(text) for name, text in environ.items()})
+    with pytest.raises(Unusable, match=f"ENTRYPOINT_METRICS_PORT={port}: {who} uses port {port}; choose"):
+        decide(settings, Facts(machine(root=True), application()))
+
+
 def address_of(*, container: bool = False, root: bool = False, **settings: Any) -> str:
     facts = Facts(machine(container=container, root=root), application())
     return of_site(decide(Settings(**settings), facts))

@@ -55,10 +55,10 @@ def _check_metrics_port(config: ResolvedConfig) -> None:
     """Raise Unusable if the site listens on the port for metrics."""
     if not (port := config.settings.metrics_port):
         return
-    others = {"PORT": config.listen, **({"PORT": config.redirecting[0]} if config.redirecting else {})}
+    others = [("PORT", config.listen), *(("the redirect to TLS", each) for each in config.redirecting)]
     if config.nginx and config.bind:
-        others["the application server"] = config.bind
-    for name, other in others.items() if config.settings.serves else ():
+        others.append(("the application server", config.bind))
+    for name, other in others if config.settings.serves else ():
         if other.port == port.port:
             why = f"{name} uses port {port.port}; choose another one, such as 9100"
             raise Unusable(f"cannot use ENTRYPOINT_METRICS_PORT={port}: {why}")
