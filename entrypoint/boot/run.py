@@ -43,8 +43,8 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings = secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415
+        from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
-        from entrypoint.boot.effects.performers import BootPerformer  # noqa: PLC0415
         from entrypoint.boot.plan import plan  # noqa: PLC0415
 
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)

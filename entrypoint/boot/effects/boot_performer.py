@@ -1,0 +1,77 @@
+"""The performer of a whole boot."""
+
+from functools import singledispatchmethod
+
+from entrypoint.boot.decisions.artifacts import Progress
+from entrypoint.boot.effects import run_files
+from entrypoint.boot.effects.performers import RealPerformer
+from entrypoint.boot.effects.processes.agent import Agent
+from entrypoint.boot.effects.processes.children import Children
+from entrypoint.boot.effects.processes.hook_runner import HookRunner
+from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.timeline import Timeline
+from entrypoint.boot.plan.steps import Exec, MakeDirectories, Reload, Serve, Start, Step
+from entrypoint.boot.trust.trust import Trust
+from entrypoint.log import Tell, printable
+
+
+class BootPerformer(RealPerformer):
+    """Carries out a whole boot: it also starts programs, which supervisord adopts, and shows clients the progress."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- everything that the steps use
+        self,
+        tell: Tell,
+        stops: StopRequests,
+        agent: Agent | None,
+        hooks: HookRunner,
+        trust: Trust,
+        children: Children,
+    ) -> None:
+        """Start programs with `children`."""
+        super().__init__(tell, stops, agent, hooks, trust)
+        self._children = children
+        self.timeline = Timeline()
+
+    def announce(self, step: Step | Exec) -> None:
+        """Show the line of the step, and record when the step began."""
+        super().announce(step)
+        phase = "supervise" if isinstance(step, Exec) else step.name
+        self.timeline.mark(f"{self._announced}. {printable(str(step))}", phase)
+
+    def _show(self, progress: Progress | None, done: int | None = None, of: int | None = None) -> None:
+        for file in progress.files(done, of) if progress else ():
+            run_files.write(file.path, file.text)
+
+    def _outdate(self) -> None:
+        self._children.discard_outdated()
+
+    def _migrated(self, number: int) -> None:
+        super()._migrated(number)
+        self.timeline.migrations = number
+
+    @singledispatchmethod
+    def apply(self, step: Step) -> None:
+        """Carry out the step. Most steps are the same as in a preparation."""
+        super().apply(step)
+
+    @apply.register
+    def _(self, step: MakeDirectories) -> None:
+        super().apply(step)
+        for path in step.stale:
+            run_files.remove(path)
+
+    @apply.register
+    def _(self, step: Start) -> None:
+        self._show(step.progress)
+        self._children.start(step)
+
+    @apply.register
+    def _(self, step: Reload) -> None:
+        self._children.reload(step.program.name, self._stops.check)
+
+    @apply.register
+    def _(self, step: Serve) -> None:
+        self._children.check_loaded()
+        self._children.start_outdated()
+        for path in step.progress.paths:
+            run_files.remove(path)
