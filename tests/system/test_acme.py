@@ -154,9 +154,9 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
             assert site.command("ctl", "signal", "USR1", "certificates").returncode == 0
             wait(site, f"obtained a certificate for {NAME}")
         # nginx's old workers may still accept a connection.
-        until(lambda: ask(network, f"http://{NAME}/")[0].startswith("308"), "TLS", instead=lambda: site.output)
-        answers = ask(network, f"http://{NAME}/a?b", f"https://{NAME}/", f"http://{NAME}/-/ready")
-        assert answers == [f"308|https://{NAME}/a?b|-", "200|-|max-age=31536000", "200|-|-"]
+        urls = (f"http://{NAME}/a?b", f"https://{NAME}/", f"http://{NAME}/-/ready")
+        wanted = [f"308|https://{NAME}/a?b|-", "200|-|max-age=31536000", "200|-|-"]
+        until(lambda: ask(network, *urls) == wanted, "TLS", instead=lambda: site.output)
         modes = {path: (tmp_path / path).stat().st_mode & 0o777 for path in PRIVATE}
         assert modes == PRIVATE
         files = [path for path in (*tmp_path.rglob("run/**/*"), *tmp_path.rglob("kept/**/*")) if path.is_file()]
