@@ -1017,6 +1017,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "stop_order": 20,
             "stop_seconds": 2,
             "stop_interval": 0.1,
+            "stop_children": {"signal": "HUP", "handles": "USR2", "late": True},
             "environment": {
                 "ENTRYPOINT_APP": "site.wsgi:application",
                 "ENTRYPOINT_NGINX": "on",

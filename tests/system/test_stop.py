@@ -1,0 +1,78 @@
+"""A stop at a bad moment: the workers of the application server crash, or its master has just replaced one."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from textwrap import dedent
+
+import requests
+from deadline import PATIENCE, until
+from site_under_test import NewSite, Site, alive
+
+# Behind /crash a worker ends at once; behind /hold it waits until the test has released it.
+APPLICATION = """
+    import os, time
+    from pathlib import Path
+
+    here = Path(__file__).parent
+
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/crash":
+            os._exit(1)
+        if environ["PATH_INFO"] == "/hold":
+            (here / "held").touch()
+            while not (here / "released").exists():
+                time.sleep(0.01)
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+"""
+TOO_FAST = "worker respawning too fast"
+"""uWSGI says so, and then starts no worker for two seconds."""
+REPLACED = "Respawned uWSGI worker"
+
+
+def serving(new_site: NewSite, project: Path, **settings: str) -> Site:
+    """Return a site of two uWSGI workers that answers."""
+    project.mkdir()
+    (project / "web.py").write_text(dedent(APPLICATION))
+    site = new_site(project, ENTRYPOINT_APP="web:application", WEB_CONCURRENCY="2", **settings).start()
+    until(lambda: site.code is not None or site.status("/") == 200, "the page", instead=lambda: site.output)
+    return site
+
+
+def crash_too_fast(site: Site) -> None:
+    """Crash workers, each after uWSGI has replaced the one before, until uWSGI pauses."""
+    while TOO_FAST not in site.output:
+        replaced = site.output.count(REPLACED)
+        site.status("/crash")
+        until(
+            lambda: TOO_FAST in site.output or site.output.count(REPLACED) > replaced,  # noqa: B023 -- called here
+            "another worker",
+            instead=lambda: site.output,
+        )
+
+
+def test_a_stop_while_uwsgi_pauses_after_crashes(new_site: NewSite, tmp_path: Path) -> None:
+    site = serving(new_site, tmp_path / "project")
+    crash_too_fast(site)
+    family = site.family()
+    assert site.stop()[0] == 0
+    assert "still running" not in site.output, site.output  # it was not killed at the end of its time
+    assert not [member for member in family if alive(member)]
+
+
+def test_a_request_during_such_a_stop(new_site: NewSite, tmp_path: Path) -> None:
+    site = serving(new_site, tmp_path / "project", ENTRYPOINT_NGINX="off")  # nginx would stop first
+    answers: list[str] = []
+    client = threading.Thread(target=lambda: answers.append(requests.get(f"{site.url}/hold", timeout=PATIENCE).text))
+    client.start()
+    until((site.project / "held").exists, "the request")
+    crash_too_fast(site)
+    os.kill(site.pid, signal.SIGTERM)
+    until(lambda: "graceful shutdown triggered" in site.output, "the stop of uWSGI", instead=lambda: site.output)
+    (site.project / "released").touch()
+    client.join()
+    assert site.wait() == 0
+    assert "still running" not in site.output, site.output
+    assert answers == ["done"]
