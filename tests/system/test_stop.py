@@ -1,4 +1,4 @@
-"""A stop at a bad moment: the workers of the application server crash, or its master has just replaced one."""
+"""Stops at a bad moment, and what a stop or a kill leaves to the next boot."""
 
 import os
 import signal
@@ -6,8 +6,10 @@ import threading
 from pathlib import Path
 from textwrap import dedent
 
+import psutil
 import requests
 from deadline import PATIENCE, until
+from ports import free_port
 from site_under_test import NewSite, Site, alive
 
 # Behind /crash a worker ends at once; behind /hold it waits until the test has released it.
@@ -76,3 +78,54 @@ def test_a_request_during_such_a_stop(new_site: NewSite, tmp_path: Path) -> None
     assert site.wait() == 0
     assert "still running" not in site.output, site.output
     assert answers == ["done"]
+
+
+def test_a_stop_and_a_kill_with_everything_on_leave_nothing_in_the_way(new_site: NewSite, tmp_path: Path) -> None:
+    project, data, metrics = tmp_path / "project", tmp_path / "volume", f"127.0.0.1:{free_port()}"
+    for folder in (project, data):
+        folder.mkdir()
+    (project / "web.py").write_text(dedent(APPLICATION))
+    site = new_site(
+        project,
+        ENTRYPOINT_APP="web:application",
+        ENTRYPOINT_DATA_DIR=str(data),
+        ENTRYPOINT_METRICS_PORT=metrics,
+        ENTRYPOINT_PROGRAM_WORKER="sleep 1000",
+        ENTRYPOINT_STATUS_PAGE="on",
+        NGINX_CACHE="16m",
+        NGINX_TLS="self-signed",
+        WEB_CONCURRENCY="2",
+    )
+    for boot in range(3):
+        site.start()
+        until(
+            lambda: site.code is not None or site.output.count("ready after") > boot,  # noqa: B023 -- called here
+            "the site",
+            instead=lambda: site.output,
+        )
+        url, certificate = f"https://127.0.0.1:{site.port}/", str(tmp_path / "run/tls/site.pem")
+        assert requests.get(url, verify=certificate, timeout=PATIENCE).text == "done", site.output
+        assert "uwsgi_workers" in requests.get(f"http://{metrics}/-/metrics", timeout=PATIENCE).text
+        family = site.family()
+        if boot == 1:
+            kill([psutil.Process(site.pid), *family])
+            assert site.wait() == 128 + signal.SIGKILL
+            assert left_sockets(site)
+        else:
+            assert site.stop()[0] == 0, site.output
+            assert not left_sockets(site)
+        until(lambda: not any(map(alive, family)), "the end of all")  # noqa: B023 -- called here
+    assert "still running" not in site.output, site.output
+
+
+def kill(family: list[psutil.Process]) -> None:
+    """Kill all processes of a site, as the kernel does when the first process of a container is killed."""
+    for member in family:
+        member.suspend()  # so that none starts another
+    for member in family:
+        member.kill()
+
+
+def left_sockets(site: Site) -> set[str]:
+    run = site.folder / "run"
+    return {str(path.relative_to(run)) for path in run.rglob("*") if path.is_socket()}
