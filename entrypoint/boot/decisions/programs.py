@@ -137,7 +137,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         stop_guaranteed=config.stop_times[server.name].guaranteed,
         stop_order=SERVER_ORDER,
         stop_interval=server.stop_interval,
-        stop_children=server.stop_children if _has_master(config, server) else None,
+        stop_children=_stop_children(config, server),
         live=_NOT_FROZEN,
         # Only where the server ends each request in time: the others may be busy for as long as they want.
         accepts=(config.bind.probe if config.bind else f"unix:{config.socket}") if bounded else None,
@@ -153,10 +153,13 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
     )
 
 
-def _has_master(config: ResolvedConfig, server: Server) -> bool:
-    """Return whether the server certainly has a process beside its workers."""
+def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | None:
+    """Return the signal for its workers, if it certainly has a process beside them which stops them late."""
+    if server.stop_children is None or server.stop_children.late:
+        return server.stop_children
     workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
-    return workers >= server.master_from
+    # Without nginx clients still connect, and that process would accept nothing after the end of the workers.
+    return server.stop_children if config.nginx and workers >= server.master_from else None
 
 
 def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:

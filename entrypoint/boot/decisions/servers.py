@@ -67,6 +67,8 @@ SERVERS: Final = {
             ("asgi", "wsgi"),
             worker_variables=("UVICORN_WORKERS",),
             reload_signal="HUP",
+            # Its parent looks for signals twice a second, and restarts a worker that has ended unless it finds one.
+            stop_children=StopChildren("TERM", handles="TERM"),
             master_from=2,  # HUP would end a single worker
         ),
         Server(
