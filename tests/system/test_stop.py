@@ -80,6 +80,40 @@ def test_a_request_during_such_a_stop(new_site: NewSite, tmp_path: Path) -> None
     assert answers == ["done"]
 
 
+# Loads until the test lets it go on.
+SLOW = """
+    import time
+    from pathlib import Path
+
+    here = Path(__file__).parent
+    (here / "loading").touch()
+    while not (here / "go").exists():
+        time.sleep(0.01)
+
+    def application(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"done"]
+"""
+
+
+def test_a_stop_while_each_worker_loads_the_application(new_site: NewSite, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "web.py").write_text(dedent(SLOW))
+    (project / "uwsgi.ini").write_text("[uwsgi]\nlazy-apps = true\n")
+    site = new_site(project, ENTRYPOINT_APP="web:application", WEB_CONCURRENCY="1").start()
+    until((project / "loading").exists, "the worker", instead=lambda: site.output)
+    until(lambda: "'nginx' with pid" in site.output, "supervisord", instead=lambda: site.output)
+    os.kill(site.pid, signal.SIGTERM)
+    until(lambda: "graceful shutdown triggered" in site.output, "the stop of uWSGI", instead=lambda: site.output)
+    (project / "go").touch()  # the worker has not replaced the handlers of the master: it missed the first signal
+    assert site.wait() == 0
+    assert "still running" not in site.output, site.output
+    site.start().ready()
+    assert requests.get(site.url, timeout=PATIENCE).text == "done"
+    assert site.stop()[0] == 0
+
+
 def test_a_stop_and_a_kill_with_everything_on_leave_nothing_in_the_way(new_site: NewSite, tmp_path: Path) -> None:
     project, data, metrics = tmp_path / "project", tmp_path / "volume", f"127.0.0.1:{free_port()}"
     for folder in (project, data):
