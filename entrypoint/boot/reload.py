@@ -229,8 +229,8 @@ def _signal(config: ResolvedConfig, server: Server, *, concerned: bool) -> str:
         return ""
     elif server.reload_signal is None:
         why = "it cannot load the application again while it serves"
-    elif config.workers < server.reload_workers:
-        why = f"it needs WEB_CONCURRENCY={server.reload_workers} or more for that"
+    elif config.workers < server.master_from:
+        why = f"it needs WEB_CONCURRENCY={server.master_from} or more for that"
     else:
         return server.reload_signal
     where = "nginx.conf does not name its socket" if config.nginx else "without nginx"

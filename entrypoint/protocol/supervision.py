@@ -85,6 +85,17 @@ class ApplicationConfig(NamedTuple):
     behind_nginx: bool = True
 
 
+class StopChildren(NamedTuple):
+    """At a stop, each process that the program itself has started gets a signal, too, once."""
+
+    signal: str
+    """Its name, such as TERM."""
+    handles: str
+    """A process gets the signal once it has a handler for this one, which shows that it has come up."""
+    late: bool = False
+    """Only those get it that had not come up when the stop began: the program itself signals the others."""
+
+
 class ProgramConfig(NamedTuple):
     """How one program is supervised. The defaults apply to a program that the configuration does not name."""
 
@@ -114,6 +125,7 @@ class ProgramConfig(NamedTuple):
     configuration says how long it gets."""
     stop_interval: float | None = None
     """Seconds after which the stop signal is sent again, until the program ends; None: it is sent once."""
+    stop_children: StopChildren | None = None
     environment: Mapping[str, str] = MappingProxyType({})
     """The program's own variables: supervisord's configuration cannot carry every value."""
     raw: bool = False

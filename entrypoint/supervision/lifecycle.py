@@ -18,7 +18,11 @@ from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
+from entrypoint.supervision.shutdown.children import Children
 from entrypoint.supervision.shutdown.stop import Stop
+
+CHILDREN_EVERY = 0.1
+"""Seconds after which a stopping program's new children are looked for again."""
 
 
 class Lifecycle:
@@ -190,10 +194,20 @@ class Lifecycle:
         return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
 
     def _stopping(self, program: Program) -> None:
-        if program.state is State.STOPPING and (interval := self._config.program(program.name).stop_interval):
+        if program.state is not State.STOPPING:
+            return
+        config = self._config.program(program.name)
+        if interval := config.stop_interval:
             self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+        if config.stop_children:
+            self._timers.enter(0, 0, self._stop_children, (program, Children(program.pid, config.stop_children)))
 
     def _repeat_stop_signal(self, program: Program, interval: float) -> None:
         if program.state is State.STOPPING:
             program.repeat_stop_signal()
             self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
+
+    def _stop_children(self, program: Program, children: Children) -> None:
+        if program.state is State.STOPPING:
+            children.stop()
+            self._timers.enter(CHILDREN_EVERY, 0, self._stop_children, (program, children))

@@ -5,7 +5,6 @@ answered its first request, nginx reads its configuration, which names that sock
 of nginx's old workers until those have ended, and then stops. So a new process that cannot serve has no effect.
 """
 
-import contextlib
 import sched
 import signal
 import time
@@ -16,6 +15,7 @@ from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.shutdown.children import children
 
 PAUSE = 0.02
 """Seconds between two looks at what a reload waits for."""
@@ -217,10 +217,10 @@ class Reload:
     def _reload_nginx(self) -> Generator[None, None, frozenset[int]]:
         """Let nginx read its files; return the PIDs of its old workers."""
         (nginx,) = self._supervisord.groups.programs(NGINX)
-        before = _children(nginx.pid)
+        before = children(nginx.pid)
         yield from self._send(nginx, "HUP")
         deadline = time.monotonic() + NGINX_STARTS_WITHIN
-        while not _children(nginx.pid) - before:
+        while not children(nginx.pid) - before:
             if time.monotonic() > deadline:
                 raise _RefusedError("nginx has started no new workers; its lines in the log say why")
             yield
@@ -237,11 +237,11 @@ class Reload:
     def _signal(self, request: ReloadRequest) -> Steps:
         """Let the server replace its workers by itself."""
         (program,) = self._supervisord.groups.programs(request.server)
-        pid, before = program.pid, _children(program.pid)
+        pid, before = program.pid, children(program.pid)
         yield from self._send(program, request.signal)
         deadline = time.monotonic() + request.start_seconds + request.finish_seconds
         # Not all its children are workers: Python's resource tracker stays.
-        while len(before - _children(pid)) < min(request.workers, len(before)):
+        while len(before - children(pid)) < min(request.workers, len(before)):
             if program.pid != pid:
                 raise _RefusedError(f"{request.server} has ended; its lines in the log say why")
             if time.monotonic() > deadline:
@@ -264,9 +264,3 @@ class Reload:
             self._beside.discard(program)
             self._ready.discard(program)
             self._faults.pop(program, None)
-
-
-def _children(pid: int) -> frozenset[int]:
-    with contextlib.suppress(OSError):
-        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()))
-    return frozenset()

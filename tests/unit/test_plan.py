@@ -983,6 +983,22 @@ def uvicorn_on(port: str, **environ: str) -> Plan:
     return make_plan(settings, Facts(machine(programs=servers), application()))
 
 
+@pytest.mark.parametrize(
+    ("environ", "signalled"),
+    [
+        ({"ENTRYPOINT_NGINX": "on", "WEB_CONCURRENCY": "2"}, True),
+        ({"ENTRYPOINT_NGINX": "off", "WEB_CONCURRENCY": "2"}, False),  # clients may still connect
+        ({"ENTRYPOINT_NGINX": "on", "WEB_CONCURRENCY": "1"}, False),  # its children are the application's
+        ({"ENTRYPOINT_NGINX": "on", "UVICORN_WORKERS": "2"}, False),
+    ],
+)
+def test_the_workers_of_uvicorn_get_a_stop_signal_where_nobody_else_connects(
+    environ: dict[str, str], *, signalled: bool
+) -> None:
+    config = from_json(SupervisionConfig, text_of(uvicorn_on("8080", **environ), "supervision.json"), "it")
+    assert (config.programs["uvicorn"].stop_children is not None) is signalled
+
+
 @pytest.mark.parametrize("port", ["8080", "127.0.0.1:8080", "[::1]:8080", "0.0.0.0:8080", "[::]:8080"])
 def test_a_server_is_probed_where_it_listens(port: str) -> None:
     config = from_json(SupervisionConfig, text_of(uvicorn_on(port), "supervision.json"), "it")
@@ -1026,6 +1042,7 @@ def test_the_supervision_config_is_what_supervision_reads() -> None:
             "stop_order": 20,
             "stop_seconds": 2,
             "stop_interval": 0.1,
+            "stop_children": {"signal": "HUP", "handles": "USR2", "late": True},
             "environment": {
                 "ENTRYPOINT_APP": "site.wsgi:application",
                 "ENTRYPOINT_NGINX": "on",

@@ -22,6 +22,7 @@ from entrypoint.protocol.supervision import (
     RequestConfig,
     Restart,
     RunningProgram,
+    StopChildren,
     SupervisionConfig,
 )
 
@@ -50,6 +51,7 @@ EVERYTHING = SupervisionConfig(
             stop_order=20,
             stop_seconds=5,
             stop_interval=0.5,
+            stop_children=StopChildren("HUP", handles="USR2", late=True),
             environment={"A": "%(b)s"},
             raw=True,
             reload=ReloadConfig((PurePosixPath("/tls.pem"),), "HUP"),

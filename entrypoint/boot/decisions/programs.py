@@ -16,7 +16,7 @@ from entrypoint.boot.settings.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
-from entrypoint.protocol.supervision import ApplicationConfig
+from entrypoint.protocol.supervision import ApplicationConfig, StopChildren
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 # The kernel accepts connections for a frozen server, and a busy one does not answer: see supervision/checks/frozen.py.
@@ -36,6 +36,7 @@ class Program:
     stop_order: int  # the programs of the highest order stop first, together
     stop_guaranteed: int | None = None  # seconds that it gets even if the programs before it use all of theirs
     stop_interval: float | None = None  # seconds between its stop signals; None: it gets one
+    stop_children: StopChildren | None = None  # the stop signal for the processes that it has started itself
     start_seconds: int = 1  # an exit before that counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
     essential: bool = True
@@ -136,6 +137,7 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         stop_guaranteed=config.stop_times[server.name].guaranteed,
         stop_order=SERVER_ORDER,
         stop_interval=server.stop_interval,
+        stop_children=_stop_children(config, server),
         live=_NOT_FROZEN,
         # Only where the server ends each request in time: the others may be busy for as long as they want.
         accepts=(config.bind.probe if config.bind else f"unix:{config.socket}") if bounded else None,
@@ -149,6 +151,15 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
             behind_nginx=config.nginx,
         ),
     )
+
+
+def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | None:
+    """Return the signal for its workers, if it certainly has a process beside them which stops them late."""
+    if server.stop_children is None or server.stop_children.late:
+        return server.stop_children
+    workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
+    # Without nginx clients still connect, and that process would accept nothing after the end of the workers.
+    return server.stop_children if config.nginx and workers >= server.master_from else None
 
 
 def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from entrypoint.boot.settings.server_names import NONE
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
 from entrypoint.protocol.agent import Application
+from entrypoint.protocol.supervision import StopChildren
 
 Words = tuple[str, ...]
 
@@ -28,8 +29,9 @@ class Server:
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
     stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
+    stop_children: StopChildren | None = None  # the stop signal for its workers; None: it stops them well by itself
     reload_signal: str | None = None  # lets it replace its workers, which load the application again, without a gap
-    reload_workers: int = 1  # the fewest workers with which it knows that signal
+    master_from: int = 1  # the fewest workers with which it has a process beside them, which knows these signals
 
 
 SERVERS: Final = {
@@ -47,6 +49,9 @@ SERVERS: Final = {
             # Its master notices the end of its workers once a second, or after a signal. It ignores a second TERM.
             # No reload_signal: the uwsgi of the package pyuwsgi does not find itself again when it reloads.
             stop_interval=0.1,
+            # A stop during its pause between the restarts of crashed workers does not reach the worker that it then
+            # starts, nor one that has not replaced the handlers of the master. A worker has a handler for USR2.
+            stop_children=StopChildren("HUP", handles="USR2", late=True),
         ),
         Server(
             "gunicorn",
@@ -62,7 +67,9 @@ SERVERS: Final = {
             ("asgi", "wsgi"),
             worker_variables=("UVICORN_WORKERS",),
             reload_signal="HUP",
-            reload_workers=2,  # a single worker has no master, and HUP would end it
+            # Its parent looks for signals twice a second, and restarts a worker that has ended unless it finds one.
+            stop_children=StopChildren("TERM", handles="TERM"),
+            master_from=2,  # HUP would end a single worker
         ),
         Server(
             "granian", ("wsgi", "asgi"), keeps_prefix=True, worker_variables=("GRANIAN_WORKERS",), reload_signal="HUP"

@@ -238,6 +238,7 @@ def _program(
         stop_order=program.stop_order,
         stop_seconds=program.stop_guaranteed,
         stop_interval=program.stop_interval,
+        stop_children=program.stop_children,
         environment=program.environment,
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,

@@ -40,6 +40,35 @@ while True: signal.pause()
 """
 
 
+# Starts children, one of them perhaps only when it is told to stop, and ends when all have got a signal.
+PARENT = """\
+import os, signal, sys
+def child(name, *handled):
+    pid = os.fork()
+    if pid == 0:
+        signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in handled:
+            signal.signal(number, print)
+        print(f"{{name}} up\\n", end="")
+        print(f"{{name}} got {{signal.Signals(signal.sigwait(handled)).name}}\\n", end="")
+        os._exit(0)
+    return pid
+def stop(*_):
+    print("told")
+    if {late}:
+        os.kill(first, signal.SIGTERM)
+        child("late", signal.SIGHUP, signal.SIGUSR2)
+signal.signal(signal.SIGTERM, stop)
+first = child("first", signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2)
+deaf = child("deaf", signal.SIGINT)
+for _ in range({late} + 1):
+    while os.wait()[0] == deaf: pass
+os.kill(deaf, signal.SIGINT)
+os.wait()
+"""
+
+
 def slow(container: Container, name: str, seconds: float, signal: str = "TERM") -> str:
     return container.script(name, SLOW.format(seconds=seconds, signal=signal))
 
@@ -107,6 +136,20 @@ def test_a_stop_signal_is_repeated_for_a_program_that_needs_it(container: Contai
     container.start().said("[site] up")
     assert container.stop() == 0
     assert container.lines("site") == ["up", "told 1", "told 2", "told 3"]
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["all", "those that come later"])
+def test_children_get_a_stop_signal(container: Container, *, late: bool) -> None:
+    script = container.script("site", PARENT.format(late=late))
+    signals = {"signal": "HUP", "handles": "USR2", "late": True} if late else {"signal": "TERM", "handles": "TERM"}
+    container.program("site", script, "stopwaitsecs=900", stop_children=signals)
+    container.config = {"stop_seconds": 900}
+    container.start()
+    for child in ("first", "deaf"):
+        container.said(f"[site] {child} up")
+    assert container.stop() == 0
+    got = {line for line in container.lines("site") if " got " in line}
+    assert got == {"first got SIGTERM", "deaf got SIGINT"} | ({"late got SIGHUP"} if late else set())
 
 
 def test_a_second_term_hurries(container: Container) -> None:
