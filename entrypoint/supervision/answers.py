@@ -29,4 +29,4 @@ def routes(  # noqa: PLR0913 -- it connects what it is given
     def data(_: Request) -> Generator[Wait, bool, Mapping[str, Any]]:
         return {**(yield from metrics.figures()), "boot": steps(Path(config.timeline))}
 
-    return {**answers, **Page(password, data, actions, log).routes}
+    return {**answers, **Page(password, data, actions, log, everybody=not config.allow).routes}
