@@ -1,14 +1,15 @@
 """The folder where certificates are kept: `tls` in ENTRYPOINT_DATA_DIR.
 
 The application's user may own the data directory, so it can move the folder away and put another in its place. The
-folder is therefore opened once, never through a link, and its owner is checked: what is read and written through the
-descriptor lies in a folder that only this user can change.
+folder is therefore opened once, never through a link of another user, and its owner is checked: what is read and
+written through the descriptor lies in a folder that only this user can change.
 """
 
 import errno
 import os
 import stat
-from pathlib import Path, PurePosixPath
+from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.errors import NotAllowed
@@ -19,6 +20,10 @@ SELF_SIGNED: Final = "self-signed.pem"
 CHALLENGES: Final = "challenge"
 """The folder whose files answer the authority; nginx serves it."""
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LINK: Final = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
+_MOST_LINKS: Final = 40  # as the kernel
 
 
 def place(data_dir: PurePosixPath) -> PurePosixPath:
@@ -32,9 +37,14 @@ def opened(folder: PurePosixPath, *, create: bool = False) -> int:
     Raises FileNotFoundError if it does not exist and shall not be created.
     """
     try:
-        if create:
-            Path(folder).mkdir(mode=0o755, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        above = _open(folder.parent)
+        try:
+            if create:
+                with suppress(FileExistsError):
+                    os.mkdir(folder.name, 0o755, dir_fd=above)
+            descriptor = os.open(folder.name, _FOLDER, dir_fd=above)
+        finally:
+            os.close(above)
     except OSError as error:
         if isinstance(error, FileNotFoundError) and not create:
             raise
@@ -47,11 +57,40 @@ def opened(folder: PurePosixPath, *, create: bool = False) -> int:
     return descriptor
 
 
+def _open(folder: PurePosixPath) -> int:
+    """Return a descriptor of a folder. Raises OSError, such as NotADirectoryError at a link of another user."""
+    left, links = list(folder.parts[:0:-1]), 0
+    here = os.open("/", _WAY)
+    try:
+        while left:
+            name = left.pop()
+            found = os.open(name, _LINK, dir_fd=here)
+            try:
+                status = os.fstat(found)
+                if stat.S_ISLNK(status.st_mode):
+                    links += 1
+                    if status.st_uid not in {0, os.geteuid()} or links > _MOST_LINKS:
+                        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), name)
+                    target = PurePosixPath(os.readlink("", dir_fd=found))
+                    left += [part for part in target.parts[::-1] if part != "/"]
+                    following = os.open("/" if target.is_absolute() else ".", _WAY, dir_fd=here)
+                else:
+                    following = os.open(name, _WAY, dir_fd=here)
+            finally:
+                os.close(found)
+            os.close(here)
+            here = following
+    except OSError:
+        os.close(here)
+        raise
+    return here
+
+
 def _why(folder: PurePosixPath, error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no folder {folder.parent}; mount a volume there"
     if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ELOOP}:
-        return "it is a link or a file; remove it"
+        return "it is a link or a file, or a folder on the way to it is another user's link; remove that"
     return str(error.strerror)
 
 

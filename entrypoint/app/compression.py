@@ -72,9 +72,9 @@ def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder, onerror=_fail):
         # Root must not read and write where another user may put links.
         folders[:] = [name for name in folders if name[0] != "." and _is_safe(Path(place, name))]
-        for name in names:
+        for name in names:  # reading a FIFO would block
             path = Path(place, name)
-            if name[0] != "." and path.suffix.lower() in _COMPRESSIBLE and not path.is_symlink():
+            if name[0] != "." and path.suffix.lower() in _COMPRESSIBLE and stat.S_ISREG(path.lstat().st_mode):
                 yield path
 
 

@@ -16,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from entrypoint.errors import NotAllowed, Unusable
 
 _NAME: Final = re.compile("[0-9a-f]{32}")  # a longer name is a response that nginx still receives
+_LEVELS: Final = 2  # folders in folders: levels=1:2 of nginx-app.conf.j2
 _KEY: Final = b"\nKEY: "
 _READ: Final = 16 << 10  # bytes: nginx's own header, then the key; a request line may have 8 KiB
 
@@ -29,7 +30,9 @@ def purge(folder: Path, path: str | None) -> int:
     fits = _wanted(path) if path else None
     removed = 0
     try:
-        for _, _, names, descriptor in os.fwalk(folder, onerror=_fail):
+        for place, folders, names, descriptor in os.fwalk(folder, onerror=_fail):
+            if len(Path(place).relative_to(folder).parts) == _LEVELS:
+                folders.clear()  # deeper ones are not nginx's, and may have no end
             for name in names:
                 if _NAME.fullmatch(name) and (fits is None or fits(_target(name, descriptor))):
                     with suppress(FileNotFoundError):  # nginx has removed it

@@ -8,6 +8,7 @@ from entrypoint import log
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.checks.checks import Checks
+from entrypoint.supervision.children import Children
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
@@ -18,7 +19,6 @@ from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
-from entrypoint.supervision.shutdown.children import Children
 from entrypoint.supervision.shutdown.stop import Stop
 
 CHILDREN_EVERY = 0.1

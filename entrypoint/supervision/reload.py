@@ -14,8 +14,8 @@ from pathlib import Path
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
+from entrypoint.supervision.children import children
 from entrypoint.supervision.internals import Program, State, Supervisord
-from entrypoint.supervision.shutdown.children import children
 
 PAUSE = 0.02
 """Seconds between two looks at what a reload waits for."""

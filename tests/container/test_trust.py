@@ -7,6 +7,7 @@ again, every command is called, and it is stopped. The engine itself, from outsi
 
 import io
 import json
+import re
 import stat
 import subprocess
 import tarfile
@@ -16,7 +17,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 import pytest
-from docker_engine import Container, Engine, docker
+from deadline import until
+from docker_engine import BOOT, Container, Engine, docker
 from rows import rows
 from untrusted_site import HOME, LED_ASTRAY, OWN_HOOKS, REFUSED, SITE, Refusal, by_hand, context, plants
 
@@ -34,8 +36,20 @@ COMMANDS = (
     ("maintenance", "off"),
     ("render",),
     ("reload",),
+    ("status",),
+    ("doctor",),
+    ("cache", "purge"),
+    ("prepare", "--only", "compress"),
     ("--dry-run",),
 )
+SETTINGS = {
+    "NGINX_CACHE": "20m",
+    "NGINX_PRIVATE_ROOT": f"{SITE}/private",
+    "ENTRYPOINT_STATUS_PAGE": "on",
+    "ENTRYPOINT_STATUS_PASSWORD": "of the page",
+    "ENTRYPOINT_METRICS_ALLOW": "172.16.0.0/12",
+    "PROMETHEUS_MULTIPROC_DIR": f"{HOME}/metrics",
+}
 
 OF_ROOT = ("/etc", "/root", "/usr/local/bin", "/usr/sbin", "/docker-entrypoint.d", "/opt", "/victims")
 OF_DOCKER = ("etc/hosts", "etc/hostname", "etc/resolv.conf")  # written anew at each start
@@ -44,7 +58,10 @@ OF_THE_USER = "-own."  # its hooks
 # Without its code and its interpreter nothing would be started that could go astray, and without its database not all.
 CODE = " ".join(f"{SITE}{place}" for place in ("", "/*.py", "/config*", "/members*", "/pages*", "/.venv*"))
 # Where these lead astray the boot ends early: each has a container of its own (`LED_ASTRAY`).
-DECISIVE = f"{SITE}/data {SITE}/data/db* {SITE}/static_root/staticfiles.json {HOME}/keys {HOME}/keys/*"
+DECISIVE = (
+    f"{SITE}/data {SITE}/data/db* {SITE}/static_root/staticfiles.json {SITE}/static_root/.collected-* "
+    f"{HOME}/keys {HOME}/keys/* {HOME}/metrics"
+)
 AREAS = {
     "the run directory": "/run/",
     "the home": f"{HOME}/",
@@ -80,6 +97,7 @@ class Seen:
     as_user: frozenset[str] = frozenset()
     homes: Mapping[str, str] = field(default_factory=dict)
     readable: str = ""  # by the application's user
+    reloads: list[str] = field(default_factory=list)  # what each has said last
 
     @cached_property
     def changed(self) -> list[str]:
@@ -110,16 +128,25 @@ def as_user(container: Container, *words: str) -> str:
     return docker("exec", "-u", "33:33", "-w", SITE, container.name, *words).stdout
 
 
-def work_through(container: Container) -> str:
-    """Kill and start it, call each command as an operator does, stop it; return what its user could read."""
+def work_through(container: Container, seen: Seen) -> None:
+    """Kill and start it, call each command as an operator does, stop it; see what its user can read."""
     docker("kill", container.name)  # a stop would have tidied up
-    readable = ""
     if container.start().booted():
         for words in COMMANDS:
-            docker("exec", "-w", SITE, container.name, "/usr/local/bin/entrypoint", *words, check=False)
-        readable = as_user(container, "/bin/sh", "-c", READ_ALL)
+            done = docker("exec", "-w", SITE, container.name, "/usr/local/bin/entrypoint", *words, check=False)
+            seen.reloads += reloads(done.stderr)
+        before = reloads(container.logs)
+        docker("kill", "-s", "HUP", container.name)
+        until(lambda: reloads(container.logs) != before, "the reload by a signal", BOOT)
+        seen.reloads += reloads(container.logs)[len(before) :]
+        seen.readable = as_user(container, "/bin/sh", "-c", READ_ALL)
     docker("stop", container.name)
-    return readable + container.logs
+    seen.readable += container.logs
+
+
+def reloads(log: str) -> list[str]:
+    """Return the last lines of reloads in a log."""
+    return re.findall(r"^\[entrypoint\] (reload: .*|cannot reload.*)", log, re.MULTILINE)
 
 
 def examine(container: Container, seen: Seen) -> Seen:
@@ -148,10 +175,10 @@ def untrusted(engine_of_all: Engine, base: str, tmp_path_factory: pytest.TempPat
 
 
 def linked(engine: Engine, image: str, *words: str) -> Seen:
-    container = engine.run(image, {}).ready()
+    container = engine.run(image, SETTINGS).ready()
     seen = Seen(before=of_root(container))
     seen.replaced = json.loads(as_user(container, "/usr/local/bin/python3", "-I", "/opt/replace_by_links.py", *words))
-    seen.readable = work_through(container)
+    work_through(container, seen)
     return examine(container, seen)
 
 
@@ -171,12 +198,20 @@ def folders(engine_of_all: Engine, untrusted: str) -> Seen:
 def planted(engine_of_all: Engine, untrusted: str) -> Seen:
     """The user's own files wherever somebody may run, import or read them."""
     options = ("--health-interval", "1s")
-    container = engine_of_all.run(untrusted, {}, options=options).ready()
+    container = engine_of_all.run(untrusted, SETTINGS, options=options).ready()
     seen = Seen(before=of_root(container))
     as_user(container, "/usr/bin/cp", "-r", "--remove-destination", "/opt/plants/.", "/")
     as_user(container, "/bin/sh", "-c", f"{by_hand(PYTHON)}\ntrue")
-    work_through(container)
+    work_through(container, seen)
     return examine(container, seen)
+
+
+@pytest.mark.usefixtures("untrusted")
+@pytest.mark.parametrize("seen", ["leaves", "planted"])
+def test_the_site_boots_and_reloads_nevertheless(request: pytest.FixtureRequest, seen: str) -> None:
+    """Otherwise the commands have met nothing. It reloads by the command, and by the signal."""
+    found: Seen = request.getfixturevalue(seen)
+    assert found.reloads == ["reload: replaced uwsgi, reloaded nginx"] * 2, found.logs
 
 
 @pytest.mark.parametrize("area", AREAS)

@@ -44,3 +44,12 @@ def test_a_folder_that_is_a_link_is_not_followed(entrypoint: Command, plain: Pat
     done = entrypoint.run(plain, "cache", "purge")
     assert (done.code, done.err) == (0, "[entrypoint] removed 0 responses from the cache\n")
     assert len(list(kept.iterdir())) == 1
+
+
+def test_folders_without_end_are_left(entrypoint: Command, plain: Path) -> None:
+    cache = entrypoint.place / "run" / "nginx" / "cache"
+    (cache / "0" / "00" / "000").mkdir(parents=True)
+    for folder in (cache / "0" / "00", cache / "0" / "00" / "000"):
+        (folder / ("0" * 32)).write_bytes(b"\nKEY: http://example.com/\n")
+    done = entrypoint.run(plain, "cache", "purge")
+    assert (done.code, done.err) == (0, "[entrypoint] removed 1 response from the cache\n")

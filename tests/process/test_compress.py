@@ -6,6 +6,7 @@ import gzip
 import os
 import random
 import re
+import sys
 from typing import TYPE_CHECKING
 
 import brotli
@@ -116,6 +117,41 @@ def test_root_writes_no_file_where_another_user_can_put_links(entrypoint: Comman
     os.chown(files / "theirs", NOBODY, NOBODY)
     said(compress(entrypoint, plain, files))
     assert contents(files).keys() == {"a.css", "a.css.gz", "a.css.br", "theirs/b.css"}
+
+
+@root_only
+@pytest.mark.parametrize(("owner", "runs"), [((33, 0), True), ((NOBODY, 0), False), ((0, 0), False)])
+def test_the_applications_interpreter_runs_as_the_applications_user_without_a_terminal(
+    entrypoint: Command, plain: Path, files: Path, owner: tuple[int, int], *, runs: bool
+) -> None:
+    trace = plain / "trace"
+    trace.mkdir(mode=0o777)
+    trace.chmod(0o1777)
+    planted = plain / "python"
+    planted.write_text(
+        f"#!/bin/sh\nread -r pid _ _ _ _ session _ </proc/$$/stat\n"
+        f'echo "$(id -u) $(id -g) $((pid - session))" >{trace}/$$\nexec {sys.executable} "$@"\n'
+    )
+    planted.chmod(0o755)
+    os.chown(files, *owner)
+    compress(entrypoint, plain, files, ENTRYPOINT_PYTHON=str(planted), ENTRYPOINT_USER="33:33")
+    assert {path.read_text() for path in trace.iterdir()} == ({"33 33 0\n"} if runs else set())
+
+
+@root_only
+def test_root_compresses_nothing_in_a_folder_that_the_applications_user_can_write(
+    entrypoint: Command, plain: Path, files: Path
+) -> None:
+    os.chown(files, 0, 33)
+    files.chmod(0o775)
+    done = compress(entrypoint, plain, files, ENTRYPOINT_USER="33:33")
+    assert (done.code, f"can write {files}" in done.err) == (77, True)
+    assert contents(files).keys() == {"a.css"}
+
+
+def test_a_pipe_is_no_file(entrypoint: Command, plain: Path, files: Path) -> None:
+    os.mkfifo(files / "pipe.css")
+    assert said(compress(entrypoint, plain, files)).startswith("1 of 1 files compressed; ")
 
 
 def test_a_folder_that_is_missing_or_cannot_be_written_is_named(

@@ -78,6 +78,7 @@ def test_visitors_get_503_and_probes_the_truth(open_shop: Shop) -> None:
     assert [open_shop.ask(path).status_code for path in ("/-/live", "/-/ready")] == [200, 200]
     assert open_shop.ask("/.well-known/acme-challenge/a").text == "/.well-known/acme-challenge/a"
     assert open_shop.ask("/-/pages/maintenance.html").status_code == 404
+    assert open_shop.ask("/a%2F../.well-known/acme-challenge/a").status_code == 400
     assert open_shop.site.command("health").returncode == 0
     assert "\nmaintenance: visitors get 503\n" in open_shop.site.command("status").stdout
     assert json.loads(open_shop.site.command("status", "--format", "json").stdout)["maintenance"] is True

@@ -152,10 +152,23 @@ def test_an_authority_finds_its_challenge(client: Client) -> None:
     assert (answer.status, answer.json["path"]) == (200, "/.well-known/acme-challenge/token")
 
 
-@pytest.mark.parametrize("path", ["/-/", "/-/x", "/-/live/x", "/-", "/.well-known/acme-challengex", "/-/live/../../x"])
+@pytest.mark.parametrize("path", ["/-/", "/-/x", "/-/live/x", "/-", "/.well-known/acme-challengex", "/-/live%0a"])
 def test_no_other_path_is_exempt(client: Client, path: str) -> None:
     assert client.ask(path, headers={"Authorization": ""}).status == 401
     assert client.ask(path, "192.0.2.1").status == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/-/live/../../x", "/x/../.well-known/acme-challenge/y", "/x%2F.%2E/.well-known/acme-challenge/y", "/x/%2e", "/."],
+)
+def test_no_path_has_two_meanings(client: Client, path: str) -> None:
+    assert client.ask(path, "192.0.2.1", headers={"Authorization": ""}).status == 400
+
+
+@pytest.mark.parametrize("path", ["/x?next=/../y", "/x../y./z...", "/x..", "/x/.%2ehidden"])
+def test_dots_in_names_and_in_a_query_mean_nothing(client: Client, path: str) -> None:
+    assert client.ask(path, headers={"Authorization": ""}).status == 401
 
 
 @pytest.mark.parametrize("path", ["/-/pages/404.html", "/-/error", "/-/starting", "/-/pages/maintenance.html"])

@@ -24,12 +24,16 @@ CLAIMS = {
     "X-Forwarded-Proto": "https",
     "X-Forwarded-Host": "evil.example",
     "X-Forwarded-Port": "444",
+    "X-Forwarded-Prefix": "/evil",
     "X-Forwarded-Ssl": "on",
     "X-Forwarded-Protocol": "ssl",
     "X-Real-IP": "203.0.113.9",
     "Forwarded": "for=203.0.113.9;proto=https;host=evil.example",
 }
-REMOVED = {"HTTP_FORWARDED", "HTTP_X_FORWARDED_PORT", "HTTP_X_FORWARDED_PROTOCOL", "HTTP_X_FORWARDED_SSL"}
+REMOVED = {
+    *("HTTP_FORWARDED", "HTTP_X_FORWARDED_PORT", "HTTP_X_FORWARDED_PREFIX"),
+    *("HTTP_X_FORWARDED_PROTOCOL", "HTTP_X_FORWARDED_SSL"),
+}
 APP = """
 import json
 

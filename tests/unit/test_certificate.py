@@ -142,10 +142,26 @@ def test_a_folder_that_another_user_could_change_is_refused(tmp_path: Path) -> N
         certificate_store.opened(store)
     (tmp_path / "tls").rmdir()
     (tmp_path / "tls").symlink_to("/etc")
-    with pytest.raises(NotAllowed, match="it is a link or a file; remove it"):
+    with pytest.raises(NotAllowed, match="it is a link or a file, or a folder on the way"):
         certificate_store.opened(store, create=True)
     with pytest.raises(NotAllowed, match=f"there is no folder {tmp_path}/none; mount a volume there"):
         certificate_store.opened(PurePosixPath(tmp_path / "none/tls"), create=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
+@pytest.mark.parametrize("target", ["kept", "../kept", "{}/kept"])
+def test_no_link_of_another_user_is_followed_on_the_way(tmp_path: Path, target: str) -> None:
+    kept, link = tmp_path / "kept", tmp_path / "in" / "data"
+    kept.mkdir()
+    link.parent.mkdir()
+    (link.parent / "kept").symlink_to("../kept")
+    link.symlink_to(target.format(tmp_path))
+    os.close(certificate_store.opened(PurePosixPath(link / "tls"), create=True))
+    (kept / "tls").rmdir()
+    os.chown(link, 33, 33, follow_symlinks=False)
+    with pytest.raises(NotAllowed, match="another user's link"):
+        certificate_store.opened(PurePosixPath(link / "tls"), create=True)
+    assert list(kept.iterdir()) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

@@ -1,4 +1,9 @@
-"""Compresses static files ahead, in a process of the user who owns them."""
+"""Compresses static files ahead, in a process of the user who owns them.
+
+The application names the folder, so whoever controls it could name any. Therefore the application's interpreter runs as
+the application's user alone, with that user's group; a folder of another user must be one that root trusts, and ours
+compresses it. The process gets no terminal: its user could type into the shell that root has called us from.
+"""
 
 import os
 import subprocess
@@ -7,21 +12,25 @@ from typing import Final
 
 from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
-from entrypoint.boot.trust.accounts import is_root
+from entrypoint.boot.trust.accounts import look_up
+from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotAllowed, StepFailed, Stopped, Unusable
 
 _STOP_CHECKED_EVERY: Final = 0.2  # seconds
 
 
-def compress(step: Compress, stops: StopRequests) -> str:
+def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
     """Return what was compressed, in one line. Raises Unusable, NotAllowed, StepFailed, Stopped."""
     try:
         owner = os.stat(step.folder)  # noqa: PTH116 -- a PurePath
     except OSError as error:
         hint = "; collect the static files first" if isinstance(error, FileNotFoundError) else ""
         raise Unusable(f"cannot compress the files in {step.folder}: {error.strerror}{hint}") from error
-    switches = is_root() and owner.st_uid != 0
-    python = step.own_python if is_root() and not switches else step.python
+    python, account = step.python, step.account
+    if account and owner.st_uid != account.uid:
+        if fault := trust.fault(step.folder):
+            raise NotAllowed(f"cannot compress the files in {step.folder}: uid {owner.st_uid} owns it, and {fault}")
+        python, account = step.own_python, look_up(str(owner.st_uid))
     process = subprocess.Popen(  # noqa: S603 -- no shell
         [str(python), "-I", str(step.script), str(step.folder)],
         env=step.environment,
@@ -29,9 +38,10 @@ def compress(step: Compress, stops: StopRequests) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        user=owner.st_uid if switches else None,
-        group=owner.st_gid if switches else None,
-        extra_groups=[] if switches else None,
+        user=account.uid if account else None,
+        group=account.gid if account else None,
+        extra_groups=[] if account else None,
+        start_new_session=True,
     )
     output, errors = _communicate(process, stops)
     if process.returncode == 0:

@@ -236,7 +236,7 @@ class RealPerformer(DryRunPerformer):
     def _(self, step: Compress) -> None:
         from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
 
-        self._say(f"    {compress(step, self._stops)}")
+        self._say(f"    {compress(step, self._stops, self._trust)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:

@@ -41,7 +41,7 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
     what = f"{place.setting}={place.path}"
     owner = _owner(place.account)
     who = str(place.account) if place.account else f"uid {os.geteuid()}"
-    if os.statvfs(there).f_flag & os.ST_RDONLY:
+    if _read_only(there):
         return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
     problem = f"cannot write {what}: {who} may not write {there}"
     if not _on_volume(there):
@@ -51,6 +51,13 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
     if kubernetes:
         return Finding(problem, f"securityContext: {{fsGroup: {owner[1]}}}", POD)
     return Finding(problem, f"chown -R {owner[0]}:{owner[1]} {shlex.quote(str(there))}", SHELL)
+
+
+def _read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:  # a link that leads nowhere for this user
+        return False
 
 
 def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool) -> tuple[str, str]:  # noqa: FBT001 -- one caller

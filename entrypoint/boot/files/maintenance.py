@@ -7,7 +7,7 @@ from entrypoint.boot.decisions.artifacts import File
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
-from entrypoint.boot.files.protection import EXEMPT, STATUS_PAGE
+from entrypoint.boot.files.protection import DOTTED, EXEMPT, STATUS_PAGE
 from entrypoint.boot.files.render import render
 
 _PARTS: Final = ("maintenance-http.conf", "maintenance-server.conf")
@@ -26,6 +26,7 @@ def parts(config: ResolvedConfig, allow: Allowed, page: str | None) -> tuple[Fil
         "page": config.www / MAINTENANCE_PAGE,
         "retry_after": _RETRY_AFTER,
         "own_page": page,
+        "dotted": DOTTED,
         "exempt": f"({EXEMPT}|{STATUS_PAGE})" if config.settings.status_page == "on" else EXEMPT,
     }
     return tuple(

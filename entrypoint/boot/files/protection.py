@@ -54,6 +54,11 @@ class Protection(NamedTuple):
         return EXEMPT
 
     @property
+    def dotted(self) -> str:
+        """A regular expression for the requests whose path nginx and the application may read differently."""
+        return DOTTED
+
+    @property
     def status_page(self) -> str:
         """A regular expression for the paths of the status page."""
         return STATUS_PAGE
@@ -102,11 +107,15 @@ class Protection(NamedTuple):
 
 
 EXEMPT: Final = (
-    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)$|/-/pages/|/\.well-known/acme-challenge/)"
+    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
 )
 """A regular expression for the paths that nothing is refused for: of probes, of the metrics (they have an allow list of
 their own), of pages that only nginx itself shows, and of the challenges of certificate authorities. Other paths below
 /-/ are the application's."""
+
+DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
+"""A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that
+remains without them, and passes the path to a server of HTTP as it is. Browsers send none."""
 
 STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
 """A regular expression for the paths of the status page."""

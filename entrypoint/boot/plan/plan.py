@@ -259,6 +259,7 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
                     machine.own_python,
                     machine.served.parent / "compression.py",
                     environment.of_process_1(config.settings, machine),
+                    config.run_as,
                 )
 
 

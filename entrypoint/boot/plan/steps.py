@@ -327,9 +327,10 @@ class Compress(NamedTuple):
 
     folder: PurePosixPath
     python: PurePosixPath  # the application's interpreter
-    own_python: PurePosixPath  # for root, who runs nothing of the application
+    own_python: PurePosixPath  # for a folder that is not the application's user's
     script: PurePosixPath
     environment: Mapping[str, str]
+    account: Account | None = None  # the application's user; None is the current user
     name: str = COMPRESS
 
     def __repr__(self) -> str:

@@ -28,7 +28,7 @@ class Answers:
         self._metrics = Metrics(config, container, timers)
         self._actions = actions
         self._log = log
-        self._password = ""
+        self._guard = ("", False)
         self._page: Page | None = None
 
     def routes(self, config: MetricsConfig, password: str) -> Routes:
@@ -38,9 +38,10 @@ class Answers:
         answers = {("GET", "/-/metrics"): self._metrics.answer, ("GET", "/metrics"): self._metrics.answer}
         if not config.page:
             return answers
-        if self._page is None or password != self._password:  # otherwise open pages keep their token
-            self._page = Page(password, self._data, self._actions, self._log)
-            self._password = password
+        guard = (password, not config.allow)
+        if self._page is None or guard != self._guard:  # otherwise open pages keep their token
+            self._page = Page(password, self._data, self._actions, self._log, everybody=not config.allow)
+            self._guard = guard
         return {**answers, **self._page.routes}
 
     def _data(self, _: Request) -> Generator[Wait, bool, Mapping[str, Any]]:

@@ -15,6 +15,10 @@ LARGEST: Final = 1 << 20
 INTERVAL: Final = 60.0
 """Seconds after which statuses are counted although nobody asks for them."""
 
+MOST: Final = 1 << 24
+"""Bytes that one call counts. More than nginx writes meanwhile are not nginx's: its workers may be in other hands, and
+a file without data may be as large as an attacker likes."""
+
 _PIECE: Final = 1 << 16
 _CLASSES: Final = "12345"
 
@@ -54,7 +58,8 @@ class RequestCount:
     def _count(self, fd: int, size: int) -> None:
         if size < self._offset:
             self._offset, self._newline = 0, True
-        while piece := os.pread(fd, _PIECE, self._offset):
+        most = self._offset + MOST
+        while self._offset < most and (piece := os.pread(fd, _PIECE, self._offset)):
             self._offset += len(piece)
             # A line is a status of three digits: its first one follows a line feed.
             text = b"\n" + piece if self._newline else piece
@@ -62,10 +67,10 @@ class RequestCount:
                 self._counts[each] += text.count(b"\n" + each.encode())
             self._others += text.count(b"\n0")  # the client closed the connection before a response
             self._newline = piece.endswith(b"\n")
-        if self._offset >= LARGEST and self._newline:
+        if self._offset >= most or (self._offset >= LARGEST and self._newline):
             # nginx appends. What it writes in the microseconds between the last read and this call is lost.
             os.ftruncate(fd, 0)
-            self._offset = 0
+            self._offset, self._newline = 0, True
 
     def _sums(self) -> Mapping[str, int]:
         if not self._found:

@@ -1,17 +1,21 @@
 """Answers the requests of the status page.
 
 A client may read it where it may read the metrics, or with the password; it may act only with the password, and only
-from the page itself: each page holds a token that no other site can read or send.
+from the page itself: each page holds a token that no other site can read or send. Each user of the container may
+connect, so no header is written to the log as it is.
 """
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping
 from http import HTTPStatus
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from entrypoint.log import printable
 from entrypoint.protocol.boot_record import BootRecord
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.supervision.page.password import Password
@@ -27,6 +31,10 @@ PROGRAM = "x-entrypoint-program"
 """The header that names the program to restart."""
 
 _HTML = Path(__file__).with_name("page.html")
+_ADDRESS: Final = re.compile(r"[0-9a-fA-F:.]{2,45}")
+_OWN_HOST: Final = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:.]+\])(:[0-9]*)?", re.IGNORECASE)
+"""A host name that no stranger controls: another one may lead to this address only now, for a browser that has loaded a
+stranger's page from there (DNS rebinding)."""
 _UNAUTHORIZED = (("WWW-Authenticate", 'Basic realm="status page", charset="UTF-8"'),)
 
 
@@ -46,12 +54,18 @@ class Page:
         data: Callable[[Request], Generator[Wait, bool, Mapping[str, Any]]],
         actions: Actions,
         log: Callable[[str], None],
+        *,
+        everybody: bool = False,
     ) -> None:
-        """Without a password nobody may act. `log` gets a line for each action, and for each wrong password."""
+        """Without a password nobody may act. `log` gets a line for each action, and for each wrong password.
+
+        `everybody`: any address may connect, so without a password only loopback addresses may look.
+        """
         self._password = Password(password) if password else None
         self._data = data
         self._actions = actions
         self._log = log
+        self._everybody = everybody
         self._token = secrets.token_urlsafe()
 
     @property
@@ -75,9 +89,19 @@ class Page:
                     if given:
                         self._log(f"status page: wrong password from {_client(request)}")
                     return Response("password?\n", status=HTTPStatus.UNAUTHORIZED, headers=_UNAUTHORIZED)
+            elif why := self._hidden(request):
+                return Response(f"{why}\n", status=HTTPStatus.FORBIDDEN)
             return (yield from handler(request))
 
         return answer
+
+    def _hidden(self, request: Request) -> str:
+        """Return why a client without a password may not look, or an empty text."""
+        if self._everybody and request.peer and not ip_address(request.peer).is_loopback:
+            return "set ENTRYPOINT_STATUS_PASSWORD or ENTRYPOINT_METRICS_ALLOW, then you may see this page"
+        if (host := request.headers.get("host", "")) and not _OWN_HOST.fullmatch(host):
+            return "use an IP address or localhost, or set ENTRYPOINT_STATUS_PASSWORD"
+        return ""
 
     def _acting(self, act: Callable[[Request], str]) -> Handler:
         def answer(request: Request) -> Generator[Wait, bool, Response]:
@@ -117,7 +141,7 @@ class Page:
     def _restart(self, request: Request) -> str:
         name = request.headers.get(PROGRAM, "")
         why = self._actions.restart(name)
-        self._log(f"status page: restart {name} for {_client(request)}{f': {why}' if why else ''}")
+        self._log(f"status page: restart {printable(name)} for {_client(request)}{f': {why}' if why else ''}")
         return why
 
     def _reload(self, request: Request) -> str:
@@ -140,5 +164,6 @@ def _said(why: str, status: HTTPStatus) -> Response:
 
 
 def _client(request: Request) -> str:
-    """Return the client as nginx names it."""
-    return request.headers.get("x-real-ip", "") or "a client of the socket"
+    """Return the client's address; on the Unix socket nginx names it."""
+    address = request.peer or request.headers.get("x-real-ip", "")
+    return address if _ADDRESS.fullmatch(address) else "a client of the socket"

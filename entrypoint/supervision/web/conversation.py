@@ -34,6 +34,8 @@ class Request(NamedTuple):
     """Without the query."""
     headers: Mapping[str, str]
     """By their names in lower case."""
+    peer: str = ""
+    """The client's address; empty for a client of the Unix socket."""
 
 
 class Response(NamedTuple):
@@ -52,11 +54,11 @@ Routes = Mapping[tuple[str, str], Handler]
 """The handlers by method and path. A GET also answers HEAD."""
 
 
-def converse(connection: socket.socket, routes: Routes) -> Generator[Wait, bool | None, None]:
-    """Read a request, and write the response. Raises OSError if the client goes away."""
+def converse(connection: socket.socket, routes: Routes, peer: str = "") -> Generator[Wait, bool | None, None]:
+    """Read a request of `peer`, and write the response. Raises OSError if the client goes away."""
     request = yield from _receive(connection)
     if isinstance(request, Request):
-        response = yield from _answer(request, routes)
+        response = yield from _answer(request._replace(peer=peer), routes)
         data = _bytes(response, with_body=request.method != "HEAD")
     else:
         data = _bytes(_plain(request))

@@ -73,7 +73,9 @@ class Server:
         if not self._allows(peer):
             accepted.close()
             return
-        connection = _Connection(accepted, converse(accepted, self.routes), time.monotonic() + self._seconds)
+        address = peer[0].partition("%")[0] if isinstance(peer, tuple) else ""
+        steps = converse(accepted, self.routes, address)
+        connection = _Connection(accepted, steps, time.monotonic() + self._seconds)
         self._connections.add(connection)
         self._accept_more()
         self._resume(connection, in_time=None)

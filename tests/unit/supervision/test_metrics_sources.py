@@ -69,6 +69,17 @@ def test_neither_a_link_nor_a_pipe_in_the_place_of_the_log_is_used(tmp_path: Pat
     assert RequestCount(log).read() == {}
 
 
+def test_a_file_without_end_is_not_read_to_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "requests.log"
+    log.write_text("200\n")
+    os.truncate(log, 1 << 40)  # a worker of nginx may do that
+    count = RequestCount(log)
+    assert count.read()["2xx"] == 1
+    assert log.stat().st_size == 0
+    log.write_text("200\n")
+    assert count.read()["2xx"] == 2
+
+
 # ---- uWSGI
 
 
