@@ -122,6 +122,7 @@ def test_the_readmes_site_with_sqlite_lets_its_superuser_log_in(site: Container)
     assert {"db.sqlite3", "secret_key"} <= set(site.exec("ls", "/data").stdout.split())
 
 
+@pytest.mark.thorough
 def test_the_readmes_site_with_postgresql(engine: Engine, my_site: str) -> None:
     network, gateway = engine.network()
     with Postgres(gateway) as postgres:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from docker_engine import Engine
-from rows import rows
 
 FOLDERS = {"/run alone": ("--tmpfs", "/run"), "nothing but /dev/shm": ()}
 
 
-@pytest.mark.parametrize("where", rows(FOLDERS, ["nothing but /dev/shm"]))
+@pytest.mark.thorough
+@pytest.mark.parametrize("where", FOLDERS)
 def test_a_site_boots_without_a_folder_for_temporary_files(engine: Engine, image: str, where: str) -> None:
     settings = {"SECRET_KEY": "of-the-tests-alone-and-no-one-else", "ENTRYPOINT_PROGRAM_CLOCK": "sleep 1000"}
     container = engine.run(image, settings, options=("--read-only", *FOLDERS[where])).ready()

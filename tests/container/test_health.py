@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from deadline import until
 from docker_engine import Container, Engine, docker
 
@@ -25,6 +26,7 @@ class Migration(migrations.Migration):
 """
 
 
+@pytest.mark.thorough
 def test_a_long_migration_makes_no_container_unhealthy(engine: Engine, image: str, tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     (tmp_path / "0002_slow.py").write_text(SLOW)

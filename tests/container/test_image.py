@@ -149,6 +149,7 @@ def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, ima
     assert code == 0, container.logs  # 137 if Docker had had to kill
 
 
+@pytest.mark.thorough  # test_docs builds the README's image
 def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {base}\nCOPY . /srv/project\n")
     (tmp_path / "manage.py").write_text(

@@ -207,13 +207,14 @@ def planted(engine_of_all: Engine, untrusted: str) -> Seen:
 
 
 @pytest.mark.usefixtures("untrusted")
-@pytest.mark.parametrize("seen", ["leaves", "planted"])
+@pytest.mark.parametrize("seen", rows(["leaves", "planted"], ["planted"]))
 def test_the_site_boots_and_reloads_nevertheless(request: pytest.FixtureRequest, seen: str) -> None:
     """Otherwise the commands have met nothing. It reloads by the command, and by the signal."""
     found: Seen = request.getfixturevalue(seen)
     assert found.reloads == ["reload: replaced uwsgi, reloaded nginx"] * 2, found.logs
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("area", AREAS)
 def test_root_follows_no_link_in(leaves: Seen, area: str) -> None:
     links = {path: target for path, target in leaves.replaced.items() if path.startswith(AREAS[area])}
@@ -231,15 +232,16 @@ def test_root_follows_no_link_in_place_of_a_folder(folders: Seen) -> None:
 
 
 @pytest.mark.usefixtures("untrusted")  # a scope of the module, by which these tests run beside the others of it
-@pytest.mark.parametrize("seen", rows(["leaves", "folders", "planted"], ["leaves", "planted"]))
+@pytest.mark.parametrize("seen", rows(["leaves", "folders", "planted"], ["planted"]))
 def test_no_file_of_roots_is_changed(request: pytest.FixtureRequest, seen: str) -> None:
     found: Seen = request.getfixturevalue(seen)
     assert len(found.before) > 1000
     assert not found.changed, found.logs
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("untrusted")
-@pytest.mark.parametrize("seen", rows(["leaves", "folders"], ["leaves"]))
+@pytest.mark.parametrize("seen", ["leaves", "folders"])
 def test_no_secret_of_roots_is_handed_to_the_user(request: pytest.FixtureRequest, seen: str) -> None:
     found: Seen = request.getfixturevalue(seen)
     assert "secret of root" not in found.readable

@@ -72,7 +72,7 @@ WAYS = {
         arrange=volume_of_a_nas,
     ),
 }
-IN_MAKE_TEST = {"an arbitrary uid on a read-only root", "PUID and PGID on the volume of a NAS"}
+IN_MAKE_TEST = {"an arbitrary uid on a read-only root"}
 
 
 def upload(url: str) -> str:

@@ -153,6 +153,7 @@ def expired(folder: Path) -> bytes:
     return (folder / "pem").read_bytes() + (folder / "key").read_bytes()
 
 
+@pytest.mark.thorough
 def test_a_kept_certificate_is_renewed_when_it_is_due(tmp_path: Path, authority: Authority, store: Path) -> None:
     (store / "site.pem").write_bytes(expired(tmp_path))
     with Replica(tmp_path / "one", authority, store) as one:
@@ -161,6 +162,7 @@ def test_a_kept_certificate_is_renewed_when_it_is_due(tmp_path: Path, authority:
         assert lines == ["using the kept certificate", "renewed the certificate"]
 
 
+@pytest.mark.thorough
 def test_a_name_that_leads_elsewhere_is_not_asked_for_again_after_a_restart(tmp_path: Path, store: Path) -> None:
     (tmp_path / "authority").mkdir()
     with Authority(tmp_path / "authority", free_port()) as authority:

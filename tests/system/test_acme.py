@@ -124,6 +124,7 @@ def visitors(network: list[str], scheme: str) -> Iterator[None]:
     assert lost == []
 
 
+@pytest.mark.thorough  # tests/process/test_certificates.py has the client alone
 def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
     tmp_path: Path, prepared: Callable[[Path], Path], authority: Authority, network: list[str]
 ) -> None:

@@ -56,7 +56,7 @@ ROWS = {
     "granian WSGI": Row("granian", exits=False),
     "granian ASGI": Row("granian", "asgi", exits=False),
 }
-QUICK = {("uwsgi", "on"), ("gunicorn", "on"), ("uvicorn", "on")}
+QUICK = {("uwsgi", "on"), ("uvicorn", "on")}
 
 
 MATRIX = [

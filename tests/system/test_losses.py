@@ -9,6 +9,7 @@ import pytest
 import requests
 from deadline import until
 from load import Load
+from rows import rows
 from site_under_test import NewSite, Site
 
 
@@ -95,7 +96,7 @@ def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_wait
     assert site.wait() == 0
 
 
-@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+@pytest.mark.parametrize("server", rows(["uwsgi", "gunicorn"], ["uwsgi"]))
 def test_a_killed_worker_loses_no_get(prepared_site: NewSite, server: str) -> None:
     site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
     (master,) = site.programs(server)

@@ -104,6 +104,7 @@ def test_a_crash_loop_is_given_up(container: Container) -> None:
     assert container.text().count("spawned: 'site'") == 5
 
 
+@pytest.mark.thorough  # the same limit as of a crash loop
 def test_an_essential_program_that_always_ends_well_is_given_up_too(container: Container) -> None:
     done = container.script("done", "")
     container.program("site", done, "autorestart=true", "startsecs=0", essential=True)
