@@ -170,6 +170,7 @@ def test_a_mounted_source_is_served_again_when_it_changes(
 # ---- what else the pages print
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("block", [b for b in blocks("dockerfile") if b.page != README], ids=str)
 def test_the_dockerfile_builds(engine: Engine, base: str, project: Path, block: Block) -> None:
     for folder, name in re.findall(r"^COPY (\w+)/?([\w.-]*)", block.text, re.MULTILINE):

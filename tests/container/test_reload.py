@@ -22,7 +22,7 @@ def server(container: Container) -> list[str]:
 @pytest.mark.parametrize(
     ("options", "port"),
     [
-        pytest.param(*WAYS["root"], id="root"),
+        pytest.param(*WAYS["root"], id="root", marks=pytest.mark.thorough),
         pytest.param(*WAYS["an arbitrary uid on a read-only root"], id="an arbitrary uid", marks=pytest.mark.thorough),
     ],
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 from deadline import until
+from rows import rows
 from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
 
 
@@ -32,7 +33,7 @@ def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str
     assert site.command("health").returncode == site.command("health", "live").returncode == 1
 
 
-@pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
+@pytest.mark.parametrize("server", rows(["uwsgi", "gunicorn"], ["uwsgi"]))
 def test_a_file_of_ones_own_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")

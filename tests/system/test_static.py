@@ -10,6 +10,7 @@ from deadline import until
 from site_under_test import EXAMPLE, NewSite, Site
 
 
+@pytest.mark.thorough  # test_compression.py compresses ahead as well
 def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     site = new_site()
     assert site.command("prepare", "--only", "collectstatic").returncode == 0

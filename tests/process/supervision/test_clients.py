@@ -39,6 +39,7 @@ def crash(container: Container, name: str) -> None:
     assert state(container, name) == "EXITED"
 
 
+@pytest.mark.thorough
 @pytest.mark.alone
 def test_a_program_that_waits_for_its_restart_is_stopped_and_started_by_hand(container: Container) -> None:
     container.program("a", SLEEP, restart="always")
