@@ -7,7 +7,7 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 export PATH := $(PATH):/usr/sbin:/sbin
 PYTEST ?= $(BIN)/python -m pytest
 # Most tests wait more than they compute, so use more workers than CPUs.
-WORKERS ?= 5
+WORKERS ?= 6
 # pytest keeps the byte code of the tests: without it each worker compiles them anew, 3 s of CPU.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -131,6 +131,7 @@ def test_a_certificate_is_obtained_and_another_container_takes_it_over(
         assert modes == {"site.pem": 0o600, "lego": 0o700, "challenge": 0o755}
 
 
+@pytest.mark.thorough
 def test_a_certificate_is_obtained_once_the_authority_is_back(
     tmp_path: Path, authority: Authority, store: Path
 ) -> None:

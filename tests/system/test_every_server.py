@@ -56,7 +56,7 @@ ROWS = {
     "granian WSGI": Row("granian", exits=False),
     "granian ASGI": Row("granian", "asgi", exits=False),
 }
-QUICK = {("uwsgi", "on"), ("uvicorn", "on")}
+QUICK = {("uwsgi", "on")}
 
 
 MATRIX = [

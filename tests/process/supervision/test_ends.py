@@ -54,7 +54,8 @@ ENDS = {
 OTHER = ("all", "others")
 
 CASES = [(name, policy) for name in ENDS for policy in POLICIES]
-QUICK = [(name, policy) for name, policy in CASES if policy == "always" or name in ("exit 0", "exit 7")]
+SLOW = ("exit 0", "always")  # given up only after some restarts
+QUICK = [case for case in CASES if case != SLOW and (case[1] == "always" or case[0] in {"exit 0", "exit 7"})]
 
 
 def configured(container: Container, name: str, policy: str, *, essential: bool) -> str:
