@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from django.db import connections
+from django.db import DatabaseError, connections
 
 from entrypoint.app.database import reach
 from entrypoint.app.reporting import AgentError, Progress
@@ -38,7 +38,7 @@ def examine(request: CapacityRequest, progress: Progress) -> AgentResult:
         except AgentError as error:
             found.append(f"{UNKNOWN if error.kind == 'timed out' else ''}{error}")
             continue
-        with suppress(Exception):  # of servers that only speak the protocol, such as a pooler
+        with suppress(DatabaseError):  # from a server that only speaks the protocol, such as a pooler
             found += _differences(alias, connection, request.connections)
         connection.close()
     return AgentResult("\n".join(found))
