@@ -96,6 +96,7 @@ ORDER = {
             "children",
             "logs",
             "checks",
+            "listeners",
             "policy",
             "readiness",
         ),

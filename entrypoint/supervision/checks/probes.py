@@ -29,6 +29,27 @@ Report = Callable[[str | None], None]
 """Takes the outcome of an attempt: None for success, otherwise the reason of the failure."""
 
 
+Connect = Callable[[socket.socket, str | tuple[str, int]], int]
+"""Starts to connect a socket to an address, and returns the error number."""
+
+
+def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
+    """Start to connect, and return the error number, as connect_ex() does. Raises OSError.
+
+    The application's user may replace a socket in its folder by a symbolic link to one that only root can use. So root
+    opens the path without following a link, and connects to what it has opened.
+    """
+    if not isinstance(address, str) or os.geteuid():
+        return connection.connect_ex(address)
+    opened = os.open(address, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if stat.S_ISLNK(os.fstat(opened).st_mode):
+            raise OSError(errno.ELOOP, "root does not follow a symbolic link")
+        return connection.connect_ex(f"/proc/self/fd/{opened}")
+    finally:
+        os.close(opened)
+
+
 class Endpoint(NamedTuple):
     """An address to connect to, and the request to send there. Without a request, a connection is a success."""
 
@@ -39,6 +60,7 @@ class Endpoint(NamedTuple):
     failures: range = FAILURES
     until_closed: bool = False
     """Send the end of the connection at once, and wait until the other side closes it, too."""
+    connect: Connect = connect
 
     @classmethod
     def of(cls, probe: Probe) -> "Endpoint":
@@ -89,26 +111,9 @@ class _Outcome(NamedTuple):
     fault: str | None
 
 
-def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
-    """Start to connect, and return the error number, as connect_ex() does. Raises OSError.
-
-    The application's user may replace a socket in its folder by a symbolic link to one that only root can use. So root
-    opens the path without following a link, and connects to what it has opened.
-    """
-    if not isinstance(address, str) or os.geteuid():
-        return connection.connect_ex(address)
-    opened = os.open(address, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        if stat.S_ISLNK(os.fstat(opened).st_mode):
-            raise OSError(errno.ELOOP, "root does not follow a symbolic link")
-        return connection.connect_ex(f"/proc/self/fd/{opened}")
-    finally:
-        os.close(opened)
-
-
 def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Outcome]:
     """Yield the events to wait for and, once, the outcome. Raises OSError."""
-    error = connect(connection, endpoint.address)
+    error = endpoint.connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
         yield select.EPOLLOUT
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

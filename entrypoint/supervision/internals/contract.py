@@ -23,6 +23,7 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
             "get_signal",
             "kill",
             "logger",
+            "minfds",
             "mood",
             "parse_warnings",
             "pidhistory",
@@ -36,6 +37,7 @@ RELIED_UPON: Mapping[str, tuple[str, ...]] = {
     "Logger": ("addHandler", "critical", "handlers", "info", "level", "warn"),
     "Subprocess": (
         *(
+            "_prepare_child_fds",
             "_spawn_as_child",
             "administrative_stop",
             "backoff",

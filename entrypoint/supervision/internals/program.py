@@ -256,6 +256,29 @@ class Program:
 
         self._in_child(inherit)
 
+    def inherit(self, descriptor: int, opened: Callable[[], int]) -> None:
+        """Let it inherit what `opened` returns as `descriptor`. `opened` is called before each start.
+
+        If `opened` raises OSError, the start fails.
+        """
+        process, config, options = self._process, self._process.config, self._process.config.options
+        make_dispatchers, prepare_fds = config.make_dispatchers, process._prepare_child_fds
+        own = -1
+
+        def make(each: Any) -> Any:
+            nonlocal own
+            own = opened()
+            return make_dispatchers(each)
+
+        def prepare() -> None:
+            most, options.minfds = options.minfds, 0  # supervisord closes all descriptors up to this one
+            prepare_fds()
+            os.dup2(own, descriptor)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - its signature
+            os.closerange(descriptor + 1, most)
+
+        config.make_dispatchers, process._prepare_child_fds = make, prepare
+
     def _in_child(self, prepare: Callable[[], None]) -> None:
         """Call `prepare` in its process after each fork."""
         spawn_as_child = self._process._spawn_as_child
