@@ -12,11 +12,11 @@ import array
 import socket
 import struct
 import time
+from collections.abc import Hashable
 from functools import partial
 from typing import Final
 
 from entrypoint.supervision.checks.probes import Connect, connect
-from entrypoint.supervision.internals import Program
 
 SETTLING: Final = 1.0
 """Seconds without a waiting connection after which no client comes to the old process any more: the handshakes that had
@@ -34,15 +34,18 @@ _LOOPBACK: Final = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Listeners:
-    """The listening sockets of the server's processes, in the order that the kernel has them in."""
+    """The listening sockets of programs, in the order that the kernel has them in.
+
+    A program is the server through all its restarts; during a reload there are two.
+    """
 
     def __init__(self) -> None:
-        self._sockets: dict[Program, socket.socket] = {}
-        self._order: list[Program] = []
-        self._serving: Program | None = None
+        self._sockets: dict[Hashable, socket.socket] = {}
+        self._order: list[Hashable] = []
+        self._serving: Hashable | None = None
         self._quiet_since = 0.0
 
-    def open(self, program: Program, address: str) -> int:
+    def open(self, program: Hashable, address: str) -> int:
         """Return the descriptor of the program's socket, which listens on `address`. Raises OSError.
 
         A program that is restarted at once gets the socket of its former process: the clients wait there.
@@ -58,7 +61,7 @@ class Listeners:
         """Raise OSError if the kernel cannot direct the connections between two sockets."""
         self._direct(b"")
 
-    def connect_to(self, program: Program) -> Connect:
+    def connect_to(self, program: Hashable) -> Connect:
         """Return a function by which process 1 connects to the program, whichever the clients get to."""
 
         def connect_to_it(connection: socket.socket, address: str | tuple[str, int]) -> int:
@@ -72,14 +75,14 @@ class Listeners:
 
         return connect_to_it
 
-    def turn_to(self, program: Program) -> None:
+    def turn_to(self, program: Hashable) -> None:
         """Let the program get all new connections."""
         if program in self._sockets:
             self._serving = program
             self._quiet_since = time.monotonic()
             self._direct(b"")
 
-    def has_clients(self, program: Program) -> bool:
+    def has_clients(self, program: Hashable) -> bool:
         """Return whether clients may still come to the program, after new ones get to another."""
         if program not in self._sockets:
             return False
@@ -88,7 +91,7 @@ class Listeners:
             self._quiet_since = now
         return now < self._quiet_since + SETTLING
 
-    def close(self, program: Program) -> None:
+    def close(self, program: Hashable) -> None:
         """Let nobody connect to the program any more, even if a process that it has left behind has its socket."""
         if program not in self._sockets:
             return
