@@ -203,6 +203,10 @@ class Program:
 
         process.stop_waiting = self._guard(stop_waiting, otherwise=False)
 
+    def retire(self) -> None:
+        """Never start it again: it is removed, but supervisord's round may have begun before that."""
+        self._process.transition = lambda: None
+
     def take_success_at_once(self) -> None:
         """Treat exit status 0 as success even within `startsecs`, when supervisord sees a failed start."""
         process, finish = self._process, self._process.finish
