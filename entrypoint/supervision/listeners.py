@@ -82,6 +82,10 @@ class Listeners:
             self._quiet_since = time.monotonic()
             self._direct(b"")
 
+    def waiting(self) -> bool:
+        """Return whether a connection has not been accepted."""
+        return any(map(_waiting, self._sockets.values()))
+
     def has_clients(self, program: Hashable) -> bool:
         """Return whether clients may still come to the program, after new ones get to another."""
         if program not in self._sockets:

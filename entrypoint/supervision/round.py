@@ -97,7 +97,7 @@ class Round:
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
         self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._end)
+        self._stop = Stop(supervisord, config, self._hooks, self._listeners, begins=self._end)
         self._failures = Failures(
             supervisord,
             config,

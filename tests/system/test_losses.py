@@ -42,6 +42,22 @@ def test_a_stop_loses_no_request(prepared_site: NewSite) -> None:
             assert load.counts["refused"]
 
 
+@pytest.mark.parametrize("server", rows(("uwsgi", "gunicorn", "uvicorn", "granian"), quick=()))
+def test_a_stop_without_nginx_loses_no_request(prepared_site: NewSite, server: str) -> None:
+    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off").start()
+    until(lambda: site.command("health", "ready").returncode == 0, "the site", instead=lambda: site.output)
+    with ExitStack() as visitors:
+        loads = (Load(site.port, "/request/"), Load(site.port, "/sleep/?s=0.1", 6))
+        running = [visitors.enter_context(load) for load in loads]
+        for load in running:
+            answered(load, 10)
+        assert site.stop()[0] == 0
+        for load in running:
+            load.join()
+            assert load.lost == []
+            assert load.counts["refused"]
+
+
 def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSite) -> None:
     times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
     site = prepared_site(WEB_CONCURRENCY="3", **times).start().ready()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
+from entrypoint.supervision.listeners import Listeners
 from entrypoint.supervision.shutdown.accept_guard import CLOSING, SETTLING, AcceptGuard
 from entrypoint.supervision.shutdown.hooks import Hooks
 
@@ -26,11 +27,13 @@ class Stop:
     Each order has all the time that is left, except what is guaranteed to the programs of later orders.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - it connects what it is given
         self,
         supervisord: Supervisord,
         config: SupervisionConfig,
         hooks: Hooks,
+        listeners: Listeners,
+        *,
         begins: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -38,6 +41,7 @@ class Stop:
         self._supervisord = supervisord
         self._config = config
         self._hooks = hooks
+        self._listeners = listeners
         self._accept_guard = AcceptGuard(config.listen, supervisord.warn)
         self._begins = begins
         self._clock = clock
@@ -99,7 +103,9 @@ class Stop:
             if now >= self._order_until:
                 self._kill_order()
         elif now >= self._prepared():
-            if self._accept_guard.hold():
+            # A server without nginx accepts the connections that wait while its workers are busy, but not after TERM.
+            serves_on = now < self._deadline - self._config.stop_seconds / 2 and self._listeners.waiting()
+            if self._accept_guard.hold() or serves_on:
                 self._settled = now + SETTLING
             else:
                 self._go_on()

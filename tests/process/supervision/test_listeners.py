@@ -14,6 +14,8 @@ from entrypoint.supervision.checks.probes import connect
 from entrypoint.supervision.listeners import Listeners
 
 MANY = 20
+LOCK_FILTER = 44
+"""SO_LOCK_FILTER, <asm-generic/socket.h>"""
 HOSTS = {"127.0.0.1": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::1]": "::1", "[::]": "::1"}
 """Where the site listens, and where a client connects."""
 
@@ -77,9 +79,11 @@ def test_all_clients_get_to_one_process_and_we_to_the_other(site: Site) -> None:
         site.listeners.turn_to("new")
         site.clients()
         assert site.listeners.has_clients("old")
+        assert site.listeners.waiting()
         site.probe("new")
         assert (accepted(old), accepted(new)) == (MANY, MANY + 1)
         assert not site.listeners.has_clients("none")
+        assert not site.listeners.waiting()
         until(lambda: not site.listeners.has_clients("old"), "the old process to have no clients")
         # A process that the old server has left behind holds its socket. No client gets there.
         site.listeners.close("old")
@@ -102,6 +106,18 @@ def test_a_restarted_program_finds_the_clients_that_wait(site: Site) -> None:
     site.clients()
     with site.start("old") as again:
         assert accepted(again) == MANY
+
+
+def test_a_kernel_that_cannot_direct_connections_is_noticed_before_there_are_two(site: Site) -> None:
+    with site.start("old") as old:
+        site.listeners.check()
+        old.setsockopt(socket.SOL_SOCKET, LOCK_FILTER, 1)
+        with pytest.raises(PermissionError):
+            site.listeners.check()
+        with pytest.raises(PermissionError):
+            site.start("new")
+        site.clients()
+        assert accepted(old) == MANY
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch the user")
