@@ -270,32 +270,22 @@ def test_without_nginx_a_new_process_takes_over_the_port(new_site: NewSite, proj
     assert load.lost == []
 
 
-FULL = 20
+RELOADS = 20
 """So many reloads, with 500 requests after each, are 10,000 requests."""
 
-MATRIX = [
-    pytest.param(server, workers, nginx, reloads, marks=() if quick else (pytest.mark.thorough,))
-    for server, workers, nginx, reloads, quick in (
-        ("gunicorn", 2, "off", 2, True),
-        *(
-            (server, workers, nginx, FULL, False)
-            for server, workers in (("uwsgi", 2), ("gunicorn", 2), ("uvicorn", 1), ("uvicorn", 2), ("granian", 2))
-            for nginx in ("on", "off")
-        ),
-    )
-]
 
-
-@pytest.mark.parametrize(("server", "workers", "nginx", "reloads"), MATRIX)
-def test_no_request_is_lost(  # noqa: PLR0913, PLR0917 -- a row
-    new_site: NewSite, project: Path, server: str, workers: int, nginx: str, reloads: int
-) -> None:
+@pytest.mark.thorough
+@pytest.mark.parametrize("nginx", ["on", "off"])
+@pytest.mark.parametrize(
+    ("server", "workers"), [("uwsgi", 2), ("gunicorn", 2), ("uvicorn", 1), ("uvicorn", 2), ("granian", 2)]
+)
+def test_no_request_is_lost(new_site: NewSite, project: Path, server: str, workers: int, nginx: str) -> None:
     interface = "asgi" if server == "uvicorn" else "wsgi"
     site = small_site(new_site, project, server, interface, workers, ENTRYPOINT_NGINX=nginx).start()
     until(lambda: site.code is not None or site.command("health").returncode == 0, "the site to be ready")
     broken = project / "conf" / (TEMPLATE if nginx == "on" else "supervisord.conf.j2")
     with Load(site.port, "/") as load, Load(site.port, "/", 2, keep=True) as kept:
-        for turn in range(reloads):
+        for turn in range(RELOADS):
             (project / "code").write_text(f"turn {turn}")
             if turn % 4 == 3:
                 broken.write_text("{% if }")
@@ -304,10 +294,10 @@ def test_no_request_is_lost(  # noqa: PLR0913, PLR0917 -- a row
             else:
                 reloaded(site)
                 assert shown(site)["code"] == f"turn {turn}"
-            wanted = (turn + 1) * (500 if reloads == FULL else 20)
+            wanted = (turn + 1) * 500
             until(lambda: load.lost or load.counts["answered"] >= wanted, "answers")  # noqa: B023 -- used at once
     for name, each in (("new", load), ("kept", kept)):
-        row = f"{server} {workers}, nginx {nginx}, {reloads} reloads"
+        row = f"{server} {workers}, nginx {nginx}, {RELOADS} reloads"
         print(f"{row}, {name} connections: {dict(each.counts)} {each.lost}")  # noqa: T201 -- for a run by hand
         assert (each.lost, each.counts["refused"]) == ([], 0)
     assert site.stop()[0] == 0
