@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import ROOT, Container, Engine, docker, log_in
 from postgres_server import Postgres
 from printed import README, Block, blocks
@@ -159,7 +159,7 @@ def test_a_mounted_source_is_served_again_when_it_changes(
         def text() -> str:
             os.utime(urls)  # runserver may have begun to watch only after the change
             try:
-                return requests.get(container.url, timeout=20).text
+                return requests.get(container.url, timeout=PATIENCE).text
             except requests.ConnectionError:
                 return ""
 

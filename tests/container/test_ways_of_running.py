@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import BOOT, Container, Engine, docker, log_in
 from ports import free_port
 
@@ -78,11 +78,11 @@ IN_MAKE_TEST = {"an arbitrary uid on a read-only root"}
 def upload(url: str) -> str:
     """Upload a file by the form of the site; return the path where it is served."""
     with requests.Session() as session:
-        page = session.get(f"{url}/upload/", timeout=20)
+        page = session.get(f"{url}/upload/", timeout=PATIENCE)
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         assert token
         form = {"csrfmiddlewaretoken": token[1]}
-        after = session.post(f"{url}/upload/", data=form, files={"file": ("a.txt", UPLOAD)}, timeout=20)
+        after = session.post(f"{url}/upload/", data=form, files={"file": ("a.txt", UPLOAD)}, timeout=PATIENCE)
         found = re.search(r'href="(/media/[^"]+)"', after.text)
         assert found, after.text
         return found[1]
@@ -90,11 +90,11 @@ def upload(url: str) -> str:
 
 def check_pages(url: str, uploaded: str) -> None:
     """Ask for the page, its static files and an upload."""
-    page = requests.get(url, timeout=20)
+    page = requests.get(url, timeout=PATIENCE)
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert len(files) > 1
-    assert {requests.get(url + name, timeout=20).status_code for name in ("/", *files)} == {200}
-    assert requests.get(url + uploaded, timeout=20).content == UPLOAD
+    assert {requests.get(url + name, timeout=PATIENCE).status_code for name in ("/", *files)} == {200}
+    assert requests.get(url + uploaded, timeout=PATIENCE).content == UPLOAD
 
 
 def owners(container: Container, *paths: str) -> list[str]:
@@ -167,7 +167,7 @@ def test_podman_serves_and_stops_and_serves_again(podman_image: str) -> None:
 
     def ready() -> bool:
         try:
-            return requests.get(f"{url}/-/ready", timeout=20).status_code == 200
+            return requests.get(f"{url}/-/ready", timeout=PATIENCE).status_code == 200
         except requests.ConnectionError:
             return False
 

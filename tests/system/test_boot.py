@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from rows import rows
 from site_under_test import (
     NewSite,
@@ -145,7 +145,7 @@ def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path
         "    return [b'hello']\n"
     )
     site = new_site(project, ENTRYPOINT_APP="hello:app").start().ready()
-    assert requests.get(site.url, timeout=10).text == "hello"
+    assert requests.get(site.url, timeout=PATIENCE).text == "hello"
     assert site.stop()[0] == 0
 
 

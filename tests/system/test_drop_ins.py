@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from deadline import PATIENCE
 from site_under_test import NewSite
 
 pytestmark = [
@@ -41,7 +42,7 @@ def test_files_of_ones_own_are_part_of_the_site(prepared_site: NewSite, put: Put
     line = next(line for line in site.steps if "include in nginx's configuration" in line)
     assert f"{http} (http)" in line
     assert f"{server} (server)" in line
-    assert requests.get(f"{site.url}/greeting?name=Ada", timeout=10).text == "hello Ada"
+    assert requests.get(f"{site.url}/greeting?name=Ada", timeout=PATIENCE).text == "hello Ada"
     assert site.status("/request/") == 200
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 from site_under_test import NewSite
 
@@ -110,7 +110,7 @@ def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_p
         "Forwarded": "for=x",
         "Connection": "close",
     }
-    told = requests.get(f"{site.url}/a%20b?c=d", headers=headers, timeout=10).json()
+    told = requests.get(f"{site.url}/a%20b?c=d", headers=headers, timeout=PATIENCE).json()
     assert told["path"] == "/a%20b?c=d"
     given = {name.lower(): value for name, value in told["headers"].items()}
     host = f"127.0.0.1:{site.port}"
@@ -172,7 +172,7 @@ def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx
     (folder / "Procfile").write_text(f"web: {sys.executable} echo.py\n")
     site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start()
     until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
-    assert requests.get(f"{site.url}/a", timeout=10).json()["path"] == "/a"
+    assert requests.get(f"{site.url}/a", timeout=PATIENCE).json()["path"] == "/a"
     assert "warning: ENTRYPOINT_SERVER=gunicorn has no effect: web from Procfile serves the site\n" in site.output
 
 
@@ -190,7 +190,7 @@ def test_requests_are_served_while_it_drains(prepared_site: NewSite) -> None:
     site = prepared_site(**times, ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
-    assert requests.get(site.url + "/-/ready", timeout=10).json() == {"phase": "stopping"}
+    assert requests.get(site.url + "/-/ready", timeout=PATIENCE).json() == {"phase": "stopping"}
     assert site.status("/") == 200
     os.kill(site.pid, signal.SIGTERM)  # a second one ends the drain
     assert site.wait() == 0
@@ -221,8 +221,8 @@ def test_every_line_from_the_first_to_the_last_is_an_object(prepared_site: NewSi
     }
     site = prepared_site(**settings).start().ready()
     until(lambda: '"message":"paid"' in site.output, "the worker", instead=lambda: site.output)
-    assert requests.get(f"{site.url}/request/?a=%22b", timeout=10).status_code == 200
-    assert requests.get(f"{site.url}/static/none", timeout=10).status_code == 404
+    assert requests.get(f"{site.url}/request/?a=%22b", timeout=PATIENCE).status_code == 200
+    assert requests.get(f"{site.url}/static/none", timeout=PATIENCE).status_code == 404
     assert site.stop()[0] == 0
     lines = [json.loads(line) for line in site.output.splitlines()]
     for line in lines:

@@ -13,7 +13,7 @@ from textwrap import dedent
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from load import Load
 from site_under_test import COMMAND, NewSite, Site
 
@@ -85,7 +85,7 @@ def small_site(
 
 
 def shown(site: Site) -> dict[str, str]:
-    answer: dict[str, str] = requests.get(site.url, timeout=10).json()
+    answer: dict[str, str] = requests.get(site.url, timeout=PATIENCE).json()
     return answer
 
 
@@ -153,7 +153,7 @@ def test_a_reload_takes_what_has_changed_and_loses_no_request(new_site: NewSite,
         said = reloaded(site)
         assert said == "[entrypoint] reload: replaced uwsgi, reloaded nginx\n"
         assert shown(site)["code"] == "2"
-        metrics = requests.get(f"{site.url}/-/metrics", timeout=10).text
+        metrics = requests.get(f"{site.url}/-/metrics", timeout=PATIENCE).text
         assert metrics.count("entrypoint_program_ready{") == 4  # no program twice
         assert "entrypoint_uwsgi_workers" in metrics  # those of the new process
         after = pids(site)
