@@ -121,7 +121,7 @@ def served(entrypoint: Command, port: int, path: str, until: Callable[..., None]
     finally:
         connection.close()
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def accepts(port: int) -> bool:

@@ -37,7 +37,7 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite, tmp_path:
 
 
 def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
+    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="5s").start().ready()
     assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
