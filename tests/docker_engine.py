@@ -27,7 +27,7 @@ def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess
         ["docker", *words], capture_output=True, text=True, timeout=timeout, check=False, env=_environment()
     )
     if check and done.returncode != 0:
-        raise AssertionError(f"docker {' '.join(words)}: {done.stderr or done.stdout}")
+        raise AssertionError(f"docker {' '.join(words)}: {done.returncode}: {done.stderr or done.stdout}")
     return done
 
 

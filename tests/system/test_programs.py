@@ -5,17 +5,15 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import pytest
 import requests
 from deadline import PATIENCE, until
+from own_etc import OwnEtc
 from ports import free_port
 from site_under_test import NewSite
 
-DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
 WORKER = """\
 import os, sys, time
 print("hello from", os.getcwd(), repr(os.environ["GREETING"]), flush=True)
@@ -260,22 +258,11 @@ def test_of_what_is_ours_only_so_much_is_said(prepared_site: NewSite) -> None:
     assert "[supervisord]" not in site.output
 
 
-@pytest.fixture
-def drop_in() -> Iterator[Path]:
-    made = [folder for folder in (DROP_IN.parent, DROP_IN.parent.parent) if not folder.exists()]
-    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
-    yield DROP_IN
-    DROP_IN.unlink(missing_ok=True)
-    for folder in made:
-        folder.rmdir()
-
-
-@pytest.mark.alone
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root writes to /etc/supervisor")
-def test_a_program_of_supervisords_own_files_runs(prepared_site: NewSite, drop_in: Path) -> None:
-    drop_in.write_text(
-        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n"
+def test_a_program_of_supervisords_own_files_runs(prepared_site: NewSite, own_etc: OwnEtc) -> None:
+    file = own_etc.write(
+        "supervisor/conf.d/zz-test.conf",
+        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n",
     )
-    site = prepared_site().start().ready()
+    site = prepared_site().start(around=own_etc.around).ready()
     until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
-    assert f"include in supervisord's configuration {DROP_IN}" in site.output
+    assert f"include in supervisord's configuration {file}" in site.output
