@@ -145,11 +145,19 @@ def podman(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]
     return done
 
 
+def missing_podman() -> str:
+    """Return why there is no Podman: an ordinary user's wants newuidmap(1) as well. Nothing where there is one."""
+    if shutil.which("podman") is None:
+        return "podman is not installed"
+    done = podman("info", check=False)
+    return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
 @pytest.fixture
 def podman_image(image: str) -> Iterator[str]:
-    """Give Podman the image. Where Podman is missing, the test is skipped for a person, and fails in CI."""
-    if shutil.which("podman") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("podman is not installed")
+    """Give Podman the image. Where Podman cannot be used, the test is skipped for a person, and fails in CI."""
+    if why := missing_podman():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
         loaded = subprocess.run(
             ["podman", "load", "-q"], stdin=saved.stdout, capture_output=True, text=True, check=True

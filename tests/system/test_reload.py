@@ -245,6 +245,7 @@ MATRIX = [
 ]
 
 
+@pytest.mark.timeout(1800)  # 20 reloads take a while on a busy machine
 @pytest.mark.parametrize(("server", "interface", "nginx", "reloads"), MATRIX)
 def test_no_request_is_lost(  # noqa: PLR0913, PLR0917 -- a row
     new_site: NewSite, project: Path, server: str, interface: str, nginx: str, reloads: int
