@@ -166,7 +166,7 @@ def test_a_mounted_source_is_served_again_when_it_changes(
         until(lambda: text() == "changed", "the reload")
         assert (tmp_path / "db.sqlite3").stat().st_uid == owner
     finally:
-        docker("rm", "-f", container.name)  # before the folder is removed
+        docker("rm", "-f", "-v", container.name)  # before the folder is removed
 
 
 # ---- what else the pages print
