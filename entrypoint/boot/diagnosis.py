@@ -16,12 +16,13 @@ from entrypoint import certificate, log
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.programs import user_account
-from entrypoint.boot.effects import overlaps, secret_key, unwritable
+from entrypoint.boot.effects.checks import overlaps, unwritable
+from entrypoint.boot.effects.checks.unwritable import Place
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.unwritable import Place
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of

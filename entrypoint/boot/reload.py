@@ -19,13 +19,15 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.run_dir import RELOAD_FILE, run_dir
 from entrypoint.boot.decisions.servers import SERVERS, Server
-from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
-from entrypoint.boot.effects.control_socket import ControlSocket
-from entrypoint.boot.effects.difference import Difference, current, sections, text_of
+from entrypoint.boot.effects import printout
+from entrypoint.boot.effects.checks import overlaps, places
+from entrypoint.boot.effects.disk import run_files, secret_key
+from entrypoint.boot.effects.disk.difference import Difference, current, sections, text_of
 from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
+from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan

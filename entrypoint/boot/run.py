@@ -12,11 +12,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot.decisions import environment
-from entrypoint.boot.effects import secret_key
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests, release
 from entrypoint.boot.effects.processes.switch import exec_program, switch_user
+from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import SOURCED
@@ -130,7 +130,7 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects import places  # noqa: PLC0415
+        from entrypoint.boot.effects.checks import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
@@ -322,7 +322,7 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
     from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects import overlaps  # noqa: PLC0415
+    from entrypoint.boot.effects.checks import overlaps  # noqa: PLC0415
 
     config = decide(settings, Facts(machine, application))
     overlaps.check(config)

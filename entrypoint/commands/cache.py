@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands.group import Environ
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
 

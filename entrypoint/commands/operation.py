@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import IMPLICIT, Environ, commands
 from entrypoint.errors import NotFound, NotRunnable

@@ -18,7 +18,7 @@ from deadline import until
 from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
-from entrypoint.boot.effects.waiting import Watch
+from entrypoint.boot.effects.waiting.waiting import Watch
 from entrypoint.boot.settings.endpoints import endpoints
 
 if TYPE_CHECKING:

@@ -80,6 +80,10 @@ ORDER = {
         "diagnosis",
         "manifest",
     ),
+    "boot/effects": (
+        *("signals", "checks", "disk", "processes", "waiting", "timeline"),
+        *("execute", "performers", "boot_performer", "maintenance", "printout"),
+    ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "compression", "deploy"),
         *("sqlite_error", "connection_error", "production", "database", "migrations"),
@@ -109,7 +113,7 @@ PURE = ("decisions", "files", "plan")
 
 def imported_in(package: str) -> dict[str, set[str]]:
     """Return the modules of a package that each of its modules imports, by their names below it."""
-    own = f"{PACKAGE.name}.{package}."
+    own = ".".join((PACKAGE.name, *Path(package).parts, ""))
     return {
         ".".join(path.relative_to(PACKAGE / package).with_suffix("").parts): {
             name.removeprefix(own) for name in imports(path) if name.startswith(own)

@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from entrypoint.boot.decisions.artifacts import File
-from entrypoint.boot.effects.nginx_fault import nginx_fault
+from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
 from entrypoint.boot.plan.steps import ValidateNginx
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "nginx"

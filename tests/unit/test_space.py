@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.effects.space import check
+from entrypoint.boot.effects.checks.space import check
 from entrypoint.boot.plan.steps import CheckSpace
 from entrypoint.errors import Unusable
 

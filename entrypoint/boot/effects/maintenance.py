@@ -13,9 +13,9 @@ from xmlrpc.client import Fault, ServerProxy
 from entrypoint.boot.decisions import environment, programs
 from entrypoint.boot.decisions.artifacts import File
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.effects import run_files
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx
+from entrypoint.boot.effects.checks.validation import validate_nginx
+from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance

@@ -8,11 +8,12 @@ from typing import Final
 
 from entrypoint import certificate_store, log
 from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.effects import places, run_files
+from entrypoint.boot.effects.checks import places
+from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.plan.steps import (
     WARNING,
@@ -134,7 +135,7 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: CheckPasswords) -> None:
-        from entrypoint.boot.effects import password_file  # noqa: PLC0415 -- needed only for such a file
+        from entrypoint.boot.effects.checks import password_file  # noqa: PLC0415 -- needed only for such a file
 
         password_file.check(step.file, step.account)
 
@@ -153,7 +154,7 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: CheckSpace) -> None:
-        from entrypoint.boot.effects import space  # noqa: PLC0415 -- needed only for a cache
+        from entrypoint.boot.effects.checks import space  # noqa: PLC0415 -- needed only for a cache
 
         space.check(step)
 
@@ -169,19 +170,19 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: TakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- needed only with such a certificate
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- needed only with such a certificate
 
         certificates.take(step.store, step.file)
 
     @apply.register
     def _(self, step: MakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.make(step)
 
     @apply.register
     def _(self, step: KeepCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.keep(step.file, step.store)
 
@@ -191,7 +192,7 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: HandOver) -> None:
-        from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
+        from entrypoint.boot.effects.disk import ownership  # noqa: PLC0415 -- needed only with PUID
 
         for folder in step.folders:
             if done := ownership.hand_over(folder, step.account, step.others):
@@ -234,13 +235,13 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: Compress) -> None:
-        from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
+        from entrypoint.boot.effects.disk.compression import compress  # noqa: PLC0415 -- no boot compresses
 
         self._say(f"    {compress(step, self._stops, self._trust)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:
-        from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
+        from entrypoint.boot.effects.waiting.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
 
         self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
 from entrypoint.boot.settings.sources import MIGRATED, SOURCED

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint import certificate, certificate_store
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.plan.steps import MakeCertificate
 from entrypoint.errors import NotAllowed, NotRunnable, Unusable
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.settings import Settings

@@ -4,7 +4,7 @@ import configparser
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import from_json, read_json

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from entrypoint.boot.effects.probes import PermanentError, probe
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.effects.waiting.probes import PermanentError, probe
 from entrypoint.boot.settings.endpoints import Endpoint
 from entrypoint.boot.settings.values import shown
 from entrypoint.errors import TimedOut, Unusable

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from typing import Final
 
-from entrypoint.boot.effects.nginx_fault import nginx_fault
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import ValidateNginx, ValidateSupervisord
 from entrypoint.errors import EntrypointError, NotRunnable, TimedOut, Unusable
 

@@ -10,7 +10,7 @@ import subprocess
 from contextlib import suppress
 from typing import Final
 
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.boot.trust.trust import Trust
