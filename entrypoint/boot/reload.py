@@ -32,9 +32,9 @@ from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Run, Step, ValidateSupervisord, runs_in_check
+from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import CERTIFICATES, NGINX
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.codec import to_json

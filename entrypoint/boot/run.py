@@ -19,8 +19,8 @@ from entrypoint.boot.effects.processes.switch import exec_program, switch_user
 from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources import SOURCED
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.sources.sources import SOURCED
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell

@@ -80,6 +80,10 @@ ORDER = {
         "diagnosis",
         "manifest",
     ),
+    "boot/settings": (
+        *("types", "server_names", "spec", "programs", "sources", "table", "protection", "tls"),
+        *("settings", "provenance", "reference"),
+    ),
     "boot/effects": (
         *("signals", "checks", "disk", "processes", "waiting", "timeline"),
         *("execute", "performers", "boot_performer", "maintenance", "printout"),

@@ -7,7 +7,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs import Program
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER
 from entrypoint.boot.facts.machine import BROUGHT_BY
-from entrypoint.boot.settings.user_programs import CERTIFICATES
+from entrypoint.boot.settings.programs.user_programs import CERTIFICATES
 from entrypoint.protocol.certificates import CertificatesConfig
 
 CONFIG: Final = "certificates.json"

@@ -24,10 +24,10 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.settings.programs.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
-from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
 

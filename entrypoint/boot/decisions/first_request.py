@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.settings.user_programs import UserProgram
+from entrypoint.boot.settings.programs.user_programs import UserProgram
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 

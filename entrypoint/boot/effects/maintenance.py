@@ -21,8 +21,8 @@ from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
 from entrypoint.boot.files.template_values import template_values
 from entrypoint.boot.plan.steps import ValidateNginx
-from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.user_programs import NGINX
+from entrypoint.boot.settings.programs.user_programs import NGINX
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 

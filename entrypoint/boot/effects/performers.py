@@ -44,7 +44,7 @@ from entrypoint.boot.plan.steps import (
     WaitFor,
     WriteFiles,
 )
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
 from entrypoint.log import Tell, printable

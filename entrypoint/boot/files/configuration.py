@@ -25,8 +25,8 @@ from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
-from entrypoint.boot.settings.addresses import LOOPBACK
-from entrypoint.boot.settings.user_programs import NGINX, WEB
+from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
+from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe

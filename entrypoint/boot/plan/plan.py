@@ -49,9 +49,9 @@ from entrypoint.boot.plan.steps import (
     ValidateSupervisord,
     WriteFiles,
 )
+from entrypoint.boot.settings.programs.user_programs import RELEASE, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import RELEASE, UserProgram
 from entrypoint.errors import Unusable
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.artifacts import Directory, File, Progress
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.settings.endpoints import Endpoint
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.endpoints import Endpoint
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Request
 

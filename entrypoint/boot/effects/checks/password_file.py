@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import NotAllowed, Unusable

@@ -14,7 +14,7 @@ from typing import Final
 
 from entrypoint.boot.decisions.artifacts import Directory
 from entrypoint.boot.plan.steps import EmptyMetrics
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.boot.trust.accounts import MAY_SWITCH
 from entrypoint.boot.trust.trust import SYSTEM_PATH, Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable

@@ -17,8 +17,8 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
-from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import NotAllowed, TimedOut, Unusable

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from entrypoint.boot.settings.endpoints import Endpoint
+from entrypoint.boot.settings.types.endpoints import Endpoint
 
 _STARTING: Final = b"57P03"  # PostgreSQL: cannot_connect_now
 _AMQP: Final = b"AMQP\x00\x00\x09\x01"  # AMQP 0-9-1, section 4.2.2

@@ -10,8 +10,8 @@ from typing import Final
 
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.effects.waiting.probes import PermanentError, probe
-from entrypoint.boot.settings.endpoints import Endpoint
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.endpoints import Endpoint
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import TimedOut, Unusable
 
 _FIRST_DELAY: Final = 0.05  # seconds; each delay is 1.5 times the last one

@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from entrypoint.boot.settings import values
-from entrypoint.boot.settings.values import Type
+from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types.values import Type
 from entrypoint.protocol.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.values import nearest, shown
+from entrypoint.boot.settings.types.values import nearest, shown
 
 _PREFIXES: Final = ("ENTRYPOINT_", "NGINX_")  # such names are checked one by one, against all settings
 _OF_PROJECTS: Final = ("SECRET_KEY", "DATABASE_URL")

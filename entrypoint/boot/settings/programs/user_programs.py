@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from entrypoint.boot.settings import program_keys, server_names, values
-from entrypoint.boot.settings.sites import Site
-from entrypoint.boot.settings.values import nearest, shown, text
+from entrypoint.boot.settings import server_names
+from entrypoint.boot.settings.programs import program_keys
+from entrypoint.boot.settings.programs.sites import Site
+from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types.values import nearest, shown, text
 
 WEB: Final = "web"
 """The program that serves the site; a user program of this name replaces the application server."""

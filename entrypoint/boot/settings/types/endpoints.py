@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from entrypoint.boot.settings.values import of_type, text
+from entrypoint.boot.settings.types.values import of_type, text
 from entrypoint.secret import Secret
 
 if TYPE_CHECKING:

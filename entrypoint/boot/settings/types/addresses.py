@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from entrypoint.boot.settings.values import of_type, text, utf8
+from entrypoint.boot.settings.types.values import of_type, text, utf8
 from entrypoint.secret import Secret
 
 Network = IPv4Network | IPv6Network

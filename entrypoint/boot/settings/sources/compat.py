@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
-from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.sources import textfile
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.log import printable
 

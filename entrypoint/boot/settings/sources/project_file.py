@@ -7,9 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.values import Type, nearest, shown
+from entrypoint.boot.settings.types.values import Type, nearest, shown
 from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 
 PYPROJECT: Final = "pyproject.toml"

@@ -9,7 +9,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import owner
 from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 

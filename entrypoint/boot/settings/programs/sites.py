@@ -6,8 +6,8 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any, Final
 
-from entrypoint.boot.settings import addresses, values
-from entrypoint.boot.settings.values import nearest, shown
+from entrypoint.boot.settings.types import addresses, values
+from entrypoint.boot.settings.types.values import nearest, shown
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.boot.settings import compat, other_names, project_file, server_names, sites, textfile
-from entrypoint.boot.settings.compat import Given
-from entrypoint.boot.settings.project_file import Project
-from entrypoint.boot.settings.sites import Site
+from entrypoint.boot.settings import server_names
+from entrypoint.boot.settings.programs import sites
+from entrypoint.boot.settings.programs.sites import Site
+from entrypoint.boot.settings.programs.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
+from entrypoint.boot.settings.sources import compat, other_names, project_file, textfile
+from entrypoint.boot.settings.sources.compat import Given
+from entrypoint.boot.settings.sources.project_file import Project
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.user_programs import PROCFILE, VARIABLE, UserProgram, UserPrograms
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust import accounts
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.secret import Secret
