@@ -15,7 +15,7 @@ from typing import Final
 from entrypoint import certificate, log
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import user_account
+from entrypoint.boot.decisions.programs.programs import user_account
 from entrypoint.boot.effects.checks import overlaps, unwritable
 from entrypoint.boot.effects.checks.unwritable import Place
 from entrypoint.boot.effects.disk import secret_key

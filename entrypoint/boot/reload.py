@@ -14,10 +14,11 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot import run
-from entrypoint.boot.decisions import certificates, environment
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.run_dir import RELOAD_FILE, run_dir
+from entrypoint.boot.decisions.folders.run_dir import RELOAD_FILE, run_dir
+from entrypoint.boot.decisions.programs import certificates
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.checks import overlaps, places

@@ -84,6 +84,10 @@ ORDER = {
         *("types", "server_names", "spec", "programs", "sources", "table", "protection", "tls"),
         *("settings", "provenance", "reference"),
     ),
+    "boot/decisions": (
+        *("folders", "servers", "sizing", "stop_budget", "config", "environment", "programs", "address"),
+        *("decide", "derived"),
+    ),
     "boot/effects": (
         *("signals", "checks", "disk", "processes", "waiting", "timeline"),
         *("execute", "performers", "boot_performer", "maintenance", "printout"),

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
 from entrypoint.boot.plan.steps import ValidateNginx
 

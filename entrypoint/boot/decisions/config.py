@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint import certificate_store
-from entrypoint.boot.decisions import written_folders
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.decisions.run_dir import (
+from entrypoint.boot.decisions.folders import written_folders
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.decisions.folders.run_dir import (
     CACHE_FOLDER,
     CERTIFICATE_FILE,
     DOWN_FILE,

@@ -4,7 +4,7 @@ from typing import Final
 
 from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.run_dir import run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.settings import Settings

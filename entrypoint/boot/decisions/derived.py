@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from entrypoint.boot.decisions import servers, sizing
-from entrypoint.boot.decisions.run_dir import run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.machine import Facts

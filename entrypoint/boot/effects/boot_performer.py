@@ -2,7 +2,7 @@
 
 from functools import singledispatchmethod
 
-from entrypoint.boot.decisions.artifacts import Progress
+from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent

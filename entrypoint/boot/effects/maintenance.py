@@ -10,9 +10,10 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 from xmlrpc.client import Fault, ServerProxy
 
-from entrypoint.boot.decisions import environment, programs
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.decisions.programs import programs
 from entrypoint.boot.effects.checks.validation import validate_nginx
 from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.signals import StopRequests

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint import certificate_store, log
-from entrypoint.boot.decisions.artifacts import Progress
+from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.effects.checks import places
 from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
 from entrypoint.boot.effects.disk import run_files

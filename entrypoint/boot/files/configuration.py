@@ -6,12 +6,10 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions import address, certificates, stop_budget
-from entrypoint.boot.decisions.artifacts import Directory, File, Progress
+from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.first_request import first_request, first_request_of_site
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.decisions.run_dir import (
+from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
+from entrypoint.boot.decisions.folders.run_dir import (
     CERTIFICATE_FILE,
     FIRST_READY_FILE,
     HANDOVER_FILE,
@@ -19,6 +17,9 @@ from entrypoint.boot.decisions.run_dir import (
     SOCKET_FILE,
     TIMELINE_FILE,
 )
+from entrypoint.boot.decisions.programs import certificates
+from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed

@@ -7,7 +7,13 @@ from typing import Final, NamedTuple
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.run_dir import DOWN_FILE, FIRST_READY_FILE, PROGRAMS_FILE, REQUESTS_FILE, SOCKET_FILE
+from entrypoint.boot.decisions.folders.run_dir import (
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+)
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Location, Served, locations
 from entrypoint.boot.files.protection import Protection, protection

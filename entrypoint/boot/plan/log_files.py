@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.settings.programs.user_programs import UserProgram
 from entrypoint.errors import Unusable
 

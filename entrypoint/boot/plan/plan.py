@@ -4,12 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import certificates, environment, programs
-from entrypoint.boot.decisions.artifacts import File, Progress
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.decisions.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.folders.artifacts import File, Progress
+from entrypoint.boot.decisions.folders.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.programs import certificates, programs
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER

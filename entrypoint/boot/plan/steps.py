@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from entrypoint.boot.decisions.artifacts import Directory, File, Progress
+from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
 from entrypoint.boot.facts.hooks import Hook
 from entrypoint.boot.settings.types.endpoints import Endpoint
 from entrypoint.boot.settings.types.values import Listen
@@ -17,7 +17,7 @@ from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Request
 
 if TYPE_CHECKING:
-    from entrypoint.boot.decisions.programs import Program
+    from entrypoint.boot.decisions.programs.programs import Program
 
 _Step = TypeVar("_Step", bound=tuple[Any, ...])
 

@@ -4,7 +4,7 @@ import re
 from pathlib import PurePath, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.facts.user_files import HTTP_FOLDER, SERVER_FOLDER
 from entrypoint.boot.plan.steps import ValidateNginx
 

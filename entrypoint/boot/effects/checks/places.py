@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.artifacts import Directory
+from entrypoint.boot.decisions.folders.artifacts import Directory
 from entrypoint.boot.plan.steps import EmptyMetrics
 from entrypoint.boot.settings.types.values import Listen
 from entrypoint.boot.trust.accounts import MAY_SWITCH

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.server_commands import command_of
+from entrypoint.boot.decisions.programs.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
 from entrypoint.boot.settings.programs.user_programs import NGINX, UserProgram

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES

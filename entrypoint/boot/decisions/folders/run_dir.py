@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.artifacts import READY
+from entrypoint.boot.decisions.folders.artifacts import READY
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.settings import Settings
 
