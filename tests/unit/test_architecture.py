@@ -93,9 +93,8 @@ ORDER = {
         *("execute", "performers", "boot_performer", "maintenance", "printout"),
     ),
     "app": (
-        *("served", "reporting", "writable", "packages", "application_traceback", "compression", "deploy"),
-        *("sqlite_error", "connection_error", "production", "database", "migrations"),
-        *("once", "superuser", "static", "checks", "capacity", "project", "agent", "__main__"),
+        *("served", "reporting", "writable", "packages", "application_traceback", "static", "databases", "production"),
+        *("migrations", "once", "superuser", "checks", "project", "agent", "__main__"),
     ),
     "supervision": (
         *(

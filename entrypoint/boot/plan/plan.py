@@ -258,7 +258,7 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
                     PurePosixPath(each.root),
                     machine.python,
                     machine.own_python,
-                    machine.served.parent / "compression.py",
+                    machine.served.parent / "static" / "compression.py",
                     environment.of_process_1(config.settings, machine),
                     config.run_as,
                 )

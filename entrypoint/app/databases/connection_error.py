@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from django.db.utils import InterfaceError, OperationalError
 
-from entrypoint.app import sqlite_error
+from entrypoint.app.databases import sqlite_error
 from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError
 

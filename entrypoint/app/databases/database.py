@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from django.db import connections
 
-from entrypoint.app import connection_error
+from entrypoint.app.databases import connection_error
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, WaitRequest
 

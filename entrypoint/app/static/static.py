@@ -20,8 +20,8 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from entrypoint.app import compression, deploy
 from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.static import compression, deploy
 from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from entrypoint.app.compression import SUFFIXES
+from entrypoint.app.static.compression import SUFFIXES
 
 
 def deploy(staging: Path, root: Path, *, last: str) -> None:

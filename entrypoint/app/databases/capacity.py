@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.db import DatabaseError, connections
 
-from entrypoint.app.database import reach
+from entrypoint.app.databases.database import reach
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import UNKNOWN, AgentResult, CapacityRequest
 
