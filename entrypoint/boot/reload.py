@@ -30,9 +30,10 @@ from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.plan.check_steps import CheckWritable, ValidateSupervisord, runs_in_check
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Run, Step, ValidateSupervisord, runs_in_check
+from entrypoint.boot.plan.steps import SERVE, WARNING, Run, Step
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest

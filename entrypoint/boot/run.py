@@ -113,7 +113,8 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
+        from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
@@ -133,16 +134,9 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects.checks import places  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415
         from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import (  # noqa: PLC0415
-            SERVE,
-            Ask,
-            CheckWritable,
-            Step,
-            ValidateNginx,
-            ValidateSupervisord,
-            runs_in_check,
-        )
+        from entrypoint.boot.plan.steps import SERVE, Ask, Step  # noqa: PLC0415
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)

@@ -21,7 +21,7 @@ from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
 from entrypoint.boot.files.template_values import template_values
-from entrypoint.boot.plan.steps import ValidateNginx
+from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import acting_as

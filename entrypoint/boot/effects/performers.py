@@ -15,34 +15,38 @@ from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
-from entrypoint.boot.plan.steps import (
-    WARNING,
-    Ask,
+from entrypoint.boot.plan.check_steps import (
     CheckPages,
     CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckSpace,
     CheckWritable,
-    Compress,
-    EmptyMetrics,
-    Exec,
     FindPrograms,
+    ValidateNginx,
+    ValidateSupervisord,
+)
+from entrypoint.boot.plan.file_steps import (
     HandOver,
     KeepCertificate,
     Link,
     MakeCertificate,
     MakeDirectories,
     MakeStore,
+    TakeCertificate,
+    WriteFiles,
+)
+from entrypoint.boot.plan.steps import (
+    WARNING,
+    Ask,
+    Compress,
+    EmptyMetrics,
+    Exec,
     Read,
     Run,
     RunHooks,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
     WaitFor,
-    WriteFiles,
 )
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust

@@ -17,38 +17,42 @@ from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, maintenance, nginx, sites, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
-from entrypoint.boot.plan.config_warnings import warnings
-from entrypoint.boot.plan.hook_steps import around
-from entrypoint.boot.plan.preparation import preparation
-from entrypoint.boot.plan.sources_used import compatibility, sources_used
-from entrypoint.boot.plan.steps import (
-    SERVE,
+from entrypoint.boot.plan.check_steps import (
     CheckPages,
     CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckSpace,
     CheckWritable,
-    Compress,
-    EmptyMetrics,
-    Exec,
     FindPrograms,
+    ValidateNginx,
+    ValidateSupervisord,
+)
+from entrypoint.boot.plan.config_warnings import warnings
+from entrypoint.boot.plan.file_steps import (
     HandOver,
     KeepCertificate,
     Link,
     MakeCertificate,
     MakeDirectories,
     MakeStore,
+    TakeCertificate,
+    WriteFiles,
+)
+from entrypoint.boot.plan.hook_steps import around
+from entrypoint.boot.plan.preparation import preparation
+from entrypoint.boot.plan.sources_used import compatibility, sources_used
+from entrypoint.boot.plan.steps import (
+    SERVE,
+    Compress,
+    EmptyMetrics,
+    Exec,
     Read,
     Reload,
     Run,
     Serve,
     Start,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
-    WriteFiles,
 )
 from entrypoint.boot.settings.programs.user_programs import RELEASE, UserProgram
 from entrypoint.boot.settings.settings import Settings

@@ -6,7 +6,7 @@ from typing import Final
 
 from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.facts.user_files import HTTP_FOLDER, SERVER_FOLDER
-from entrypoint.boot.plan.steps import ValidateNginx
+from entrypoint.boot.plan.check_steps import ValidateNginx
 
 _WHERE: Final = re.compile(r" in (?P<path>/\S+):(?P<line>\d+)$")
 _EMERGENCY: Final = re.compile(r"^.*\[emerg\] (\d+#\d+: )?")

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from entrypoint.boot.plan.steps import CheckSpace
+from entrypoint.boot.plan.check_steps import CheckSpace
 from entrypoint.errors import Unusable
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")

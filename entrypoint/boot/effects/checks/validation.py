@@ -13,7 +13,7 @@ from typing import Final
 
 from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.plan.steps import ValidateNginx, ValidateSupervisord
+from entrypoint.boot.plan.check_steps import ValidateNginx, ValidateSupervisord
 from entrypoint.errors import EntrypointError, NotRunnable, TimedOut, Unusable
 
 _FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")

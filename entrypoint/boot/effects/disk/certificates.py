@@ -8,7 +8,7 @@ from typing import Final
 
 from entrypoint import certificate, certificate_store
 from entrypoint.boot.effects.disk import run_files
-from entrypoint.boot.plan.steps import MakeCertificate
+from entrypoint.boot.plan.file_steps import MakeCertificate
 from entrypoint.errors import NotAllowed, NotRunnable, Unusable
 
 _DAYS: Final = 365  # browsers accept no more than 398
