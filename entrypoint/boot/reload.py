@@ -21,8 +21,8 @@ from entrypoint.boot.decisions.folders.run_dir import RELOAD_FILE, run_dir
 from entrypoint.boot.decisions.programs import certificates
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.effects import printout
-from entrypoint.boot.effects.checks import overlaps, places
-from entrypoint.boot.effects.disk import run_files, secret_key
+from entrypoint.boot.effects.checks import overlaps
+from entrypoint.boot.effects.disk import folders, run_files, secret_key
 from entrypoint.boot.effects.disk.difference import Difference, current, sections, text_of
 from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
@@ -128,7 +128,7 @@ def _lock(folder: Path) -> Iterator[None]:
 def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Plan:
     """Render into a new folder and validate what is there; return the plan. Raises all problems as one error."""
     plan = make_plan(settings, facts)
-    with places.temporary_folder(facts.machine.temporary) as folder:
+    with folders.temporary_folder(facts.machine.temporary) as folder:
         elsewhere = make_plan(replace(settings, run_dir=folder), facts)
         steps: list[Step] = [step for step in elsewhere.steps if step.name not in {SERVE, WARNING}]
         steps = [step for step in steps if runs_in_check(step) and not isinstance(step, ValidateSupervisord)]

@@ -131,7 +131,7 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.checks import places  # noqa: PLC0415
+        from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415
@@ -140,7 +140,7 @@ def check(settings: Settings, tell: Tell) -> None:
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
-        with places.temporary_folder(machine.temporary) as folder:
+        with folders.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
             # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.

@@ -10,7 +10,7 @@ from entrypoint import certificate_store, log
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.effects.checks import places
 from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
-from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
@@ -165,7 +165,7 @@ class RealPerformer(DryRunPerformer):
     @apply.register
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
-            places.make_directory(directory)
+            folders.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
 
     @apply.register
@@ -192,7 +192,7 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: EmptyMetrics) -> None:
-        places.empty_metrics(step)
+        folders.empty_metrics(step)
 
     @apply.register
     def _(self, step: HandOver) -> None:
