@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from typing import Final
 
-from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.check_steps import ValidateNginx, ValidateSupervisord
 from entrypoint.errors import EntrypointError, NotRunnable, TimedOut, Unusable
@@ -24,6 +23,8 @@ def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
     """Run `nginx -t`. Raises Unusable with nginx's message, the line that it is about and the remedy."""
     status, said = _run(step.command, step.environment, stops)
     if status:
+        from entrypoint.boot.effects.checks.nginx_fault import nginx_fault  # noqa: PLC0415 -- needed only for an error
+
         raise Unusable(nginx_fault(said, step))
 
 
