@@ -91,7 +91,6 @@ class Round:
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
-        self._files = files.Watch(files.INTERVAL, time.monotonic)
         self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, config, self._hooks, self._end)
         self._failures = Failures(
@@ -212,7 +211,7 @@ class Round:
         if config.raw and sys.stdout is not None:
             program.inherit_output()
         if reload := config.reload:
-            self._files.add(map(Path, reload.files), lambda: self._reload(program, reload.signal))
+            files.watch(map(Path, reload.files), lambda: self._reload(program, reload.signal), self._timers)
         program.start_if(lambda: self._readiness.has(config.after))
         program.restart_if(
             lambda: not self._reloading.has(program) and policy.may_restart(),
@@ -249,7 +248,7 @@ class Round:
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
         now = time.monotonic()
-        waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
+        waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
             waits += [
@@ -263,7 +262,6 @@ class Round:
         self._supervisord.handle_signals()
         self._timers.run(blocking=False)
         self._stop.step()
-        self._files.check()
 
     def _reload(self, program: Program, signal_name: str) -> bool:
         if not program.signal(signal.Signals[f"SIG{signal_name}"]):
