@@ -17,12 +17,13 @@ from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop
 
 CHILDREN_EVERY = 0.1
 """Seconds after which a stopping program's new children are looked for again."""
+
+INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
 
 class Lifecycle:
@@ -38,7 +39,6 @@ class Lifecycle:
         timers: sched.scheduler,
         stdout: Stdout,
         readiness: Readiness,
-        report: Report,
         record: Record,
         waits: Waits,
         failures: Failures,
@@ -53,13 +53,13 @@ class Lifecycle:
         self._timers = timers
         self._stdout = stdout
         self._readiness = readiness
-        self._report = report
         self._record = record
         self._waits = waits
         self._failures = failures
         self._stop = stop
         self._reloading = reloading
         self._served: set[Program] = set()  # the programs that have been ready
+        self._status: dict[Program, str] = {}  # what they last reported as their STATUS
 
     def use(self, config: SupervisionConfig) -> None:
         """Use the configuration that a reload has brought."""
@@ -68,6 +68,7 @@ class Lifecycle:
     def forget(self, program: Program) -> None:
         """Forget a program that supervisord has removed."""
         self._served.discard(program)
+        self._status.pop(program, None)
 
     def has_served(self, program: Program) -> bool:
         """Return whether the program has been ready, in this run or an earlier one."""
@@ -128,7 +129,7 @@ class Lifecycle:
             return
         self._record.change()
         self._readiness.explain(program.name, why)
-        self._report.refused(program, why)
+        self._supervisord.critical(f"{program.name} is not ready: {why}; {INSTEAD_OF_REQUEST}")
 
     def unresponsive(self, program: Program, why: str | None) -> None:
         """Record why the program no longer responds, None when it responds again."""
@@ -136,16 +137,16 @@ class Lifecycle:
             return
         self._record.change()
         if why:
-            self._report.unresponsive(program, why)
+            self._supervisord.critical(f"{program.name} is not ready: {why}")
             self._readiness.remove(program.name, Phase.UNRESPONSIVE, why)
         else:
-            self._report.responds(program)
+            self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
 
     def restart(self, program: Program, why: str) -> None:
         """Restart a program whose checks have failed."""
         if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
-            self._report.restarting(program, why)
+            self._supervisord.critical(f"restarting {program.name}: {why}")
             self._record.explain(program, why)
             program.replace()
 
@@ -174,7 +175,7 @@ class Lifecycle:
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
         by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
-        self._report.status(program, log.printable(message.get("STATUS", "")))
+        self._show_status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1" and not self._reloading.has(program):
@@ -183,6 +184,13 @@ class Lifecycle:
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._up(program)
+
+    def _show_status(self, program: Program, text: str) -> None:
+        if text and text != self._status.get(program):
+            self._status[program] = text
+            if not (self._config.quiet and self._config.program(program.name).application):
+                # Our servers report that they start.
+                self._supervisord.info(f"{program.name} reports: {text}")
 
     def _up(self, program: Program) -> None:
         if self._reloading.has(program) or not self._readiness.has([program.name]):

@@ -33,7 +33,6 @@ from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
@@ -58,7 +57,6 @@ class Round:
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
         self._environments = inherited.environments
-        self._report = Report(supervisord, config)
         self._timers = sched.scheduler(time.monotonic)
         self._prober = Prober(self._timers)
         form = formats.of(config, inherited.environments.programs)
@@ -66,7 +64,7 @@ class Round:
         self._stdout = Stdout(None if sys.stdout is None else 1, form=form)
         essential = [name for name, program in config.programs.items() if program.essential]
         self._readiness = Readiness(
-            essential, Path(config.ready_file), self._report.ready, self._timers, supervisord.critical
+            essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
         self._reloading = Reload(
@@ -100,7 +98,6 @@ class Round:
             killed=self._kills.reason,
             waits=self._waits,
             stop=self._stop,
-            report=self._report,
         )
         self._lifecycle = Lifecycle(
             supervisord,
@@ -110,7 +107,6 @@ class Round:
             timers=self._timers,
             stdout=self._stdout,
             readiness=self._readiness,
-            report=self._report,
             record=self._record,
             waits=self._waits,
             failures=self._failures,
@@ -124,7 +120,6 @@ class Round:
             timers=self._timers,
             stdout=self._stdout,
             readiness=self._readiness,
-            report=self._report,
             record=self._record,
             stop=self._stop,
             lifecycle=self._lifecycle,
@@ -183,7 +178,6 @@ class Round:
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
-            self._report.forget(gone)
             self._lifecycle.forget(gone)
             self._record.forget(gone)
         self._reloading.prepare(program)
@@ -241,6 +235,10 @@ class Round:
             failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
 
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
+        address = f": {self._config.address}" if self._config.address else ""
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
+
     def _before_sleep(self) -> float:
         self._record.write()
         return self._timeout()
@@ -266,14 +264,14 @@ class Round:
     def _reload(self, program: Program, signal_name: str) -> bool:
         if not program.signal(signal.Signals[f"SIG{signal_name}"]):
             return False
-        self._report.reloaded(program, signal_name)
+        self._supervisord.info(f"files of {program.name} have changed: sent it {signal_name}")
         return True
 
     def _use(self, config: SupervisionConfig, environments: Environments) -> None:
         """Use what a reload has brought, from now on."""
         self._config, self._environments = config, environments
         keep(environments)
-        for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
+        for part in (self._waits, self._stop, self._failures, self._lifecycle, self._present):
             part.use(config)
         self._hooks.use(config.pre_stop, environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)

@@ -14,13 +14,15 @@ from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.web.web import Web
 
 if TYPE_CHECKING:
     from entrypoint.supervision.clients.answers import Answers
     from entrypoint.supervision.web.conversation import Routes
+
+INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+"""What to do where no boot has left what a reload needs: supervisord was started by hand."""
 
 
 class Clients:
@@ -35,7 +37,6 @@ class Clients:
         timers: sched.scheduler,
         stdout: Stdout,
         readiness: Readiness,
-        report: Report,
         record: Record,
         stop: Stop,
         lifecycle: Lifecycle,
@@ -48,7 +49,6 @@ class Clients:
         self._timers = timers
         self._stdout = stdout
         self._readiness = readiness
-        self._report = report
         self._record = record
         self._stop = stop
         self._lifecycle = lifecycle
@@ -57,7 +57,7 @@ class Clients:
         self._answers: Answers | None = None
         self._web = Web(config.metrics, supervisord, timers, self._routes)
         self.interface = Interface(
-            reloading, report, environments=lambda: self._environments, why_no_reload=self._why_no_reload
+            reloading, supervisord, environments=lambda: self._environments, why_no_reload=self._why_no_reload
         )
         """What supervisord offers on its control socket."""
 
@@ -82,11 +82,11 @@ class Clients:
         if number != signal.SIGHUP:
             return False
         if not self._booted:
-            self._report.ignored_hup()
+            self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         elif self._stopping:
-            self._report.ignored_hup_in_stop()
+            self._supervisord.warn("received SIGHUP: ignored, because the container stops")
         else:
-            self._report.reloading()
+            self._supervisord.warn("received SIGHUP: reloading")
             self._hup.start()
         return True
 

@@ -7,9 +7,8 @@ from typing import Any
 from entrypoint.protocol.codec import from_json, to_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
 from entrypoint.protocol.supervision import Environments
-from entrypoint.supervision.internals import deferred
+from entrypoint.supervision.internals import Supervisord, deferred
 from entrypoint.supervision.reload import Reload
-from entrypoint.supervision.reports.report import Report
 
 
 class Interface:
@@ -18,14 +17,14 @@ class Interface:
     def __init__(
         self,
         reloading: Reload,
-        report: Report,
+        supervisord: Supervisord,
         *,
         environments: Callable[[], Environments],
         why_no_reload: Callable[[], str],
     ) -> None:
         """`why_no_reload` returns why no reload may begin now, or an empty text."""
         self._reloading = reloading
-        self._report = report
+        self._supervisord = supervisord
         self._environments = environments
         self._why_no_reload = why_no_reload
 
@@ -49,7 +48,10 @@ class Interface:
         def found() -> str | None:
             if (end := result()) is None:
                 return None
-            self._report.reload_ended(end.done, end.error)
+            if end.error:
+                self._supervisord.critical(f"cannot reload: {end.error}")
+            else:
+                self._supervisord.info(f"reload: {', '.join(end.done) or 'nothing to do'}")
             return to_json(end)
 
         return deferred(found)
