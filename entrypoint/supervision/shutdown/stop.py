@@ -32,7 +32,6 @@ class Stop:
         config: SupervisionConfig,
         hooks: Hooks,
         begins: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`begins` is called first when a stop begins."""
         self._supervisord = supervisord
@@ -40,7 +39,6 @@ class Stop:
         self._hooks = hooks
         self._accept_guard = AcceptGuard(config.listen, supervisord.warn)
         self._begins = begins
-        self._clock = clock
         self._asked = False
         self._killed = False
         self._deadline = NEVER
@@ -73,7 +71,7 @@ class Stop:
         """Begin the stop; the programs serve requests for another `drain` seconds."""
         if self.begun:
             return
-        now = self._clock()
+        now = time.monotonic()
         self._deadline = now + self._config.stop_seconds - MARGIN
         self._begins()
         # A reload stops the programs by itself; without programs there is nothing to prepare.
@@ -87,7 +85,7 @@ class Stop:
 
     def step(self) -> None:
         """Do what is due."""
-        now = self._clock()
+        now = time.monotonic()
         if not self.begun or self._killed:
             return
         if now >= self._deadline:
@@ -109,7 +107,7 @@ class Stop:
         if not self.begun or self._killed:
             return NEVER
         until = min(self._closed, self._order_until) if self._supervisord.stopping else self._prepared()
-        return min(self._deadline, until) - self._clock()
+        return min(self._deadline, until) - time.monotonic()
 
     def stop_next(self) -> None:
         """Stop all programs that are next in the stop order, once those before them have ended."""
@@ -120,7 +118,7 @@ class Stop:
             for each in left:
                 if (order := self._order(each)) < highest:
                     later[order] = max(later.get(order, 0), self._guaranteed(each) or 0)
-            self._order_now, self._order_since = highest, self._clock()
+            self._order_now, self._order_since = highest, time.monotonic()
             self._order_until = self._deadline - sum(later.values())
         for each in left:
             if each.state in UP and self._order(each) == highest:
@@ -142,7 +140,7 @@ class Stop:
 
     def _go_on(self) -> None:
         self._hooks.kill()
-        self._closed = self._clock() + CLOSING
+        self._closed = time.monotonic() + CLOSING
         self._supervisord.stop()
 
     def _kill(self, message: Callable[[str], str]) -> None:
@@ -164,7 +162,7 @@ class Stop:
             each.kill()
 
     def _overran(self) -> Callable[[str], str]:
-        took, most = self._clock() - self._order_since, self._config.stop_seconds
+        took, most = time.monotonic() - self._order_since, self._config.stop_seconds
         how = f"still running after {took:.1f} s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now {most}s) and {LONGER}"
         return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
 
