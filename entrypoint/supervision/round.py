@@ -15,7 +15,6 @@ from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
-from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.clients.clients import Clients
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Inheritance, keep
@@ -36,6 +35,7 @@ from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.tasks import Tasks
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -58,7 +58,7 @@ class Round:
         self._checks: dict[Program, Checks] = {}
         self._environments = inherited.environments
         self._timers = sched.scheduler(time.monotonic)
-        self._prober = Prober(self._timers)
+        self._tasks = Tasks(self._timers)
         form = formats.of(config, inherited.environments.programs)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=form)
@@ -118,6 +118,7 @@ class Round:
             config,
             inherited.environments,
             timers=self._timers,
+            tasks=self._tasks,
             stdout=self._stdout,
             readiness=self._readiness,
             record=self._record,
@@ -147,7 +148,7 @@ class Round:
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
         supervisord.watch(self._notify.fd, lambda: self._lifecycle.notified(self._notify.messages()))
-        supervisord.watch(self._prober.fd, self._prober.proceed)
+        supervisord.watch(self._tasks.fd, self._tasks.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Separate callbacks: if one fails, the next is still called.
@@ -186,7 +187,7 @@ class Round:
         checks = Checks(
             program,
             config,
-            self._prober,
+            self._tasks,
             self._timers,
             became_ready=self._lifecycle.ready,
             refused=self._lifecycle.refused,
@@ -319,11 +320,11 @@ class Round:
                     signals.send_again(number)
         self._hooks.close()
         self._clients.close()
-        for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
+        for fd in (self._wakeup.fd, self._notify.fd, self._tasks.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)
         self._wakeup.close()
         self._notify.close()
-        self._prober.close()
+        self._tasks.close()
         self._stdout.close(FLUSH)
         self._readiness.end()

@@ -94,6 +94,7 @@ ORDER = {
             "notify",
             "handover",
             "children",
+            "tasks",
             "logs",
             "checks",
             "policy",

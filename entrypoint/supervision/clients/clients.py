@@ -15,6 +15,7 @@ from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.tasks import Tasks
 from entrypoint.supervision.web.web import Web
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Clients:
         environments: Environments,
         *,
         timers: sched.scheduler,
+        tasks: Tasks,
         stdout: Stdout,
         readiness: Readiness,
         record: Record,
@@ -55,7 +57,7 @@ class Clients:
         self._reloading = reloading
         self._hup = Hup(environments.boot, supervisord.critical)
         self._answers: Answers | None = None
-        self._web = Web(config.metrics, supervisord, timers, self._routes)
+        self._web = Web(config.metrics, supervisord, timers, tasks, self._routes)
         self.interface = Interface(
             reloading, supervisord, environments=lambda: self._environments, why_no_reload=self._why_no_reload
         )
@@ -74,7 +76,7 @@ class Clients:
             self._web.renew(config.metrics)
 
     def close(self) -> None:
-        """End all connections of the HTTP server, and listen no longer."""
+        """Listen no longer for HTTP requests."""
         self._web.close()
 
     def take_hup(self, number: int) -> bool:

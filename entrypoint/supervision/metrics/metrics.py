@@ -26,7 +26,8 @@ from entrypoint.supervision.metrics.exposition import (
 )
 from entrypoint.supervision.metrics.programs import Usage, Usages, own_usage
 from entrypoint.supervision.metrics.requests import INTERVAL, RequestCount
-from entrypoint.supervision.web.conversation import Request, Response, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Request, Response
 
 CONNECTIONS: Final = "x-entrypoint-connections"
 """The header by which nginx tells its connections: active, reading, writing, waiting."""

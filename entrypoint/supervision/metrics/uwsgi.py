@@ -10,7 +10,7 @@ from select import EPOLLIN
 from typing import Any, Final, NamedTuple
 
 from entrypoint.supervision.checks.probes import connect
-from entrypoint.supervision.web.conversation import Wait
+from entrypoint.supervision.tasks import Wait
 
 PATIENCE: Final = 0.5
 """Seconds that uWSGI has to answer."""
