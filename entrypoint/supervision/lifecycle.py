@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from entrypoint import log
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.checks.checks import Checks
 from entrypoint.supervision.children import Children
 from entrypoint.supervision.failures import Failures
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import group
@@ -32,7 +32,7 @@ class Lifecycle:
     def __init__(  # noqa: PLR0913 -- it connects what it is given
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         policies: Mapping[Program, Policy],
         checks: Mapping[Program, Checks],
         *,
@@ -47,7 +47,7 @@ class Lifecycle:
     ) -> None:
         """`policies` and `checks` are those of the programs that supervisord has at the moment."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._policies = policies
         self._checks = checks
         self._timers = timers
@@ -61,10 +61,6 @@ class Lifecycle:
         self._served: set[Program] = set()  # the programs that have been ready
         self._status: dict[Program, str] = {}  # what they last reported as their STATUS
 
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
-
     def forget(self, program: Program) -> None:
         """Forget a program that supervisord has removed."""
         self._served.discard(program)
@@ -76,7 +72,7 @@ class Lifecycle:
 
     def follow(self, program: Program) -> None:
         """Follow a change of the program's state."""
-        kind = self._config.program(program.name).ready.kind
+        kind = self._current.program(program.name).ready.kind
         if program.state is State.STARTING:
             self._readiness.remove(program.name)
             self._checks[program].started()
@@ -174,7 +170,7 @@ class Lifecycle:
                 self._handle(program, message)
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
+        by_notify = self._current.program(program.name).ready.kind is Kind.NOTIFY
         self._show_status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
@@ -188,7 +184,7 @@ class Lifecycle:
     def _show_status(self, program: Program, text: str) -> None:
         if text and text != self._status.get(program):
             self._status[program] = text
-            if not (self._config.quiet and self._config.program(program.name).application):
+            if not (self._current.config.quiet and self._current.program(program.name).application):
                 # Our servers report that they start.
                 self._supervisord.info(f"{program.name} reports: {text}")
 
@@ -204,7 +200,7 @@ class Lifecycle:
     def _stopping(self, program: Program) -> None:
         if program.state is not State.STOPPING:
             return
-        config = self._config.program(program.name)
+        config = self._current.program(program.name)
         if interval := config.stop_interval:
             self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
         if config.stop_children:

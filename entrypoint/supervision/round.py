@@ -17,7 +17,7 @@ from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.clients.clients import Clients
 from entrypoint.supervision.failures import Failures
-from entrypoint.supervision.handover import Inheritance, keep
+from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
@@ -52,11 +52,10 @@ class Round:
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
         self._supervisord = supervisord
-        self._config = config
+        self._current = current = Current(config, inherited.environments)
         self._inherited = inherited
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
-        self._environments = inherited.environments
         self._timers = sched.scheduler(time.monotonic)
         self._tasks = Tasks(self._timers)
         form = formats.of(config, inherited.environments.programs)
@@ -71,13 +70,11 @@ class Round:
             supervisord,
             self._timers,
             Path(config.ready_file).parent.with_name("supervision.json"),
-            current=lambda: (self._config, self._environments),
+            current=lambda: (current.config, current.environments),
             use=self._use,
             succeed=self._succeed,
         )
-        self._present = present = Present(
-            config, self._policies, self._checks, self._readiness, hidden=self._reloading.has
-        )
+        present = Present(current, self._policies, self._checks, self._readiness, hidden=self._reloading.has)
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
@@ -85,15 +82,15 @@ class Round:
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, config, self._timers, present.why_not_ready)
+        self._waits = Waits(supervisord, current, self._timers, present.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
-        self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._end)
+        self._hooks = Hooks(current, supervisord, self._stdout.write)
+        self._stop = Stop(supervisord, current, self._hooks, self._end)
         self._failures = Failures(
             supervisord,
-            config,
+            current,
             self._policies,
             killed=self._kills.reason,
             waits=self._waits,
@@ -101,7 +98,7 @@ class Round:
         )
         self._lifecycle = Lifecycle(
             supervisord,
-            config,
+            current,
             self._policies,
             self._checks,
             timers=self._timers,
@@ -115,8 +112,7 @@ class Round:
         )
         self._clients = Clients(
             supervisord,
-            config,
-            inherited.environments,
+            current,
             timers=self._timers,
             tasks=self._tasks,
             stdout=self._stdout,
@@ -152,7 +148,7 @@ class Round:
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Separate callbacks: if one fails, the next is still called.
-        own_log = SupervisordLog(self._stdout, quiet=self._config.quiet)
+        own_log = SupervisordLog(self._stdout, quiet=self._current.config.quiet)
         supervisord.on_running(lambda: supervisord.log_to(own_log.write, instead_of=1))
         supervisord.on_running(self._waits.open)
         supervisord.on_running(self._adopt)
@@ -182,7 +178,7 @@ class Round:
             self._lifecycle.forget(gone)
             self._record.forget(gone)
         self._reloading.prepare(program)
-        holds, environments = self._reloading.next or (self._config, self._environments)
+        holds, environments = self._reloading.next or (self._current.config, self._current.environments)
         config = holds.program(program.name)
         checks = Checks(
             program,
@@ -200,7 +196,7 @@ class Round:
         # A logfile in the user's own supervisord files is left to supervisord.
         program.log_to(
             lambda stream: checks.sink(self._log_of(program, stream)),
-            beside_file=program.name in self._config.programs,
+            beside_file=program.name in self._current.config.programs,
         )
         program.know_its_user()
         if config.raw and sys.stdout is not None:
@@ -224,20 +220,20 @@ class Round:
         if program.logfile:
             return Elsewhere()
         own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
-        application = self._config.program(program.name).application
+        application = self._current.program(program.name).application
         if application is None:
             return own
         return ServerLog(
             own,
             application,
             self._timers,
-            quiet=self._config.quiet,
+            quiet=self._current.config.quiet,
             starting=lambda: not self._lifecycle.has_served(program),
             failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
 
     def _became_ready(self, seconds: float, *, again: bool) -> None:
-        address = f": {self._config.address}" if self._config.address else ""
+        address = f": {self._current.config.address}" if self._current.config.address else ""
         self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
 
     def _before_sleep(self) -> float:
@@ -270,13 +266,10 @@ class Round:
 
     def _use(self, config: SupervisionConfig, environments: Environments) -> None:
         """Use what a reload has brought, from now on."""
-        self._config, self._environments = config, environments
+        self._current.config, self._current.environments = config, environments
         keep(environments)
-        for part in (self._waits, self._stop, self._failures, self._lifecycle, self._present):
-            part.use(config)
-        self._hooks.use(config.pre_stop, environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
-        self._clients.use(config, environments)
+        self._clients.renew()
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)

@@ -5,9 +5,10 @@ import signal
 from typing import TYPE_CHECKING
 
 from entrypoint import log
-from entrypoint.protocol.supervision import Environments, MetricsConfig, SupervisionConfig
+from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.clients.hup import Hup
 from entrypoint.supervision.clients.interface import Interface
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs.stdout import Stdout
@@ -32,8 +33,7 @@ class Clients:
     def __init__(  # noqa: PLR0913 -- it connects what it is given
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
-        environments: Environments,
+        current: Current,
         *,
         timers: sched.scheduler,
         tasks: Tasks,
@@ -45,9 +45,9 @@ class Clients:
         reloading: Reload,
     ) -> None:
         self._supervisord = supervisord
-        self._config = config
-        self._environments = environments
-        self._booted = bool(environments.boot)
+        self._current = current
+        self._answered = self._wanted()
+        self._booted = bool(current.environments.boot)
         self._timers = timers
         self._stdout = stdout
         self._readiness = readiness
@@ -55,25 +55,24 @@ class Clients:
         self._stop = stop
         self._lifecycle = lifecycle
         self._reloading = reloading
-        self._hup = Hup(environments.boot, supervisord.critical)
+        self._hup = Hup(current.environments.boot, supervisord.critical)
         self._answers: Answers | None = None
-        self._web = Web(config.metrics, supervisord, timers, tasks, self._routes)
-        self.interface = Interface(
-            reloading, supervisord, environments=lambda: self._environments, why_no_reload=self._why_no_reload
-        )
+        self._web = Web(current.config.metrics, supervisord, timers, tasks, self._routes)
+        self.interface = Interface(reloading, supervisord, current, self._why_no_reload)
         """What supervisord offers on its control socket."""
 
     def open(self) -> None:
         """Listen for HTTP requests."""
         self._web.open()
 
-    def use(self, config: SupervisionConfig, environments: Environments) -> None:
-        """Use what a reload has brought."""
-        answered = (config.metrics, environments.page_password)
-        renewed = answered != (self._config.metrics, self._environments.page_password)
-        self._config, self._environments = config, environments
-        if renewed:
-            self._web.renew(config.metrics)
+    def renew(self) -> None:
+        """Serve what a reload has brought."""
+        before, self._answered = self._answered, self._wanted()
+        if self._answered != before:
+            self._web.renew(self._current.config.metrics)
+
+    def _wanted(self) -> tuple[MetricsConfig | None, str]:
+        return self._current.config.metrics, self._current.environments.page_password
 
     def close(self) -> None:
         """Listen no longer for HTTP requests."""
@@ -114,7 +113,7 @@ class Clients:
                 actions=Actions(self._restart, self._reload),
                 log=self._supervisord.warn,
             )
-        return self._answers.routes(config, self._environments.page_password)
+        return self._answers.routes(config, self._current.environments.page_password)
 
     def _restart(self, name: str) -> str:
         """Restart a program for the status page; return why not, or an empty text."""

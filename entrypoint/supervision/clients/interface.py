@@ -6,7 +6,7 @@ from typing import Any
 
 from entrypoint.protocol.codec import from_json, to_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
-from entrypoint.protocol.supervision import Environments
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord, deferred
 from entrypoint.supervision.reload import Reload
 
@@ -18,14 +18,13 @@ class Interface:
         self,
         reloading: Reload,
         supervisord: Supervisord,
-        *,
-        environments: Callable[[], Environments],
+        current: Current,
         why_no_reload: Callable[[], str],
     ) -> None:
         """`why_no_reload` returns why no reload may begin now, or an empty text."""
         self._reloading = reloading
         self._supervisord = supervisord
-        self._environments = environments
+        self._current = current
         self._why_no_reload = why_no_reload
 
     def state(self) -> str:
@@ -33,7 +32,7 @@ class Interface:
 
         @return string result  A JSON object
         """
-        return to_json(ReloadState(self._environments(), PurePosixPath(Path.cwd()), self._why_no_reload()))
+        return to_json(ReloadState(self._current.environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
 
     def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
         """Apply a reload whose files have been written.

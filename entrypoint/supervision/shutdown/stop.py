@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Collection
 
-from entrypoint.protocol.supervision import SupervisionConfig
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
 from entrypoint.supervision.shutdown.accept_guard import CLOSING, SETTLING, AcceptGuard
 from entrypoint.supervision.shutdown.hooks import Hooks
@@ -29,15 +29,15 @@ class Stop:
     def __init__(
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         hooks: Hooks,
         begins: Callable[[], None],
     ) -> None:
         """`begins` is called first when a stop begins."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._hooks = hooks
-        self._accept_guard = AcceptGuard(config.listen, supervisord.warn)
+        self._accept_guard = AcceptGuard(current.config.listen, supervisord.warn)
         self._begins = begins
         self._asked = False
         self._killed = False
@@ -49,10 +49,6 @@ class Stop:
         self._order_now: int | None = None
         self._order_since = 0.0
         self._order_until = NEVER
-
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
 
     @property
     def begun(self) -> bool:
@@ -72,14 +68,14 @@ class Stop:
         if self.begun:
             return
         now = time.monotonic()
-        self._deadline = now + self._config.stop_seconds - MARGIN
+        self._deadline = now + self._current.config.stop_seconds - MARGIN
         self._begins()
         # A reload stops the programs by itself; without programs there is nothing to prepare.
         if self._supervisord.stopping or not any(each.state in UP for each in self._supervisord.programs):
             self._supervisord.stop()
             return
         self._serve_until = now + drain
-        self._hooks_until = now + self._config.hook_seconds
+        self._hooks_until = now + self._current.config.hook_seconds
         self._hooks.start()
         self.step()
 
@@ -128,7 +124,7 @@ class Stop:
     def _ask(self) -> None:
         again, self._asked = self._asked, True
         if not again:
-            self.begin(self._config.drain_seconds)
+            self.begin(self._current.config.drain_seconds)
         elif not self._supervisord.stopping:
             self._go_on()
         elif not self._killed:
@@ -162,7 +158,7 @@ class Stop:
             each.kill()
 
     def _overran(self) -> Callable[[str], str]:
-        took, most = time.monotonic() - self._order_since, self._config.stop_seconds
+        took, most = time.monotonic() - self._order_since, self._current.config.stop_seconds
         how = f"still running after {took:.1f} s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now {most}s) and {LONGER}"
         return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
 
@@ -170,7 +166,7 @@ class Stop:
         return [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
 
     def _order(self, program: Program) -> int:
-        return self._config.program(program.name).stop_order
+        return self._current.program(program.name).stop_order
 
     def _guaranteed(self, program: Program) -> int | None:
-        return self._config.program(program.name).stop_seconds
+        return self._current.program(program.name).stop_seconds
