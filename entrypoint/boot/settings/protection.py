@@ -9,7 +9,7 @@ from entrypoint.boot.settings.protection_types import RateLimit
 from entrypoint.boot.settings.spec import setting
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class ProtectionTable:
     """One field per setting; None if the setting is not set and has no fixed default."""
 

@@ -17,7 +17,7 @@ from entrypoint.log import LEVELS
 from entrypoint.secret import Secret
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class SettingsTable:
     """One field per setting; None if the setting is not set and has no fixed default."""
 

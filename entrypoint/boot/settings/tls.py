@@ -16,7 +16,7 @@ SELF_SIGNED: Final = "self-signed"
 OFF: Final = "off"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class TlsTable:
     """One field per setting of TLS."""
 
