@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from deadline import until
 
+from entrypoint import certificate
 from entrypoint.supervision.metrics import queue, uwsgi
-from entrypoint.supervision.metrics.certificate import Expiry
 from entrypoint.supervision.metrics.programs import Usages, own_usage
 from entrypoint.supervision.metrics.requests import LARGEST, RequestCount
 
@@ -163,17 +163,16 @@ def test_the_expiry_of_a_certificate_is_what_openssl_says(tmp_path: Path, days: 
         ("openssl", "x509", "-in", str(file), "-noout", "-enddate"), check=True, capture_output=True, text=True
     ).stdout
     at = datetime.strptime(told.strip(), "notAfter=%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC).timestamp()
-    expiry = Expiry(file)
-    assert expiry.read() == at
+    assert certificate.expiry(file) == at
     file.write_text("renewed, and not yet written completely")
-    assert expiry.read() is None
+    assert certificate.expiry(file) is None
     file.unlink()
-    assert expiry.read() is None
+    assert certificate.expiry(file) is None
 
 
 def test_a_pipe_in_the_place_of_a_certificate_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "site.pem")
-    assert Expiry(tmp_path / "site.pem").read() is None
+    assert certificate.expiry(tmp_path / "site.pem") is None
 
 
 # ---- /proc
