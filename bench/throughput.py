@@ -15,7 +15,7 @@ from pathlib import Path
 import containers
 import wrk
 from containers import Image
-from table import carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_picture
+from table import carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_text
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
 IMAGES = (*(image for image in containers.IMAGES if image.name in ("ours", "usual")), BEST)
@@ -180,7 +180,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        write_picture(options.picture, drawn(samples))
+        write_text(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:
