@@ -8,7 +8,7 @@ import subprocess
 from calendar import timegm
 from pathlib import Path
 from time import strptime
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint import certificate
 from entrypoint.certificate import Certificate
@@ -26,15 +26,8 @@ _LIMITED: Final = re.compile(r"rateLimited|acme: error: 429|\b429 Too Many")
 _LONGEST: Final = 400  # characters of a reason
 
 
-class Obtained(NamedTuple):
-    """A certificate with its chain and its key."""
-
-    pem: bytes
-    certificate: Certificate
-
-
-def obtain(config: CertificatesConfig, secret: str | None = None) -> Obtained:
-    """Return a new certificate. The working directory is the store.
+def obtain(config: CertificatesConfig, secret: str | None) -> tuple[bytes, Certificate]:
+    """Return a new certificate with its chain and its key (PEM), and what it says. The working directory is the store.
 
     `secret`: the key that binds the account to another one. Raises ObtainError.
     """
@@ -61,7 +54,7 @@ def obtain(config: CertificatesConfig, secret: str | None = None) -> Obtained:
     found = certificate.parsed(pem)
     if found is None or not found.covers(config.domains):
         raise ObtainError("the authority returned a certificate for other names")
-    return Obtained(pem, found)
+    return pem, found
 
 
 def _run(command: list[str]) -> tuple[int, str]:

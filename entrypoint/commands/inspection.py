@@ -1,6 +1,5 @@
 """The commands that show the settings or a container, and change nothing."""
 
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -53,8 +52,7 @@ def env(environ: Environ, *, form: str) -> None:
         for warning in (*settings.warnings, *unknown):
             log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
         if form == "table":
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            text = reference.table(settings, width, values)
+            text = reference.table(settings, output.width(), values)
         else:
             text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
     output.write(text)
@@ -87,9 +85,8 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
         if form == "json":
             output.write(control.as_json(found))
             return
-        terminal = sys.stdout.isatty()
-        text = table(found, shutil.get_terminal_size().columns if terminal else None)
-        output.write(f"{_CLEAR}{text}" if watch and terminal else text)
+        text = output.cut(table(found), output.width())
+        output.write(f"{_CLEAR}{text}" if watch and sys.stdout.isatty() else text)
         if not watch:
             return
         time.sleep(_AGAIN)
@@ -181,7 +178,7 @@ def boot(environ: Environ, *, form: str) -> None:
     folder = running_in(serving.read_settings(environ))
     recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
-        text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+        text = output.cut(timeline.table(recorded), output.width())
     else:
         text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
     output.write(text)

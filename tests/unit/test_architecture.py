@@ -105,6 +105,7 @@ ORDER = {
             "notify",
             "handover",
             "children",
+            "tasks",
             "logs",
             "checks",
             "policy",
