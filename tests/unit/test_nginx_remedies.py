@@ -18,6 +18,7 @@ NGINX_CONF = """
     http {{
         client_max_body_size 10m;  # NGINX_CLIENT_MAX_BODY_SIZE
         server_tokens off;
+        access_log off;
         server_names_hash_max_size 512;
         include {http};
         include {app};
