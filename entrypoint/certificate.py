@@ -55,6 +55,12 @@ def expiry(path: PurePath) -> float | None:
     return found.ends if found else None
 
 
+def blocks(pem: bytes) -> Iterator[bytes]:
+    """Yield each certificate of a PEM text, without what is between them."""
+    for found in _PEM.finditer(pem):
+        yield found[0] + b"\n"
+
+
 def parse(pem: bytes) -> Certificate:
     """Return the first certificate of a PEM text. Raises ValueError."""
     found = _PEM.search(pem)
