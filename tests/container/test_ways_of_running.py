@@ -23,7 +23,7 @@ ADMIN = {
 NAS_USER, OLD_USER = (12345, 54321), (1026, 100)
 FEW = ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID")
 HAND_OVER = (
-    "from pathlib import PurePosixPath; from entrypoint.boot.effects.ownership import hand_over; "
+    "from pathlib import PurePosixPath; from entrypoint.boot.effects.disk.ownership import hand_over; "
     "from entrypoint.boot.trust.accounts import look_up; hand_over(PurePosixPath('/shared'), look_up('12345:54321'))"
 )
 UPLOAD = b"an upload of the tests\n"

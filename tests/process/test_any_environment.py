@@ -32,8 +32,9 @@ from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.facts.machine import Facts, read_machine
+from entrypoint.boot.plan.check_steps import CheckReadable
+from entrypoint.boot.plan.file_steps import MakeDirectories
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
 from entrypoint.boot.settings import reference
 from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.errors import EntrypointError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from deadline import PATIENCE
 
-from entrypoint.boot.settings.textfile import LARGEST
+from entrypoint.boot.settings.sources.textfile import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

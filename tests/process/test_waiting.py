@@ -18,8 +18,8 @@ from deadline import ever_within, until
 from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
-from entrypoint.boot.effects.waiting import Watch
-from entrypoint.boot.settings.endpoints import endpoints
+from entrypoint.boot.effects.waiting.waiting import Watch
+from entrypoint.boot.settings.types.endpoints import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from entrypoint.boot.decisions.artifacts import File
-from entrypoint.boot.effects.nginx_fault import nginx_fault
-from entrypoint.boot.plan.steps import ValidateNginx
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
+from entrypoint.boot.plan.check_steps import ValidateNginx
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "nginx"
 NGINX_CONF = """

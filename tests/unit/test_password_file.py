@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.effects.password_file import check
+from entrypoint.boot.effects.checks.password_file import check
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.errors import NotAllowed, Unusable
