@@ -14,6 +14,7 @@ from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.endings import exit_code
 from entrypoint.errors import NotAllowed, StepFailed, Stopped, Unusable
 
 _STOP_CHECKED_EVERY: Final = 0.2  # seconds
@@ -49,7 +50,7 @@ def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
     lines = errors.strip().splitlines() or ["it ended without a message"]
     if process.returncode == NotAllowed.exit_code:
         raise NotAllowed(lines[-1])
-    raise StepFailed(f"cannot compress the files in {step.folder}: {lines[-1]}", abs(process.returncode))
+    raise StepFailed(f"cannot compress the files in {step.folder}: {lines[-1]}", exit_code(process.returncode))
 
 
 def _communicate(process: "subprocess.Popen[str]", stops: StopRequests) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from entrypoint.boot.effects.processes.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH
+from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import (
@@ -221,8 +222,8 @@ class Agent:
             return StepFailed(f"cannot {doing}: its process closed the connection", 1)
         if code == _NO_SCRIPT and self._unreadable:
             return StepFailed(f"cannot {doing}: {self._unreadable}", code)
-        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
-        return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
+        return StepFailed(f"cannot {doing}: its process {how}", exit_code(code))
 
     def _relay_output(self) -> bool:
         """Log what the agent printed, in whole lines; return whether there may be more."""
@@ -235,10 +236,3 @@ class Agent:
         for line in lines:
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal: only the first and the last have names
-        return f"signal {number}"

@@ -22,6 +22,7 @@ from entrypoint.boot.effects import run_files
 from entrypoint.boot.effects.processes.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.endings import exit_code
 from entrypoint.errors import ProgramFailed
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
@@ -113,7 +114,7 @@ class Children:
                 banner = Banner(application)
                 shown = [line for line in output if not banner.has(line) or log.shows("debug")]
                 text = [line.decode(errors="backslashreplace") for line in shown]
-                raise ProgramFailed(why, 128 - code if code < 0 else code, name, text)
+                raise ProgramFailed(why, exit_code(code), name, text)
 
     def reload(self, name: str, check: Callable[[], None]) -> None:
         """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.

@@ -17,6 +17,7 @@ from entrypoint.boot.settings.sources import MIGRATED, SOURCED
 from entrypoint.boot.settings.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
 from entrypoint.log import Tell
 
@@ -170,10 +171,9 @@ class _Process:
         if status is None:
             why = f"it did not end within {self._seconds:g} s; ENTRYPOINT_HOOKS_TIMEOUT sets the limit"
             raise TimedOut(f"cannot run {self}: {why}")
-        if status < 0:
-            raise StepFailed(f"cannot run {self}: it was killed by {signal.Signals(-status).name}", 128 - status)
-        if status > 0:
-            raise StepFailed(f"cannot run {self}: it exited with status {status}", status)
+        if status:
+            how = f"was killed by {signal_name(-status)}" if status < 0 else f"exited with status {status}"
+            raise StepFailed(f"cannot run {self}: it {how}", exit_code(status))
 
     def _follow(
         self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector, seconds: float
