@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
 
@@ -140,7 +140,7 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.run_dir import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import READY_FILE, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
     machine = read_machine(settings)
@@ -151,7 +151,7 @@ def _ready_file(settings: "Settings") -> Path | None:
 
 def running_in(settings: "Settings") -> Path:
     """Return the run directory of this container's site, also for another user than the one who has booted it."""
-    from entrypoint.boot.decisions.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import place  # noqa: PLC0415 -- as above
 
@@ -172,7 +172,7 @@ def running_in(settings: "Settings") -> Path:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
     folder = running_in(serving.read_settings(environ))

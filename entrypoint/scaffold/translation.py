@@ -27,7 +27,7 @@ class Line(NamedTuple):
 _DELETE: Final = "delete it: entrypoint configures and runs {}"
 _NOTHING: Final = "nothing: there is no counterpart"
 
-# What entrypoint/boot/settings/compat.py does without any change, and the setting of ours that does the same.
+# What entrypoint/boot/settings/sources/compat.py does without any change, and the setting of ours that does the same.
 _TIANGOLO: Final = {
     "UWSGI_INI": "the same",
     "UWSGI_CHEAPER": "the same: uWSGI reads it",

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrypoint import certificate_store
-from entrypoint.boot.settings import textfile
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.settings.tls import FILES
 
 if TYPE_CHECKING:

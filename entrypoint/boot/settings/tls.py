@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from entrypoint.boot.settings import addresses, values
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.types import addresses, values
 from entrypoint.protocol.certificates import EAB_KEY
 from entrypoint.secret import Secret
 
