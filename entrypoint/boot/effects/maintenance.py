@@ -1,14 +1,13 @@
 """Switch the maintenance of a running site on and off, and keep that for the next start."""
 
 import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Fault
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
@@ -16,6 +15,7 @@ from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.decisions.programs import programs
 from entrypoint.boot.effects.checks.validation import validate_nginx
 from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.processes.control_socket import proxy
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
@@ -116,21 +116,14 @@ def _reload(config: ResolvedConfig) -> None:
 
     Raises TimedOut if one of both does not happen.
     """
-    from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 -- 50 ms, of which other commands need nothing
-
-    server = config.run_dir / "supervisor.sock"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    supervisord = proxy(config.run_dir, _PATIENCE).supervisor
     try:
-        proxy = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{server}"))
-        process: Any = proxy.supervisor.getProcessInfo(NGINX)
+        process: Any = supervisord.getProcessInfo(NGINX)
         workers = _workers(process["pid"])
-        proxy.supervisor.signalProcess(NGINX, "HUP")
+        supervisord.signalProcess(NGINX, "HUP")
     except (OSError, HTTPException, Fault) as error:
         why = error.faultString if isinstance(error, Fault) else "supervisord does not answer"
         raise TimedOut(f"cannot reload nginx: {why}; run the command again when the site is ready") from error
-    finally:
-        socket.setdefaulttimeout(before)
     deadline = time.monotonic() + _PATIENCE
     while any(map(_accepts, workers)):
         if time.monotonic() > deadline:
