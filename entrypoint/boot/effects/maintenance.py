@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
@@ -24,7 +22,6 @@ from entrypoint.boot.files.template_values import template_values
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
-from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 
 _PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
@@ -149,18 +146,8 @@ def _accepts(worker: int) -> bool:
 
 def _keep(config: ResolvedConfig, file: PurePosixPath, allow: Allowed | None) -> None:
     """Write or remove the file in ENTRYPOINT_DATA_DIR."""
-    with _acting(config, file):
+    with config.machine.trust.acting(file.parent, config.machine.account):
         if allow is None:
             run_files.remove(file)
         else:
             run_files.write(file, facts.state(allow))
-
-
-@contextmanager
-def _acting(config: ResolvedConfig, file: PurePosixPath) -> Iterator[None]:
-    """Act as the application's user if that user can write the folder: root must not follow a link there."""
-    if config.machine.root and config.machine.trust.fault(file.parent):
-        with acting_as(config.machine.account):
-            yield
-    else:
-        yield
