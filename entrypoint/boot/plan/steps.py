@@ -11,28 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.plan.check_steps import (
-    CheckPages,
-    CheckPasswords,
-    CheckPort,
-    CheckReadable,
-    CheckSpace,
-    CheckWritable,
-    FindPrograms,
-    ValidateNginx,
-    ValidateSupervisord,
-    in_check,
-)
-from entrypoint.boot.plan.file_steps import (
-    HandOver,
-    KeepCertificate,
-    Link,
-    MakeCertificate,
-    MakeDirectories,
-    MakeStore,
-    TakeCertificate,
-    WriteFiles,
-)
+from entrypoint.boot.plan.check_steps import CheckStep, in_check
+from entrypoint.boot.plan.file_steps import FileStep
 from entrypoint.boot.settings.types.endpoints import Endpoint
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Request
@@ -197,35 +177,7 @@ class Run(NamedTuple):
         return f"run {self.name}: {shlex.join(self.command)}"
 
 
-Step = (
-    Read
-    | FindPrograms
-    | CheckPort
-    | CheckReadable
-    | CheckPasswords
-    | CheckPages
-    | CheckWritable
-    | CheckSpace
-    | MakeDirectories
-    | MakeStore
-    | TakeCertificate
-    | MakeCertificate
-    | KeepCertificate
-    | EmptyMetrics
-    | HandOver
-    | Link
-    | WriteFiles
-    | ValidateNginx
-    | ValidateSupervisord
-    | Start
-    | Reload
-    | Serve
-    | Ask
-    | Compress
-    | WaitFor
-    | RunHooks
-    | Run
-)
+Step = CheckStep | FileStep | Read | EmptyMetrics | Start | Reload | Serve | Ask | Compress | WaitFor | RunHooks | Run
 
 
 class Exec(NamedTuple):
