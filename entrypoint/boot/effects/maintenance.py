@@ -22,6 +22,7 @@ from entrypoint.boot.files.template_values import template_values
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
+from entrypoint.child_processes import children
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 
 _PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
@@ -116,7 +117,7 @@ def _reload(config: ResolvedConfig) -> None:
     supervisord = proxy(config.run_dir, _PATIENCE).supervisor
     try:
         process: Any = supervisord.getProcessInfo(NGINX)
-        workers = _workers(process["pid"])
+        workers = children(process["pid"])
         supervisord.signalProcess(NGINX, "HUP")
     except (OSError, HTTPException, Fault) as error:
         why = error.faultString if isinstance(error, Fault) else "supervisord does not answer"
@@ -126,14 +127,6 @@ def _reload(config: ResolvedConfig) -> None:
         if time.monotonic() > deadline:
             raise TimedOut(f"cannot reload nginx: it has kept its old configuration for {_PATIENCE:g} s; see its log")
         time.sleep(_PAUSE)
-
-
-def _workers(master: int) -> tuple[int, ...]:
-    """Return the PIDs of nginx's workers; none if the kernel does not tell."""
-    try:
-        return tuple(map(int, Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()))
-    except OSError:
-        return ()
 
 
 def _accepts(worker: int) -> bool:
