@@ -22,6 +22,7 @@ from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH
 from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
+from entrypoint.lines import Lines
 from entrypoint.log import Tell
 from entrypoint.protocol.agent import (
     AgentResult,
@@ -111,7 +112,7 @@ class Agent:
             self._selector.register(stops, selectors.EVENT_READ)
         self._settings: Application | None = None
         self._messages = b""
-        self._printed = b""
+        self._lines = Lines()
 
     def __enter__(self) -> Self:
         return self
@@ -228,11 +229,8 @@ class Agent:
     def _relay_output(self) -> bool:
         """Log what the agent printed, in whole lines; return whether there may be more."""
         data = os.read(self._output, 65536)
-        *lines, self._printed = (self._printed + data).split(b"\n")
-        if not data:
-            if self._output in self._selector.get_map():
-                self._selector.unregister(self._output)
-            lines, self._printed = ([self._printed] if self._printed else []), b""
-        for line in lines:
+        if not data and self._output in self._selector.get_map():
+            self._selector.unregister(self._output)
+        for line in self._lines.feed(data) if data else self._lines.end():
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
