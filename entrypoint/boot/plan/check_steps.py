@@ -127,3 +127,16 @@ class ValidateSupervisord(NamedTuple):
 
     def __str__(self) -> str:
         return f"validate {self.file.path} with supervisord's parser"
+
+
+CheckStep = (
+    CheckPages
+    | CheckPasswords
+    | CheckPort
+    | CheckReadable
+    | CheckSpace
+    | CheckWritable
+    | FindPrograms
+    | ValidateNginx
+    | ValidateSupervisord
+)

@@ -271,10 +271,11 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
 def _release(config: ResolvedConfig) -> Iterator[Run]:
     if release := _own_release(config):
         account = programs.user_account(config, release)
+        surroundings = environment.for_application(config.settings, config.machine, _settings_module(config))
         yield Run(
             RELEASE,
             programs.user_command(config, release),
-            {**_application_environment(config), **(account.variables if account else {}), **release.environment},
+            {**surroundings, **(account.variables if account else {}), **release.environment},
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
             account,
@@ -345,10 +346,6 @@ def make_exec(config: ResolvedConfig) -> Exec:
 
 def _environment(config: ResolvedConfig) -> Mapping[str, str]:
     return environment.for_programs(config.settings, config.machine, _settings_module(config))
-
-
-def _application_environment(config: ResolvedConfig) -> Mapping[str, str]:
-    return environment.for_application(config.settings, config.machine, _settings_module(config))
 
 
 def _settings_module(config: ResolvedConfig) -> str | None:
