@@ -142,10 +142,10 @@ class Lifecycle:
             self._report.responds(program)
             self._readiness.add(program.name)
 
-    def restart(self, program: Program, why: str) -> None:
-        """Restart a program whose checks have failed."""
+    def restart(self, program: Program, why: str, *, asked: bool = False) -> None:
+        """Restart a program whose checks have failed, or because a client has `asked` for it."""
         if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
-            self._report.restarting(program, why)
+            self._report.restarting(program, why, asked=asked)
             self._record.explain(program, why)
             program.replace()
 

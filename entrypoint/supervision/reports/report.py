@@ -35,9 +35,9 @@ class Report:
         """Say that the program passes its liveness probe again."""
         self._supervisord.critical(f"{program.name} responds again")
 
-    def restarting(self, program: Program, why: str) -> None:
-        """Say that the program is restarted because of a probe or a limit."""
-        self._supervisord.critical(f"restarting {program.name}: {why}")
+    def restarting(self, program: Program, why: str, *, asked: bool) -> None:
+        """Say that the program is restarted because of a probe or a limit, or because a client has `asked` for it."""
+        (self._supervisord.info if asked else self._supervisord.critical)(f"restarting {program.name}: {why}")
 
     def status(self, program: Program, text: str) -> None:
         """Say what the program reports as its STATUS, if that is new."""
