@@ -6,7 +6,7 @@ boot and supervisord's plugin use it; only a log in JSON imports it.
 import functools
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from json.encoder import encode_basestring as quoted
 from types import MappingProxyType
@@ -58,6 +58,19 @@ def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapp
         return _text(now, source, said._replace(level=level) if level != INFO else said, fields)
     except (ValueError, RecursionError):  # JSON cannot express all that Python reads: 1e999 is infinity
         return _text(now, source, Said(INFO, line), fields)
+
+
+def of_lines(now: str, source: Source, lines: Iterable[str]) -> Iterator[str]:
+    """Yield what `of_line` returns for each line, in half the time: most lines are text of the application."""
+    if source.program in _FORMATS:
+        yield from (of_line(now, source, line) for line in lines)
+        return
+    begin, end = f'{{"time":"{now}",', f"{_tail(source)}}}"
+    for line in lines:
+        if line.startswith("{"):
+            yield of_line(now, source, line)
+        else:
+            yield f"{begin}{_head(_level(line), source.program)}{quoted(line)}{end}"
 
 
 _REQUEST: Final = '{"msec":'
@@ -151,9 +164,13 @@ _BY_LEVEL: Final = re.compile(
 """Only a time, a process ID or brackets stand before the level: Python, gunicorn, uvicorn, granian, celery."""
 
 
-def _by_level(line: str) -> Said:
+def _level(line: str) -> str:
     found = _BY_LEVEL.match(line)
-    return Said(_LEVELS[found[1].lower()] if found else INFO, line)
+    return _LEVELS[found[1].lower()] if found else INFO
+
+
+def _by_level(line: str) -> Said:
+    return Said(_level(line), line)
 
 
 _NGINX: Final = re.compile(
