@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from django.core import checks
 
-from entrypoint.app import static
 from entrypoint.app.packages import mismatches
 from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.static import static
 from entrypoint.protocol.agent import AgentResult, CheckRequest
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.app import sqlite_error, writable
+from entrypoint.app import writable
+from entrypoint.app.databases import sqlite_error
 
 _SHORTEST_KEY: Final = 32  # characters: 128 bits in hexadecimal
 _LEAST_VARIETY: Final = 5  # different characters, as in Django's own check, security.W009

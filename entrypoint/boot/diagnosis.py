@@ -15,18 +15,20 @@ from typing import Final
 from entrypoint import certificate, log
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import user_account
-from entrypoint.boot.effects import overlaps, secret_key, unwritable
+from entrypoint.boot.decisions.programs.programs import user_account
+from entrypoint.boot.effects.checks import overlaps, unwritable
+from entrypoint.boot.effects.checks.unwritable import Place
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.unwritable import Place
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
+from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
 from entrypoint.boot.plan.plan import make_plan
-from entrypoint.boot.plan.steps import WARNING, CheckPort, CheckReadable, CheckWritable, FindPrograms, Step
+from entrypoint.boot.plan.steps import WARNING, Step
 from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped

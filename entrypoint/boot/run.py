@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot.decisions import environment
-from entrypoint.boot.effects import secret_key
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests, release
 from entrypoint.boot.effects.processes.switch import exec_program, switch_user
+from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources import SOURCED
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.sources.sources import SOURCED
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell
@@ -113,7 +113,8 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
+        from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
@@ -130,23 +131,16 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects import places  # noqa: PLC0415
+        from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415
         from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import (  # noqa: PLC0415
-            SERVE,
-            Ask,
-            CheckWritable,
-            Step,
-            ValidateNginx,
-            ValidateSupervisord,
-            runs_in_check,
-        )
+        from entrypoint.boot.plan.steps import SERVE, Ask, Step  # noqa: PLC0415
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
-        with places.temporary_folder(machine.temporary) as folder:
+        with folders.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
             # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.
@@ -322,7 +316,7 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
     from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects import overlaps  # noqa: PLC0415
+    from entrypoint.boot.effects.checks import overlaps  # noqa: PLC0415
 
     config = decide(settings, Facts(machine, application))
     overlaps.check(config)

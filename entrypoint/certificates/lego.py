@@ -13,7 +13,7 @@ from calendar import timegm
 from contextlib import suppress
 from pathlib import Path
 from time import strptime
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint import certificate
 from entrypoint.certificate import Certificate
@@ -36,15 +36,8 @@ _EARLY: Final = 3600.0  # seconds by which the authority's clock may be ahead of
 _MATCH: Final = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*sys.argv[1:], password='')"
 
 
-class Obtained(NamedTuple):
-    """A certificate with its chain and its key."""
-
-    pem: bytes
-    certificate: Certificate
-
-
-def obtain(config: CertificatesConfig, secret: str | None = None) -> Obtained:
-    """Return a new certificate. The working directory is the store.
+def obtain(config: CertificatesConfig, secret: str | None) -> tuple[bytes, Certificate]:
+    """Return a new certificate with its chain and its key (PEM), and what it says. The working directory is the store.
 
     `secret`: the key that binds the account to another one. Raises ObtainError.
     """
@@ -66,7 +59,7 @@ def obtain(config: CertificatesConfig, secret: str | None = None) -> Obtained:
     return _obtained(config)
 
 
-def _obtained(config: CertificatesConfig) -> Obtained:
+def _obtained(config: CertificatesConfig) -> tuple[bytes, Certificate]:
     """Return what lego has written. The authority may have returned anything. Raises ObtainError."""
     chain, key = (Path(_FOLDER, "certificates", f"{config.domains[0]}.{kind}") for kind in ("crt", "key"))
     try:
@@ -85,7 +78,7 @@ def _obtained(config: CertificatesConfig) -> Obtained:
         raise ObtainError("the authority returned a certificate that is not valid now")
     if why := _fault(chain, key):
         raise ObtainError(f"the authority returned a certificate that cannot be used: {why}")
-    return Obtained(pem, found)
+    return pem, found
 
 
 def _fault(chain: Path, key: Path) -> str:

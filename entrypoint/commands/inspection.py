@@ -1,7 +1,6 @@
 """The commands that show the settings or a container, and change nothing."""
 
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
 
@@ -54,8 +53,7 @@ def env(environ: Environ, *, form: str) -> None:
         for warning in (*settings.warnings, *unknown):
             log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
         if form == "table":
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            text = reference.table(settings, width, values)
+            text = reference.table(settings, output.width(), values)
         else:
             text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
     output.write(text)
@@ -88,9 +86,8 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
         if form == "json":
             output.write(control.as_json(found))
             return
-        terminal = sys.stdout.isatty()
-        text = table(found, shutil.get_terminal_size().columns if terminal else None)
-        output.write(f"{_CLEAR}{text}" if watch and terminal else text)
+        text = output.cut(table(found), output.width())
+        output.write(f"{_CLEAR}{text}" if watch and sys.stdout.isatty() else text)
         if not watch:
             return
         time.sleep(_AGAIN)
@@ -145,7 +142,7 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.run_dir import READY_FILE  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import READY_FILE  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
     if settings.behind_nginx and read_machine(settings).nginx_conf is None:
@@ -155,7 +152,7 @@ def _ready_file(settings: "Settings") -> Path | None:
 
 def running_in(settings: "Settings") -> Path:
     """Return the run directory of this container's site, also for another user than the one who has booted it."""
-    from entrypoint.boot.decisions.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import place  # noqa: PLC0415 -- as above
 
@@ -176,13 +173,13 @@ def running_in(settings: "Settings") -> Path:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
     folder = running_in(serving.read_settings(environ))
     recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
-        text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+        text = output.cut(timeline.table(recorded), output.width())
     else:
         text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
     output.write(text)

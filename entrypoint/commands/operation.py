@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import IMPLICIT, Environ, commands
 from entrypoint.errors import NotFound, NotRunnable
@@ -150,7 +150,7 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     """
     signals.release()
     from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
-    from entrypoint.boot.settings.values import nearest  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings.types.values import nearest  # noqa: PLC0415 -- as above
 
     try:
         run_command(serving.read(environ), log.tell, command)

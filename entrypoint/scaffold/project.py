@@ -118,7 +118,7 @@ def look_at(folder: Path) -> Project:
         )
     manager, requirements = _manager(folder, pyproject)
     packages = frozenset(_packages(folder, pyproject, requirements))
-    settings = "\n".join(_text(path) for path in _python_files(folder) if _configures(path, folder))
+    settings = "\n".join(text_of(path) for path in _python_files(folder) if _configures(path, folder))
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
     return Project(
@@ -164,13 +164,13 @@ def _is_source(folder: Path) -> bool:
     return name.isprintable() and name[0] != "." and name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return the text of a file; empty if there is none. Raises NotAllowed or Unusable."""
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return ""
         return path.read_text(encoding="utf-8")
-    except PermissionError as error:
+    except OSError as error:
         raise NotAllowed(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Unusable(f"cannot read {path}: it is not UTF-8 text") from error
@@ -178,7 +178,7 @@ def _text(path: Path) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path))
+        return tomllib.loads(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise Unusable(f"cannot read {path}: {error}") from error
     except RecursionError as error:
@@ -195,19 +195,28 @@ def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
 def _application(folder: Path) -> tuple[str, str, str]:
     """Return the folder of an application that is not Django's, its name and why it is ASGI. All empty: none."""
     for path in _python_files(folder):
-        text = _text(path)
+        text = text_of(path)
         found, factory = _APPLICATION.search(text), _FACTORY.search(text)
         if not found and not factory:
             continue
-        root = folder / "src" if (folder / "src") in path.parents else folder
-        parts = path.relative_to(root).with_suffix("").parts
-        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        module = _module(path, folder, "__init__")
         kind = found[2] if found else "Flask"
         asgi = "" if kind == "Flask" else f"{kind} is an ASGI framework"
-        where = _relative(root, folder)
+        where = _relative(_root(path, folder), folder)
         # The factory first: a module with both often makes its own application for tests only.
         return where, f"{module}:{factory[1]}()" if factory else f"{module}:{found[1] if found else ''}", asgi
     return ".", "", ""
+
+
+def _root(path: Path, folder: Path) -> Path:
+    """Return the folder from which Python imports the modules of this file's package."""
+    return folder / "src" if (folder / "src") in path.parents else folder
+
+
+def _module(path: Path, folder: Path, *implied: str) -> str:
+    """Return the dotted name of a file, without its last part if that is one of `implied`."""
+    parts = path.relative_to(_root(path, folder)).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] in implied else parts)
 
 
 def _configures(path: Path, folder: Path) -> bool:
@@ -250,7 +259,7 @@ def _requirements(file: Path, including: tuple[Path, ...] = ()) -> Iterator[str]
     """Yield the lines of a requirements file and of those that it includes."""
     if file in including:
         raise Unusable(f"cannot read {file}: it includes itself")
-    for line in _text(file).splitlines():
+    for line in text_of(file).splitlines():
         included = re.match(r"-r\s*(\S+)|--requirement[= ](\S+)", line.strip())
         if included:
             inner = Path(os.path.normpath(file.parent / (included[1] or included[2])))
@@ -260,7 +269,7 @@ def _requirements(file: Path, including: tuple[Path, ...] = ()) -> Iterator[str]
 
 
 def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
-    pinned = _text(folder / ".python-version").strip()
+    pinned = text_of(folder / ".python-version").strip()
     wanted = pinned or _in(pyproject, "project", "requires-python") or _in(pyproject, *_OF_POETRY, "python")
     return printable(" ".join(str(wanted or "").split()))
 
@@ -269,13 +278,11 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
     """Yield the programs that belong to the dependencies, unless the Procfile has them."""
     if "celery" in packages and not {"worker", "celery"} & named:
         for path in _python_files(folder):
-            found = _CELERY.search(_text(path))
+            found = _CELERY.search(text_of(path))
             if found:
-                root = folder / "src" if (folder / "src") in path.parents else folder
-                parts = path.relative_to(root).with_suffix("").parts
-                module = ".".join(parts[:-1] if parts[-1] in ("celery", "__init__") else parts)
+                module = _module(path, folder, "__init__", "celery")
                 yield "worker", f"celery -A {module} worker --loglevel INFO"
-                if "django-celery-beat" in packages or "beat_schedule" in _text(path).lower():
+                if "django-celery-beat" in packages or "beat_schedule" in text_of(path).lower():
                     yield "beat", f"celery -A {module} beat --loglevel INFO"
                 break
     if "django-rq" in packages and django and not {"worker", "rqworker"} & named:
@@ -283,7 +290,7 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
 
 
 def _procfile(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         name, colon, command = line.partition(":")
         if colon and not line.lstrip().startswith("#"):
             if not _PROGRAM.fullmatch(name.strip()):  # it becomes the name of a file
@@ -310,7 +317,7 @@ def _folder_of(name: str, settings: str) -> str:
 
 
 def _builds_assets(package: Path) -> bool:
-    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', _text(package)))
+    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', text_of(package)))
 
 
 def _name(name: str) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from entrypoint.protocol.codec import from_json, read_json
-from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
+from entrypoint.protocol.supervision import Environments, Handover, ProgramConfig, RunningProgram, SupervisionConfig
 
 
 class Inheritance(NamedTuple):
@@ -19,6 +19,18 @@ class Inheritance(NamedTuple):
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
     began: float | None = None
     """When the boot began, in seconds of CLOCK_BOOTTIME; None if this process did not boot this time."""
+
+
+class Current:
+    """What holds now. A reload brings another configuration and other environments."""
+
+    def __init__(self, config: SupervisionConfig, environments: Environments) -> None:
+        self.config = config
+        self.environments = environments
+
+    def program(self, name: str) -> ProgramConfig:
+        """Return the configuration of the process `name`."""
+        return self.config.program(name)
 
 
 _kept: list[Environments] = []

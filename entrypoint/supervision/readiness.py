@@ -148,7 +148,7 @@ class Readiness:
             if ready:
                 if not self._first.exists():
                     self._first.touch()
-                _write(self._file, READY)
+                publish(self._file, READY)
             else:
                 self._file.unlink(missing_ok=True)
         except OSError as error:
@@ -191,7 +191,7 @@ class Readiness:
         self._shown = text
         with contextlib.suppress(OSError):
             if text:
-                _write(self._reason, text)
+                publish(self._reason, text)
                 return
         with contextlib.suppress(OSError):  # if the disk is full, no reason is better than a wrong one
             self._reason.unlink(missing_ok=True)
@@ -213,7 +213,7 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _write(file: Path, text: str) -> None:
+def publish(file: Path, text: str) -> None:
     """Write a file atomically, readable for every user."""
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, "utf-8")

@@ -40,7 +40,7 @@ def booted(request: pytest.FixtureRequest, _engine: None) -> Iterator[Booted]:
 
 def test_the_example_boots(booted: Booted) -> None:
     container = booted.container
-    page = requests.get(container.url, timeout=10).text
+    page = requests.get(container.url, timeout=PATIENCE).text
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     assert len(files) > 1
     assert [container.status(name) for name in files] == [200] * len(files)
@@ -167,7 +167,7 @@ def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str,
         "urlpatterns = [path('', lambda request: HttpResponse('tiny'))]\n"
     )
     container = engine.run(engine.build(tmp_path), {}).ready()
-    assert requests.get(container.url, timeout=10).text == "tiny"
+    assert requests.get(container.url, timeout=PATIENCE).text == "tiny"
     assert container.stop()[0] == 0
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from deadline import PATIENCE
 
-from entrypoint.boot.settings.textfile import LARGEST
+from entrypoint.boot.settings.sources.textfile import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def test_a_key_that_another_process_is_writing_is_taken_once_it_is_there(
         running = entrypoint.start(project.root, *command, ENTRYPOINT_DATA_DIR=str(key.parent))
         until(lambda: _has_open(running.process.pid, key), "it to want the lock")
         held.write("a" * 64 + "\n")
-    assert running.process.wait(20) == 0
+    assert running.process.wait(PATIENCE) == 0
     assert running.err == "a" * 64
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from rows import rows
 from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
 
 
 def answer_of(site: Site, path: str = "/") -> requests.Response:
-    return requests.get(site.url + path, timeout=10)
+    return requests.get(site.url + path, timeout=PATIENCE)
 
 
 def serving(site: Site) -> Site:

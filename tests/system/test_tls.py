@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import httpx
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import COMMAND, EXAMPLE, NewSite, Site
 
 from entrypoint.certificate import expiry
@@ -67,10 +67,10 @@ class TlsSite(Site):
 
     def get(self, path: str, **more: Any) -> requests.Response:
         url = f"https://127.0.0.1:{self.port}{path}"
-        return requests.get(url, verify=str(self.certificate.pem), timeout=10, **more)
+        return requests.get(url, verify=str(self.certificate.pem), timeout=PATIENCE, **more)
 
     def handshake(self, context: ssl.SSLContext) -> ssl.SSLSocket:
-        with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as plain:
             return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -151,7 +151,7 @@ def test_no_tickets_are_given(site: TlsSite) -> None:
 
 
 def test_plain_http_on_the_port_of_tls_is_sent_there(site: TlsSite) -> None:
-    answer = requests.get(f"http://127.0.0.1:{site.port}/a?b=c", allow_redirects=False, timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{site.port}/a?b=c", allow_redirects=False, timeout=PATIENCE)
     assert (answer.status_code, answer.headers["Location"]) == (308, f"https://127.0.0.1:{site.port}/a?b=c")
 
 
@@ -316,7 +316,7 @@ CLIENT = """
 import json, sys, urllib3, requests
 urllib3.disable_warnings()
 def ask(url):
-    got = requests.get(url, allow_redirects=False, verify=False, timeout=10)
+    got = requests.get(url, allow_redirects=False, verify=False, timeout=PATIENCE)
     return [got.status_code, got.headers.get("Location")]
 print(json.dumps([ask(url) for url in sys.argv[1:]]))
 """

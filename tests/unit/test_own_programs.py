@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from entrypoint.boot.settings import program_keys
+from entrypoint.boot.settings.programs import program_keys
+from entrypoint.boot.settings.programs.user_programs import UserProgram
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import UserProgram
 from entrypoint.errors import Unusable
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import ProgramConfig

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.boot.settings import values
 from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.values import Listen, shown
+from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types.values import Listen, shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 

@@ -5,8 +5,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.effects.space import check
-from entrypoint.boot.plan.steps import CheckSpace
+from entrypoint.boot.effects.checks.space import check
+from entrypoint.boot.plan.check_steps import CheckSpace
 from entrypoint.errors import Unusable
 
 IN_MEMORY = PurePosixPath("/dev/shm/entrypoint-not-made")

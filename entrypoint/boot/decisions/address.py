@@ -1,7 +1,7 @@
 """Where the site can be reached: what the line says that ends a boot."""
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.values import Listen
 
 
 def of_site(config: ResolvedConfig) -> str:

@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint import certificate_store
-from entrypoint.boot.decisions import written_folders
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.decisions.run_dir import (
+from entrypoint.boot.decisions.folders import written_folders
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.decisions.folders.run_dir import (
     CACHE_FOLDER,
     CERTIFICATE_FILE,
     DOWN_FILE,
@@ -24,10 +24,10 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.settings.programs.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
-from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
 

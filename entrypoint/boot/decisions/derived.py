@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from entrypoint.boot.decisions import servers, sizing
-from entrypoint.boot.decisions.run_dir import run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.settings.programs.user_programs import RELEASE, WEB
 from entrypoint.boot.settings.reference import Derived
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import RELEASE, WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.agent import Application
 

@@ -10,19 +10,20 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
 from xmlrpc.client import Fault, ServerProxy
 
-from entrypoint.boot.decisions import environment, programs
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.effects import run_files
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.decisions.programs import programs
+from entrypoint.boot.effects.checks.validation import validate_nginx
+from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
 from entrypoint.boot.files.template_values import template_values
-from entrypoint.boot.plan.steps import ValidateNginx
-from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.user_programs import NGINX
+from entrypoint.boot.plan.check_steps import ValidateNginx
+from entrypoint.boot.settings.programs.user_programs import NGINX
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 

@@ -7,43 +7,48 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint import certificate_store, log
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.effects import places, run_files
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.effects.checks import places
+from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
-from entrypoint.boot.plan.steps import (
-    WARNING,
-    Ask,
+from entrypoint.boot.plan.check_steps import (
     CheckPages,
     CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckSpace,
     CheckWritable,
-    Compress,
-    EmptyMetrics,
-    Exec,
     FindPrograms,
+    ValidateNginx,
+    ValidateSupervisord,
+)
+from entrypoint.boot.plan.file_steps import (
     HandOver,
     KeepCertificate,
     Link,
     MakeCertificate,
     MakeDirectories,
     MakeStore,
+    TakeCertificate,
+    WriteFiles,
+)
+from entrypoint.boot.plan.steps import (
+    WARNING,
+    Ask,
+    Compress,
+    EmptyMetrics,
+    Exec,
     Read,
     Run,
     RunHooks,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
     WaitFor,
-    WriteFiles,
 )
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
 from entrypoint.log import Tell, printable
@@ -134,7 +139,7 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: CheckPasswords) -> None:
-        from entrypoint.boot.effects import password_file  # noqa: PLC0415 -- needed only for such a file
+        from entrypoint.boot.effects.checks import password_file  # noqa: PLC0415 -- needed only for such a file
 
         password_file.check(step.file, step.account)
 
@@ -153,14 +158,14 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: CheckSpace) -> None:
-        from entrypoint.boot.effects import space  # noqa: PLC0415 -- needed only for a cache
+        from entrypoint.boot.effects.checks import space  # noqa: PLC0415 -- needed only for a cache
 
         space.check(step)
 
     @apply.register
     def _(self, step: MakeDirectories) -> None:
         for directory in step.directories:
-            places.make_directory(directory)
+            folders.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
 
     @apply.register
@@ -169,29 +174,29 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: TakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- needed only with such a certificate
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- needed only with such a certificate
 
         certificates.take(step.store, step.file)
 
     @apply.register
     def _(self, step: MakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.make(step)
 
     @apply.register
     def _(self, step: KeepCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.keep(step.file, step.store)
 
     @apply.register
     def _(self, step: EmptyMetrics) -> None:
-        places.empty_metrics(step)
+        folders.empty_metrics(step)
 
     @apply.register
     def _(self, step: HandOver) -> None:
-        from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
+        from entrypoint.boot.effects.disk import ownership  # noqa: PLC0415 -- needed only with PUID
 
         for folder in step.folders:
             if done := ownership.hand_over(folder, step.account, step.others):
@@ -234,13 +239,13 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: Compress) -> None:
-        from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
+        from entrypoint.boot.effects.disk.compression import compress  # noqa: PLC0415 -- no boot compresses
 
         self._say(f"    {compress(step, self._stops, self._trust)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:
-        from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
+        from entrypoint.boot.effects.waiting.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
 
         self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.boot.settings.provenance import annotate
 from entrypoint.boot.settings.reference import rows

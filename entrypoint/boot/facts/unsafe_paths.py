@@ -6,8 +6,8 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from entrypoint.boot.facts.user_files import HTTP_FOLDER, NGINX_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
-from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources.project_file import OWN, PYPROJECT
 from entrypoint.boot.trust.accounts import Account, look_up
 from entrypoint.boot.trust.trust import REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable

@@ -3,8 +3,8 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.artifacts import File
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
 from entrypoint.boot.files.protection import DOTTED, EXEMPT, STATUS_PAGE

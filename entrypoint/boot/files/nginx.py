@@ -7,14 +7,20 @@ from typing import Final, NamedTuple
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.run_dir import DOWN_FILE, FIRST_READY_FILE, PROGRAMS_FILE, REQUESTS_FILE, SOCKET_FILE
+from entrypoint.boot.decisions.folders.run_dir import (
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+)
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Location, Served, locations
 from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
 from entrypoint.boot.files.sites import FurtherSite, further_sites
-from entrypoint.boot.settings.addresses import LOOPBACK, Network
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.addresses import LOOPBACK, Network
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.errors import Unusable
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`

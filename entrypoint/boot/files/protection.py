@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGES
-from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.types.addresses import Network
 
 
 class Limit(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.server_names import NAMES
-from entrypoint.boot.settings.user_programs import NGINX
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 
 if TYPE_CHECKING:
     import configparser

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import NotAllowed, Unusable
 
 STDIN: Final = "-"

@@ -13,8 +13,8 @@ from entrypoint.boot.decisions import stop_budget
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.manifest.containers import Container
 from entrypoint.boot.settings import server_names
+from entrypoint.boot.settings.programs.user_programs import VARIABLE
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.user_programs import VARIABLE
 from entrypoint.errors import Unusable
 
 _CANNOT_USE: Final = "cannot use "

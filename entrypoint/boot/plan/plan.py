@@ -4,54 +4,59 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import certificates, environment, programs
-from entrypoint.boot.decisions.artifacts import File, Progress
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.decisions.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.folders.artifacts import File, Progress
+from entrypoint.boot.decisions.folders.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.programs import certificates, programs
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, maintenance, nginx, sites, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
-from entrypoint.boot.plan.config_warnings import warnings
-from entrypoint.boot.plan.hook_steps import around
-from entrypoint.boot.plan.preparation import preparation
-from entrypoint.boot.plan.sources_used import compatibility, sources_used
-from entrypoint.boot.plan.steps import (
-    SERVE,
+from entrypoint.boot.plan.check_steps import (
     CheckPages,
     CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckSpace,
     CheckWritable,
-    Compress,
-    EmptyMetrics,
-    Exec,
     FindPrograms,
+    ValidateNginx,
+    ValidateSupervisord,
+)
+from entrypoint.boot.plan.config_warnings import warnings
+from entrypoint.boot.plan.file_steps import (
     HandOver,
     KeepCertificate,
     Link,
     MakeCertificate,
     MakeDirectories,
     MakeStore,
+    TakeCertificate,
+    WriteFiles,
+)
+from entrypoint.boot.plan.hook_steps import around
+from entrypoint.boot.plan.preparation import preparation
+from entrypoint.boot.plan.sources_used import compatibility, sources_used
+from entrypoint.boot.plan.steps import (
+    SERVE,
+    Compress,
+    EmptyMetrics,
+    Exec,
     Read,
     Reload,
     Run,
     Serve,
     Start,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
-    WriteFiles,
 )
+from entrypoint.boot.settings.programs.user_programs import RELEASE, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import RELEASE, UserProgram
 from entrypoint.errors import Unusable
 
 
@@ -258,7 +263,7 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
                     PurePosixPath(each.root),
                     machine.python,
                     machine.own_python,
-                    machine.served.parent / "compression.py",
+                    machine.served.parent / "static" / "compression.py",
                     environment.of_process_1(config.settings, machine),
                     config.run_as,
                 )

@@ -7,7 +7,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.plan.superuser import superuser
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.protocol.agent import CollectStaticRequest, MigrateRequest, WaitRequest
 
 _MIGRATE: Final = {

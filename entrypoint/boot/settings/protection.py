@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, protection_types, values
-from entrypoint.boot.settings.addresses import Network
-from entrypoint.boot.settings.protection_types import RateLimit
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.types import addresses, protection_types, values
+from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.protection_types import RateLimit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class ProtectionTable:
     """One field per setting; None if the setting is not set and has no fixed default."""
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from entrypoint.boot.settings import values
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.sources import ENVIRONMENT, OTHER_NAMES
+from entrypoint.boot.settings.sources.sources import ENVIRONMENT, OTHER_NAMES
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.log import printable
 from entrypoint.secret import MASK
 

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot.settings import server_names, sites, tls, user_programs
+from entrypoint.boot.settings import server_names, tls
+from entrypoint.boot.settings.programs import sites, user_programs
+from entrypoint.boot.settings.programs.sites import Site
+from entrypoint.boot.settings.programs.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.protection import ProtectionTable
-from entrypoint.boot.settings.sites import Site
-from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
+from entrypoint.boot.settings.sources.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.tls import TlsTable
-from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
-from entrypoint.boot.settings.values import Listen, shown
+from entrypoint.boot.settings.types.values import Listen, shown
 from entrypoint.boot.trust import accounts
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret

@@ -7,17 +7,19 @@ docs/reference/settings.md is generated from these tables.
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, compat, protection_types, server_names, values
-from entrypoint.boot.settings.addresses import Network
-from entrypoint.boot.settings.endpoints import Endpoint, endpoints
-from entrypoint.boot.settings.protection_types import BodySizes
+from entrypoint.boot.settings import server_names
+from entrypoint.boot.settings.sources import compat
 from entrypoint.boot.settings.spec import setting
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types import addresses, protection_types, values
+from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.endpoints import Endpoint, endpoints
+from entrypoint.boot.settings.types.protection_types import BodySizes
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.log import LEVELS
 from entrypoint.secret import Secret
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class SettingsTable:
     """One field per setting; None if the setting is not set and has no fixed default."""
 

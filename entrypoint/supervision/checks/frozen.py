@@ -10,7 +10,8 @@ from pathlib import Path
 
 from entrypoint.supervision.checks import health
 from entrypoint.supervision.checks.health import Failures
-from entrypoint.supervision.checks.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, attempt
+from entrypoint.supervision.tasks import Tasks
 
 STOPPED = b"T"
 """The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
@@ -68,9 +69,9 @@ class FrozenProbe:
 class Acceptance:
     """Connects to a program again and again, and measures how long the program has not taken a connection."""
 
-    def __init__(self, prober: Prober, endpoint: Endpoint, patience: float) -> None:
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, patience: float) -> None:
         """`patience` is the seconds within which a program that works takes each connection."""
-        self._prober = prober
+        self._tasks = tasks
         self._endpoint = endpoint._replace(seconds=math.inf, until_closed=True)
         self._patience = patience
         self._since: float | None = None  # when the first connection began that was not taken
@@ -102,7 +103,7 @@ class Acceptance:
                 self._since = None
 
         try:
-            cancel = self._prober.attempt(self._endpoint, report)
+            cancel = attempt(self._tasks, self._endpoint, report)
         except OSError:  # no descriptor is free
             self._since = None
             return

@@ -8,7 +8,8 @@ from typing import Any
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.metrics.metrics import Container, Metrics
 from entrypoint.supervision.page.page import Actions, Page, steps
-from entrypoint.supervision.web.conversation import Request, Routes, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Request, Routes
 
 
 class Answers:

@@ -19,7 +19,8 @@ from entrypoint.log import printable
 from entrypoint.protocol.boot_record import BootRecord
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.supervision.page.password import Password
-from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes
 
 PAGE = "/-/"
 DATA = "/-/page.json"

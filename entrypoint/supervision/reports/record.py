@@ -10,6 +10,7 @@ from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.policy import PermanentFailure
+from entrypoint.supervision.readiness import publish
 
 NAME = "programs.json"
 """The file's name; it is beside the ready file."""
@@ -90,11 +91,8 @@ class Record:
         self._changed = False
         programs = tuple(record for _, record in self.programs())
         text = to_json(StatusRecord(os.getpid(), _started(), self._stopping(), programs))
-        beside = self._file.with_name(f".{self._file.name}.new")
         with contextlib.suppress(OSError):  # the readiness file says that the disk is full
-            beside.write_text(text, "utf-8")
-            beside.chmod(0o644)
-            beside.replace(self._file)
+            publish(self._file, text)
 
     def _complete(self, program: Program, record: ProgramRecord) -> ProgramRecord:
         words, at = self._ends.get(program, ("", 0.0))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import SupervisionConfig
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 
 FIRST = 10.0
@@ -26,27 +26,23 @@ class Waits:
     def __init__(
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         timers: sched.scheduler,
         why: Callable[[Program], str],
     ) -> None:
         """`why` returns why a program is not ready."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._timers = timers
         self._why = why
         self._pending: dict[str, sched.Event] = {}
         self._open = False
 
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
-
     def open(self) -> None:
         """Remind of programs that are not ready, from now on."""
         self._open = True
         for program in self._supervisord.programs:
-            for name in self._config.program(program.name).after:
+            for name in self._current.program(program.name).after:
                 self._begin(name)
 
     def follow(self, program: Program, restarts: bool) -> None:  # noqa: FBT001 - the state of the program
@@ -61,7 +57,7 @@ class Waits:
     def waiting_for(self, name: str) -> list[str]:
         """Return the programs that are not started before the program `name` is ready."""
         programs = self._supervisord.programs
-        return [each.name for each in programs if each.unstarted and name in self._config.program(each.name).after]
+        return [each.name for each in programs if each.unstarted and name in self._current.program(each.name).after]
 
     def end(self, name: str) -> None:
         """Remind of the program `name` no longer: it is ready."""
@@ -94,5 +90,5 @@ class Waits:
             *others, last = waiting
             who = f"{', '.join(others)} and {last} have" if others else f"{last} has"
             self._supervisord.warn(f"{who} been waiting for {name} for {how_long}: {self._why(program)}")
-        elif self._config.program(name).ready.kind not in {Kind.EXIT, Kind.RUNNING}:  # a job may take long
+        elif self._current.program(name).ready.kind not in {Kind.EXIT, Kind.RUNNING}:  # a job may take long
             self._supervisord.warn(f"{name} has not been ready for {how_long}: {self._why(program)}")

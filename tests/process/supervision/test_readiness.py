@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 
 from .rig import NOTIFY, Container
@@ -114,7 +114,7 @@ def test_uwsgi_tells_by_itself(container: Container) -> None:
     (container.home / "go").touch()
     container.said("ready after")
     # It tells before it forks its worker: a stop sent by then would find one that takes no signals yet.
-    assert requests.get(f"http://127.0.0.1:{port}/", timeout=10).text == "served"
+    assert requests.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).text == "served"
     assert container.stop() == 0
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from entrypoint.supervision.page.page import DATA, PAGE, RESTART, Actions, Page
 from entrypoint.supervision.page.password import Password
-from entrypoint.supervision.web.conversation import Request, Response, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Request, Response
 
 RIGHT = "correct-horse: battery"
 

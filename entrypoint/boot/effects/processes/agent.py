@@ -16,7 +16,7 @@ from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
 
 from entrypoint import log
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH

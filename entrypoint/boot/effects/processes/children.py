@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple, Self
 
 from entrypoint import log
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.processes.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust

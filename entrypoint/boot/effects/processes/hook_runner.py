@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
-from entrypoint.boot.settings.sources import MIGRATED, SOURCED
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.sources.sources import MIGRATED, SOURCED
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut

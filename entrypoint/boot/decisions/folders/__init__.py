@@ -1,0 +1,1 @@
+"""The folders and files of a boot, and those that the application writes, as values."""

@@ -1,0 +1,1 @@
+"""What is written: run files, certificates and keys, compressed files, and who owns a folder."""

@@ -1,0 +1,1 @@
+"""What the user defines besides settings: programs, and further sites."""

@@ -1,0 +1,1 @@
+"""Where the texts of the settings come from, and which source wins."""
