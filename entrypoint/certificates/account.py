@@ -109,7 +109,7 @@ def _openssl(openssl: PurePosixPath, *words: str, text: bytes = b"") -> bytes:
 
 
 def _opener(config: CertificatesConfig) -> urllib.request.OpenerDirector:
-    """Return what speaks HTTPS and nothing else: the authority names the URLs, so they may be those of files."""
+    """Return an opener for HTTPS alone: the authority chooses the URLs, and could name a local file."""
     context = ssl.create_default_context(cafile=str(config.authority) if config.authority else None)
     opener = urllib.request.OpenerDirector()
     for handler in (

@@ -1,4 +1,4 @@
-"""One run of lego, which obtains a certificate, and what it says if it cannot."""
+"""One run of lego, which obtains a certificate, and the reason if it fails."""
 
 import os
 import re

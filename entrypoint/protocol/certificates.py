@@ -1,4 +1,4 @@
-"""What boot tells the program that obtains and renews the site's certificate: certificates.json."""
+"""certificates.json: the configuration of the program that obtains and renews the site's certificate."""
 
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple

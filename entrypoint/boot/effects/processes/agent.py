@@ -1,6 +1,6 @@
 """The client of the application's agent, which runs in the application's interpreter and is reached over a socket.
 
-`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/app/agent.py`.
+`entrypoint/protocol/agent.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
 
 import errno
