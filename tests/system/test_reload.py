@@ -116,12 +116,12 @@ def refused(site: Site, code: int, *names: str) -> str:
     """Reload, which is refused in one line and changes no file and no process; return why."""
     run = site.folder / "run"
     files = {file: file.read_bytes() for file in run.glob("*.*") if file.suffix not in {".sock", ".lock"}}
-    family = children(site)
+    family, ready = children(site), ready_file(site)
     done = site.command("reload", *names)
     assert done.returncode == code, done.stderr + site.output
     assert {file: file.read_bytes() for file in files} == files
     until(lambda: children(site) == family, "the processes of before", instead=lambda: site.output)
-    assert site.command("health", "ready").returncode == 0
+    assert ready_file(site) == ready  # nor was it ever unready
     *_, last = done.stderr.splitlines()
     return last.removeprefix("[entrypoint] ")
 
