@@ -60,6 +60,12 @@ def expiry(path: PurePath) -> float | None:
     return found.ends if found else None
 
 
+def blocks(pem: bytes) -> Iterator[bytes]:
+    """Yield each certificate of a PEM text, without what is between them."""
+    for found in _PEM.finditer(pem):
+        yield found[0] + b"\n"
+
+
 def _parse(der: bytes) -> Certificate:
     [(_, whole)] = list(_items(der))[:1]
     fields = list(_items(next(_items(whole))[1]))

@@ -26,7 +26,7 @@ def weak_key(key: str | bytes) -> str:
 
 
 def needs_static_root(settings: Any) -> bool:  # noqa: ANN401 -- Django ships no types
-    """Return whether static files are served from STATIC_ROOT, and neither from their sources nor from elsewhere."""
+    """Return whether static files are served from STATIC_ROOT alone: not from their sources and not from elsewhere."""
     storage = _backend(settings, "staticfiles")
     finders = getattr(settings, "WHITENOISE_USE_FINDERS", False) or getattr(settings, "WHITENOISE_AUTOREFRESH", False)
     return storage.startswith(_FOLDER_STORAGES) and not finders

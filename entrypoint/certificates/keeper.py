@@ -17,6 +17,7 @@ from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
 from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
+from entrypoint.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
 
 _EVERY: Final = 60.0  # seconds between two looks at what another container may have obtained
@@ -133,7 +134,7 @@ class Keeper:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
 
 

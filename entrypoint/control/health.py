@@ -28,7 +28,7 @@ def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
 
 
 def in_words(text: str) -> str:
-    """Return the JSON of `/-/ready` as a line; it tells a site that starts from one that is broken."""
+    """Return the JSON of `/-/ready` as a line, which distinguishes a site that is starting from a broken one."""
     try:
         found = json.loads(text)
         phase = str(found["phase"])

@@ -42,7 +42,7 @@ class Timeline:
 
 
 def read(file: Path, first_ready: Path) -> Timeline:
-    """Read boot.json; `first_ready` is the file that is created when all programs are ready. Raises EntrypointError."""
+    """Read boot.json. `first_ready` is the file that appears when all programs are ready. Raises EntrypointError."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:

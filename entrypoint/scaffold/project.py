@@ -1,5 +1,6 @@
 """What a folder says about the project in it: pure reading, nothing of the project is imported."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.log import printable
 
 LARGEST: Final = 1 << 20
 """Bytes; a larger source file is not searched."""
@@ -14,6 +16,7 @@ LARGEST: Final = 1 << 20
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
 _DEPTH: Final = 3  # folders below the project's
 _MANAGERS: Final = (("uv", "uv.lock"), ("poetry", "poetry.lock"))
+_OF_POETRY: Final = ("tool", "poetry", "dependencies")
 _REQUIREMENTS: Final = (
     "requirements.txt",
     "requirements/production.txt",
@@ -28,6 +31,7 @@ _REDIS: Final = {"redis", "django-redis", "channels-redis", "rq", "django-rq"}
 _APPLICATION: Final = re.compile(
     r"^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Quart)\(", re.MULTILINE
 )
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FACTORY: Final = re.compile(r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^)]*)?\)", re.MULTILINE)
 _CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(
@@ -118,7 +122,7 @@ def look_at(folder: Path) -> Project:
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
     return Project(
-        name=_name(str(pyproject.get("project", {}).get("name") or folder.name)),
+        name=_name(str(_in(pyproject, "project", "name") or folder.name)),
         django=manage is not None,
         app_dir=app_dir,
         app=app,
@@ -150,13 +154,14 @@ def _python_files(folder: Path) -> Iterator[Path]:
         below: list[Path] = []
         for place in level:
             entries = sorted(place.iterdir())
-            yield from (path for path in entries if path.suffix == ".py" and path.is_file())
+            yield from (path for path in entries if path.suffix == ".py" and path.is_file() and path.name.isprintable())
             below += [path for path in entries if path.is_dir() and _is_source(path)]
         level = below
 
 
 def _is_source(folder: Path) -> bool:
-    return not folder.name.startswith(".") and folder.name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+    name = folder.name  # a line feed in it would begin another line of the Dockerfile
+    return name.isprintable() and name[0] != "." and name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
 
 
 def text_of(path: Path) -> str:
@@ -176,6 +181,15 @@ def _toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise Unusable(f"cannot read {path}: {error}") from error
+    except RecursionError as error:
+        raise Unusable(f"cannot read {path}: it is nested too deeply") from error
+
+
+def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
+    """Return the value under these keys; None if there is none."""
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
 
 
 def _application(folder: Path) -> tuple[str, str, str]:
@@ -225,15 +239,15 @@ def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
     for name in _REQUIREMENTS:
         if (folder / name).is_file():
             return "pip", name
-    if pyproject.get("tool", {}).get("poetry", {}).get("dependencies"):
+    if _in(pyproject, *_OF_POETRY):
         return "poetry", "pyproject.toml"
-    return ("pyproject", "pyproject.toml") if pyproject.get("project", {}).get("dependencies") else ("", "")
+    return ("pyproject", "pyproject.toml") if _in(pyproject, "project", "dependencies") else ("", "")
 
 
 def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Iterator[str]:
     """Yield the normalized names of the declared dependencies."""
-    declared = [*pyproject.get("project", {}).get("dependencies", ())]
-    declared += pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    tables = (_in(pyproject, "project", "dependencies"), _in(pyproject, *_OF_POETRY))
+    declared = [each for table in tables if isinstance(table, list | dict) for each in table if isinstance(each, str)]
     if requirements.endswith(".txt"):
         declared += _requirements(folder / requirements)
     for line in declared:
@@ -241,20 +255,23 @@ def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Ite
             yield re.sub(r"[-_.]+", "-", match[0]).lower()
 
 
-def _requirements(file: Path) -> Iterator[str]:
+def _requirements(file: Path, including: tuple[Path, ...] = ()) -> Iterator[str]:
     """Yield the lines of a requirements file and of those that it includes."""
+    if file in including:
+        raise Unusable(f"cannot read {file}: it includes itself")
     for line in text_of(file).splitlines():
         included = re.match(r"-r\s*(\S+)|--requirement[= ](\S+)", line.strip())
         if included:
-            yield from _requirements(file.parent / (included[1] or included[2]))
+            inner = Path(os.path.normpath(file.parent / (included[1] or included[2])))
+            yield from _requirements(inner, (*including, file))
         else:
             yield line
 
 
 def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
     pinned = text_of(folder / ".python-version").strip()
-    poetry = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "")
-    return str(pinned or pyproject.get("project", {}).get("requires-python", "") or poetry)
+    wanted = pinned or _in(pyproject, "project", "requires-python") or _in(pyproject, *_OF_POETRY, "python")
+    return printable(" ".join(str(wanted or "").split()))
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
@@ -273,10 +290,12 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
 
 
 def _procfile(path: Path) -> Iterator[tuple[str, str]]:
-    for line in text_of(path).splitlines():
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         name, colon, command = line.partition(":")
         if colon and not line.lstrip().startswith("#"):
-            yield name.strip(), command.strip()
+            if not _PROGRAM.fullmatch(name.strip()):  # it becomes the name of a file
+                raise Unusable(f"cannot read {path}, line {number}: it is not of the form name: command")
+            yield name.strip(), printable(command.strip())
 
 
 def _variables(settings: str) -> Iterator[Variable]:

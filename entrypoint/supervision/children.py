@@ -16,7 +16,10 @@ class Children:
     """The direct children of one program, each of which gets one signal."""
 
     def __init__(self, pid: int, config: StopChildren) -> None:
-        """Create this before the program gets its stop signal: it then signals the children of this moment itself."""
+        """Create this before the program gets its stop signal.
+
+        If `config.late`, the program itself signals the children that have come up by now, so `stop` leaves them out.
+        """
         self._pid = pid
         self._signal, self._handles = (signal.Signals[f"SIG{name}"] for name in (config.signal, config.handles))
         self._signalled = set(self._ready()) if config.late else set()
@@ -34,7 +37,7 @@ class Children:
 
 
 def _handles(pid: int, number: int) -> bool:
-    """Return whether a process has a handler for a signal; one that it ignores has none."""
+    """Return whether a process has a handler for a signal. False if it ignores the signal."""
     with suppress(OSError):  # it has ended
         caught = Path(f"/proc/{pid}/status").read_bytes().partition(b"\nSigCgt:")[2].split(maxsplit=1)[0]
         return bool(int(caught, 16) >> (number - 1) & 1)

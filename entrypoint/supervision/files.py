@@ -18,7 +18,7 @@ def watch(files: Iterable[Path], reload: Callable[[], bool], timers: sched.sched
 
 
 def _check(before: Stamps, reload: Callable[[], bool], timers: sched.scheduler) -> None:
-    """Compare the files with what they were when the program last read them."""
+    """Compare the files with their state when the program last read them."""
     # A missing file is about to be replaced: it counts as changed once it exists again.
     now = {file: _stamp(file) or stamp for file, stamp in before.items()}
     stamps = now if now == before or reload() else before

@@ -1,4 +1,4 @@
-"""What supervisord's plugin inherits from boot. boot writes it in entrypoint/boot/effects/processes/children.py."""
+"""The handover from boot to supervisord's plugin. entrypoint/boot/effects/processes/children.py writes it."""
 
 import os
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Inheritance(NamedTuple):
 
 
 class Current:
-    """What holds now. A reload brings another configuration and other environments."""
+    """The configuration and the environments that apply now. A reload replaces both."""
 
     def __init__(self, config: SupervisionConfig, environments: Environments) -> None:
         self.config = config

@@ -92,7 +92,7 @@ class Readiness:
         self._update()
 
     def begin(self, began: float | None = None) -> None:
-        """Report readiness from now on: supervisord runs. The boot `began` then, in seconds of CLOCK_BOOTTIME."""
+        """Report readiness from now on: supervisord runs. The boot began at `began`, in seconds of CLOCK_BOOTTIME."""
         self._open = True
         self._since = began or self._since
         self._update()

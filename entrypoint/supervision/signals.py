@@ -1,4 +1,7 @@
-"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop."""
+"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop.
+
+What follows from one is elsewhere: a stop in shutdown/stop.py, a reload by HUP in clients/hup.py.
+"""
 
 import contextlib
 import os

@@ -500,6 +500,12 @@ def test_yaml_that_cannot_be_read(folder: Path, text: str, why: str) -> None:
     assert Checked("it.yaml").problems == (f"cannot read it.yaml: {why}",)
 
 
+def test_aliases_of_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:
+    levels = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30))
+    text = f"a0: &a0 lol\n{levels}services: {{web: {{environment: {{ENTRYPOINT_PROGRAMS: *a29}}}}}}\n"
+    assert checked(folder, text) == ["its aliases stand for more than 1000000 values"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [

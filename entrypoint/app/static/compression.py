@@ -28,7 +28,7 @@ Method = Callable[[bytes], bytes]
 
 
 class Compressed(NamedTuple):
-    """What became of one file."""
+    """The result for one file."""
 
     before: int  # bytes
     after: Mapping[str, int]  # bytes of its compressed files, by suffix
@@ -68,7 +68,7 @@ def _methods() -> Iterator[tuple[str, Method]]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files to compress. No server serves hidden ones. A link's target may be anywhere."""
+    """Yield the files to compress: no hidden ones, which no server serves, and no links, which may lead anywhere."""
     for place, folders, names in os.walk(folder, onerror=_fail):
         # Root must not read and write where another user may put links.
         folders[:] = [name for name in folders if name[0] != "." and _is_safe(Path(place, name))]
@@ -89,7 +89,7 @@ def _is_safe(folder: Path) -> bool:
 
 
 def _compress_file(path: Path, methods: Mapping[str, Method]) -> Compressed:
-    """Write the compressed files that are worth it, unless they are there and as new as the file."""
+    """Write the compressed files that are small enough to be useful, unless they exist and are as new as the file."""
     times = path.stat()
     data = b""
     after = {}

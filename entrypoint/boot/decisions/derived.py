@@ -15,7 +15,7 @@ from entrypoint.protocol.agent import Application
 
 
 def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
-    """Return the values by the settings' names. Those that follow from Django are missing if it is unknown."""
+    """Return the values by the settings' names. If the Django project is not loaded, those that need it are missing."""
     machine = facts.machine
     user = "as root" if machine.root else "not root"
     at_run = "" if machine.own_run_dir else "not "

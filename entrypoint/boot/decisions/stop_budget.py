@@ -110,7 +110,7 @@ def grace_for(stop_timeout: float) -> int:
 
 
 def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return what makes the engine wait for a stop of `stop_timeout` seconds; empty if it does so by default.
+    """Return the option by which the engine waits for a stop of `stop_timeout` seconds; empty if it does by default.
 
     With `kubernetes` it is Kubernetes, otherwise it may be any engine.
     """

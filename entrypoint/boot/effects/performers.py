@@ -62,7 +62,7 @@ class RealPerformer(DryRunPerformer):
     """Carries out the steps that prepare the application. It starts no program of the site."""
 
     def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None, hooks: HookRunner, trust: Trust) -> None:
-        """Stop between two steps if `stops` requires it. `trust` decides where root may write."""
+        """If `stops` notes a stop signal, end before the next step. `trust` decides where root may write."""
         super().__init__(tell)
         self._stops = stops
         self._agent = agent
@@ -79,7 +79,7 @@ class RealPerformer(DryRunPerformer):
         """Show clients the progress. A preparation serves no clients."""
 
     def _outdate(self) -> None:
-        """Discard programs that loaded the application before it changed. A preparation starts none."""
+        """Discard the programs that loaded the application before this change. Here there are none; a boot has some."""
 
     def _migrated(self, number: int) -> None:
         """Note how many migrations were applied."""

@@ -76,6 +76,9 @@ def _unsafe_settings(settings: Settings, app_dir: Path, account: Account, trust:
             if program.file == file and program.user and not _is(account, program.user):
                 fix = f"chown the file to root, or run {program.name} as {account}"
                 yield Unusable(f"cannot use {program.describe('user')}: {fault}; {fix}")
+            if program.file == file and program.log_file:
+                why = f"root writes that file, and {fault}"
+                yield Unusable(f"cannot use {program.describe('log')}: {why}; chown {file} to root, or use log = lines")
 
 
 def _is(account: Account, user: str) -> bool:

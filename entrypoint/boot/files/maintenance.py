@@ -20,7 +20,7 @@ def paths(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
 
 
 def parts(config: ResolvedConfig, allow: Allowed, page: str | None) -> tuple[File, ...]:
-    """Return the two that nginx includes. `page` is the URL path of a page of the user's, if there is one."""
+    """Return the two files that nginx includes. `page` is the URL path of the user's own page, if there is one."""
     values = {
         "allow": allow,
         "page": config.www / MAINTENANCE_PAGE,

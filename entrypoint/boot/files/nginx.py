@@ -200,7 +200,7 @@ def _connections(config: ResolvedConfig) -> int:
 
 
 def _static_root(config: ResolvedConfig) -> str | None:
-    """Return the folder of the static files. Raises Unusable if settings contradict what is served."""
+    """Return the folder of the static files, if there is one. Raises Unusable if settings contradict each other."""
     files = tuple(served(config))
     for path, _ in config.settings.client_max_body_size.paths:
         if path in {each.url for each in files}:
@@ -225,7 +225,7 @@ def _static_index(config: ResolvedConfig) -> str | None:
 
 
 def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield what is served, also below NGINX_PREFIX: links to it begin so if the application's URL is relative."""
+    """Yield the served files, and again below NGINX_PREFIX, with which links begin if the URL in Django is relative."""
     for each in served(config):
         yield each
         if config.prefix and not each.url.startswith(f"{config.prefix}/"):
@@ -254,7 +254,7 @@ def wanted_descriptors(config: ResolvedConfig) -> int:
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield what is served without the application. Raises Unusable if a URL has no folder, or a folder no URL."""
+    """Yield the files that nginx serves itself. Raises Unusable if a URL has no folder, or a folder no URL."""
     django, settings = config.application, config.settings
     static = django and (django.static_url, django.static_root)
     media = django and (django.media_url, django.media_root)

@@ -1,4 +1,4 @@
-"""The values for what nginx does with the application's responses: cache them, compress them, send private files."""
+"""The values for nginx's treatment of the application's responses: caching, compression, private files."""
 
 import re
 from pathlib import PurePosixPath
@@ -36,7 +36,7 @@ class Private(NamedTuple):
 
 
 def session_cookie(config: ResolvedConfig) -> str:
-    """Return a regular expression for the name of the cookie that says who the visitor is."""
+    """Return a regular expression for the name of the session cookie."""
     if config.application:
         return re.escape(config.application.session_cookie)
     # While Django's settings are still unknown, its default saves nginx a reload. No request is passed on yet.

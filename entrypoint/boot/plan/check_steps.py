@@ -96,6 +96,7 @@ class CheckSpace(NamedTuple):
 
     folder: PurePosixPath
     size: int  # bytes
+    text: str  # the size as the user wrote it
     memory: int | None  # bytes that the container may use; None: no limit
     name: str = "cache"
 

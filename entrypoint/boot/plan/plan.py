@@ -175,7 +175,8 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
 def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
     """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
     if config.nginx and config.settings.cache:
-        yield CheckSpace(config.run_dir, config.settings.cache, config.machine.limits.memory)
+        text = config.settings.texts["NGINX_CACHE"]
+        yield CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
 
 
 def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:

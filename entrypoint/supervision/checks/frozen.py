@@ -21,8 +21,9 @@ STOPPED = b"T"
 class FrozenProbe:
     """Checks every `health.INTERVAL` seconds whether a ready program is frozen.
 
-    The kernel still accepts connections for a frozen program. So the probe reads the state of its processes, and waits
-    for an answer to a connection that sends nothing: even a program in a deadlock does not notice its end.
+    The kernel accepts connections for a frozen program too, so a connection alone shows nothing. The probe reads the
+    state of the program's processes. It also opens a connection, closes its own side at once, and waits until the
+    program closes the other side. A program in a deadlock does not.
     """
 
     def __init__(
@@ -33,7 +34,10 @@ class FrozenProbe:
         after: float | None,
         report: tuple[Callable[[str | None], None], Callable[[str], None]],
     ) -> None:
-        """Call the functions of `report` as Failures does, the second one `after` seconds of failures or never."""
+        """`report` holds the functions `unresponsive` and `failed` of Failures.
+
+        `failed` is called after `after` seconds of failures, and never if `after` is None.
+        """
         self._timers = timers
         self._pid = pid
         self._acceptance = acceptance
@@ -68,10 +72,10 @@ class FrozenProbe:
 
 
 class Acceptance:
-    """Connects to a program again and again, and measures how long the program has not taken a connection."""
+    """Connects to a program again and again, and measures for how long the program has taken no connection."""
 
     def __init__(self, tasks: Tasks, endpoint: Endpoint, patience: float) -> None:
-        """`patience` is the seconds within which a program that works takes each connection."""
+        """`patience`: the seconds within which a working program takes each connection."""
         self._tasks = tasks
         self._endpoint = endpoint._replace(seconds=math.inf, until_closed=True)
         self._patience = patience
@@ -79,7 +83,7 @@ class Acceptance:
         self._cancel: Callable[[], None] | None = None
 
     def check(self) -> str | None:
-        """Return why the program is frozen, None if it is not. Connect again unless a connection waits."""
+        """Return why the program is frozen, None if it is not. Open the next connection if the last one was taken."""
         waited = 0.0 if self._since is None else time.monotonic() - self._since
         if self._cancel is None:
             self._since = self._since or time.monotonic()
@@ -98,8 +102,8 @@ class Acceptance:
         def report(fault: str | None) -> None:
             nonlocal done
             done, self._cancel = True, None
-            # The queue of waiting connections is full. Any other fault, such as that nobody listens at this address
-            # because a file of the user's has another one, says nothing.
+            # EAGAIN: the queue of waiting connections is full, so the program may be frozen. Any other fault does not
+            # show that. For example, the user's own configuration may make the program listen at another address.
             if fault != os.strerror(errno.EAGAIN):
                 self._since = None
 

@@ -152,7 +152,10 @@ class LivenessProbe:
 
 
 def next_look() -> float:
-    """Return when all programs are looked at: at the same moment, so that an idle container wakes up only once."""
+    """Return the time of the next check, in seconds of the monotonic clock.
+
+    It is the same for all programs, so that an idle container wakes up once and not for each program.
+    """
     return (time.monotonic() // INTERVAL + 1) * INTERVAL
 
 

@@ -1,4 +1,4 @@
-"""What the plugin answers over HTTP: the metrics, and the status page."""
+"""The plugin's HTTP responses: the metrics, and the status page."""
 
 import sched
 from collections.abc import Callable, Generator, Mapping
@@ -13,7 +13,7 @@ from entrypoint.supervision.web.conversation import Request, Routes
 
 
 class Answers:
-    """The metrics and the page. They live through reloads, because counters must not begin again."""
+    """The metrics and the page. They survive a reload, because counters must not start again from zero."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class Answers:
         actions: Actions,
         log: Callable[[str], None],
     ) -> None:
-        """`actions` are those of the page; `log` gets a line for each."""
+        """`actions` are the actions of the page's buttons; `log` gets a line for each use."""
         self._config = config
         self._metrics = Metrics(config, container, timers)
         self._actions = actions
@@ -33,7 +33,7 @@ class Answers:
         self._page: Page | None = None
 
     def routes(self, config: MetricsConfig, password: str) -> Routes:
-        """Return the handlers by method and path, from now on with this configuration and password of the page."""
+        """Use this configuration and this password of the page from now on; return the handlers by method and path."""
         self._config = config
         self._metrics.use(config)
         answers = {("GET", "/-/metrics"): self._metrics.answer, ("GET", "/metrics"): self._metrics.answer}

@@ -12,7 +12,7 @@ from entrypoint.supervision.reload import Reload
 
 
 class Interface:
-    """supervisord offers each public method to all clients, so there are no others."""
+    """The methods for `entrypoint reload`. supervisord offers every public method of this class to all clients."""
 
     def __init__(
         self,
@@ -28,14 +28,14 @@ class Interface:
         self._why_no_reload = why_no_reload
 
     def state(self) -> str:
-        """Return what a reload starts from.
+        """Return the state that a reload starts from, a ReloadState.
 
         @return string result  A JSON object
         """
         return to_json(ReloadState(self._current.environments, PurePosixPath(Path.cwd()), self._why_no_reload()))
 
     def reload(self, request: str) -> Any:  # noqa: ANN401 - a callable until it is done, as supervisord wants it
-        """Apply a reload whose files have been written.
+        """Apply a ReloadRequest whose files have been written; return a ReloadResult.
 
         @param string request  A JSON object
         @return string result  A JSON object

@@ -36,7 +36,7 @@ _STATES: Final = ("active", "reading", "writing", "waiting")
 
 
 class Container(NamedTuple):
-    """What supervisord's plugin knows."""
+    """The facts that supervisord's plugin knows about this container."""
 
     programs: Callable[[], Iterable[tuple[Program, ProgramRecord]]]
     ready: Callable[[], bool]

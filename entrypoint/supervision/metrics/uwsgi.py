@@ -1,4 +1,4 @@
-"""uWSGI's statistics. The application's user writes them, so they are data of a stranger: a few numbers, checked."""
+"""uWSGI's statistics. The application's user controls them, so only a few numbers are taken, and each is checked."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ _HIGHEST: Final = float(1 << 63)
 
 
 class Statistics(NamedTuple):
-    """What uWSGI says of its workers."""
+    """uWSGI's figures about its workers."""
 
     states: Mapping[str, int]
     """How many workers are idle, busy, cheap (not started), paused, or in another state."""
@@ -72,7 +72,7 @@ def parse(data: bytes) -> Statistics | None:
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - JSON
-    """Return a number of JSON. Raises ValueError if it is none that uWSGI counts."""
+    """Return a number of JSON. Raises ValueError for any other value, and for a negative or huge number."""
     if type(value) not in {int, float} or not 0 <= value < _HIGHEST:
         raise ValueError(value)
     return float(value)

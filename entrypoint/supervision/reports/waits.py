@@ -1,4 +1,4 @@
-"""Says every so often which program is not ready, and which programs wait for it."""
+"""Logs reminders: which program is not ready, and which programs wait for it."""
 
 import sched
 import time
@@ -12,16 +12,16 @@ FIRST = 10.0
 """Seconds until the first line about a program."""
 
 SECOND = 60.0
-"""Seconds until the second line. Each further one comes after twice as long, but at least once in LONGEST."""
+"""Seconds until the second line. Each further delay is twice as long, but at most LONGEST."""
 
 LONGEST = 3600.0
 
 _MINUTES = 120.0
-"""A time of so many seconds is shown in minutes."""
+"""A time from so many seconds on is shown in minutes."""
 
 
 class Waits:
-    """The programs that are not ready although they should be. While there is none, nothing is due."""
+    """The programs that are not ready although they should be, each with a timer for its next reminder."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class Waits:
         self._open = False
 
     def open(self) -> None:
-        """Remind of programs that are not ready, from now on."""
+        """Log reminders from now on, also about the programs that others already wait for."""
         self._open = True
         for program in self._supervisord.programs:
             for name in self._current.program(program.name).after:
                 self._begin(name)
 
     def follow(self, program: Program, restarts: bool) -> None:  # noqa: FBT001 - the state of the program
-        """Follow a change of the program's state; whether it waits for its restart."""
+        """Follow a change of the program's state. `restarts`: whether it waits for its restart."""
         if program.state is State.STARTING:
             self._begin(program.name)
             return
@@ -60,18 +60,18 @@ class Waits:
         return [each.name for each in programs if each.unstarted and name in self._current.program(each.name).after]
 
     def end(self, name: str) -> None:
-        """Remind of the program `name` no longer: it is ready."""
+        """Stop the reminders about the program `name`."""
         if timer := self._pending.pop(name, None):
             self._timers.cancel(timer)
 
     def close(self) -> None:
-        """Remind of no program any longer."""
+        """Stop all reminders."""
         self._open = False
         for name in list(self._pending):
             self.end(name)
 
     def _begin(self, name: str) -> None:
-        """Remind of the program until it is ready, also if it is restarted meanwhile."""
+        """Log reminders about the program until it is ready, also if it is restarted meanwhile."""
         if self._open and name not in self._pending:
             self._enter(name, time.monotonic(), FIRST)
 

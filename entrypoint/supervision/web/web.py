@@ -1,4 +1,4 @@
-"""The HTTP server of one round of supervisord: open from its start, imported with the first connection."""
+"""The HTTP server of one round of supervisord. Its sockets open at the start; its code is imported when needed."""
 
 import sched
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Web:
         tasks: Tasks,
         routes: Callable[[MetricsConfig], "Routes"],
     ) -> None:
-        """Without a configuration, serve nothing. `routes` returns what is served."""
+        """Without a configuration, serve nothing. `routes` returns the handlers by method and path."""
         self._config = config
         self._supervisord = supervisord
         self._timers = timers
@@ -70,7 +70,7 @@ class Web:
             self._supervisord.watch(each.fileno(), partial(server.accept, each), while_=server.accepts)
 
     def renew(self, config: MetricsConfig | None) -> None:
-        """Serve what a reload has brought. The sockets stay, unless the addresses have changed."""
+        """Use the configuration of a reload. The sockets stay open, unless the addresses have changed."""
         if config and self._config and _listening(config) == _listening(self._config):
             self._config = config
             if self._server:
@@ -93,5 +93,5 @@ class Web:
 
 
 def _listening(config: MetricsConfig) -> tuple[object, ...]:
-    """Return what concerns the sockets, and whether requests are counted although nobody asks."""
+    """Return the part of the configuration whose change needs new sockets and a new server."""
     return config.socket, config.listen, config.allow, config.requests

@@ -1,1 +1,1 @@
-"""The folders and files of a boot, and those that the application writes, as values."""
+"""The folders and files that a boot writes, and the folders that the application writes, as values."""

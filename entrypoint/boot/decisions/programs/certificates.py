@@ -12,11 +12,11 @@ from entrypoint.protocol.certificates import CertificatesConfig
 
 CONFIG: Final = "certificates.json"
 SECURED_CONF: Final = "nginx-app-tls.conf"
-"""What nginx-app.conf becomes with the first certificate."""
+"""The configuration with TLS. It replaces nginx-app.conf when the first certificate has been obtained."""
 
 
 def program(config: ResolvedConfig) -> Program:
-    """Return the program. It runs as nginx's master does, and the site goes on without it."""
+    """Return the program. It runs as the user of nginx's master. It is not essential: the site works without it."""
     isolated = "-I" if config.machine.root else "-P"
     authority = config.settings.tls_authority
     return Program(
@@ -38,7 +38,7 @@ def program(config: ResolvedConfig) -> Program:
 
 
 def configuration(config: ResolvedConfig, nginx: Program) -> CertificatesConfig:
-    """Return what the program has to know."""
+    """Return the content of certificates.json, the program's configuration."""
     settings = config.settings
     if config.store is None or config.certificate_file is None or settings.tls_email is None:
         raise NotImplementedError  # the settings were checked

@@ -1,1 +1,1 @@
-"""What is examined before it is used: addresses, log files, passwords, and the files for nginx and supervisord."""
+"""Checks before use: addresses, log files, folders, password files, and the configurations of nginx and supervisord."""

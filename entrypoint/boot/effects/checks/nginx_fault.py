@@ -1,4 +1,4 @@
-"""What `nginx -t` reports about the configuration, with what ends it."""
+"""The error that `nginx -t` reports about the configuration, with its remedy."""
 
 import re
 from pathlib import PurePath, PurePosixPath
@@ -15,7 +15,7 @@ _MISPLACED: Final = re.compile(r'"\w+" directive is not allowed here')
 
 
 def nginx_fault(said: str, step: ValidateNginx) -> str:
-    """Return the error in nginx's output as one line: the file, what nginx says of it, and the remedy."""
+    """Return the error in nginx's output as one line: the file, nginx's reason, and the remedy."""
     message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
     message = _EMERGENCY.sub("", message)
     if step.tls and (why := _tls_fault(message, *step.tls)):
@@ -34,14 +34,14 @@ def nginx_fault(said: str, step: ValidateNginx) -> str:
 
 
 def _of_ours(why: str, file: File, step: ValidateNginx) -> str:
-    """Return which files of the user's set the same: nginx reads them first, and reports the later line."""
+    """Return which of the user's files may set the same directive: nginx reads them first, so it reports our line."""
     if "/" in file.source or not step.http_files or not _TAKEN.match(why):
         return ""
     return f", {' or '.join(map(str, step.http_files))} sets it too; delete it there, or move it to {SERVER_FOLDER}"
 
 
 def _remedy(why: str, path: PurePosixPath, step: ValidateNginx) -> str:
-    """Return what ends an error in a file of the user's."""
+    """Return the remedy for an error in one of the user's files, or an empty text."""
     taken, misplaced = _TAKEN.match(why), _MISPLACED.match(why)
     remedy = ""
     if path in step.http_files:
@@ -58,7 +58,7 @@ def _remedy(why: str, path: PurePosixPath, step: ValidateNginx) -> str:
 
 
 def _instead(directive: str, step: ValidateNginx) -> str:
-    """Return what to do in place of a directive that our file has: a comment there names its setting."""
+    """Return the remedy for a directive that our file already has. A comment in our file names its setting."""
     ours = "\n".join(file.text for file in step.files)
     setting = re.search(rf"^\s*{directive} .*;  # (?P<name>[A-Z_]+)$", ours, re.MULTILINE)
     if setting:
@@ -69,7 +69,7 @@ def _instead(directive: str, step: ValidateNginx) -> str:
 
 
 def _tls_fault(message: str, certificate: PurePath, key: PurePath) -> str | None:
-    """Return what is wrong with the user's files if nginx's message is about them: it shows OpenSSL's own words."""
+    """Return the fault of the user's certificate or key in plain words, None for any other: nginx repeats OpenSSL's."""
     named_certificate, named_key = f"NGINX_TLS_CERTIFICATE={certificate}", f"NGINX_TLS_KEY={key}"
     if "key values mismatch" in message and f'"{key}"' in message:
         return f"cannot use {named_key}: it is not the key of {named_certificate}; set both to one pair"

@@ -35,7 +35,7 @@ def check_address(listen: Listen, setting: str) -> None:
 
 
 def obstacle(path: PurePosixPath) -> NotAllowed | None:
-    """Return the error if something else than a file or a socket exists at the path of one, else None."""
+    """Return the error if the path of a run file exists and is neither a file nor a socket, else None."""
     try:
         mode = os.stat(path).st_mode  # noqa: PTH116 -- the name of stat(2), which follows links
     except OSError:  # usually it does not exist

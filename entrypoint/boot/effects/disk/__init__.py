@@ -1,1 +1,1 @@
-"""What is written: run files, certificates and keys, compressed files, and who owns a folder."""
+"""Writes to the disk: run files, certificates, keys and compressed files; changes the owner of folders."""

@@ -21,7 +21,12 @@ def take(store: PurePosixPath, file: PurePosixPath) -> None:
     pem = certificate_store.kept(store, certificate_store.SITE)
     if pem is None:
         raise Unusable(f"cannot read {store / certificate_store.SITE}: it has been removed")
-    run_files.write(file, pem.decode("ascii"), _PRIVATE)
+    try:
+        text = pem.decode("ascii")
+    except UnicodeDecodeError as error:
+        why = "it has other text than PEM; remove it, then another certificate is obtained"
+        raise Unusable(f"cannot use {store / certificate_store.SITE}: {why}") from error
+    run_files.write(file, text, _PRIVATE)
 
 
 def make(step: MakeCertificate) -> None:

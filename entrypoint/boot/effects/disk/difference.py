@@ -14,10 +14,10 @@ _STOP_TIME: Final = "stopwaitsecs"
 
 
 class Difference:
-    """How the new files differ from the old ones, as far as it decides what is reloaded."""
+    """The differences between the new files and the old ones that decide what is reloaded."""
 
     def __init__(self, plan: Plan, folder: Path, was: Environments) -> None:
-        """`folder` is the run directory; `was` are the environments of the programs that run."""
+        """`folder` is the run directory; `was` holds the environments of the programs that run."""
         self.folder = PurePosixPath(folder)
         self.was = was
         self.files = tuple(file for file in plan.files if run_files.read(file.path) != file.text)
@@ -28,7 +28,10 @@ class Difference:
         self._after = sections(text_of(plan, "supervisord.conf"))
 
     def section(self, name: str, key: str = "") -> bool:
-        """Return whether a section of supervisord.conf has changed, or one key of it, if it was and is there."""
+        """Return whether a section of supervisord.conf, or one key of it, has changed.
+
+        False if the section is new or was removed. Stop times do not count: all programs share them.
+        """
         if not self._before.has_section(name) or not self._after.has_section(name):
             return False
         before, after = dict(self._before[name]), dict(self._after[name])
@@ -37,7 +40,7 @@ class Difference:
         return {**before, _STOP_TIME: ""} != {**after, _STOP_TIME: ""}
 
     def of(self, program: str) -> bool:
-        """Return whether the configuration of a program has changed, except its stop time: all programs share that."""
+        """Return whether the configuration of a program has changed, except its stop time."""
         supervision = self.old.program(program).unlike(self.new.program(program))
         return program in self.new.programs and (supervision or self.section(f"program:{program}"))
 

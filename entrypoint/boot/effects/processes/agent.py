@@ -1,6 +1,6 @@
 """The client of the application's agent, which runs in the application's interpreter and is reached over a socket.
 
-`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/app/agent.py`.
+`entrypoint/protocol/agent.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
 
 import errno
@@ -181,11 +181,11 @@ class Agent:
             message = self._next_message(doing, deadline)
             if isinstance(message, expected):
                 return message
-            if isinstance(message, ErrorReport):
+            if isinstance(message, ErrorReport) and message.kind in _KINDS:
                 error = _KINDS[message.kind](message.text)
                 raise Unusable(message.text, message.hint) if message.hint else error
             if not isinstance(message, ProgressReport):
-                raise TypeError(message)
+                raise self._unintelligible(doing)
             between = message.total is not None and message.total > _FEW and message.done != message.total
             self._tell("application", message.text, log.PROGRESS if between else "info")
             if message.done is not None and message.total is not None:
@@ -204,7 +204,15 @@ class Agent:
                 elif self._stops:
                     self._stops.check()
         line, _, self._messages = self._messages.partition(b"\n")
-        return decode(line)
+        try:
+            return decode(line)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise self._unintelligible(doing) from error
+
+    @staticmethod
+    def _unintelligible(doing: str) -> StepFailed:
+        """Return the error for a message that the agent does not send: the application can write to its socket."""
+        return StepFailed(f"cannot {doing}: its process sent something else than an answer", 1)
 
     def _receive(self, doing: str) -> None:
         try:

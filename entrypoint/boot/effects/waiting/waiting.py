@@ -107,7 +107,7 @@ def wait_for(
 
 
 def _hint(missing: Sequence[Watch]) -> str:
-    """Return what to look at, where the endpoints themselves tell it."""
+    """Return a remedy if the missing endpoints suggest one: a loopback host, or a name that does not resolve."""
     if any(watch.endpoint.host in _LOOPBACK and watch.refused for watch in missing):
         return "; in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
     return "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""

@@ -1,1 +1,1 @@
-"""Where the texts of the settings come from, and which source wins."""
+"""The sources of the settings' texts, and which of them wins."""

@@ -1,4 +1,4 @@
-"""Variables that look like a setting and are none: misspelt names, and the names of other images.
+"""Variables that look like a setting but are not one: misspelt names, and the names of other images.
 
 A variable of the project must cause no false alarm. So a name is only reported if the name that it resembles is unset,
 and the resemblance is close.
