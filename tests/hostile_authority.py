@@ -111,9 +111,6 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     authority: Hostile
 
-    def log_message(self, *_: object) -> None:
-        pass
-
     def do_HEAD(self) -> None:
         self._say(200, {}, {})
 

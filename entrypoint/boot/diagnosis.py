@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -28,7 +29,7 @@ from entrypoint.boot.plan import config_warnings
 from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
 from entrypoint.boot.plan.plan import make_plan
-from entrypoint.boot.plan.steps import WARNING, Step
+from entrypoint.boot.plan.steps import WARNING
 from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
@@ -58,16 +59,12 @@ class Diagnosis:
             self._fail(error)
             return
         application = None
-        try:
+        with self._collecting():
             settings, hooks = source(settings, machine, self._hear, self._stops)
             settings = secret_key.previewed(settings, machine)
             with agent_of(settings, machine, self._hear, self._stops, write_bytecode=False) as agent:
                 application = agent.application() if agent else None
                 self._plan(settings, machine, application, agent, hooks)
-        except Stopped:
-            raise
-        except EntrypointError as error:
-            self._fail(error)
         try:
             config = decide(settings, Facts(machine, application))
         except EntrypointError:  # it has been reported
@@ -101,15 +98,12 @@ class Diagnosis:
         for step in plan.steps:
             taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < lowest)
             if isinstance(step, _STEPS) and not taken:
-                self._apply(performer, step)
+                with self._collecting():
+                    performer.apply(step)
         if agent:
             collects = any(step.name == "collectstatic" for step in plan.steps)
-            try:
+            with self._collecting():
                 agent.ask("check", CheckRequest(collects=collects))
-            except Stopped:
-                raise
-            except EntrypointError as error:
-                self._fail(error)
             self._ask_databases(config, agent)
             wanted = (_STATIC, "warning: packages: ", "error: ")
             self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
@@ -119,9 +113,11 @@ class Diagnosis:
         answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
         self.findings += [of_database(line) for line in answer.text.splitlines()]
 
-    def _apply(self, performer: RealPerformer, step: Step) -> None:
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        """Turn an error into findings, and go on after it."""
         try:
-            performer.apply(step)
+            yield
         except Stopped:
             raise
         except EntrypointError as error:

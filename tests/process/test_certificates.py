@@ -7,12 +7,11 @@ import signal
 import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +19,7 @@ import pytest
 from acme_authority import EAB, Authority
 from deadline import until
 from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
+from listening import serving
 from ports import free_port
 from rows import rows
 
@@ -28,11 +28,6 @@ from entrypoint.protocol.certificates import EAB_KEY
 
 NAME = "shop.example.com"
 NAMES = (NAME, "www.shop.example.com")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 class Replica:
@@ -89,26 +84,10 @@ def store(tmp_path: Path) -> Path:
     return store
 
 
-@contextmanager
-def serving(handler: Callable[..., BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """Serve on a free port; give the port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
 @pytest.fixture
 def web(store: Path) -> Iterator[int]:
     """Serve the challenges of the store, as nginx does; give the port."""
-    with serving(partial(Quiet, directory=str(store / "challenge"))) as port:
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(store / "challenge"))) as port:
         yield port
 
 
@@ -186,7 +165,7 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for_again_after_a_restart(tmp_
     assert json.loads((store / "tries.json").read_text())["failures"] == 2
 
 
-class Answering(Quiet):
+class Answering(BaseHTTPRequestHandler):
     status, body = 200, ""
 
     def do_GET(self) -> None:
@@ -300,7 +279,7 @@ def test_nothing_but_certificates_is_taken_of_what_an_authority_returns(tmp_path
     assert lines == ["-----BEGIN CERTIFICATE-----"] * 2 + ["-----BEGIN EC PRIVATE KEY-----"]
 
 
-class Binding(Quiet):
+class Binding(BaseHTTPRequestHandler):
     """Answers the program that registers an account, in one of the ways of `UNBOUND`."""
 
     way = ""

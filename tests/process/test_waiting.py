@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import re
 import signal
 import socket
@@ -10,11 +9,14 @@ import ssl
 import subprocess
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING
 
 import pytest
 from deadline import ever_within, until
+from listening import listening, serving
 from postgres_server import Postgres
 from servers import MariaDB, RabbitMQ, Redis
 
@@ -64,29 +66,15 @@ def ends_well(running: Running) -> str:
 @contextmanager
 def answering(scheme: str, *answers: bytes) -> Iterator[int]:
     """Listen, and give each connection the next answer to what it says, and the last to all that follow."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        over = threading.Event()
+    left = list(answers)
 
-        def serve() -> None:
-            left = list(answers)
-            while not over.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                with connection, suppress(ConnectionError):  # the deadline may have ended the other side
-                    if scheme != "mysql":  # whose server speaks first
-                        connection.recv(4096)
-                    connection.sendall(left.pop(0) if len(left) > 1 else left[0])
+    def answer(connection: socket.socket, _over: threading.Event) -> None:
+        if scheme != "mysql":  # whose server speaks first
+            connection.recv(4096)
+        connection.sendall(left.pop(0) if len(left) > 1 else left[0])
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield int(server.getsockname()[1])
-        finally:
-            over.set()
-            thread.join()
+    with listening(answer) as port:
+        yield port
 
 
 # ---- the real things
@@ -132,30 +120,9 @@ def test_rabbitmq_is_waited_for(started: Callable[..., Running]) -> None:
         assert f"amqp://127.0.0.1:{server.port} reachable after" in ends_well(running)
 
 
-@contextmanager
-def web_server(folder: Path, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def __init__(self, *given: object) -> None:
-            super().__init__(*given, directory=str(folder))  # type: ignore[arg-type]
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
-        if context:
-            server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_a_site_is_there_when_it_answers_with_success(prepare: Callable[..., Done], place: Path) -> None:
     (place / "there").mkdir()
-    with web_server(place) as port:
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(place))) as port:
         url = f"http://127.0.0.1:{port}"
         assert prepare(f"{url}/there?token=correct-horse").code == 0  # a redirect to /there/
         done = prepare(f"{url}/missing?token=correct-horse", "2s")
@@ -179,7 +146,7 @@ def test_a_certificate_has_to_be_good(entrypoint: Command, place: Path) -> None:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    with web_server(place / "site", context) as port:
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(place / "site")), context) as port:
         environ = {"ENTRYPOINT_APP": "no:app", "ENTRYPOINT_WAIT_FOR": f"https://localhost:{port}"}
         known = entrypoint.run(place, *WAIT, **environ, SSL_CERT_FILE=str(certificate))
         unknown = entrypoint.run(place, *WAIT, **environ)

@@ -7,12 +7,11 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -21,6 +20,7 @@ import httpx
 import pytest
 import requests
 from deadline import PATIENCE, until
+from listening import serving
 from site_under_test import COMMAND, EXAMPLE, NewSite, Site
 
 from entrypoint.certificate import expiry
@@ -228,15 +228,17 @@ class Responder(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write((self.folder / "answer").read_bytes())
 
-    def log_message(self, *_: object) -> None:
-        pass
+
+@pytest.fixture
+def responder(tmp_path: Path) -> Iterator[int]:
+    with serving(type("Here", (Responder,), {"folder": tmp_path})) as port:
+        yield port
 
 
 @pytest.mark.thorough
-def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
-    responder = HTTPServer(("127.0.0.1", 0), type("Here", (Responder,), {"folder": tmp_path}))
+def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path, responder: int) -> None:
     names = "-addext subjectAltName=IP:127.0.0.1 -addext authorityInfoAccess=OCSP;URI:http://127.0.0.1"
-    names += f":{responder.server_port}/"
+    names += f":{responder}/"
     for command in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem",
         f"req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout site.key -out site.csr {names}",
@@ -246,8 +248,6 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
     (tmp_path / "site.pem").write_text((tmp_path / "leaf.pem").read_text() + (tmp_path / "ca.pem").read_text())
     (tmp_path / "index").write_text("V\t991231235959Z\t\t1234\tunknown\t/CN=localhost\n")
     pair = Certificate(tmp_path / "site.pem", tmp_path / "site.key")
-    thread = threading.Thread(target=responder.serve_forever)
-    thread.start()
     with TlsSite(tmp_path, hello(tmp_path), ENTRYPOINT_APP="hello:app", **pair.settings) as site:
         site.start()
         until(partial(ready_again, site, 0), "the site")
@@ -260,9 +260,6 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
         until(stapled, "the answer of the responder", instead=lambda: site.output)
         assert site.stop()[0] == 0
         assert "[warn]" not in site.output
-    responder.shutdown()
-    responder.server_close()
-    thread.join()
 
 
 # ---- what is refused

@@ -27,7 +27,6 @@ from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
 
 _MARKER: Final = ".collected-"  # followed by the fingerprint
 _PRECOMPRESSED: Final = "-compressed"
-_OLD_MARKER: Final = ".collected.json"  # of versions up to 0.1; servers other than nginx would serve it
 _LOCK: Final = ".collected.lock"
 _POLL_EVERY: Final = 0.05  # seconds
 _STAGING: Final = ".collecting"
@@ -187,7 +186,6 @@ def _acquire(descriptor: int, path: Path) -> bool:
 
 def _unmark(root: Path) -> None:
     """Remove the marker: an empty folder, because that is copied with STATIC_ROOT and no server serves it."""
-    (root / _OLD_MARKER).unlink(missing_ok=True)
     for marker in root.glob(f"{_MARKER}*"):
         marker.rmdir()
 

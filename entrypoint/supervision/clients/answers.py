@@ -1,15 +1,12 @@
 """The plugin's HTTP responses: the metrics, and the status page."""
 
 import sched
-from collections.abc import Callable, Generator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.metrics.metrics import Container, Metrics
-from entrypoint.supervision.page.page import Actions, Page, steps
-from entrypoint.supervision.tasks import Wait
-from entrypoint.supervision.web.conversation import Request, Routes
+from entrypoint.supervision.page.page import Actions, Page
+from entrypoint.supervision.web.conversation import Routes
 
 
 class Answers:
@@ -25,7 +22,6 @@ class Answers:
         log: Callable[[str], None],
     ) -> None:
         """`actions` are the actions of the page's buttons; `log` gets a line for each use."""
-        self._config = config
         self._metrics = Metrics(config, container, timers)
         self._actions = actions
         self._log = log
@@ -34,16 +30,12 @@ class Answers:
 
     def routes(self, config: MetricsConfig, password: str) -> Routes:
         """Use this configuration and this password of the page from now on; return the handlers by method and path."""
-        self._config = config
         self._metrics.use(config)
         answers = {("GET", "/-/metrics"): self._metrics.answer, ("GET", "/metrics"): self._metrics.answer}
         if not config.page:
             return answers
         guard = (password, not config.allow)
         if self._page is None or guard != self._guard:  # otherwise open pages keep their token
-            self._page = Page(password, self._data, self._actions, self._log, everybody=not config.allow)
+            self._page = Page(password, self._metrics.figures, self._actions, self._log, everybody=not config.allow)
             self._guard = guard
         return {**answers, **self._page.routes}
-
-    def _data(self, _: Request) -> Generator[Wait, bool, Mapping[str, Any]]:
-        return {**(yield from self._metrics.figures()), "boot": steps(Path(self._config.timeline))}

@@ -87,11 +87,13 @@ class Metrics:
         counts = self._requests.read() if self._requests else {}
         shown = [(program, record) for ((_, program),), record in _labelled(self._container.programs())]
         usages = self._usages.of(record.pid for _, record in shown if record.pid)
+        last = self._last_boot()
         return {
             "ready": self._container.ready(),
             "requests": sum(counts.values()) if counts else statistics.requests if statistics else None,
             "programs": [_figures(name, record, usages.get(record.pid)) for name, record in shown],
-            "boot_seconds": self._last_boot().seconds,
+            "boot_seconds": last.seconds,
+            "boot": [{"at": step.at, "line": step.line} for step in last.steps],
         }
 
     def _last_boot(self) -> boot.Boot:

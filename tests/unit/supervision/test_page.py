@@ -19,7 +19,7 @@ def basic(password: str, user: str = "admin") -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def data(_: Request) -> Generator[Wait, bool, dict[str, Any]]:
+def data() -> Generator[Wait, bool, dict[str, Any]]:
     yield from ()
     return {}
 

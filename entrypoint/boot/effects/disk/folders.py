@@ -1,20 +1,23 @@
 """Folders that a boot makes and empties, and why one cannot be used."""
 
+import errno
 import os
+import re
 import shutil
 import stat
-import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions.folders.artifacts import Directory
 from entrypoint.boot.plan.steps import EmptyMetrics
-from entrypoint.boot.trust.accounts import MAY_SWITCH
-from entrypoint.boot.trust.trust import SYSTEM_PATH
+from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import NotAllowed
+
+_OF_METRICS: Final = re.compile(r"(counter|gauge|histogram|summary)_.*\.db")
+"""The files of prometheus_client; others may be there, too."""
 
 
 def make_directory(directory: Directory) -> None:
@@ -43,40 +46,25 @@ def make_directory(directory: Directory) -> None:
         raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error
 
 
-_EMPTY: Final = """
-mkdir -p -- "$1" || exit
-{ test -w "$1" && cd -- "$1"; } 2>/dev/null || { echo "$1: Permission denied" >&2; exit 1; }
-rm -f -- counter_*.db gauge_*.db histogram_*.db summary_*.db
-"""  # the files of prometheus_client; others may be there, too
-
-
 def empty_metrics(step: EmptyMetrics) -> None:
     """Make the folder, and remove the files of an earlier container. Raises NotAllowed.
 
     The application's user does it: root must not follow links that this user has made.
     """
-    account = step.account
+    account, folder = step.account, Path(step.directory, step.folder)
     try:
-        done = subprocess.run(  # noqa: S603 -- no text of the user is a part of the script
-            ["/bin/sh", "-c", _EMPTY, "sh", step.folder],
-            cwd=step.directory,
-            env={"PATH": SYSTEM_PATH, "LC_ALL": "C"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            user=account.uid if account else None,
-            group=account.gid if account else None,
-            extra_groups=account.groups if account else None,
-        )
+        with acting_as(account) if account else nullcontext():
+            folder.mkdir(parents=True, exist_ok=True)
+            if not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            for path in folder.iterdir():
+                if _OF_METRICS.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
     except OSError as error:
-        raise NotAllowed(f"cannot use {step.variable}={step.folder}: {error.strerror}; {MAY_SWITCH}") from error
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or [""])[-1].rpartition(": ")[2] or "it cannot be emptied"
         raise NotAllowed(
-            f"cannot use {step.variable}={step.folder}: {why}; choose a folder that {account or 'this user'} may write"
-        )
+            f"cannot use {step.variable}={step.folder}: {error.strerror}; "
+            f"choose a folder that {account or 'this user'} may write"
+        ) from error
 
 
 @contextmanager

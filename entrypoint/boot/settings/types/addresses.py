@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
-from entrypoint.boot.settings.types.values import of_type, text, utf8
+from entrypoint.boot.settings.types.values import items, of_type, text, utf8
 from entrypoint.secret import Secret
 
 Network = IPv4Network | IPv6Network
@@ -52,7 +52,7 @@ def database_url(value: str) -> Secret:
 @of_type("networks", pattern=r"[0-9A-Fa-f:./*, ]*", examples=["10.0.0.0/8,::1", "*"])
 def networks(value: str) -> tuple[Network, ...]:
     """Parse a list of addresses and CIDR networks, separated by commas or spaces. `*` is every address."""
-    found = [_network(item) for item in text(value).replace("*", _EVERYONE).replace(",", " ").split(" ") if item]
+    found = [_network(item) for item in items(value.replace("*", _EVERYONE))]
     return tuple(dict.fromkeys(found))
 
 
@@ -70,7 +70,7 @@ def _network(item: str) -> Network:
 @of_type("host names", pattern=r"[^\x00-\x1f\x7f]*", examples=["example.com,*.example.com"])
 def hosts(value: str) -> tuple[str, ...]:
     """Parse a list of host names in the form of nginx's `server_name`, separated by commas or spaces."""
-    found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
+    found = items(value.lower())
     for host in found:
         if len(host) > LONGEST_HOST or not HOST.fullmatch(host):
             raise ValueError("a host name has the form example.com, *.example.com or www.example.*, in ASCII")
@@ -80,7 +80,7 @@ def hosts(value: str) -> tuple[str, ...]:
 @of_type("domains", pattern=r"[A-Za-z0-9., -]*", examples=["shop.example.com,www.shop.example.com"])
 def domains(value: str) -> tuple[str, ...]:
     """Parse the list of a certificate's host names, separated by commas or spaces."""
-    found = [item.lower() for item in text(value).replace(",", " ").split(" ") if item]
+    found = items(value.lower())
     for host in found:
         if "*" in host:
             why = "its names are checked over HTTP, which no wildcard allows; name each host"
@@ -131,7 +131,7 @@ def request_path(value: str) -> str:
 @of_type("URL paths", pattern=r"[^?#$\x00-\x1f\x7f]*", examples=["/", "/news/ /feed.xml"])
 def url_paths(value: str) -> tuple[str, ...]:
     """Parse a list of URL paths, separated by commas or spaces; each means all paths that begin with it."""
-    found = [item for item in text(value).replace(",", " ").split(" ") if item]
+    found = items(value)
     for item in found:
         if not _URL_PATH.fullmatch(item):
             raise ValueError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 
-from entrypoint.boot.settings.types.values import of_type, text
+from entrypoint.boot.settings.types.values import items, of_type
 from entrypoint.secret import Secret
 
 if TYPE_CHECKING:
@@ -70,8 +70,7 @@ def _exposed(value: str) -> str:
 def endpoints(value: str) -> tuple[Endpoint, ...]:
     """Parse a list of URLs, separated by commas or spaces."""
     found = []
-    items = (item for item in text(value).replace(",", " ").split(" ") if item)
-    for number, item in enumerate(items, 1):
+    for number, item in enumerate(items(value), 1):
         try:
             found.append(_endpoint(item))
         except ValueError as error:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from entrypoint.boot.settings.types.addresses import HOST, LONGEST_HOST
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, of_type, shown, size, text
+from entrypoint.boot.settings.types.values import HIGHEST_PORT, items, of_type, shown, size, text
 
 _PATH: Final = r"/[!#%-+./0-9:;=@A-Z_a-z~-]{0,500}"  # ASCII without characters that a query or nginx needs
 _PREFIX: Final = re.compile(_PATH)
@@ -78,7 +78,7 @@ def body_sizes(value: str) -> BodySizes:
 @of_type("statuses", pattern=r"[0-9, ]*", examples=["404,502,503"])
 def statuses(value: str) -> tuple[int, ...]:
     """Parse a list of the statuses of nginx's own errors, separated by commas or spaces."""
-    found = [word for word in text(value).replace(",", " ").split(" ") if word]
+    found = items(value)
     for word in found:
         if word not in map(str, OWN_PAGES):
             raise ValueError(f"{shown(word)} is not one of {', '.join(map(str, OWN_PAGES))}")

@@ -117,6 +117,11 @@ def text(value: str) -> str:
     return utf8(value)
 
 
+def items(value: str) -> list[str]:
+    """Return the items of a list, separated by commas or spaces. It must not contain control characters."""
+    return [item for item in text(value).replace(",", " ").split(" ") if item]
+
+
 def utf8(value: str) -> str:
     """Return the text. Raises ValueError if it has bytes that are not UTF-8."""
     if _UNDECODED.search(value):
@@ -320,7 +325,7 @@ def names(value: str) -> tuple[str, ...]:
 @of_type("program names", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
 def program_names(value: str) -> tuple[str, ...]:
     """Parse a list of program names, separated by commas or spaces; return each one normalized."""
-    found = [name for name in text(value).replace(",", " ").split(" ") if name]
+    found = items(value)
     for name in found:
         if not _PROGRAM.fullmatch(name):
             raise ValueError(f"{shown(name)!r} is not a program name")
