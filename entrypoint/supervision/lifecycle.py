@@ -12,7 +12,7 @@ from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
-from entrypoint.supervision.notify import group
+from entrypoint.supervision.notify import Sender, group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reload import Reload
@@ -162,10 +162,10 @@ class Lifecycle:
         self._policies[program].give_up_loading()
         program.replace()
 
-    def notified(self, messages: Iterable[tuple[int, Mapping[str, str]]]) -> None:
-        """Take what programs have sent to the socket of sd_notify(3), each message with the PID of its sender."""
-        for pid, message in messages:
-            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
+    def notified(self, messages: Iterable[tuple[Sender, Mapping[str, str]]]) -> None:
+        """Take what programs have sent to the socket of sd_notify(3), each message with its sender."""
+        for sender, message in messages:
+            program = self._supervisord.program_with(sender.pid) or self._supervisord.program_with(group(sender))
             if program is not None:
                 self._handle(program, message)
 
