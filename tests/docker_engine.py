@@ -134,9 +134,12 @@ class Container:
         return int(docker("wait", self.name, timeout=BOOT).stdout)
 
     def stop(self) -> tuple[int, float]:
-        """`docker stop`; return the exit code, 137 if it had to kill after its 10 s, and the seconds that it took."""
+        """`docker stop`; return the exit code, 137 if it had to kill, and the seconds that it took.
+
+        A busy machine may need more than Docker's 10 s, although supervisord gives up after 8.
+        """
         began = time.monotonic()
-        docker("stop", self.name)
+        docker("stop", "--time", f"{PATIENCE:.0f}", self.name)
         return self.state["ExitCode"], time.monotonic() - began
 
     def start(self) -> "Container":

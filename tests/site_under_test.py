@@ -194,10 +194,14 @@ def holding(held: str, released: str) -> str:
     return (EXAMPLE / "pages" / "urls.py").read_text() + _HOLD.format(held=held, released=released)
 
 
-def hold_requests(project: Path) -> None:
-    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`."""
+def hold_requests(project: Path) -> dict[str, str]:
+    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`.
+
+    Return the setting that gives a stop the time for it, also on a busy machine.
+    """
     urls = holding(str(project / "held"), str(project / "released"))
     (project / "pages" / "urls.py").write_text(urls)
+    return {"ENTRYPOINT_STOP_TIMEOUT": "60s"}
 
 
 def stop_with_a_request_in_flight(site: Site, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[int]]:

@@ -97,8 +97,9 @@ class Diagnosis:
         warnings = (str(step) for step in plan.steps if step.name == WARNING)
         self.findings += [of_message(text) for text in warnings if text not in known]
         performer = RealPerformer(self._hear, self._stops, agent, hooks, machine.trust)
+        lowest = 0 if machine.root else machine.lowest_port
         for step in plan.steps:
-            taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < _lowest_port(machine))
+            taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < lowest)
             if isinstance(step, _STEPS) and not taken:
                 self._apply(performer, step)
         if agent:
@@ -196,11 +197,6 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
         if program.log == "raw" and not unwritable.opens_stdout(account):
             problem = f"{program.describe('log')}: {account} cannot open /dev/stdout again"
             yield Finding(problem, 'log = "lines"', "in the program's settings")
-
-
-def _lowest_port(machine: Machine) -> int:
-    """Return the lowest port that this user may use."""
-    return 0 if machine.root else machine.lowest_port
 
 
 def _runs(config: ResolvedConfig) -> bool:

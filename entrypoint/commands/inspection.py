@@ -1,5 +1,6 @@
 """The commands that show the settings or a container, and change nothing."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -119,18 +120,19 @@ def health(environ: Environ, *, what: str) -> int:
     reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
     """
     signals.release()
-    from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.control import place  # noqa: PLC0415 -- as above
     from entrypoint.control.health import check, probe  # noqa: PLC0415 -- as above
 
     settings = serving.read_settings(environ)
+    root = place.of_root(os.geteuid())
     if file := _ready_file(settings):
-        listen = settings.listen_on(root=is_root())
+        listen = settings.listen_on(root=root)
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
         _report(why, healthy=healthy)
         return 0 if healthy else 1
-    plain = settings.redirect_on(root=is_root())  # this port serves the health endpoints too, without TLS
-    listen = plain or settings.listen_on(root=is_root())
+    plain = settings.redirect_on(root=root)  # this port serves the health endpoints too, without TLS
+    listen = plain or settings.listen_on(root=root)
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
     _report(why, healthy=healthy)
     return 0 if healthy else 1
@@ -140,13 +142,12 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.folders.run_dir import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import READY_FILE  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
-    machine = read_machine(settings)
-    if settings.behind_nginx and machine.nginx_conf is None:
+    if settings.behind_nginx and read_machine(settings).nginx_conf is None:
         return None
-    return Path(run_dir(settings, machine) / READY_FILE)
+    return running_in(settings) / READY_FILE
 
 
 def running_in(settings: "Settings") -> Path:

@@ -34,7 +34,7 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     settings = serving.read_settings(environ)
     plan = preview(settings, log.tell)
     if diff:
-        text = printout.as_difference(plan)
+        text = printout.difference(plan.files)
     else:
         text = printout.as_json(plan, settings) if form == "json" else printout.as_text(plan, settings)
     output.write(text)

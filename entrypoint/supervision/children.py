@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from entrypoint.child_processes import children
 from entrypoint.protocol.supervision import StopChildren
+
+__all__ = ["Children", "children"]
 
 
 class Children:
@@ -31,13 +34,6 @@ class Children:
 
     def _ready(self) -> Iterator[int]:
         return (pid for pid in children(self._pid) if _handles(pid, self._handles))
-
-
-def children(pid: int) -> frozenset[int]:
-    """Return the processes that the first thread of a process has started; none if it has ended."""
-    with suppress(OSError):
-        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()))
-    return frozenset()
 
 
 def _handles(pid: int, number: int) -> bool:

@@ -139,10 +139,10 @@ class Lifecycle:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
 
-    def restart(self, program: Program, why: str) -> None:
-        """Restart a program whose checks have failed."""
+    def restart(self, program: Program, why: str, *, asked: bool = False) -> None:
+        """Restart a program whose checks have failed, or because a client has `asked` for it."""
         if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
-            self._supervisord.critical(f"restarting {program.name}: {why}")
+            (self._supervisord.info if asked else self._supervisord.critical)(f"restarting {program.name}: {why}")
             self._record.explain(program, why)
             program.replace()
 

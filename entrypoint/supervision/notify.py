@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred of unix(7): PID, user and group of the sender, verified by the kernel."""
 
+MOST = 64
+"""Messages that one call reads. The descriptor stays readable while there are more."""
+
 
 class NotifySocket:
     """A datagram socket with an abstract name that the kernel chooses: no file to remove or to protect."""
@@ -25,8 +28,11 @@ class NotifySocket:
         """The variables by which a program finds the socket."""
 
     def messages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Yield the PID of each sender and its assignments, such as READY=1."""
-        while True:
+        """Yield the PID of each sender and its assignments, such as READY=1; at most MOST of them.
+
+        Who sends without end would keep supervisord from all else.
+        """
+        for _ in range(MOST):
             try:
                 data, ancillary, _, _ = self._socket.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
             except BlockingIOError:

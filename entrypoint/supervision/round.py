@@ -3,6 +3,7 @@
 All knowledge of supervisord is in `internals`.
 """
 
+import os
 import sched
 import signal
 import sys
@@ -310,7 +311,7 @@ class Round:
             signals.hold()
             for number in self._supervisord.signals:
                 if number in signals.HELD:
-                    signals.send_again(number)
+                    os.kill(os.getpid(), number)
         self._hooks.close()
         self._clients.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._tasks.fd, self._stdout.room):

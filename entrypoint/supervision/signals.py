@@ -24,11 +24,6 @@ def release() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def send_again(number: int) -> None:
-    """Send this process the signal `number`, which stays pending while signals are held."""
-    os.kill(os.getpid(), number)
-
-
 def fork() -> int:
     """Fork as os.fork() does; the child has default handlers, an empty signal mask and a process group of its own.
 

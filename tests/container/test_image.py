@@ -56,8 +56,8 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     urls = tmp_path / "urls.py"
     urls.write_text(holding("/tmp/held", "/tmp/released"))
     tmp_path.chmod(0o755)
-    options = ("-v", f"{urls}:/srv/project/pages/urls.py:ro")
-    container = engine.run(image, KEY, options=options).ready()
+    options = ("-v", f"{urls}:/srv/project/pages/urls.py:ro", "--stop-timeout", "120")
+    container = engine.run(image, {**KEY, "ENTRYPOINT_STOP_TIMEOUT": "110s"}, options=options).ready()
     answers: list[int] = []
     codes: list[int] = []
     client = threading.Thread(

@@ -54,6 +54,11 @@ DEATHS = {
     "an exit between two messages": Death(
         "cannot migrate: its process exited with status 41", 41, EXIT, hook="touch data/leave"
     ),
+    "an answer of another form": Death(
+        "cannot load the application: its process sent something else than an answer",
+        1,
+        """import sys; os.write(int(sys.argv[1]), b'["AgentResult", {"a": 1}]\\n')""",
+    ),
     "no descriptors": Death("cannot load the application: its process exited with status 1", 1, CLOSE),
 }
 

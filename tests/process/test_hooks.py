@@ -216,6 +216,7 @@ def test_a_command_of_prestart_that_fails_ends_the_boot(hooks: Folder) -> None:
     [
         ("1.sh", "echo broken; exit 3", 3, "it exited with status 3"),
         ("1.sh", "kill -KILL $$", 137, "it was killed by SIGKILL"),
+        ("1.sh", "kill -40 $$", 168, "it was killed by signal 40"),
         ("1.py", "raise SystemExit(4)", 4, "it exited with status 4"),
         ("1.envsh", "false", 1, "it exited with status 1"),
         ("1.envsh", "exit 5", 5, "it exited with status 5"),

@@ -47,8 +47,7 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(p
 
 @pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
 def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
-    hold_requests(project)
-    site = prepared_site(project).start().ready()
+    site = prepared_site(project, **hold_requests(project)).start().ready()
     assert stop_with_a_request_in_flight(site, number) == (0, [200])
 
 

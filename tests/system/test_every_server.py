@@ -125,7 +125,7 @@ def sends_events_at_once(site: Site) -> None:
 
 
 def upgrades_to_a_websocket(site: Site) -> None:
-    with connect(f"ws://127.0.0.1:{site.port}/", open_timeout=10, close_timeout=10) as websocket:
+    with connect(f"ws://127.0.0.1:{site.port}/", open_timeout=PATIENCE, close_timeout=PATIENCE) as websocket:
         websocket.send("hello")
         assert websocket.recv(timeout=PATIENCE) == "hello"
 

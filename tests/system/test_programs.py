@@ -199,9 +199,10 @@ def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(prepared_site:
     hook.parent.mkdir(parents=True)
     hook.write_text("#!/bin/sh\necho bye\n")
     hook.chmod(0o755)
-    # Guaranteed are 1 s to it and 4 s to the hook; it needs 5 of the 8.
+    # Guaranteed are 2 s to it and 10 s to the hook; it needs 5 of the 20.
     wait = "trap 'sleep 5; echo finished; exit' TERM; echo up; while true; do sleep 0.1; done"
-    site = prepared_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks"), ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"')
+    hooks = {"ENTRYPOINT_HOOKS_DIR": str(tmp_path / "hooks"), "ENTRYPOINT_STOP_TIMEOUT": "20s"}
+    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER=f'sh -c "{wait}"', **hooks)
     site.start().ready()
     until(lambda: "[worker] up" in site.output, "the worker")
     assert site.stop()[0] == 0

@@ -18,7 +18,7 @@ STATIC_URL = "/assets/"
 """
 TOML = """
 [programs.shop]
-command = ["{python}", "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "served.wsgi"]
+command = ["{python}", "-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:{port}", "served.wsgi"]
 environment = {{ DJANGO_SETTINGS_MODULE = "shop_settings", PORT = "{port}" }}
 
 [sites.shop]

@@ -316,7 +316,7 @@ CLIENT = """
 import json, sys, urllib3, requests
 urllib3.disable_warnings()
 def ask(url):
-    got = requests.get(url, allow_redirects=False, verify=False, timeout=PATIENCE)
+    got = requests.get(url, allow_redirects=False, verify=False, timeout=120)
     return [got.status_code, got.headers.get("Location")]
 print(json.dumps([ask(url) for url in sys.argv[1:]]))
 """

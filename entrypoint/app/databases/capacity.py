@@ -1,7 +1,7 @@
 """Compares each database server with this container: the connections that it allows, and its clock."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -44,18 +44,13 @@ def examine(request: CapacityRequest, progress: Progress) -> AgentResult:
     return AgentResult("\n".join(found))
 
 
-def _differences(
-    alias: str,
-    connection: Any,  # noqa: ANN401 -- Django ships no types
-    wanted: int,
-    clock: Callable[[], float] = time.time,
-) -> Iterator[str]:
+def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
     """Yield a line for too few connections, and for a clock that differs. `wanted`: of one container."""
     with connection.cursor() as cursor:
-        before = clock()
+        before = time.time()
         cursor.execute(_POSTGRESQL if connection.vendor == "postgresql" else _MYSQL)
         *limits, then = cursor.fetchone()
-        after = clock()
+        after = time.time()
     most = min(limit for limit in limits if limit > 0)
     if most < wanted * _ROLLING:
         few = "too few" if most < wanted else "too few for two containers, as during a rolling update"

@@ -9,7 +9,6 @@ from entrypoint import certificate_store
 from entrypoint.boot.decisions.folders import written_folders
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.decisions.folders.run_dir import (
-    CACHE_FOLDER,
     CERTIFICATE_FILE,
     DOWN_FILE,
     FIRST_READY_FILE,
@@ -180,11 +179,6 @@ class ResolvedConfig:
             return None
         file = self.run_dir / self.server.template.removesuffix(".j2")
         return file.with_stem(f"{file.stem}.2") if self.second_socket else file
-
-    @property
-    def cache_folder(self) -> PurePosixPath:
-        """The folder of nginx's cache of responses."""
-        return self.run_dir / CACHE_FOLDER
 
     @property
     def upstream(self) -> str:

@@ -15,27 +15,7 @@ from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
-from entrypoint.boot.plan.check_steps import (
-    CheckPages,
-    CheckPasswords,
-    CheckPort,
-    CheckReadable,
-    CheckSpace,
-    CheckWritable,
-    FindPrograms,
-    ValidateNginx,
-    ValidateSupervisord,
-)
-from entrypoint.boot.plan.file_steps import (
-    HandOver,
-    KeepCertificate,
-    Link,
-    MakeCertificate,
-    MakeDirectories,
-    MakeStore,
-    TakeCertificate,
-    WriteFiles,
-)
+from entrypoint.boot.plan import check_steps, file_steps
 from entrypoint.boot.plan.steps import (
     WARNING,
     Ask,
@@ -115,17 +95,17 @@ class RealPerformer(DryRunPerformer):
         pass
 
     @apply.register
-    def _(self, step: FindPrograms) -> None:
+    def _(self, step: check_steps.FindPrograms) -> None:
         missing = (name for name, path in step.programs.items() if path is None)
         Several.check([NotFound(f"cannot run {name}: {_why_missing(name)}") for name in missing])
 
     @apply.register
-    def _(self, step: CheckPort) -> None:
+    def _(self, step: check_steps.CheckPort) -> None:
         for listen in step.addresses:
             places.check_address(listen, step.setting)
 
     @apply.register
-    def _(self, step: CheckReadable) -> None:
+    def _(self, step: check_steps.CheckReadable) -> None:
         errors: list[EntrypointError] = []
         for name, path in step.files.items():
             try:
@@ -138,13 +118,13 @@ class RealPerformer(DryRunPerformer):
         Several.check(errors)
 
     @apply.register
-    def _(self, step: CheckPasswords) -> None:
+    def _(self, step: check_steps.CheckPasswords) -> None:
         from entrypoint.boot.effects.checks import password_file  # noqa: PLC0415 -- needed only for such a file
 
         password_file.check(step.file, step.account)
 
     @apply.register
-    def _(self, step: CheckPages) -> None:
+    def _(self, step: check_steps.CheckPages) -> None:
         Unusable.check(
             f"cannot find the error page {page}: NGINX_ERROR_PAGES names {status}; "
             f"add errors/{page.name} to the static files, or remove {status} from NGINX_ERROR_PAGES"
@@ -153,39 +133,39 @@ class RealPerformer(DryRunPerformer):
         )
 
     @apply.register
-    def _(self, step: CheckWritable) -> None:
+    def _(self, step: check_steps.CheckWritable) -> None:
         Several.check(list(places.log_file_errors(step.files, self._trust)))
 
     @apply.register
-    def _(self, step: CheckSpace) -> None:
+    def _(self, step: check_steps.CheckSpace) -> None:
         from entrypoint.boot.effects.checks import space  # noqa: PLC0415 -- needed only for a cache
 
         space.check(step)
 
     @apply.register
-    def _(self, step: MakeDirectories) -> None:
+    def _(self, step: file_steps.MakeDirectories) -> None:
         for directory in step.directories:
             folders.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
 
     @apply.register
-    def _(self, step: MakeStore) -> None:
+    def _(self, step: file_steps.MakeStore) -> None:
         os.close(certificate_store.opened(step.store, create=True))
 
     @apply.register
-    def _(self, step: TakeCertificate) -> None:
+    def _(self, step: file_steps.TakeCertificate) -> None:
         from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- needed only with such a certificate
 
         certificates.take(step.store, step.file)
 
     @apply.register
-    def _(self, step: MakeCertificate) -> None:
+    def _(self, step: file_steps.MakeCertificate) -> None:
         from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.make(step)
 
     @apply.register
-    def _(self, step: KeepCertificate) -> None:
+    def _(self, step: file_steps.KeepCertificate) -> None:
         from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.keep(step.file, step.store)
@@ -195,7 +175,7 @@ class RealPerformer(DryRunPerformer):
         folders.empty_metrics(step)
 
     @apply.register
-    def _(self, step: HandOver) -> None:
+    def _(self, step: file_steps.HandOver) -> None:
         from entrypoint.boot.effects.disk import ownership  # noqa: PLC0415 -- needed only with PUID
 
         for folder in step.folders:
@@ -203,21 +183,21 @@ class RealPerformer(DryRunPerformer):
                 self._say(f"    {folder}: {done}")
 
     @apply.register
-    def _(self, step: Link) -> None:
+    def _(self, step: file_steps.Link) -> None:
         for link in step.links:
             run_files.link(link, step.folder / link.name)
 
     @apply.register
-    def _(self, step: WriteFiles) -> None:
+    def _(self, step: file_steps.WriteFiles) -> None:
         for file in step.files:
             run_files.write(file.path, file.text)
 
     @apply.register
-    def _(self, step: ValidateNginx) -> None:
+    def _(self, step: check_steps.ValidateNginx) -> None:
         validate_nginx(step, self._stops)
 
     @apply.register
-    def _(self, step: ValidateSupervisord) -> None:
+    def _(self, step: check_steps.ValidateSupervisord) -> None:
         validate_supervisord(step)
 
     @apply.register

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
 
 _OF_DJANGO: Final = "sessionid"
 _OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
@@ -49,7 +50,7 @@ def cache(config: ResolvedConfig) -> Cache | None:
         return None
     zone = size // _BYTES_PER_RESPONSE * _BYTES_PER_KEY
     return Cache(
-        folder=config.cache_folder,
+        folder=config.run_dir / CACHE_FOLDER,
         size=size,
         digits=len(str(size // _PARTS)) + 1,
         zone=min(max(zone, _SMALLEST_ZONE), _LARGEST_ZONE),

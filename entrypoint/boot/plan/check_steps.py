@@ -96,6 +96,7 @@ class CheckSpace(NamedTuple):
 
     folder: PurePosixPath
     size: int  # bytes
+    text: str  # the size as the user wrote it
     memory: int | None  # bytes that the container may use; None: no limit
     name: str = "cache"
 
@@ -127,3 +128,16 @@ class ValidateSupervisord(NamedTuple):
 
     def __str__(self) -> str:
         return f"validate {self.file.path} with supervisord's parser"
+
+
+CheckStep = (
+    CheckPages
+    | CheckPasswords
+    | CheckPort
+    | CheckReadable
+    | CheckSpace
+    | CheckWritable
+    | FindPrograms
+    | ValidateNginx
+    | ValidateSupervisord
+)

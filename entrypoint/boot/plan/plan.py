@@ -175,7 +175,8 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
 def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
     """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
     if config.nginx and config.settings.cache:
-        yield CheckSpace(config.run_dir, config.settings.cache, config.machine.limits.memory)
+        text = config.settings.texts["NGINX_CACHE"]
+        yield CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
 
 
 def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
@@ -271,10 +272,11 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
 def _release(config: ResolvedConfig) -> Iterator[Run]:
     if release := _own_release(config):
         account = programs.user_account(config, release)
+        surroundings = environment.for_application(config.settings, config.machine, _settings_module(config))
         yield Run(
             RELEASE,
             programs.user_command(config, release),
-            {**_application_environment(config), **(account.variables if account else {}), **release.environment},
+            {**surroundings, **(account.variables if account else {}), **release.environment},
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
             account,
@@ -345,10 +347,6 @@ def make_exec(config: ResolvedConfig) -> Exec:
 
 def _environment(config: ResolvedConfig) -> Mapping[str, str]:
     return environment.for_programs(config.settings, config.machine, _settings_module(config))
-
-
-def _application_environment(config: ResolvedConfig) -> Mapping[str, str]:
-    return environment.for_application(config.settings, config.machine, _settings_module(config))
 
 
 def _settings_module(config: ResolvedConfig) -> str | None:

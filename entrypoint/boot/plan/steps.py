@@ -7,38 +7,20 @@ check something stand in check_steps.py, and those that write files in file_step
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.plan.check_steps import (
-    CheckPages,
-    CheckPasswords,
-    CheckPort,
-    CheckReadable,
-    CheckSpace,
-    CheckWritable,
-    FindPrograms,
-    ValidateNginx,
-    ValidateSupervisord,
-    in_check,
-)
-from entrypoint.boot.plan.file_steps import (
-    HandOver,
-    KeepCertificate,
-    Link,
-    MakeCertificate,
-    MakeDirectories,
-    MakeStore,
-    TakeCertificate,
-    WriteFiles,
-)
+from entrypoint.boot.plan.check_steps import CheckStep, in_check
+from entrypoint.boot.plan.file_steps import FileStep
 from entrypoint.boot.settings.types.endpoints import Endpoint
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Request
 
 if TYPE_CHECKING:
     from entrypoint.boot.decisions.programs.programs import Program
+
+_Step = TypeVar("_Step", bound=tuple[Any, ...])
 
 SERVE: Final = "serve"
 """The name of the steps that only `serve` has: they start the programs that supervisord adopts."""
@@ -48,8 +30,10 @@ WARNING: Final = "warning"
 """The name of a step that only warns."""
 
 
-def _without_secrets(step: object) -> str:
-    return f"<{type(step).__name__}: {step}>"
+def _secret(step: type[_Step]) -> type[_Step]:
+    """Let the repr of a step show only its line: its fields hold secrets."""
+    step.__repr__ = lambda self: f"<{step.__name__}: {self}>"  # type: ignore[method-assign]
+    return step
 
 
 @in_check
@@ -76,6 +60,7 @@ class EmptyMetrics(NamedTuple):
         return f"empty {self.folder} ({self.variable}){f' as {self.account}' if self.account else ''}"
 
 
+@_secret
 class Start(NamedTuple):
     """Start a program, which supervisord adopts."""
 
@@ -86,9 +71,6 @@ class Start(NamedTuple):
     loads: bool  # whether it loads the application, which a later step may change
     progress: Progress | None = None
     name: str = SERVE
-
-    def __repr__(self) -> str:
-        return _without_secrets(self)
 
     def __str__(self) -> str:
         return f"start {self.program.name}, {self.why}"
@@ -115,6 +97,7 @@ class Reload(NamedTuple):
         return f"let {self.program.name} read its configuration again"
 
 
+@_secret
 class Ask(NamedTuple):
     """A request to the application's agent."""
 
@@ -123,13 +106,11 @@ class Ask(NamedTuple):
     request: Request
     progress: Progress | None = None
 
-    def __repr__(self) -> str:
-        return _without_secrets(self)
-
     def __str__(self) -> str:
         return self.line
 
 
+@_secret
 class Compress(NamedTuple):
     """Compress static files ahead, as the user who owns their folder."""
 
@@ -140,9 +121,6 @@ class Compress(NamedTuple):
     environment: Mapping[str, str]
     account: Account | None = None  # the application's user; None is the current user
     name: str = COMPRESS
-
-    def __repr__(self) -> str:
-        return _without_secrets(self)
 
     def __str__(self) -> str:
         return f"compress the static files in {self.folder}"
@@ -160,6 +138,7 @@ class WaitFor(NamedTuple):
         return f"wait for {', '.join(map(str, self.targets))}, at most {self.seconds:g} s"
 
 
+@_secret
 class RunHooks(NamedTuple):
     """Run the hooks of one step, one after the other."""
 
@@ -171,14 +150,12 @@ class RunHooks(NamedTuple):
     progress: Progress | None = None
     name: str = "hooks"
 
-    def __repr__(self) -> str:
-        return _without_secrets(self)
-
     def __str__(self) -> str:
         hooks = (f"{hook}{f' as {hook.account}' if hook.account else ''}" for hook in self.hooks)
         return f"run {self.when} hooks {', '.join(hooks)}"
 
 
+@_secret
 class Run(NamedTuple):
     """Run a command that must succeed before the programs start."""
 
@@ -190,44 +167,14 @@ class Run(NamedTuple):
     account: Account | None  # None: the current user
     progress: Progress | None = None
 
-    def __repr__(self) -> str:
-        return _without_secrets(self)
-
     def __str__(self) -> str:
         return f"run {self.name}: {shlex.join(self.command)}"
 
 
-Step = (
-    Read
-    | FindPrograms
-    | CheckPort
-    | CheckReadable
-    | CheckPasswords
-    | CheckPages
-    | CheckWritable
-    | CheckSpace
-    | MakeDirectories
-    | MakeStore
-    | TakeCertificate
-    | MakeCertificate
-    | KeepCertificate
-    | EmptyMetrics
-    | HandOver
-    | Link
-    | WriteFiles
-    | ValidateNginx
-    | ValidateSupervisord
-    | Start
-    | Reload
-    | Serve
-    | Ask
-    | Compress
-    | WaitFor
-    | RunHooks
-    | Run
-)
+Step = CheckStep | FileStep | Read | EmptyMetrics | Start | Reload | Serve | Ask | Compress | WaitFor | RunHooks | Run
 
 
+@_secret
 class Exec(NamedTuple):
     """Replace this process by supervisord."""
 
@@ -237,9 +184,6 @@ class Exec(NamedTuple):
     programs: Mapping[str, str]  # the environment of the programs
     handover: PurePosixPath  # the file that lists the running programs
     timeline: PurePosixPath  # the file that records the steps
-
-    def __repr__(self) -> str:
-        return _without_secrets(self)
 
     def __str__(self) -> str:
         return "exec " + " ".join(self.argv)

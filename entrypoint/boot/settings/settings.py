@@ -135,11 +135,6 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         return tuple(each.site for each in self.chosen if each.site) if self.behind_nginx else ()
 
     @property
-    def runs_user_programs(self) -> bool:
-        """Whether user programs run in this container, besides `release`."""
-        return any(program.name != user_programs.RELEASE for program in self.chosen)
-
-    @property
     def _web_runs_here(self) -> bool:
         return not self.roles or WEB in self.roles
 

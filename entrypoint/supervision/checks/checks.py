@@ -10,10 +10,10 @@ from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.checks.first_request import FirstRequest
 from entrypoint.supervision.checks.frozen import Acceptance, FrozenProbe
 from entrypoint.supervision.checks.health import LivenessProbe, ReadinessProbe, Watchdog
+from entrypoint.supervision.checks.line_probe import LineProbe
 from entrypoint.supervision.checks.memory import MemoryLimit
 from entrypoint.supervision.checks.probes import Endpoint
 from entrypoint.supervision.internals import Program, Sink
-from entrypoint.supervision.logs.lines import LineProbe
 from entrypoint.supervision.tasks import Tasks
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from entrypoint.child_processes import children
 from entrypoint.supervision.checks import health
 from entrypoint.supervision.checks.health import Failures
 from entrypoint.supervision.checks.probes import Endpoint, attempt
@@ -121,15 +122,15 @@ def frozen(pid: int) -> str | None:
     A program is frozen if its first process is stopped, or all children of that process are.
     """
     try:
-        if _stopped(str(pid)):
+        if _stopped(pid):
             return f"process {pid} is stopped (SIGSTOP)"
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        if children and all(map(_stopped, children)):
+        started = children(pid)
+        if started and all(map(_stopped, started)):
             return f"all children of process {pid} are stopped (SIGSTOP)"
     except OSError:  # a process has ended
         return None
     return None
 
 
-def _stopped(pid: str) -> bool:
+def _stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED

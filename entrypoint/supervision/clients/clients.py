@@ -122,7 +122,7 @@ class Clients:
             return f"cannot restart {log.printable(name)}: there is no such program"
         if why := self._why_no_reload():
             return f"cannot restart {name}: {why}"
-        self._lifecycle.restart(found[0], "the status page asks for it")
+        self._lifecycle.restart(found[0], "the status page asks for it", asked=True)
         found[0].start()
         return ""
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from entrypoint.lines import Lines
 from entrypoint.supervision.logs.formats import SUPERVISORD
-from entrypoint.supervision.logs.lines import Lines
 from entrypoint.supervision.logs.stdout import Stdout
 
 STAYED_UP = re.compile(r"success: \S+ entered RUNNING state, process has stayed up ")

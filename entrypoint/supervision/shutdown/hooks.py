@@ -4,10 +4,10 @@ import os
 import signal
 from collections.abc import Callable
 
+from entrypoint.lines import Lines
 from entrypoint.protocol.supervision import PreStopHook
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
-from entrypoint.supervision.logs.lines import Lines
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""

@@ -1,7 +1,5 @@
 """The sockets of the HTTP server. Each start opens them; the server itself is imported with the first connection."""
 
-import contextlib
-import os
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -46,9 +44,3 @@ def _listening(name: str) -> socket.socket:
         made.close()
         raise
     return made
-
-
-def remove(path: Path) -> None:
-    """Remove the Unix socket, so that nginx need not try it."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 - named like unlink(2)

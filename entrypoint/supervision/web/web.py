@@ -2,6 +2,7 @@
 
 import sched
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,7 +87,8 @@ class Web:
             self._supervisord.unwatch(each.fileno())
             each.close()
         if self._config and self._listeners:
-            listener.remove(Path(self._config.socket))
+            with suppress(OSError):  # nginx need not try it
+                Path(self._config.socket).unlink()
         self._listeners = []
 
 

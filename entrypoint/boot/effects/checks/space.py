@@ -20,7 +20,7 @@ def check(step: CheckSpace) -> None:
     room = found.f_blocks * found.f_frsize
     in_memory = _type(folder) in _IN_MEMORY
     needed = step.size + _BESIDE
-    numbers = f"cannot use NGINX_CACHE={_mib(step.size)}m: with the other files of nginx it needs {_mib(needed)} MiB"
+    numbers = f"cannot use NGINX_CACHE={step.text}: with the other files of nginx it needs {_mib(needed)} MiB"
     if 0 < room < needed:
         larger = f", or mount a larger one: --tmpfs {step.folder}:size={_mib(needed)}m" if in_memory else ""
         raise Unusable(f"{numbers}, and the file system of {step.folder} has {_mib(room)} MiB; lower it{larger}")

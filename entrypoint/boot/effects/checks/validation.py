@@ -13,6 +13,7 @@ from typing import Final
 
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.check_steps import ValidateNginx, ValidateSupervisord
+from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import EntrypointError, NotRunnable, TimedOut, Unusable
 
 _FILE: Final = re.compile(r" \(file: '(?P<path>[^']+)'\)")
@@ -21,7 +22,7 @@ _TIMEOUT: Final = 60.0  # seconds
 
 def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
     """Run `nginx -t`. Raises Unusable with nginx's message, the line that it is about and the remedy."""
-    status, said = _run(step.command, step.environment, stops)
+    status, said = run(step.command, step.environment, stops, seconds=_TIMEOUT)
     if status:
         from entrypoint.boot.effects.checks.nginx_fault import nginx_fault  # noqa: PLC0415 -- needed only for an error
 
@@ -48,20 +49,34 @@ def validate_supervisord(step: ValidateSupervisord) -> None:
         raise Unusable(f"cannot use {step.file.path}, from {step.file.source}: {why}") from error
 
 
-def _run(command: tuple[str, ...], environment: Mapping[str, str], stops: StopRequests) -> tuple[int, str]:
-    """Run a command; return its exit status and its output. Raises NotRunnable, TimedOut, or Stopped after a signal."""
+def run(
+    command: tuple[str, ...],
+    environment: Mapping[str, str],
+    stops: StopRequests,
+    *,
+    seconds: float,
+    account: Account | None = None,
+) -> tuple[int, str]:
+    """Run a command, as `account` without its other groups; return its return code and its output.
+
+    Raises NotRunnable, TimedOut after so many `seconds`, or Stopped after a signal.
+    """
     output, written = os.pipe()
     # The command may run as another user, which must be able to open its /dev/stdout.
     os.fchmod(written, 0o666)
     with os.fdopen(output, "rb", buffering=0) as stream:
         try:
-            # Without a terminal, where OpenSSL would ask for the pass phrase of an encrypted key.
+            # Without a terminal: OpenSSL would ask there for the pass phrase of an encrypted key, and another user
+            # could type into the shell that root has called us from.
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
+                user=account.uid if account else None,
+                group=account.gid if account else None,
+                extra_groups=[] if account else None,
                 start_new_session=True,
             )
         except OSError as error:
@@ -69,7 +84,7 @@ def _run(command: tuple[str, ...], environment: Mapping[str, str], stops: StopRe
         finally:
             os.close(written)
         try:
-            said = b"".join(_read_to_the_end(stream, stops, f"run {' '.join(command)}"))
+            said = b"".join(_read_to_the_end(stream, stops, f"run {' '.join(command)}", seconds))
         except EntrypointError:
             process.kill()
             raise
@@ -78,9 +93,9 @@ def _run(command: tuple[str, ...], environment: Mapping[str, str], stops: StopRe
     return process.returncode, said.decode(errors="backslashreplace")
 
 
-def _read_to_the_end(stream: io.RawIOBase, stops: StopRequests, doing: str) -> Iterator[bytes]:
+def _read_to_the_end(stream: io.RawIOBase, stops: StopRequests, doing: str, seconds: float) -> Iterator[bytes]:
     """Yield the output of a command until it ends. Raises TimedOut, Stopped."""
-    deadline = time.monotonic() + _TIMEOUT
+    deadline = time.monotonic() + seconds
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         selector.register(stops, selectors.EVENT_READ)
@@ -92,4 +107,4 @@ def _read_to_the_end(stream: io.RawIOBase, stops: StopRequests, doing: str) -> I
                     yield data
                 else:
                     return
-    raise TimedOut(f"cannot {doing}: it did not end within {_TIMEOUT:g} s")
+    raise TimedOut(f"cannot {doing}: it did not end within {seconds:g} s")

@@ -9,10 +9,9 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.boot.effects.signals import StopRequests
@@ -20,7 +19,6 @@ from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.accounts import Account
-from entrypoint.boot.trust.trust import acting_as
 from entrypoint.errors import NotAllowed, TimedOut, Unusable
 
 NAMES: Final = ("SECRET_KEY", "DJANGO_SECRET_KEY")
@@ -39,7 +37,8 @@ def kept(settings: Settings, machine: Machine, stops: StopRequests) -> Settings:
     file = settings.secret_key_file
     if file and not _is_set(settings, machine):
         wait = LockWait(settings.wait_timeout, stops)
-        with _acting(machine, file) as owner:
+        with machine.trust.acting(file.parent, machine.account) as acts:
+            owner = machine.account if machine.root and not acts else None
             return _with(settings, _read_or_generate(Path(file), owner, wait), str(file))
     return _unkept(settings, machine)
 
@@ -60,25 +59,13 @@ def previewed(settings: Settings, machine: Machine) -> Settings:
     file = settings.secret_key_file
     if file is None or _is_set(settings, machine):
         return _unkept(settings, machine)
-    with _acting(machine, file):
+    with machine.trust.acting(file.parent, machine.account):
         try:
             key = _read(Path(file))
         except NotAllowed:
             key = ""  # the file belongs to the application's user
         _check_folder(Path(file))
     return _with(settings, key or _generate(), str(file))
-
-
-@contextmanager
-def _acting(machine: Machine, file: PurePosixPath) -> Iterator[Account | None]:
-    """Act as the application's user if that user can write the folder; give the owner for a new file."""
-    if not machine.root:
-        yield None
-    elif machine.trust.fault(file.parent):
-        with acting_as(machine.account):
-            yield None
-    else:
-        yield machine.account
 
 
 def temporary(settings: Settings, machine: Machine) -> Settings:

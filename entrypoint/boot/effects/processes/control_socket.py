@@ -1,11 +1,11 @@
-"""The control socket of the supervisord that is process 1, for a reload."""
+"""The control socket of the supervisord that is process 1."""
 
 import http.client
 import os
 import socket
 import stat
 import xmlrpc.client
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from entrypoint.errors import NotAllowed, NotFound, TimedOut
@@ -49,23 +49,15 @@ class ControlSocket:
         return from_json(ReloadResult, self._call("reload", to_json(request)), _SOURCE)
 
     def _call(self, method: str, *arguments: str, seconds: float | None = None) -> str:
-        proxy = xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(self._path), seconds))
         try:
-            return str(getattr(proxy, f"entrypoint.{method}")(*arguments))
+            return str(getattr(proxy(self._path.parent, seconds), f"entrypoint.{method}")(*arguments))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise TimedOut(f"cannot reload: process 1 does not answer on {self._path}: {error}") from error
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, path: str, seconds: float | None) -> None:
-        super().__init__("localhost")
-        self._path = path
-        self._seconds = seconds
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self._seconds)
-        self.sock.connect(self._path)
+def proxy(folder: PurePath, seconds: float | None) -> xmlrpc.client.ServerProxy:
+    """Return what calls the methods of the supervisord of a run directory; each has so many seconds to answer."""
+    return xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(folder / SOCKET), seconds))
 
 
 class _Transport(xmlrpc.client.Transport):
@@ -75,4 +67,8 @@ class _Transport(xmlrpc.client.Transport):
         self._seconds = seconds
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002 -- its signature
-        return _Connection(self._path, self._seconds)
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(self._seconds)
+        connection.sock.connect(self._path)
+        return connection

@@ -89,14 +89,11 @@ def _postgres(endpoint: Endpoint, seconds: float) -> None:
         if kind == b"E" and length in _POSTGRES_ERROR:
             fields = stream.read(length - 4).split(b"\0")
             if b"C" + _STARTING in fields:
-                raise NotReady(_field(fields, b"M"))
+                message = next((field[1:] for field in fields if field[:1] == b"M"), b"it is not ready")
+                raise NotReady(message.decode(errors="replace"))
         elif kind != b"R":
             raise NotReady("it does not speak the PostgreSQL protocol")
         connection.sendall(_LEAVE)
-
-
-def _field(fields: list[bytes], kind: bytes) -> str:
-    return next((field[1:].decode(errors="replace") for field in fields if field[:1] == kind), "it is not ready")
 
 
 def _mysql(endpoint: Endpoint, seconds: float) -> None:
