@@ -1,4 +1,4 @@
-"""What follows from a change of a program: of its readiness, its checks and what is reported of it."""
+"""Follows the changes of each program: updates its readiness, its checks and the reports about it."""
 
 import os
 import sched
@@ -147,7 +147,7 @@ class Lifecycle:
             program.replace()
 
     def cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again.
+        """Log why a server has ended before it was ready, and do not start it again.
 
         uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
         """

@@ -437,7 +437,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable; unset one of them"
     ]
 
 
