@@ -24,7 +24,7 @@ from containers import (
     stop,
     volume,
 )
-from table import carry_out, chart, draw, load, machine, parser, spread, with_picture, write, write_picture
+from table import carry_out, chart, draw, load, machine, parser, spread, with_picture, write, write_text
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        write_picture(options.picture, drawn(samples))
+        write_text(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

@@ -1,80 +1,22 @@
 """Measure what a whole site costs that nobody visits: wake-ups a second and memory, by program. README.md says how."""
 
 import argparse
-import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from getpass import getuser
-from http.client import HTTPConnection
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
-from table import Failed, carry_out, draw, machine, parser, spread, write
+from example_site import COMMAND, booted
+from table import carry_out, draw, machine, parser, spread, write
 
-ROOT = Path(__file__).resolve().parents[1]
-PATIENCE = 60.0  # seconds
 SETTLED = 15.0  # seconds: the programs look again at everything after their start
 PROGRAMS = ("process 1", "nginx", "uwsgi")
 WAKE_UPS, MEMORY = "wake-ups a second", "memory (PSS)"
 
 Sample = Mapping[str, Mapping[str, float]]
 """The values of one run, by program and by what they measure."""
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
-@contextmanager
-def site(command: str) -> Iterator[psutil.Process]:
-    """Boot the example project; return process 1 once the site is ready."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-idle-") as home:
-        (Path(home) / "data").mkdir()
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PORT": f"127.0.0.1:{port}",
-            "WEB_CONCURRENCY": "2",
-            "ENTRYPOINT_USER": getuser(),
-            "ENTRYPOINT_RUN_DIR": f"{home}/run",
-            "SECRET_KEY": "of-the-benchmark-alone-and-no-one-else",
-            "DATA_DIR": f"{home}/data",
-            "STATIC_ROOT": f"{home}/static",
-        }
-        null, folder = subprocess.DEVNULL, ROOT / "examples/django"
-        process = subprocess.Popen([command], env=environment, cwd=folder, stdin=null, stdout=null, stderr=null)
-        try:
-            wait_until_ready(port, process)
-            yield psutil.Process(process.pid)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-
-
-def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Ask for /-/ready until the answer is 200. Raises Failed."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
-        connection = HTTPConnection("127.0.0.1", port, timeout=5)
-        try:
-            connection.request("GET", "/-/ready")
-            if connection.getresponse().status == 200:  # noqa: PLR2004 -- OK
-                return
-        except OSError:
-            pass
-        finally:
-            connection.close()
-        time.sleep(0.1)
-    raise Failed(f"cannot boot the example: it is not ready after {PATIENCE:g} s, or has ended")
 
 
 def by_program(first: psutil.Process) -> dict[str, list[psutil.Process]]:
@@ -89,7 +31,11 @@ def by_program(first: psutil.Process) -> dict[str, list[psutil.Process]]:
 
 def measure(command: str, seconds: float) -> Sample:
     """Boot a site, leave it alone, and count."""
-    with site(command) as first:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-idle-") as home,
+        booted(Path(home), command, WEB_CONCURRENCY="2") as site,
+    ):
+        first = site.process
         time.sleep(SETTLED)
         programs = by_program(first)
         before = {name: wakes(processes) for name, processes in programs.items()}
@@ -115,7 +61,7 @@ def wakes(processes: list[psutil.Process]) -> int:
 
 def bench(arguments: argparse.Namespace) -> None:
     """Measure each command in turns, and print a table."""
-    commands = dict(arguments.commands or [("ours", str(Path(sys.executable).with_name("entrypoint")))])
+    commands = dict(arguments.commands or [("ours", COMMAND)])
     samples: dict[str, list[Sample]] = {name: [] for name in commands}
     for _ in range(arguments.runs):
         for name, command in commands.items():

@@ -19,7 +19,7 @@ PROGRAMS = (2, 50, 200)
 PATIENCE = 60.0
 AGENT = "load the application's settings"  # the step in which boot only waits for its agent
 
-BARE = {name: os.environ[name] for name in ("PATH", "LANG")}
+BARE = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
 COMMANDS: Mapping[str, Sequence[str]] = {
     "python -S -c pass": ("python3", "-S", "-c", "pass"),
     "python -c pass": ("python3", "-c", "pass"),

@@ -4,30 +4,21 @@ It boots the example in a temporary folder, and needs nginx and wrk on this mach
 """
 
 import argparse
-import os
-import re
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
-import psutil
-from table import Failed, carry_out, draw, machine, parser, positive, spread, write
+import example_site
+import wrk
+from example_site import Site
+from table import carry_out, draw, machine, parser, positive, spread, write
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMAND = Path(sys.executable).with_name("entrypoint")
-PATIENCE = 60.0  # seconds
 SCRAPES = 50
 PAUSE = 1.05  # seconds between two scrapes: within a second, the figures of the programs are not measured again
-CONNECTIONS = 16
 STATIC = "/static/admin/css/base.css"
 
 WITHOUT, WITH = "not counted", "counted"
@@ -43,71 +34,17 @@ class Sample:
     value: float
 
 
-@dataclass(frozen=True)
-class Site:
-    """A running site."""
-
-    process: psutil.Popen
-    port: int
-
-    def get(self, path: str) -> bytes:
-        """Return the body of the answer."""
-        with urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE) as answer:
-            return bytes(answer.read())
-
-    def cpu_of_nginx(self) -> float:
-        """Return the CPU time of nginx's processes, in seconds."""
-        return sum(
-            sum(each.cpu_times()[:2]) for each in self.process.children(recursive=True) if each.name() == "nginx"
-        )
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        return int(chosen.getsockname()[1])
-
-
 @contextmanager
 def booted(folder: Path, workers: int, *, counted: bool) -> Iterator[Site]:
-    """Boot the example; a second boot in the same folder finds the database and the static files."""
-    port = free_port()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PORT": f"127.0.0.1:{port}",
-        "ENTRYPOINT_RUN_DIR": str(folder / "run"),
-        "ENTRYPOINT_USER": str(os.getuid()),
-        "SECRET_KEY": "of-the-benchmark-alone-and-no-one-else",
-        "DATA_DIR": str(folder / "data"),
-        "STATIC_ROOT": str(folder / "static"),
-        "WEB_CONCURRENCY": str(workers),
-        "NGINX_ACCESS_LOG": "text",
-        **({"ENTRYPOINT_METRICS_ALLOW": "192.0.2.1"} if counted else {}),
-    }
-    (folder / "data").mkdir(exist_ok=True)
-    with (folder / "output").open("wb") as output:
-        process = psutil.Popen(
-            [str(COMMAND)], cwd=ROOT / "examples/django", env=environment, stdout=subprocess.DEVNULL, stderr=output
-        )
-    site = Site(process, port)
-    try:
-        end = time.monotonic() + PATIENCE
-        while not ready(site):
-            if process.poll() is not None or time.monotonic() > end:
-                raise Failed(f"cannot boot the example: {(folder / 'output').read_text(errors='replace')}")
-            time.sleep(0.05)
+    """Boot the example, with the counting of statuses or without."""
+    allow = {"ENTRYPOINT_METRICS_ALLOW": "192.0.2.1"} if counted else {}
+    with example_site.booted(folder, WEB_CONCURRENCY=str(workers), NGINX_ACCESS_LOG="text", **allow) as site:
         yield site
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
 
 
-def ready(site: Site) -> bool:
-    """Return whether the site is ready."""
-    with suppress(URLError, ConnectionError):
-        return bool(site.get("/-/ready"))
-    return False
+def cpu_of_nginx(site: Site) -> float:
+    """Return the CPU time of nginx's processes, in seconds."""
+    return sum(sum(each.cpu_times()[:2]) for each in site.process.children(recursive=True) if each.name() == "nginx")
 
 
 def scrape(folder: Path, run: int, workers: int) -> Iterator[Sample]:
@@ -115,11 +52,11 @@ def scrape(folder: Path, run: int, workers: int) -> Iterator[Sample]:
     with booted(folder, workers, counted=True) as site:
         what = f"a scrape, {workers} workers"
         size = len(site.get("/-/metrics"))  # the first one imports the modules
-        own, nginx = sum(site.process.cpu_times()[:2]), site.cpu_of_nginx()
+        own, nginx = sum(site.process.cpu_times()[:2]), cpu_of_nginx(site)
         for _ in range(SCRAPES):
             site.get("/-/metrics")
             time.sleep(PAUSE)
-        own, nginx = sum(site.process.cpu_times()[:2]) - own, site.cpu_of_nginx() - nginx
+        own, nginx = sum(site.process.cpu_times()[:2]) - own, cpu_of_nginx(site) - nginx
         yield Sample(what, run, "CPU of supervisord (ms)", own / SCRAPES * 1e3)
         yield Sample(what, run, "CPU of nginx (ms)", nginx / SCRAPES * 1e3)
         yield Sample(what, run, "bytes", size)
@@ -130,18 +67,11 @@ def load(folder: Path, run: int, seconds: int) -> Iterator[Sample]:
     for what, counted in ((WITHOUT, False), (WITH, True)):
         with booted(folder, 1, counted=counted) as site:
             site.get(STATIC)
-            before = site.cpu_of_nginx()
-            done = subprocess.run(
-                ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s",
-                 f"http://127.0.0.1:{site.port}{STATIC}"],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            after = site.cpu_of_nginx()
-            told = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
-            if not told or "Non-2xx" in done.stdout:
-                raise Failed(f"cannot measure: wrk says\n{done.stdout}{done.stderr}")
-            yield Sample(what, run, "static answers a second", float(told[2]))
-            yield Sample(what, run, "CPU of nginx per answer (µs)", (after - before) / int(told[1]) * 1e6)
+            before = cpu_of_nginx(site)
+            told = wrk.load(f"http://127.0.0.1:{site.port}{STATIC}", seconds)
+            after = cpu_of_nginx(site)
+            yield Sample(what, run, "static answers a second", told.rate)
+            yield Sample(what, run, "CPU of nginx per answer (µs)", (after - before) / told.answers * 1e6)
 
 
 def bench(arguments: argparse.Namespace) -> None:

@@ -6,9 +6,7 @@ It needs wrk and nginx, and no container; README.md says what is measured.
 import argparse
 import json
 import os
-import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,13 +18,11 @@ from dataclasses import asdict, dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import wrk
+from example_site import COMMAND, EXAMPLE, PATIENCE, ROOT, environment, free_port
 from table import Failed, carry_out, draw, machine, parser, positive, spread, write
 
-ROOT = Path(__file__).resolve().parents[1]
-COMMAND = str(Path(sys.executable).parent / "entrypoint")
 NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or "nginx"
-PATIENCE = 60.0  # seconds
-CONNECTIONS = 16
 CLIENTS, SLOW = 200, "/sleep/?s=0.2"
 STYLE = "/static/admin/css/base.css"
 ALONE, BEHIND, CACHED, USUAL = "the application alone", "behind nginx", "with NGINX_CACHE", "the usual nginx.conf"
@@ -67,10 +63,6 @@ http {{
     {site}
 }}
 """  # what Debian's nginx.conf says
-TOLD = re.compile(
-    r"Latency Distribution\s+50%\s+(?P<half>\S+).*99%\s+(?P<most>\S+)\s+.*Requests/sec:\s+(?P<rate>[\d.]+)", re.DOTALL
-)
-UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 
 
 @dataclass(frozen=True)
@@ -84,11 +76,11 @@ class Sample:
 
 
 @contextmanager
-def running(argv: Sequence[str], folder: Path, environment: dict[str, str]) -> Iterator[None]:
+def running(argv: Sequence[str], folder: Path, variables: dict[str, str]) -> Iterator[None]:
     """Run a server in the project's folder; stop it at the end."""
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
-            argv, cwd=ROOT / "examples/django", env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            argv, cwd=EXAMPLE, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         try:
             yield
@@ -101,28 +93,8 @@ def site(folder: Path, settings: dict[str, str], port: int) -> dict[str, str]:
     """Return the environment of a site in this folder."""
     (folder / "public_settings.py").write_text(PUBLIC.format(log=str(folder / "requests")), encoding="utf-8")
     (folder / "requests").touch()
-    (folder / "data").mkdir()
-    return {
-        "PATH": os.environ["PATH"],
-        "PORT": f"127.0.0.1:{port}",
-        "ENTRYPOINT_USER": str(os.geteuid()),
-        "ENTRYPOINT_RUN_DIR": str(folder / "run"),
-        "ENTRYPOINT_READY_PATH": "off",
-        "NGINX_ACCESS_LOG": "off",
-        "WEB_CONCURRENCY": "4",
-        "SECRET_KEY": "of-the-benchmark-alone-and-no-one-else",
-        "DJANGO_SETTINGS_MODULE": "public_settings",
-        "PYTHONPATH": str(folder),
-        "DATA_DIR": str(folder / "data"),
-        "STATIC_ROOT": str(folder / "static"),
-        **settings,
-    }
-
-
-def free_port() -> int:
-    """Return a port that nobody uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    more = {"ENTRYPOINT_READY_PATH": "off", "NGINX_ACCESS_LOG": "off", "WEB_CONCURRENCY": "4", **settings}
+    return environment(folder, port, DJANGO_SETTINGS_MODULE="public_settings", PYTHONPATH=str(folder), **more)
 
 
 def get(port: int, path: str, encoding: str = "identity") -> tuple[int, int]:
@@ -144,22 +116,6 @@ def wait_for(port: int, path: str) -> None:
             pass
         time.sleep(0.05)
     raise Failed(f"cannot measure: nothing answers with 200 at port {port}")
-
-
-def load(port: int, path: str, seconds: int, encoding: str, *, closes: bool = False) -> tuple[float, float, float]:
-    """Request one page for some seconds; return the rate and two latencies.
-
-    uWSGI alone closes each connection after a response, which wrk calls an error. Raises Failed.
-    """
-    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
-    command += [f"--header=Accept-Encoding: {encoding}", f"http://127.0.0.1:{port}{path}"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    told = TOLD.search(done.stdout)
-    if not told or "Non-2xx" in done.stdout or ("Socket errors" in done.stdout and not closes):
-        raise Failed(f"cannot measure: wrk says\n{done.stdout}{done.stderr}")
-    times = (re.fullmatch(r"([\d.]+)(us|ms|s)", told[name]) for name in ("half", "most"))
-    half, most = (float(found[1]) * UNITS[found[2]] for found in times if found)
-    return float(told["rate"]), half, most
 
 
 def crowd(port: int, run: int) -> float:
@@ -191,10 +147,11 @@ def dynamic(stack: ExitStack, folder: Path, runs: int, seconds: int) -> Iterator
         wait_for(ports[name], "/")
     for run in range(runs + 1):
         for number, (name, port) in enumerate(ports.items()):
-            for measure, value in zip(
-                (RATE, HALF, MOST), load(port, "/", seconds, "gzip", closes=name == ALONE), strict=True
-            ):
-                yield Sample(name, run, measure, value)
+            # uWSGI alone closes each connection after an answer.
+            told = wrk.load(f"http://127.0.0.1:{port}/", seconds, "Accept-Encoding: gzip", closes=name == ALONE)
+            yield Sample(name, run, RATE, told.rate)
+            yield Sample(name, run, HALF, told.half * 1e3)
+            yield Sample(name, run, MOST, told.most * 1e3)
             log = folder / str(number) / "requests"
             before = log.read_text().count("/sleep/")
             yield Sample(name, run, WAITED, crowd(port, run))
@@ -207,15 +164,15 @@ def static(stack: ExitStack, folder: Path, runs: int, seconds: int) -> Iterator[
     own.mkdir()
     usual.mkdir()
     ports = {USUAL: free_port(), BEHIND: free_port()}
-    environment = site(own, {}, ports[BEHIND])
+    variables = site(own, {}, ports[BEHIND])
     subprocess.run(
         [COMMAND, "prepare", "--only", "collectstatic"],
-        cwd=ROOT / "examples/django",
-        env=environment,
+        cwd=EXAMPLE,
+        env=variables,
         check=True,
         capture_output=True,
     )
-    stack.enter_context(running([COMMAND], own, environment))
+    stack.enter_context(running([COMMAND], own, variables))
     text = (ROOT / "bench/peers/usual/nginx.conf").read_text(encoding="utf-8")
     for old, new in (
         ("listen 80 default_server", f"listen 127.0.0.1:{ports[USUAL]}"),
@@ -232,8 +189,8 @@ def static(stack: ExitStack, folder: Path, runs: int, seconds: int) -> Iterator[
         for name, port in ports.items():
             for encoding, accepted in ENCODINGS.items():
                 yield Sample(name, run, f"{encoding}: bytes", get(port, STYLE, accepted)[1])
-                rate, _, _ = load(port, STYLE, seconds, accepted)
-                yield Sample(name, run, f"{encoding}: answers a second", rate)
+                told = wrk.load(f"http://127.0.0.1:{port}{STYLE}", seconds, f"Accept-Encoding: {accepted}")
+                yield Sample(name, run, f"{encoding}: answers a second", told.rate)
 
 
 def rows(samples: Sequence[Sample]) -> list[list[str]]:

@@ -26,7 +26,7 @@ from statistics import median
 import psutil
 from table import NOTHING, Failed, carry_out, draw, machine, parser, spread, write
 
-from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.files.render import render
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import LogFormat, ProgramConfig, Restart, SupervisionConfig

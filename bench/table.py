@@ -53,11 +53,8 @@ def machine() -> str:
 
 
 def write(file: Path, facts: object) -> None:
-    """Write every sample as JSON."""
-    try:
-        file.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise Failed(f"cannot write {file}: {error.strerror}") from None
+    """Write every sample as JSON. Raises Failed."""
+    write_text(file, json.dumps(facts, indent=2) + "\n")
 
 
 def parser(description: str, runs: int) -> argparse.ArgumentParser:
@@ -86,10 +83,10 @@ def chart(title: str, series: Sequence[str], samples: Samples, unit: str, digits
     return chart_svg(title, series, rows, Layout(width=760, labels=150, right=90, end=end))
 
 
-def write_picture(file: Path, picture: str) -> None:
-    """Write a picture. Raises Failed."""
+def write_text(file: Path, text: str) -> None:
+    """Write a file, such as a picture. Raises Failed."""
     try:
-        file.write_text(picture, encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Failed(f"cannot write {file}: {error.strerror}") from None
 

@@ -5,8 +5,6 @@ It needs wrk, the docker command and a Docker Engine on this machine; README.md 
 
 import argparse
 import os
-import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,8 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import containers
+import wrk
 from containers import Image
-from table import Failed, carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_picture
+from table import carry_out, chart, draw, machine, parser, positive, spread, with_picture, write, write_text
 
 BEST = Image("best", "best", prepare="python manage.py migrate --noinput && chown -R www-data:www-data data")
 IMAGES = (*(image for image in containers.IMAGES if image.name in ("ours", "usual")), BEST)
@@ -24,7 +23,6 @@ PAGES = {
     "static": "/static/admin/css/base.css",  # 22 KB
     "dynamic": "/request/",  # JSON from a Django view, with all middleware and without the database
 }
-CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -88,36 +86,17 @@ def target(image: Image, name: str) -> Endpoint:
     return Endpoint(image.name, name, address, v1 if v1.exists() else v2)
 
 
-UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
-TOLD = re.compile(
-    r"Latency Distribution\s+50%\s+(?P<half>\S+).*99%\s+(?P<most>\S+)\s+(?P<answers>\d+) requests in"
-    r".*Requests/sec:\s+(?P<rate>[\d.]+)",
-    re.DOTALL,
-)
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds in a time that wrk prints, such as 3.81ms."""
-    number = text.rstrip("mus")
-    return float(number) * UNITS[text[len(number) :]]
-
-
 def load(to: Endpoint, page: str, run: int, seconds: int) -> Iterator[Sample]:
     """Request one page over persistent connections for some seconds; yield the samples."""
-    command = ["wrk", "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", "--latency"]
-    # Django's ALLOWED_HOSTS has this name, not the container's address.
-    command += ["--header=Host: 127.0.0.1", f"http://{to.address}{PAGES[page]}"]
     before = to.cpu()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    # Django's ALLOWED_HOSTS has this name, not the container's address.
+    told = wrk.load(f"http://{to.address}{PAGES[page]}", seconds, "Host: 127.0.0.1")
     after = to.cpu()
-    told = TOLD.search(done.stdout)
-    if done.returncode or not told or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
-        raise Failed(f"cannot measure {to.image}: wrk says\n{done.stdout}{done.stderr}")
-    yield Sample(to.image, run, f"{page}: {RATE}", float(told["rate"]))
-    yield Sample(to.image, run, f"{page}: {P50}", seconds_of(told["half"]))
-    yield Sample(to.image, run, f"{page}: {P99}", seconds_of(told["most"]))
+    yield Sample(to.image, run, f"{page}: {RATE}", told.rate)
+    yield Sample(to.image, run, f"{page}: {P50}", told.half)
+    yield Sample(to.image, run, f"{page}: {P99}", told.most)
     if before is not None and after is not None:
-        yield Sample(to.image, run, f"{page}: {COST}", (after - before) / int(told["answers"]))
+        yield Sample(to.image, run, f"{page}: {COST}", (after - before) / told.answers)
 
 
 def memory(of: Endpoint, measure: Measure) -> Iterator[Sample]:
@@ -183,7 +162,7 @@ def drawn(samples: Sequence[Sample]) -> str:
         for page in PAGES
         for image in images
     }
-    title = f"Milliseconds to a response, with {CONNECTIONS} connections that send requests without a pause"
+    title = f"Milliseconds to a response, with {wrk.CONNECTIONS} connections that send requests without a pause"
     return chart(title, (P50, P99), bars, " ms", 1)
 
 
@@ -201,7 +180,7 @@ def bench(options: argparse.Namespace) -> None:
         facts = {"machine": where, "python": python, "samples": [asdict(sample) for sample in samples]}
         write(options.json, facts)
     if options.picture:
-        write_picture(options.picture, drawn(samples))
+        write_text(options.picture, drawn(samples))
 
 
 def arguments() -> argparse.ArgumentParser:

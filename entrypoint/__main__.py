@@ -1,4 +1,4 @@
-"""The command `entrypoint`. It blocks the signals first: see entrypoint/boot/effects/processes/signals.py."""
+"""The command `entrypoint`. It blocks the signals first: see entrypoint/boot/effects/signals.py."""
 
 import gc
 import signal

@@ -1,14 +1,17 @@
-"""What a certificate says: its names, its lifetime, and whether it has an OCSP responder.
+"""Reads a certificate: its names, its lifetime, and whether it names an OCSP responder.
 
 A reader of DER (X.690) for the few fields that are needed (RFC 5280): the standard library has none, and starting
 openssl would take longer than all else in a boot that has to know.
 """
 
 import binascii
+import os
 import re
+import stat
 from calendar import timegm
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePath
+from contextlib import suppress
+from pathlib import PurePath
 from typing import Final, NamedTuple
 
 _PEM: Final = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END \1?CERTIFICATE-----", re.DOTALL)
@@ -17,6 +20,7 @@ _ALTERNATIVE_NAMES: Final = b"\x55\x1d\x11"
 _AUTHORITY_INFORMATION: Final = b"\x2b\x06\x01\x05\x05\x07\x01\x01"
 _OCSP: Final = b"\x2b\x06\x01\x05\x05\x07\x30\x01"
 _LONG: Final = 0x80
+_LARGEST: Final = 1 << 20  # bytes of a file that are read
 _CENTURY: Final = 50  # a year of two digits below this is in the 21st century
 
 
@@ -35,17 +39,18 @@ class Certificate(NamedTuple):
 
 def read(path: PurePath) -> Certificate | None:
     """Return the first certificate of a PEM file, None if there is none that can be read."""
-    try:
-        return parsed(Path(path).read_bytes())
-    except OSError:
-        return None
+    with suppress(OSError), os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as opened:
+        if stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            return parsed(opened.read(_LARGEST))
+    return None
 
 
 def parsed(pem: bytes) -> Certificate | None:
     """Return the first certificate of a PEM text, None if there is none that can be read."""
+    found = _PEM.search(pem)
     try:
-        return parse(pem)
-    except ValueError:
+        return _parse(binascii.a2b_base64(found[2])) if found else None
+    except (ValueError, IndexError, StopIteration):  # it is not a certificate
         return None
 
 
@@ -55,15 +60,10 @@ def expiry(path: PurePath) -> float | None:
     return found.ends if found else None
 
 
-def parse(pem: bytes) -> Certificate:
-    """Return the first certificate of a PEM text. Raises ValueError."""
-    found = _PEM.search(pem)
-    if not found:
-        raise ValueError("there is no certificate in PEM format")
-    try:
-        return _parse(binascii.a2b_base64(found[2]))
-    except (IndexError, StopIteration, UnicodeDecodeError) as error:
-        raise ValueError("it is not a certificate") from error
+def blocks(pem: bytes) -> Iterator[bytes]:
+    """Yield each certificate of a PEM text, without what is between them."""
+    for found in _PEM.finditer(pem):
+        yield found[0] + b"\n"
 
 
 def _parse(der: bytes) -> Certificate:

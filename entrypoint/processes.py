@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.process_memory import pss
@@ -33,7 +32,7 @@ class Process(NamedTuple):
     @property
     def seconds(self) -> float:
         """The seconds since it started."""
-        return max(0.0, _uptime() - self.started / _TICKS)
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - self.started / _TICKS)
 
 
 class Memory(NamedTuple):
@@ -48,9 +47,9 @@ class Memory(NamedTuple):
 Processes = Mapping[int, Process]
 
 
-def processes(proc: Path = Path("/proc")) -> Processes:
+def processes() -> Processes:
     """Return all processes that can be seen, by PID."""
-    found = (_read(f"{proc}/{name}") for name in os.listdir(proc) if name.isdigit())  # noqa: PTH208 -- names, without Paths
+    found = (read(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 -- names, without Paths
     return {process.pid: process for process in found if process}
 
 
@@ -65,15 +64,15 @@ def tree(pid: int, among: Processes) -> Iterator[Process]:
         found += children.get(process.pid, ())
 
 
-def family(pid: int, proc: str = "/proc") -> tuple[Process, ...]:
+def family(pid: int) -> tuple[Process, ...]:
     """Return the process and all its descendants, without a look at any other process; none if it is gone."""
-    if not os.path.exists(f"{proc}/{pid}/task/{pid}/children"):  # noqa: PTH110 -- no Path, for speed
-        return tuple(tree(pid, processes(Path(proc))))  # this kernel has no such file, or it has ended
+    if not os.path.exists(f"/proc/{pid}/task/{pid}/children"):  # noqa: PTH110 -- no Path, for speed
+        return tuple(tree(pid, processes()))  # this kernel has no such file, or it has ended
     found, waiting = [], [pid]
     while waiting:
-        if process := _read(f"{proc}/{waiting.pop()}"):
+        if process := read(waiting.pop()):
             found.append(process)
-            waiting += _children(f"{proc}/{process.pid}/task")
+            waiting += _children(f"/proc/{process.pid}/task")
     return tuple(found)
 
 
@@ -93,16 +92,17 @@ def memory(members: Iterable[Process]) -> Memory:
         return Memory(sum(each.resident for each in members), "rss")
 
 
-def _read(folder: str) -> Process | None:
+def read(pid: int | str) -> Process | None:
+    """Return one process; None if it has ended."""
     try:
-        text = _text(f"{folder}/stat")
+        text = _text(f"/proc/{pid}/stat")
     except OSError:  # it has ended
         return None
-    pid, _, rest = text.partition(b" ")
+    number, _, rest = text.partition(b" ")
     fields = rest.rpartition(b")")[2].split()  # from the third on; the second is a name that may contain anything
     cpu, ended = (sum(map(int, fields[at : at + 2])) / _TICKS for at in (11, 13))
     state = fields[0].decode("ascii")
-    return Process(int(pid), int(fields[1]), state, cpu, ended, int(fields[19]), int(fields[21]) * _PAGE)
+    return Process(int(number), int(fields[1]), state, cpu, ended, int(fields[19]), int(fields[21]) * _PAGE)
 
 
 def _text(file: str) -> bytes:
@@ -112,8 +112,3 @@ def _text(file: str) -> bytes:
         return os.read(fd, _LONGEST)
     finally:
         os.close(fd)
-
-
-def _uptime() -> float:
-    """Return the seconds since the boot of the machine, as field 22 of stat counts them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

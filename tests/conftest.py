@@ -20,6 +20,7 @@ from typing import Any
 import hypothesis
 import pytest
 from deadline import PATIENCE, until
+from own_etc import OwnEtc
 from ports import free_port
 from reachable import NOBODY, anybody_runs, copy_environment
 from shared import made_once
@@ -56,6 +57,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the folder that the workers of this run share; a worker has it from who started it."""
+    # A shell ignores these for a command in the background, and what tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     given = getattr(config, "workerinput", {}).get("shared")
     config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="entrypoint-tests-"))
     config.stash[SHARED].chmod(0o755)
@@ -354,6 +360,12 @@ def entrypoint(place: Path, command_in: Callable[[Path], Command]) -> Iterator[C
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     assert not left
+
+
+@pytest.fixture
+def own_etc(tmp_path: Path) -> OwnEtc:
+    """Give an /etc to which a test adds files for the command that it runs."""
+    return OwnEtc(tmp_path)
 
 
 @pytest.fixture

@@ -118,21 +118,21 @@ class Site:
     def status(self, path: str) -> int | None:
         """Return the status of a GET, None where nothing answers."""
         if path == "/-/ready" and self.url.startswith("http://127.0.0.1:"):  # asked often: it takes less CPU so
-            with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+            with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
                 try:
                     connection.request("GET", path)
                     return connection.getresponse().status
                 except (ConnectionError, HTTPException):
                     return None
         try:
-            return requests.get(self.url + path, timeout=10).status_code
+            return requests.get(self.url + path, timeout=PATIENCE).status_code
         except requests.ConnectionError:
             return None
 
     def phase(self) -> str | None:
         """Return what /-/ready says of the boot, None while nobody answers."""
         try:
-            return str(requests.get(self.url + "/-/ready", timeout=10).json()["phase"])
+            return str(requests.get(self.url + "/-/ready", timeout=PATIENCE).json()["phase"])
         except requests.ConnectionError:
             return None
 
@@ -194,10 +194,14 @@ def holding(held: str, released: str) -> str:
     return (EXAMPLE / "pages" / "urls.py").read_text() + _HOLD.format(held=held, released=released)
 
 
-def hold_requests(project: Path) -> None:
-    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`."""
+def hold_requests(project: Path) -> dict[str, str]:
+    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`.
+
+    Return the setting that gives a stop the time for it, also on a busy machine.
+    """
     urls = holding(str(project / "held"), str(project / "released"))
     (project / "pages" / "urls.py").write_text(urls)
+    return {"ENTRYPOINT_STOP_TIMEOUT": "60s"}
 
 
 def stop_with_a_request_in_flight(site: Site, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[int]]:

@@ -148,10 +148,10 @@ REFUSED: Final = (
     Refusal("a-programs-user", f'[tool.entrypoint.programs.worker]\nuser = "root"\n{_RUN_AS_ROOT}\n', 78, "user"),
     Refusal("a-file-of-its-own", f'[programs.worker]\nuser = "root"\n{_RUN_AS_ROOT}\n', 78, "user", "entrypoint.toml"),
     Refusal(
-        "a-log-in-its-own-folder",
-        f'[tool.entrypoint.programs.worker]\nlog = "file:{HOME}/log/worker.log"\ncommand = "/usr/bin/sleep 3600"\n',
-        77,
-        f"{HOME}/log",
+        "a-log-file-of-roots",
+        '[tool.entrypoint.programs.worker]\nlog = "file:/etc/cron.d/worker"\ncommand = "/usr/bin/sleep 3600"\n',
+        78,
+        "file:/etc/cron.d/worker",
     ),
 )  # fmt: skip
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.plan.file_steps import WriteFiles
 from entrypoint.boot.plan.plan import Plan
-from entrypoint.boot.plan.steps import WriteFiles
 
 Sections = dict[str, list[str]]
 

@@ -69,8 +69,10 @@ def main(descriptor: int) -> NoReturn:
 
 def _carry_out(request: Message, progress: Progress) -> AgentResult:
     # Only now is Django known to be installed.
-    from entrypoint.app import checks, database, once, static, superuser  # noqa: PLC0415
+    from entrypoint.app import checks, once, superuser  # noqa: PLC0415
+    from entrypoint.app.databases import database  # noqa: PLC0415
     from entrypoint.app.migrations import run  # noqa: PLC0415
+    from entrypoint.app.static import static  # noqa: PLC0415
 
     actions: Mapping[type[Message], Callable[[Any, Progress], AgentResult]] = {
         WaitRequest: database.wait,
@@ -87,7 +89,7 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
 
 
 def _examine(request: CapacityRequest, progress: Progress) -> AgentResult:
-    from entrypoint.app import capacity  # noqa: PLC0415 -- no boot needs it
+    from entrypoint.app.databases import capacity  # noqa: PLC0415 -- no boot needs it
 
     return capacity.examine(request, progress)
 

@@ -17,9 +17,9 @@ _LIBRARIES: Final = frozenset(
 
 
 def application_traceback(error: BaseException, *, chain: bool = True) -> str:
-    """Return it without frames of the toolkit; empty if the error does not come from the application's code.
+    """Return the traceback without frames of the toolkit; empty if the application's code did not raise the error.
 
-    `chain` includes the errors that caused this one.
+    With `chain` it includes the errors that caused this one.
     """
     report = traceback.TracebackException.from_exception(error)
     own = next((at for at, frame in enumerate(report.stack) if _is_applications(frame.filename)), None)

@@ -4,16 +4,16 @@ from typing import Any, Final
 
 from django.core import checks
 
-from entrypoint.app import static
 from entrypoint.app.packages import mismatches
 from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.static import static
 from entrypoint.protocol.agent import AgentResult, CheckRequest
 
 _WORDS: Final = ((checks.ERROR, "error"), (checks.WARNING, "warning"), (checks.DEBUG, "note"))
 
 
 def check(request: CheckRequest, progress: Progress) -> AgentResult:
-    """Log each message that the project does not silence. Raises AgentError where one is an error."""
+    """Log each message that the project does not silence. Raises AgentError if one of them is an error."""
     found = [message for message in checks.run_checks(include_deployment_checks=True) if not message.is_silenced()]
     for message in sorted(found, key=lambda message: -message.level):
         progress(_line(message))

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.app import sqlite_error, writable
+from entrypoint.app import writable
+from entrypoint.app.databases import sqlite_error
 
 _SHORTEST_KEY: Final = 32  # characters: 128 bits in hexadecimal
 _LEAST_VARIETY: Final = 5  # different characters, as in Django's own check, security.W009
@@ -25,7 +26,7 @@ def weak_key(key: str | bytes) -> str:
 
 
 def needs_static_root(settings: Any) -> bool:  # noqa: ANN401 -- Django ships no types
-    """Return whether static files are served from STATIC_ROOT, and neither from their sources nor from elsewhere."""
+    """Return whether static files are served from STATIC_ROOT alone: not from their sources and not from elsewhere."""
     storage = _backend(settings, "staticfiles")
     finders = getattr(settings, "WHITENOISE_USE_FINDERS", False) or getattr(settings, "WHITENOISE_AUTOREFRESH", False)
     return storage.startswith(_FOLDER_STORAGES) and not finders

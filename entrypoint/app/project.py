@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.app import production
-from entrypoint.app.reporting import AgentError
+from entrypoint.app.reporting import AgentError, last_line
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
 from entrypoint.secret import Secret
 
@@ -133,7 +133,7 @@ def _raised_by(error: BaseException) -> dict[str, Any]:
 
 def _own_line(error: BaseException) -> str:
     """Return the last line of the traceback, with the place in the application that raised it."""
-    line = " ".join(traceback.format_exception_only(error)[-1].split())
+    line = last_line(error)
     here = str(Path.cwd())
     own = [
         f

@@ -1,1 +1,1 @@
-"""Process 1 before the exec: environment to Settings and Facts, those to a Plan, the Plan to effects."""
+"""Process 1 before the exec: reads Settings and Facts, makes a plan from them, and carries it out."""

@@ -1,4 +1,4 @@
-"""What is wrong in this container for this user, for `entrypoint doctor`.
+"""Finds the problems of this container for this user: `entrypoint doctor`.
 
 It writes nothing. Like `entrypoint check` it sources the .envsh hooks and loads the application.
 """
@@ -7,6 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -15,18 +16,20 @@ from typing import Final
 from entrypoint import certificate, log
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import user_account
-from entrypoint.boot.effects import overlaps, secret_key, unwritable
+from entrypoint.boot.decisions.programs.programs import user_account
+from entrypoint.boot.effects.checks import overlaps, unwritable
+from entrypoint.boot.effects.checks.unwritable import Place
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.unwritable import Place
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan import config_warnings
+from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
 from entrypoint.boot.plan.plan import make_plan
-from entrypoint.boot.plan.steps import WARNING, CheckPort, CheckReadable, CheckWritable, FindPrograms, Step
+from entrypoint.boot.plan.steps import WARNING
 from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
@@ -56,16 +59,12 @@ class Diagnosis:
             self._fail(error)
             return
         application = None
-        try:
+        with self._collecting():
             settings, hooks = source(settings, machine, self._hear, self._stops)
             settings = secret_key.previewed(settings, machine)
             with agent_of(settings, machine, self._hear, self._stops, write_bytecode=False) as agent:
                 application = agent.application() if agent else None
                 self._plan(settings, machine, application, agent, hooks)
-        except Stopped:
-            raise
-        except EntrypointError as error:
-            self._fail(error)
         try:
             config = decide(settings, Facts(machine, application))
         except EntrypointError:  # it has been reported
@@ -95,18 +94,16 @@ class Diagnosis:
         warnings = (str(step) for step in plan.steps if step.name == WARNING)
         self.findings += [of_message(text) for text in warnings if text not in known]
         performer = RealPerformer(self._hear, self._stops, agent, hooks, machine.trust)
+        lowest = 0 if machine.root else machine.lowest_port
         for step in plan.steps:
-            taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < _lowest_port(machine))
+            taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < lowest)
             if isinstance(step, _STEPS) and not taken:
-                self._apply(performer, step)
+                with self._collecting():
+                    performer.apply(step)
         if agent:
             collects = any(step.name == "collectstatic" for step in plan.steps)
-            try:
+            with self._collecting():
                 agent.ask("check", CheckRequest(collects=collects))
-            except Stopped:
-                raise
-            except EntrypointError as error:
-                self._fail(error)
             self._ask_databases(config, agent)
             wanted = (_STATIC, "warning: packages: ", "error: ")
             self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
@@ -116,9 +113,11 @@ class Diagnosis:
         answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
         self.findings += [of_database(line) for line in answer.text.splitlines()]
 
-    def _apply(self, performer: RealPerformer, step: Step) -> None:
+    @contextmanager
+    def _collecting(self) -> Iterator[None]:
+        """Turn an error into findings, and go on after it."""
         try:
-            performer.apply(step)
+            yield
         except Stopped:
             raise
         except EntrypointError as error:
@@ -194,11 +193,6 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
         if program.log == "raw" and not unwritable.opens_stdout(account):
             problem = f"{program.describe('log')}: {account} cannot open /dev/stdout again"
             yield Finding(problem, 'log = "lines"', "in the program's settings")
-
-
-def _lowest_port(machine: Machine) -> int:
-    """Return the lowest port that this user may use."""
-    return 0 if machine.root else machine.lowest_port
 
 
 def _runs(config: ResolvedConfig) -> bool:

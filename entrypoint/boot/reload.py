@@ -14,25 +14,28 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot import run
-from entrypoint.boot.decisions import certificates
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.run_dir import RELOAD_FILE, run_dir
+from entrypoint.boot.decisions.folders.run_dir import RELOAD_FILE, run_dir
+from entrypoint.boot.decisions.programs import certificates
 from entrypoint.boot.decisions.servers import SERVERS
-from entrypoint.boot.effects import overlaps, places, printout, run_files, secret_key
-from entrypoint.boot.effects.control_socket import ControlSocket
-from entrypoint.boot.effects.difference import Difference, current, sections, text_of
+from entrypoint.boot.effects import printout
+from entrypoint.boot.effects.checks import overlaps
+from entrypoint.boot.effects.disk import folders, run_files, secret_key
+from entrypoint.boot.effects.disk.difference import Difference, current, sections, text_of
 from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
+from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.plan.check_steps import CheckWritable, ValidateSupervisord, runs_in_check
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import SERVE, WARNING, CheckWritable, Step, ValidateSupervisord, runs_in_check
+from entrypoint.boot.plan.steps import SERVE, WARNING, Step
+from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import CERTIFICATES, NGINX
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.log import Tell
 from entrypoint.protocol.codec import to_json
@@ -121,7 +124,7 @@ def _lock(folder: Path) -> Iterator[None]:
 def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Plan:
     """Render into a new folder and validate what is there; return the plan. Raises all problems as one error."""
     plan = make_plan(settings, facts)
-    with places.temporary_folder(facts.machine.temporary) as folder:
+    with folders.temporary_folder(facts.machine.temporary) as folder:
         elsewhere = make_plan(replace(settings, run_dir=folder), facts)
         steps: list[Step] = [step for step in elsewhere.steps if step.name not in {SERVE, WARNING}]
         steps = [step for step in steps if runs_in_check(step) and not isinstance(step, ValidateSupervisord)]

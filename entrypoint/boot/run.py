@@ -12,15 +12,15 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
 
 from entrypoint.boot.decisions import environment
-from entrypoint.boot.effects import secret_key
+from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests, release
 from entrypoint.boot.effects.processes.switch import exec_program, switch_user
+from entrypoint.boot.effects.signals import StopRequests, release
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources import SOURCED
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.sources.sources import SOURCED
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
 from entrypoint.log import Tell
@@ -98,7 +98,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(
             f"cannot choose step {name}: this plan has no such step{nearest(name, known)}" for name in unknown
         )
-        # What this boot collects, it compresses by itself; for other files someone has to ask.
+        # `collectstatic` also compresses the files that it collects. Other files are compressed only on request.
         selected = only or known.keys() - {COMPRESS}
         chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
@@ -113,7 +113,8 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     with agent_of(settings, machine, tell, stops) as agent:
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import WARNING, copies  # noqa: PLC0415
+        from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
@@ -130,32 +131,25 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects import places  # noqa: PLC0415
+        from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
+        from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415
         from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import (  # noqa: PLC0415
-            SERVE,
-            Ask,
-            CheckWritable,
-            Step,
-            ValidateNginx,
-            ValidateSupervisord,
-            runs_in_check,
-        )
+        from entrypoint.boot.plan.steps import SERVE, Ask, Step  # noqa: PLC0415
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
-        with places.temporary_folder(machine.temporary) as folder:
+        with folders.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
-            # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.
+            # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
             if "nginx" not in machine.programs:
                 steps = [step for step in steps if not isinstance(step, ValidateNginx)]
             logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
-            steps += space(config)  # not of the temporary folder
+            steps += space(config)  # the space in the real run directory, not in the temporary one
             if agent:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
@@ -199,7 +193,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 
 
 def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
-    """Return the values of settings that are not set, and why some of these values are unknown."""
+    """Return the values of settings that are not set; and lines that say why some of these values are unknown."""
     from entrypoint.boot.decisions.derived import derived as values_of  # noqa: PLC0415 -- only `entrypoint env` needs it
 
     try:
@@ -218,7 +212,7 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
 
 
 def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user. Source what a boot sources."""
+    """Exec `command` in the application's environment, as the application's user, after sourcing the .envsh hooks."""
     machine = read_machine(settings)
     stops = StopRequests()
     wanted = SOURCED not in settings.environment
@@ -264,7 +258,7 @@ def source(
 def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...] | None) -> str:
     """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done.
 
-    `run_dir` is that of this container's site, which may be another user's: that is not allowed.
+    `run_dir` is the run directory of this container's site. Raises NotAllowed if another user runs the site.
     """
     from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import maintenance  # noqa: PLC0415
@@ -322,7 +316,7 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
     from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects import overlaps  # noqa: PLC0415
+    from entrypoint.boot.effects.checks import overlaps  # noqa: PLC0415
 
     config = decide(settings, Facts(machine, application))
     overlaps.check(config)

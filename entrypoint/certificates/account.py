@@ -8,20 +8,24 @@ import hashlib
 import hmac
 import json
 import os
+import signal
 import ssl
 import subprocess
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
+from types import FrameType
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from entrypoint.certificates.failure import ObtainError
 from entrypoint.protocol.certificates import CertificatesConfig
 
-_TIMEOUT: Final = 30.0
+_TIMEOUT: Final = 30.0  # seconds of one read or write
+_LARGEST: Final = 1 << 20  # bytes of an answer
 _TRIES: Final = 3  # the authority may refuse a nonce that was good (RFC 8555, 6.5)
 _NUMBER: Final = 32  # bytes of a number of P-256
 
@@ -38,20 +42,28 @@ def register(config: CertificatesConfig, folder: Path, secret: str) -> None:
     made = _openssl(config.openssl, "ecparam", "-name", "prime256v1", "-genkey", "-noout")
     with os.fdopen(os.open(key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(made)
+
+    def give_up(_number: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"the authority did not finish within {config.patience:g} s")
+
+    signal.signal(signal.SIGALRM, give_up)  # a byte now and then is in time for each read
+    signal.setitimer(signal.ITIMER_REAL, config.patience)
     try:
         uri, body = _registered(config, config.openssl, key, secret)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ObtainError(f"cannot register the account: {getattr(error, 'reason', None) or error}") from error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
     account = {"email": config.email, "registration": {"body": body, "uri": uri}}
     (place / "account.json").write_text(json.dumps(account), encoding="utf-8")
 
 
 def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, secret: str) -> tuple[str, Any]:
     """Return the URL and the body of a new account."""
-    context = ssl.create_default_context(cafile=str(config.authority) if config.authority else None)
+    opener = _opener(config)
     point = _openssl(openssl, "ec", "-in", str(key), "-pubout", "-outform", "DER")[-2 * _NUMBER :]
     jwk = {"crv": "P-256", "kty": "EC", "x": _b64(point[:_NUMBER]), "y": _b64(point[_NUMBER:])}
-    directory = json.loads(_send(config.directory, context)[1])
+    directory = json.loads(_send(opener, config.directory)[1])
     url = directory["newAccount"]
     outer = {"alg": "HS256", "kid": config.eab_kid, "url": url}
     padded = secret + "=" * (-len(secret) % 4)
@@ -62,14 +74,14 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
         "externalAccountBinding": binding,
     }
     for left in reversed(range(_TRIES)):
-        nonce = _send(directory["newNonce"], context, method="HEAD")[0]["Replay-Nonce"]
+        nonce = _send(opener, directory["newNonce"], method="HEAD")[0]["Replay-Nonce"]
         header = {"alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url}
         request = _signed(header, payload, lambda text: _es256(openssl, key, text))
         try:
-            headers, body = _send(url, context, json.dumps(request).encode())
+            headers, body = _send(opener, url, json.dumps(request).encode())
             return headers["Location"], json.loads(body)
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
+            said = error.read(_LARGEST).decode(errors="replace")
             if "badNonce" not in said or not left:
                 raise ValueError(_problem(said) or str(error)) from error
     raise AssertionError  # the last try returns or raises
@@ -96,11 +108,29 @@ def _openssl(openssl: PurePosixPath, *words: str, text: bytes = b"") -> bytes:
     return done.stdout
 
 
-def _send(url: str, context: ssl.SSLContext, body: bytes | None = None, method: str | None = None) -> tuple[Any, bytes]:
+def _opener(config: CertificatesConfig) -> urllib.request.OpenerDirector:
+    """Return an opener for HTTPS alone: the authority chooses the URLs, and could name a local file."""
+    context = ssl.create_default_context(cafile=str(config.authority) if config.authority else None)
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPSHandler(context=context),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.UnknownHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _send(
+    opener: urllib.request.OpenerDirector, url: str, body: bytes | None = None, method: str | None = None
+) -> tuple[Any, bytes]:
     """Return the headers and the body of the answer. Raises OSError."""
-    request = urllib.request.Request(url, body, {"Content-Type": "application/jose+json"}, method=method)  # noqa: S310 -- the settings accept https only
-    with urllib.request.urlopen(request, timeout=_TIMEOUT, context=context) as answer:  # noqa: S310 -- as above
-        return answer.headers, answer.read()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/jose+json"}, method=method)  # noqa: S310 -- the opener knows https only
+    with opener.open(request, timeout=_TIMEOUT) as answer:
+        return answer.headers, answer.read(_LARGEST)
 
 
 def _problem(said: str) -> str:

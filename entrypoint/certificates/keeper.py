@@ -17,6 +17,7 @@ from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
 from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
+from entrypoint.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
 
 _EVERY: Final = 60.0  # seconds between two looks at what another container may have obtained
@@ -109,7 +110,8 @@ class Keeper:
             certificate_store.write(self._store, _STATE, tries.text())
             verb, then = ("renew", f", valid until {_day(self._kept())}") if renews else ("obtain", "")
             what = f"cannot {verb} the certificate for {self._names}{then}: {error}"
-            _say(f"{what}; next try {_at(time.time() + max(self._due(), 0))}")
+            moment = time.gmtime(time.time() + max(self._due(), 0))
+            _say(f"{what}; next try {time.strftime('at %Y-%m-%d %H:%M:%S UTC', moment)}")
             return
         # Never again at once, even if the authority's clock makes the new certificate look old.
         tries = Tries(self._request, 0, began + (found.ends - found.begins) / 3)
@@ -132,12 +134,8 @@ class Keeper:
 
 
 def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    sys.stderr.write(f"{printable(line)}\n")
     sys.stderr.flush()
-
-
-def _at(moment: float) -> str:
-    return time.strftime("at %Y-%m-%d %H:%M:%S UTC", time.gmtime(moment))
 
 
 def _day(found: Certificate | None) -> str:

@@ -21,7 +21,7 @@ class Tries(NamedTuple):
     """The tries since the last success."""
 
     request: str = ""
-    """What was asked for: another request is tried at once."""
+    """The request that was tried. A different request is tried at once."""
     failures: int = 0
     next: float = 0.0
     """When the next try may begin, in seconds since the epoch."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands.group import Environ
 
 
@@ -26,7 +26,7 @@ def purge(environ: Environ, *, path: str | None) -> None:
     if path is not None and not path.startswith("/"):
         raise click.UsageError("PATH begins with /, for example /news/ or '/news/*'.")
     signals.release()
-    from entrypoint.boot.decisions.run_dir import CACHE_FOLDER  # noqa: PLC0415 -- only this command needs it
+    from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER  # noqa: PLC0415 -- only this command needs it
     from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
     from entrypoint.control import response_cache  # noqa: PLC0415 -- as above
 

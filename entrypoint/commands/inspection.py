@@ -1,6 +1,6 @@
 """The commands that show the settings or a container, and change nothing."""
 
-import shutil
+import os
 import sys
 import time
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from entrypoint import log, serving
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
 
@@ -53,8 +53,7 @@ def env(environ: Environ, *, form: str) -> None:
         for warning in (*settings.warnings, *unknown):
             log.tell(log.ENTRYPOINT, f"warning: {warning}", "warning")
         if form == "table":
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-            text = reference.table(settings, width, values)
+            text = reference.table(settings, output.width(), values)
         else:
             text = (reference.as_json if form == "json" else reference.dotenv)(settings, values)
     output.write(text)
@@ -87,9 +86,8 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
         if form == "json":
             output.write(control.as_json(found))
             return
-        terminal = sys.stdout.isatty()
-        text = table(found, shutil.get_terminal_size().columns if terminal else None)
-        output.write(f"{_CLEAR}{text}" if watch and terminal else text)
+        text = output.cut(table(found), output.width())
+        output.write(f"{_CLEAR}{text}" if watch and sys.stdout.isatty() else text)
         if not watch:
             return
         time.sleep(_AGAIN)
@@ -122,18 +120,19 @@ def health(environ: Environ, *, what: str) -> int:
     reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
     """
     signals.release()
-    from entrypoint.boot.trust.accounts import is_root  # noqa: PLC0415 -- as above
+    from entrypoint.control import place  # noqa: PLC0415 -- as above
     from entrypoint.control.health import check, probe  # noqa: PLC0415 -- as above
 
     settings = serving.read_settings(environ)
+    root = place.of_root(os.geteuid())
     if file := _ready_file(settings):
-        listen = settings.listen_on(root=is_root())
+        listen = settings.listen_on(root=root)
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
         _report(why, healthy=healthy)
         return 0 if healthy else 1
-    plain = settings.redirect_on(root=is_root())  # this port serves the health endpoints too, without TLS
-    listen = plain or settings.listen_on(root=is_root())
+    plain = settings.redirect_on(root=root)  # this port serves the health endpoints too, without TLS
+    listen = plain or settings.listen_on(root=root)
     healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
     _report(why, healthy=healthy)
     return 0 if healthy else 1
@@ -143,18 +142,17 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.run_dir import READY_FILE, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import READY_FILE  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
 
-    machine = read_machine(settings)
-    if settings.behind_nginx and machine.nginx_conf is None:
+    if settings.behind_nginx and read_machine(settings).nginx_conf is None:
         return None
-    return Path(run_dir(settings, machine) / READY_FILE)
+    return running_in(settings) / READY_FILE
 
 
 def running_in(settings: "Settings") -> Path:
     """Return the run directory of this container's site, also for another user than the one who has booted it."""
-    from entrypoint.boot.decisions.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
     from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
     from entrypoint.control import place  # noqa: PLC0415 -- as above
 
@@ -175,13 +173,13 @@ def running_in(settings: "Settings") -> Path:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
     from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
 
     folder = running_in(serving.read_settings(environ))
     recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
     if form == "table":
-        text = timeline.table(recorded, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+        text = output.cut(timeline.table(recorded), output.width())
     else:
         text = timeline.as_json(recorded) if form == "json" else picture.timeline_svg(recorded)
     output.write(text)

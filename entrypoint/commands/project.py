@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from entrypoint import log
-from entrypoint.boot.effects.processes import signals
+from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 
 

@@ -28,7 +28,7 @@ def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
 
 
 def in_words(text: str) -> str:
-    """Return the JSON of `/-/ready` as a line; it tells a site that starts from one that is broken."""
+    """Return the JSON of `/-/ready` as a line, which distinguishes a site that is starting from a broken one."""
     try:
         found = json.loads(text)
         phase = str(found["phase"])
@@ -73,15 +73,12 @@ def unready(folder: Path) -> str:
 
 
 def _connect(address: tuple[str, int] | str) -> None:
-    with socket.socket(_family(address)) as connection:
+    if isinstance(address, tuple):
+        socket.create_connection(address, _TIMEOUT).close()
+        return
+    with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_TIMEOUT)
         connection.connect(address)
-
-
-def _family(address: tuple[str, int] | str) -> socket.AddressFamily:
-    if isinstance(address, str):
-        return socket.AF_UNIX
-    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
 def _over_tls(host: str, port: int) -> HTTPSConnection:

@@ -1,9 +1,10 @@
-"""Where the site of this container has its run directory."""
+"""Where the site of this container has its run directory, and whether root has booted it."""
 
 from pathlib import Path
 from typing import Final
 
 _CONF: Final = "supervisord.conf"
+_OURS: Final = frozenset({"entrypoint", "supervisord"})
 
 
 def run_dir(expected: Path, usual: Path, proc: Path = Path("/proc")) -> Path:
@@ -16,11 +17,29 @@ def run_dir(expected: Path, usual: Path, proc: Path = Path("/proc")) -> Path:
     return usual if not expected.exists() and usual.exists() else expected
 
 
+def of_root(uid: int, proc: Path = Path("/proc")) -> bool:
+    """Return whether root has booted the site, for a caller with this `uid`. The default ports follow from it.
+
+    A user who is not the container's own learns it from process 1: a boot, supervisord, or the engine's init of them.
+    """
+    try:
+        names = {Path(word).name for word in _words(proc)}
+        first = (proc / "1").stat().st_uid
+    except OSError:  # hidden: hidepid of proc(5)
+        return uid == 0
+    return (first if names & _OURS else uid) == 0
+
+
 def of_process_1(proc: Path = Path("/proc")) -> Path | None:
     """Return the run directory of the supervisord that is process 1; None if process 1 is another program."""
     try:
-        words = (proc / "1/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
+        words = _words(proc)
     except OSError:
         return None
     conf = Path(words[words.index("-c") + 1]) if "-c" in words[:-1] else Path()
     return conf.parent if conf.name == _CONF and conf.is_absolute() else None
+
+
+def _words(proc: Path) -> list[str]:
+    """Return the command line of process 1. Raises OSError."""
+    return (proc / "1/cmdline").read_bytes().decode(errors="surrogateescape").split("\0")

@@ -1,4 +1,4 @@
-"""What the application server does at this moment, and the site's certificates: from the plugin's metrics."""
+"""The present load of the application server and the expiry of the certificates, from the plugin's metrics."""
 
 import re
 import socket
@@ -20,7 +20,7 @@ Samples = Mapping[tuple[str, str], float]
 
 
 class Serving(NamedTuple):
-    """What waits for the application server, and how busy that is. None: it does not tell, as all but uWSGI."""
+    """The connections that wait for the application server, and its load, which only uWSGI reports (else None)."""
 
     server: str
     waiting: int
@@ -55,7 +55,7 @@ def ask(http_socket: Path) -> Samples:
 
 
 def between(before: Samples, after: Samples, seconds: float) -> Serving | None:
-    """Return what two looks, so many seconds apart, say together; None if there is no application server."""
+    """Return the load from two samples, `seconds` apart; None if there is no application server."""
     queues = [(label, number) for (name, label), number in after.items() if name == _QUEUE]
     if not queues:
         return None

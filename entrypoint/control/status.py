@@ -1,7 +1,7 @@
-"""What runs in this container, what does not, and why: from the run directory and /proc.
+"""The state of the programs in this container, from the run directory and /proc.
 
-Each user may read both, and they also answer while supervisord hangs. So nothing here waits for supervisord, except for
-one short question whether it answers at all.
+Every user may read both, also while supervisord hangs. So nothing here waits for supervisord, except one short call
+that tests whether it answers.
 """
 
 import json
@@ -229,7 +229,7 @@ def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float
 
 
 def _readiness(www: Path, rows: Sequence[Row]) -> tuple[bool, str]:
-    """Return whether the container is ready, and why not. What /proc shows counts more than what supervisord wrote."""
+    """Return whether the container is ready, and why not. /proc wins over the file that supervisord wrote."""
     unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in {"GONE", "FROZEN"}]
     if unseen:
         return False, "; ".join(unseen)

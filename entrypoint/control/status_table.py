@@ -21,8 +21,8 @@ _SUPERVISORD: Final = {
 }
 
 
-def table(status: Status, width: int | None, now: float | None = None) -> str:
-    """Return the programs, what the container waits for, and the settings, in lines of at most `width` columns."""
+def table(status: Status, now: float | None = None) -> str:
+    """Return the programs, what the container waits for, and the settings, as lines."""
     now = time.time() if now is None else now
     lines = [
         *(_programs(status.programs, now) if status.programs else ()),
@@ -38,7 +38,7 @@ def table(status: Status, width: int | None, now: float | None = None) -> str:
         "settings that are set:" if status.settings else "no setting is set",
         *(f"  {name}={value} ({source})" for name, value, source in status.settings),
     ]
-    return "".join(f"{_cut(printable(line), width)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
@@ -93,7 +93,3 @@ def duration(seconds: float) -> str:
             rest = int(seconds % length // of)
             return f"{int(seconds // length)} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{max(0, int(seconds))} s"
-
-
-def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else line[: width - 1] + "…"

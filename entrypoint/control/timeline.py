@@ -42,7 +42,7 @@ class Timeline:
 
 
 def read(file: Path, first_ready: Path) -> Timeline:
-    """Read boot.json; `first_ready` is the file that is created when all programs are ready. Raises EntrypointError."""
+    """Read boot.json. `first_ready` is the file that appears when all programs are ready. Raises EntrypointError."""
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -80,14 +80,14 @@ def as_json(timeline: Timeline) -> str:
     return json.dumps(asdict(timeline), indent=2) + "\n"
 
 
-def table(timeline: Timeline, width: int | None) -> str:
-    """Return a line for each step (start, duration, bar, name), cut to `width` columns."""
+def table(timeline: Timeline) -> str:
+    """Return a line for each step: start, duration, bar, name."""
     lines = [f"{'AT':>8} {'TOOK':>8}  {'':{_BAR}}  STEP"]
     for step in timeline.steps:
         took = "" if step.seconds is None else f"{step.seconds:.3f}"
         lines.append(f"{step.at:>8.3f} {took:>8}  {_bar(step, timeline.end):{_BAR}}  {step.line}")
     lines.append("not ready yet" if timeline.ready is None else f"{timeline.ready:>8.3f} {'':8}  {'':{_BAR}}  ready")
-    return "".join(f"{_cut(line, width)}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _bar(step: Step, end: float) -> str:
@@ -95,7 +95,3 @@ def _bar(step: Step, end: float) -> str:
     scale = _BAR / end if end else 0
     left = min(int(step.at * scale), _BAR - 1)
     return " " * left + ("█" * (round((step.at + (step.seconds or 0)) * scale) - left) or "▏")
-
-
-def _cut(line: str, width: int | None) -> str:
-    return line if width is None or len(line) <= width else line[: width - 1] + "…"

@@ -1,4 +1,4 @@
-"""boot.json: what boot records of its steps for `entrypoint boot` and the metrics."""
+"""boot.json: the steps that boot has recorded for `entrypoint boot` and the metrics."""
 
 from typing import NamedTuple
 

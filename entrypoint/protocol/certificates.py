@@ -1,4 +1,4 @@
-"""What boot tells the program that obtains and renews the site's certificate: certificates.json."""
+"""certificates.json: the configuration of the program that obtains and renews the site's certificate."""
 
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
@@ -34,3 +34,5 @@ class CertificatesConfig(NamedTuple):
     """The port where the site is served until the first certificate."""
     pause: float = 120.0
     """Seconds until the second try; each further pause is twice as long."""
+    patience: float = 300.0
+    """Seconds in which the authority must finish."""

@@ -1,4 +1,4 @@
-"""Named tuples to JSON and back: how each format of protocol.py is written and read."""
+"""Named tuples to JSON and back: writes and reads every format in entrypoint/protocol except the agent's messages."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _NAMES: Final = {bool: "true or false", float: "a number", int: "an integer", st
 
 
 class ConfigError(ValueError):
-    """The supervision config, or what else another process wrote, cannot be used; the message names file and key."""
+    """A file that another process wrote, such as supervision.json, cannot be used; the message names file and key."""
 
 
 def to_json(value: tuple[Any, ...]) -> str:

@@ -1,5 +1,6 @@
-"""What a folder says about the project in it: pure reading, nothing of the project is imported."""
+"""Reads the files of a project, without importing any of its code."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.log import printable
 
 LARGEST: Final = 1 << 20
 """Bytes; a larger source file is not searched."""
@@ -14,6 +16,7 @@ LARGEST: Final = 1 << 20
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
 _DEPTH: Final = 3  # folders below the project's
 _MANAGERS: Final = (("uv", "uv.lock"), ("poetry", "poetry.lock"))
+_OF_POETRY: Final = ("tool", "poetry", "dependencies")
 _REQUIREMENTS: Final = (
     "requirements.txt",
     "requirements/production.txt",
@@ -28,6 +31,7 @@ _REDIS: Final = {"redis", "django-redis", "channels-redis", "rq", "django-rq"}
 _APPLICATION: Final = re.compile(
     r"^(\w+)(?:\s*:[^=\n]+)?\s*=\s*(?:\w+\.)?(Flask|FastAPI|Starlette|Quart)\(", re.MULTILINE
 )
+_PROGRAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FACTORY: Final = re.compile(r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^)]*)?\)", re.MULTILINE)
 _CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(
@@ -48,7 +52,7 @@ class Variable(NamedTuple):
 
 
 class Project(NamedTuple):
-    """What the files of the project depend on."""
+    """The facts about a project that decide the text of its new files."""
 
     name: str
     """Usable as the name of an image, a container and a Kubernetes object."""
@@ -102,7 +106,7 @@ class Project(NamedTuple):
 
 
 def look_at(folder: Path) -> Project:
-    """Return what the project in `folder` is. Raises Unusable or NotAllowed if that cannot be known."""
+    """Return the facts about the project in `folder`. Raises Unusable or NotAllowed if its files cannot be used."""
     pyproject = _toml(folder / "pyproject.toml")
     manage = next((path for path in _python_files(folder) if path.name == "manage.py"), None)
     procfile = tuple(_procfile(folder / "Procfile"))
@@ -114,11 +118,11 @@ def look_at(folder: Path) -> Project:
         )
     manager, requirements = _manager(folder, pyproject)
     packages = frozenset(_packages(folder, pyproject, requirements))
-    settings = "\n".join(_text(path) for path in _python_files(folder) if _configures(path, folder))
+    settings = "\n".join(text_of(path) for path in _python_files(folder) if _configures(path, folder))
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
     return Project(
-        name=_name(str(pyproject.get("project", {}).get("name") or folder.name)),
+        name=_name(str(_in(pyproject, "project", "name") or folder.name)),
         django=manage is not None,
         app_dir=app_dir,
         app=app,
@@ -150,22 +154,23 @@ def _python_files(folder: Path) -> Iterator[Path]:
         below: list[Path] = []
         for place in level:
             entries = sorted(place.iterdir())
-            yield from (path for path in entries if path.suffix == ".py" and path.is_file())
+            yield from (path for path in entries if path.suffix == ".py" and path.is_file() and path.name.isprintable())
             below += [path for path in entries if path.is_dir() and _is_source(path)]
         level = below
 
 
 def _is_source(folder: Path) -> bool:
-    return not folder.name.startswith(".") and folder.name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+    name = folder.name  # a line feed in it would begin another line of the Dockerfile
+    return name.isprintable() and name[0] != "." and name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """Return the text of a file; empty if there is none. Raises NotAllowed or Unusable."""
     try:
         if not path.is_file() or path.stat().st_size > LARGEST:
             return ""
         return path.read_text(encoding="utf-8")
-    except PermissionError as error:
+    except OSError as error:
         raise NotAllowed(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise Unusable(f"cannot read {path}: it is not UTF-8 text") from error
@@ -173,27 +178,45 @@ def _text(path: Path) -> str:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path))
+        return tomllib.loads(text_of(path))
     except tomllib.TOMLDecodeError as error:
         raise Unusable(f"cannot read {path}: {error}") from error
+    except RecursionError as error:
+        raise Unusable(f"cannot read {path}: it is nested too deeply") from error
+
+
+def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
+    """Return the value under these keys; None if there is none."""
+    for key in keys:
+        table = table.get(key) if isinstance(table, dict) else None
+    return table
 
 
 def _application(folder: Path) -> tuple[str, str, str]:
     """Return the folder of an application that is not Django's, its name and why it is ASGI. All empty: none."""
     for path in _python_files(folder):
-        text = _text(path)
+        text = text_of(path)
         found, factory = _APPLICATION.search(text), _FACTORY.search(text)
         if not found and not factory:
             continue
-        root = folder / "src" if (folder / "src") in path.parents else folder
-        parts = path.relative_to(root).with_suffix("").parts
-        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        module = _module(path, folder, "__init__")
         kind = found[2] if found else "Flask"
         asgi = "" if kind == "Flask" else f"{kind} is an ASGI framework"
-        where = _relative(root, folder)
+        where = _relative(_root(path, folder), folder)
         # The factory first: a module with both often makes its own application for tests only.
         return where, f"{module}:{factory[1]}()" if factory else f"{module}:{found[1] if found else ''}", asgi
     return ".", "", ""
+
+
+def _root(path: Path, folder: Path) -> Path:
+    """Return the folder from which Python imports the modules of this file's package."""
+    return folder / "src" if (folder / "src") in path.parents else folder
+
+
+def _module(path: Path, folder: Path, *implied: str) -> str:
+    """Return the dotted name of a file, without its last part if that is one of `implied`."""
+    parts = path.relative_to(_root(path, folder)).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] in implied else parts)
 
 
 def _configures(path: Path, folder: Path) -> bool:
@@ -216,15 +239,15 @@ def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
     for name in _REQUIREMENTS:
         if (folder / name).is_file():
             return "pip", name
-    if pyproject.get("tool", {}).get("poetry", {}).get("dependencies"):
+    if _in(pyproject, *_OF_POETRY):
         return "poetry", "pyproject.toml"
-    return ("pyproject", "pyproject.toml") if pyproject.get("project", {}).get("dependencies") else ("", "")
+    return ("pyproject", "pyproject.toml") if _in(pyproject, "project", "dependencies") else ("", "")
 
 
 def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Iterator[str]:
     """Yield the normalized names of the declared dependencies."""
-    declared = [*pyproject.get("project", {}).get("dependencies", ())]
-    declared += pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    tables = (_in(pyproject, "project", "dependencies"), _in(pyproject, *_OF_POETRY))
+    declared = [each for table in tables if isinstance(table, list | dict) for each in table if isinstance(each, str)]
     if requirements.endswith(".txt"):
         declared += _requirements(folder / requirements)
     for line in declared:
@@ -232,33 +255,34 @@ def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Ite
             yield re.sub(r"[-_.]+", "-", match[0]).lower()
 
 
-def _requirements(file: Path) -> Iterator[str]:
+def _requirements(file: Path, including: tuple[Path, ...] = ()) -> Iterator[str]:
     """Yield the lines of a requirements file and of those that it includes."""
-    for line in _text(file).splitlines():
+    if file in including:
+        raise Unusable(f"cannot read {file}: it includes itself")
+    for line in text_of(file).splitlines():
         included = re.match(r"-r\s*(\S+)|--requirement[= ](\S+)", line.strip())
         if included:
-            yield from _requirements(file.parent / (included[1] or included[2]))
+            inner = Path(os.path.normpath(file.parent / (included[1] or included[2])))
+            yield from _requirements(inner, (*including, file))
         else:
             yield line
 
 
 def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
-    pinned = _text(folder / ".python-version").strip()
-    poetry = pyproject.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "")
-    return str(pinned or pyproject.get("project", {}).get("requires-python", "") or poetry)
+    pinned = text_of(folder / ".python-version").strip()
+    wanted = pinned or _in(pyproject, "project", "requires-python") or _in(pyproject, *_OF_POETRY, "python")
+    return printable(" ".join(str(wanted or "").split()))
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
     """Yield the programs that belong to the dependencies, unless the Procfile has them."""
     if "celery" in packages and not {"worker", "celery"} & named:
         for path in _python_files(folder):
-            found = _CELERY.search(_text(path))
+            found = _CELERY.search(text_of(path))
             if found:
-                root = folder / "src" if (folder / "src") in path.parents else folder
-                parts = path.relative_to(root).with_suffix("").parts
-                module = ".".join(parts[:-1] if parts[-1] in ("celery", "__init__") else parts)
+                module = _module(path, folder, "__init__", "celery")
                 yield "worker", f"celery -A {module} worker --loglevel INFO"
-                if "django-celery-beat" in packages or "beat_schedule" in _text(path).lower():
+                if "django-celery-beat" in packages or "beat_schedule" in text_of(path).lower():
                     yield "beat", f"celery -A {module} beat --loglevel INFO"
                 break
     if "django-rq" in packages and django and not {"worker", "rqworker"} & named:
@@ -266,10 +290,12 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
 
 
 def _procfile(path: Path) -> Iterator[tuple[str, str]]:
-    for line in _text(path).splitlines():
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         name, colon, command = line.partition(":")
         if colon and not line.lstrip().startswith("#"):
-            yield name.strip(), command.strip()
+            if not _PROGRAM.fullmatch(name.strip()):  # it becomes the name of a file
+                raise Unusable(f"cannot read {path}, line {number}: it is not of the form name: command")
+            yield name.strip(), printable(command.strip())
 
 
 def _variables(settings: str) -> Iterator[Variable]:
@@ -291,7 +317,7 @@ def _folder_of(name: str, settings: str) -> str:
 
 
 def _builds_assets(package: Path) -> bool:
-    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', _text(package)))
+    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', text_of(package)))
 
 
 def _name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`entrypoint init --from`: what the lines of an existing configuration become, and which have no counterpart."""
+"""`entrypoint init --from`: translates each line of an existing configuration, or says that it has no counterpart."""
 
 import configparser
 import re
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.errors import Unusable
+from entrypoint.scaffold.project import text_of
 
 
 class Line(NamedTuple):
@@ -17,7 +18,7 @@ class Line(NamedTuple):
     number: int
     text: str
     becomes: str
-    """What replaces it, or why nothing does."""
+    """Its replacement, or why there is none."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}: {self.text}\n    -> {self.becomes}"
@@ -26,7 +27,7 @@ class Line(NamedTuple):
 _DELETE: Final = "delete it: entrypoint configures and runs {}"
 _NOTHING: Final = "nothing: there is no counterpart"
 
-# What entrypoint/boot/settings/compat.py does without any change, and the setting of ours that does the same.
+# What entrypoint/boot/settings/sources/compat.py does without any change, and the setting of ours that does the same.
 _TIANGOLO: Final = {
     "UWSGI_INI": "the same",
     "UWSGI_CHEAPER": "the same: uWSGI reads it",
@@ -90,7 +91,7 @@ _GUNICORN: Final = {
 
 
 def report(folder: Path, source: str) -> Iterator[str]:
-    """Yield what each line of the configuration of kind `source` becomes. Raises Unusable if there is none."""
+    """Yield the translation of each line of the configuration of kind `source`. Raises Unusable if there is none."""
     found = list(_READERS[source](folder))
     if not found:
         raise Unusable(f"cannot report on {source}: there is no {_EXPECTED[source]} in {folder}")
@@ -233,15 +234,8 @@ def _gunicorn_key(key: str, value: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the numbered lines of a file; none if it does not exist."""
-    try:
-        yield from enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise NotAllowed(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Unusable(f"cannot read {path}: it is not UTF-8 text") from error
+    """Return the numbered lines of a file; none if it does not exist."""
+    return enumerate(text_of(path).splitlines(), start=1)
 
 
 _READERS: Final[Mapping[str, Callable[[Path], Iterator[Line]]]] = {

@@ -1,1 +1,1 @@
-"""Runs inside supervisord, after the exec: the standard library and supervisor only."""
+"""The plugin inside supervisord, after the exec. It imports nothing of boot, of the commands or of the agent."""

@@ -6,14 +6,20 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from entrypoint.child_processes import children
 from entrypoint.protocol.supervision import StopChildren
+
+__all__ = ["Children", "children"]
 
 
 class Children:
     """The direct children of one program, each of which gets one signal."""
 
     def __init__(self, pid: int, config: StopChildren) -> None:
-        """Create this before the program gets its stop signal: it then signals the children of this moment itself."""
+        """Create this before the program gets its stop signal.
+
+        If `config.late`, the program itself signals the children that have come up by now, so `stop` leaves them out.
+        """
         self._pid = pid
         self._signal, self._handles = (signal.Signals[f"SIG{name}"] for name in (config.signal, config.handles))
         self._signalled = set(self._ready()) if config.late else set()
@@ -30,15 +36,8 @@ class Children:
         return (pid for pid in children(self._pid) if _handles(pid, self._handles))
 
 
-def children(pid: int) -> frozenset[int]:
-    """Return the processes that the first thread of a process has started; none if it has ended."""
-    with suppress(OSError):
-        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()))
-    return frozenset()
-
-
 def _handles(pid: int, number: int) -> bool:
-    """Return whether a process has a handler for a signal; one that it ignores has none."""
+    """Return whether a process has a handler for a signal. False if it ignores the signal."""
     with suppress(OSError):  # it has ended
         caught = Path(f"/proc/{pid}/status").read_bytes().partition(b"\nSigCgt:")[2].split(maxsplit=1)[0]
         return bool(int(caught, 16) >> (number - 1) & 1)

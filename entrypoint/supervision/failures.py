@@ -1,11 +1,11 @@
-"""The programs that failed permanently, and what follows from that: the container ends, or the others go on."""
+"""Permanent failures of programs: the container ends, or the other programs continue."""
 
 from collections.abc import Callable, Mapping
 
-from entrypoint.protocol.supervision import OnFailure, SupervisionConfig
+from entrypoint.protocol.supervision import OnFailure
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure, Policy
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop
 
@@ -16,27 +16,21 @@ class Failures:
     def __init__(  # noqa: PLR0913 -- it connects what it is given
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         policies: Mapping[Program, Policy],
         *,
         killed: Callable[[Program], str],
         waits: Waits,
         stop: Stop,
-        report: Report,
     ) -> None:
         """`killed` returns why a program ended, if its wait status does not tell it."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._policies = policies
         self._killed = killed
         self._waits = waits
         self._stop = stop
-        self._report = report
         self._failures: dict[str, PermanentFailure] = {}
-
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
 
     def __contains__(self, name: str) -> bool:
         """Return whether the program `name` failed permanently."""
@@ -53,12 +47,15 @@ class Failures:
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
         for name in self._waits.waiting_for(program.name):
-            self._report.not_starting(name, program.name)
-        if not self._config.program(program.name).essential:
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
+        if not self._current.program(program.name).essential:
             return
         failure = self._failures[program.name] = self._failure(program)
-        keep = self._config.on_failure is OnFailure.KEEP
-        self._report.failed(program, failure, keep=keep)
+        keep = self._current.config.on_failure is OnFailure.KEEP
+        action = "keeping the others, not ready" if keep else "stopping all"
+        self._supervisord.critical(
+            f"{program.name} failed permanently ({failure.reason}): {action}, exit code {failure.exit_code}"
+        )
         if not keep:
             self._stop.begin()
 

@@ -1,4 +1,4 @@
-"""What supervisord's plugin inherits from boot. boot writes it in entrypoint/boot/effects/processes/children.py."""
+"""The handover from boot to supervisord's plugin. entrypoint/boot/effects/processes/children.py writes it."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from entrypoint.protocol.codec import from_json, read_json
-from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
+from entrypoint.protocol.supervision import Environments, Handover, ProgramConfig, RunningProgram, SupervisionConfig
 
 
 class Inheritance(NamedTuple):
@@ -19,6 +19,18 @@ class Inheritance(NamedTuple):
     programs: Mapping[str, RunningProgram] = MappingProxyType({})
     began: float | None = None
     """When the boot began, in seconds of CLOCK_BOOTTIME; None if this process did not boot this time."""
+
+
+class Current:
+    """The configuration and the environments that apply now. A reload replaces both."""
+
+    def __init__(self, config: SupervisionConfig, environments: Environments) -> None:
+        self.config = config
+        self.environments = environments
+
+    def program(self, name: str) -> ProgramConfig:
+        """Return the configuration of the process `name`."""
+        return self.config.program(name)
 
 
 _kept: list[Environments] = []

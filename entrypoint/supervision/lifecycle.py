@@ -1,4 +1,4 @@
-"""What follows from a change of a program: of its readiness, its checks and what is reported of it."""
+"""Follows the changes of each program: updates its readiness, its checks and the reports about it."""
 
 import os
 import sched
@@ -6,23 +6,24 @@ from collections.abc import Iterable, Mapping
 
 from entrypoint import log
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.checks.checks import Checks
 from entrypoint.supervision.children import Children
 from entrypoint.supervision.failures import Failures
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
-from entrypoint.supervision.notify import group
+from entrypoint.supervision.notify import Sender, group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop
 
 CHILDREN_EVERY = 0.1
 """Seconds after which a stopping program's new children are looked for again."""
+
+INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
 
 class Lifecycle:
@@ -31,14 +32,13 @@ class Lifecycle:
     def __init__(  # noqa: PLR0913 -- it connects what it is given
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         policies: Mapping[Program, Policy],
         checks: Mapping[Program, Checks],
         *,
         timers: sched.scheduler,
         stdout: Stdout,
         readiness: Readiness,
-        report: Report,
         record: Record,
         waits: Waits,
         failures: Failures,
@@ -47,27 +47,24 @@ class Lifecycle:
     ) -> None:
         """`policies` and `checks` are those of the programs that supervisord has at the moment."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._policies = policies
         self._checks = checks
         self._timers = timers
         self._stdout = stdout
         self._readiness = readiness
-        self._report = report
         self._record = record
         self._waits = waits
         self._failures = failures
         self._stop = stop
         self._reloading = reloading
         self._served: set[Program] = set()  # the programs that have been ready
-
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
+        self._status: dict[Program, str] = {}  # what they last reported as their STATUS
 
     def forget(self, program: Program) -> None:
         """Forget a program that supervisord has removed."""
         self._served.discard(program)
+        self._status.pop(program, None)
 
     def has_served(self, program: Program) -> bool:
         """Return whether the program has been ready, in this run or an earlier one."""
@@ -75,7 +72,7 @@ class Lifecycle:
 
     def follow(self, program: Program) -> None:
         """Follow a change of the program's state."""
-        kind = self._config.program(program.name).ready.kind
+        kind = self._current.program(program.name).ready.kind
         if program.state is State.STARTING:
             self._readiness.remove(program.name)
             self._checks[program].started()
@@ -128,7 +125,7 @@ class Lifecycle:
             return
         self._record.change()
         self._readiness.explain(program.name, why)
-        self._report.refused(program, why)
+        self._supervisord.critical(f"{program.name} is not ready: {why}; {INSTEAD_OF_REQUEST}")
 
     def unresponsive(self, program: Program, why: str | None) -> None:
         """Record why the program no longer responds, None when it responds again."""
@@ -136,21 +133,21 @@ class Lifecycle:
             return
         self._record.change()
         if why:
-            self._report.unresponsive(program, why)
+            self._supervisord.critical(f"{program.name} is not ready: {why}")
             self._readiness.remove(program.name, Phase.UNRESPONSIVE, why)
         else:
-            self._report.responds(program)
+            self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
 
-    def restart(self, program: Program, why: str) -> None:
-        """Restart a program whose checks have failed."""
+    def restart(self, program: Program, why: str, *, asked: bool = False) -> None:
+        """Restart a program whose checks have failed, or because a client has `asked` for it."""
         if not self._supervisord.stopping and not self._stop.begun and not self._reloading.has(program):
-            self._report.restarting(program, why)
+            (self._supervisord.info if asked else self._supervisord.critical)(f"restarting {program.name}: {why}")
             self._record.explain(program, why)
             program.replace()
 
     def cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again.
+        """Log why a server has ended before it was ready, and do not start it again.
 
         uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
         """
@@ -165,16 +162,16 @@ class Lifecycle:
         self._policies[program].give_up_loading()
         program.replace()
 
-    def notified(self, messages: Iterable[tuple[int, Mapping[str, str]]]) -> None:
-        """Take what programs have sent to the socket of sd_notify(3), each message with the PID of its sender."""
-        for pid, message in messages:
-            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
+    def notified(self, messages: Iterable[tuple[Sender, Mapping[str, str]]]) -> None:
+        """Take what programs have sent to the socket of sd_notify(3), each message with its sender."""
+        for sender, message in messages:
+            program = self._supervisord.program_with(sender.pid) or self._supervisord.program_with(group(sender))
             if program is not None:
                 self._handle(program, message)
 
     def _handle(self, program: Program, message: Mapping[str, str]) -> None:
-        by_notify = self._config.program(program.name).ready.kind is Kind.NOTIFY
-        self._report.status(program, log.printable(message.get("STATUS", "")))
+        by_notify = self._current.program(program.name).ready.kind is Kind.NOTIFY
+        self._show_status(program, log.printable(message.get("STATUS", "")))
         if message.get("WATCHDOG") == "1":
             self._checks[program].watchdog_received()
         if message.get("STOPPING") == "1" and not self._reloading.has(program):
@@ -183,6 +180,13 @@ class Lifecycle:
             self._readiness.remove(program.name)
         elif message.get("READY") == "1" and by_notify:
             self._up(program)
+
+    def _show_status(self, program: Program, text: str) -> None:
+        if text and text != self._status.get(program):
+            self._status[program] = text
+            if not (self._current.config.quiet and self._current.program(program.name).application):
+                # Our servers report that they start.
+                self._supervisord.info(f"{program.name} reports: {text}")
 
     def _up(self, program: Program) -> None:
         if self._reloading.has(program) or not self._readiness.has([program.name]):
@@ -196,7 +200,7 @@ class Lifecycle:
     def _stopping(self, program: Program) -> None:
         if program.state is not State.STOPPING:
             return
-        config = self._config.program(program.name)
+        config = self._current.program(program.name)
         if interval := config.stop_interval:
             self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
         if config.stop_children:

@@ -1,13 +1,13 @@
-"""What happens to a program after each of its ends: when it is restarted, and when it has failed permanently."""
+"""Decides after each end of a program when it is restarted, and whether it has failed permanently."""
 
 import os
 import random
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from entrypoint.endings import exit_code, signal_name
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import ProgramConfig, Restart
 from entrypoint.supervision.internals import NEVER, Program, State
@@ -52,18 +52,9 @@ class PermanentFailure(NamedTuple):
 
         `why` says more than the status does, if it is known.
         """
-        if os.WIFSIGNALED(wait_status):
-            number = os.WTERMSIG(wait_status)
-            return cls(128 + number, why or f"killed by {_name(number)}")
-        code = os.WEXITSTATUS(wait_status)
-        return cls(code or FAILURE, why or f"exit status {code}")
-
-
-def _name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # most real-time signals have no name
-        return f"signal {number}"
+        code = os.waitstatus_to_exitcode(wait_status)
+        how = f"killed by {signal_name(-code)}" if code < 0 else f"exit status {code}"
+        return cls(exit_code(code) or FAILURE, why or how)
 
 
 def starts_again(config: ProgramConfig, wait_status: int | None, *, replaced: bool, configured: bool) -> bool:

@@ -92,7 +92,7 @@ class Readiness:
         self._update()
 
     def begin(self, began: float | None = None) -> None:
-        """Report readiness from now on: supervisord runs. The boot `began` then, in seconds of CLOCK_BOOTTIME."""
+        """Report readiness from now on: supervisord runs. The boot began at `began`, in seconds of CLOCK_BOOTTIME."""
         self._open = True
         self._since = began or self._since
         self._update()
@@ -148,7 +148,7 @@ class Readiness:
             if ready:
                 if not self._first.exists():
                     self._first.touch()
-                _write(self._file, READY)
+                publish(self._file, READY)
             else:
                 self._file.unlink(missing_ok=True)
         except OSError as error:
@@ -191,7 +191,7 @@ class Readiness:
         self._shown = text
         with contextlib.suppress(OSError):
             if text:
-                _write(self._reason, text)
+                publish(self._reason, text)
                 return
         with contextlib.suppress(OSError):  # if the disk is full, no reason is better than a wrong one
             self._reason.unlink(missing_ok=True)
@@ -213,7 +213,7 @@ def _now() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def _write(file: Path, text: str) -> None:
+def publish(file: Path, text: str) -> None:
     """Write a file atomically, readable for every user."""
     beside = file.with_name(f".{file.name}.new")
     beside.write_text(text, "utf-8")

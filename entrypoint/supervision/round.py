@@ -3,6 +3,7 @@
 All knowledge of supervisord is in `internals`.
 """
 
+import os
 import sched
 import signal
 import sys
@@ -15,10 +16,9 @@ from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import LISTENER, Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
-from entrypoint.supervision.checks.probes import Prober
 from entrypoint.supervision.clients.clients import Clients
 from entrypoint.supervision.failures import Failures
-from entrypoint.supervision.handover import Inheritance, keep
+from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.listeners import Listeners
@@ -34,11 +34,11 @@ from entrypoint.supervision.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.accept_guard import CLOSING
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.tasks import Tasks
 
 IDLE = 60.0
 """Seconds that supervisord may sleep when nothing is due: a safeguard, because every event wakes it."""
@@ -55,21 +55,19 @@ class Round:
 
     def __init__(self, supervisord: Supervisord, config: SupervisionConfig, inherited: Inheritance) -> None:
         self._supervisord = supervisord
-        self._config = config
+        self._current = current = Current(config, inherited.environments)
         self._inherited = inherited
         self._policies: dict[Program, Policy] = {}
         self._checks: dict[Program, Checks] = {}
-        self._environments = inherited.environments
-        self._report = Report(supervisord, config)
         self._timers = sched.scheduler(time.monotonic)
-        self._prober = Prober(self._timers)
+        self._tasks = Tasks(self._timers)
         self._listeners = Listeners()
         form = formats.of(config, inherited.environments.programs)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=form)
         essential = [name for name, program in config.programs.items() if program.essential]
         self._readiness = Readiness(
-            essential, Path(config.ready_file), self._report.ready, self._timers, supervisord.critical
+            essential, Path(config.ready_file), self._became_ready, self._timers, supervisord.critical
         )
         self._kills = Kills(config, self._timers, supervisord.critical)
         self._reloading = Reload(
@@ -77,13 +75,11 @@ class Round:
             self._timers,
             self._listeners,
             Path(config.ready_file).parent.with_name("supervision.json"),
-            current=lambda: (self._config, self._environments),
+            current=lambda: (current.config, current.environments),
             use=self._use,
             succeed=self._succeed,
         )
-        self._present = present = Present(
-            config, self._policies, self._checks, self._readiness, hidden=self._reloading.has
-        )
+        present = Present(current, self._policies, self._checks, self._readiness, hidden=self._reloading.has)
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
@@ -91,31 +87,28 @@ class Round:
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, config, self._timers, present.why_not_ready)
+        self._waits = Waits(supervisord, current, self._timers, present.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
         self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
-        self._files = files.Watch(files.INTERVAL, time.monotonic)
-        self._hooks = Hooks(config.pre_stop, inherited.environments, supervisord, self._stdout.write)
-        self._stop = Stop(supervisord, config, self._hooks, self._listeners, begins=self._end)
+        self._hooks = Hooks(current, supervisord, self._stdout.write)
+        self._stop = Stop(supervisord, current, self._hooks, self._listeners, begins=self._end)
         self._failures = Failures(
             supervisord,
-            config,
+            current,
             self._policies,
             killed=self._kills.reason,
             waits=self._waits,
             stop=self._stop,
-            report=self._report,
         )
         self._lifecycle = Lifecycle(
             supervisord,
-            config,
+            current,
             self._policies,
             self._checks,
             timers=self._timers,
             stdout=self._stdout,
             readiness=self._readiness,
-            report=self._report,
             record=self._record,
             waits=self._waits,
             failures=self._failures,
@@ -124,12 +117,11 @@ class Round:
         )
         self._clients = Clients(
             supervisord,
-            config,
-            inherited.environments,
+            current,
             timers=self._timers,
+            tasks=self._tasks,
             stdout=self._stdout,
             readiness=self._readiness,
-            report=self._report,
             record=self._record,
             stop=self._stop,
             lifecycle=self._lifecycle,
@@ -157,11 +149,11 @@ class Round:
         supervisord.kill_groups()
         supervisord.watch(self._wakeup.fd, self._wakeup.clear)
         supervisord.watch(self._notify.fd, lambda: self._lifecycle.notified(self._notify.messages()))
-        supervisord.watch(self._prober.fd, self._prober.proceed)
+        supervisord.watch(self._tasks.fd, self._tasks.proceed)
         if self._stdout.room is not None:
             supervisord.watch(self._stdout.room, self._stdout.flush, while_=self._stdout.waiting)
         # Separate callbacks: if one fails, the next is still called.
-        own_log = SupervisordLog(self._stdout, quiet=self._config.quiet)
+        own_log = SupervisordLog(self._stdout, quiet=self._current.config.quiet)
         supervisord.on_running(lambda: supervisord.log_to(own_log.write, instead_of=1))
         supervisord.on_running(self._waits.open)
         supervisord.on_running(self._adopt)
@@ -189,16 +181,15 @@ class Round:
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
             del self._policies[gone], self._checks[gone]
-            self._report.forget(gone)
             self._lifecycle.forget(gone)
             self._record.forget(gone)
         self._reloading.prepare(program)
-        holds, environments = self._reloading.next or (self._config, self._environments)
+        holds, environments = self._reloading.next or (self._current.config, self._current.environments)
         config = holds.program(program.name)
         checks = Checks(
             program,
             config,
-            self._prober,
+            self._tasks,
             self._timers,
             became_ready=self._lifecycle.ready,
             refused=self._lifecycle.refused,
@@ -212,7 +203,7 @@ class Round:
         # A logfile in the user's own supervisord files is left to supervisord.
         program.log_to(
             lambda stream: checks.sink(self._log_of(program, stream)),
-            beside_file=program.name in self._config.programs,
+            beside_file=program.name in self._current.config.programs,
         )
         if config.listen:
             program.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
@@ -220,7 +211,7 @@ class Round:
         if config.raw and sys.stdout is not None:
             program.inherit_output()
         if reload := config.reload:
-            self._files.add(map(Path, reload.files), lambda: self._reload(program, reload.signal))
+            files.watch(map(Path, reload.files), lambda: self._reload(program, reload.signal), self._timers)
         program.start_if(lambda: self._readiness.has(config.after))
         program.restart_if(
             lambda: not self._reloading.has(program) and policy.may_restart(),
@@ -238,17 +229,21 @@ class Round:
         if program.logfile:
             return Elsewhere()
         own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
-        application = self._config.program(program.name).application
+        application = self._current.program(program.name).application
         if application is None:
             return own
         return ServerLog(
             own,
             application,
             self._timers,
-            quiet=self._config.quiet,
+            quiet=self._current.config.quiet,
             starting=lambda: not self._lifecycle.has_served(program),
             failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
+
+    def _became_ready(self, seconds: float, *, again: bool) -> None:
+        address = f": {self._current.config.address}" if self._current.config.address else ""
+        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
 
     def _before_sleep(self) -> float:
         self._record.write()
@@ -257,7 +252,7 @@ class Round:
     def _timeout(self) -> float:
         """Return the seconds that supervisord may sleep."""
         now = time.monotonic()
-        waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due(), self._files.due()]
+        waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
         if not self._supervisord.stopping:
             waits += [
@@ -271,23 +266,19 @@ class Round:
         self._supervisord.handle_signals()
         self._timers.run(blocking=False)
         self._stop.step()
-        self._files.check()
 
     def _reload(self, program: Program, signal_name: str) -> bool:
         if not program.signal(signal.Signals[f"SIG{signal_name}"]):
             return False
-        self._report.reloaded(program, signal_name)
+        self._supervisord.info(f"files of {program.name} have changed: sent it {signal_name}")
         return True
 
     def _use(self, config: SupervisionConfig, environments: Environments) -> None:
         """Use what a reload has brought, from now on."""
-        self._config, self._environments = config, environments
+        self._current.config, self._current.environments = config, environments
         keep(environments)
-        for part in (self._report, self._waits, self._stop, self._failures, self._lifecycle, self._present):
-            part.use(config)
-        self._hooks.use(config.pre_stop, environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
-        self._clients.use(config, environments)
+        self._clients.renew()
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)
@@ -342,15 +333,15 @@ class Round:
             signals.hold()
             for number in self._supervisord.signals:
                 if number in signals.HELD:
-                    signals.send_again(number)
+                    os.kill(os.getpid(), number)
         self._hooks.close()
         self._clients.close()
-        for fd in (self._wakeup.fd, self._notify.fd, self._prober.fd, self._stdout.room):
+        for fd in (self._wakeup.fd, self._notify.fd, self._tasks.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)
         self._wakeup.close()
         self._notify.close()
-        self._prober.close()
+        self._tasks.close()
         self._listeners.close_all()
         self._stdout.close(FLUSH)
         self._readiness.end()

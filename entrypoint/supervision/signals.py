@@ -1,4 +1,7 @@
-"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop."""
+"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop.
+
+What follows from one is elsewhere: a stop in shutdown/stop.py, a reload by HUP in clients/hup.py.
+"""
 
 import contextlib
 import os
@@ -19,11 +22,6 @@ def release() -> None:
     # supervisord has no handler for USR1: a stray one would end a supervisord that is not process 1.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
-def send_again(number: int) -> None:
-    """Send this process the signal `number`, which stays pending while signals are held."""
-    os.kill(os.getpid(), number)
 
 
 def fork() -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import BOOT, ROOT, Engine, docker
 
 pytestmark = (
@@ -111,5 +111,5 @@ def test_a_project_brings_its_own_django(project: tuple[Variant, str], engine: E
     variant, image = project
     container = engine.run(image, {}, options=user, port=8080 if user else variant.port)
     until(lambda: container.exec("entrypoint", "health").returncode == 0, "health", BOOT, lambda: container.logs)
-    assert requests.get(container.url, timeout=20).text == variant.request
+    assert requests.get(container.url, timeout=PATIENCE).text == variant.request
     assert container.stop()[0] == 0, container.logs

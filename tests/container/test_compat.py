@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import Container, Engine
 
 pytestmark = pytest.mark.thorough  # tests/unit/test_compat.py shows each variable in seconds
@@ -125,14 +125,17 @@ def test_the_log_says_what_is_used(flask: Container) -> None:
 
 
 def test_pages_and_static_files(flask: Container) -> None:
-    assert requests.get(f"{flask.url}/page", timeout=10).text == "seen in /app, 0 bytes"
-    assert requests.get(f"{flask.url}/assets/site.css", timeout=10).text == FLASK["app/assets/site.css"]
-    assert requests.get(flask.url, timeout=10).text == FLASK["app/assets/index.html"]
+    assert requests.get(f"{flask.url}/page", timeout=PATIENCE).text == "seen in /app, 0 bytes"
+    assert requests.get(f"{flask.url}/assets/site.css", timeout=PATIENCE).text == FLASK["app/assets/site.css"]
+    assert requests.get(flask.url, timeout=PATIENCE).text == FLASK["app/assets/index.html"]
 
 
 def test_the_limit_of_uploads(flask: Container) -> None:
-    assert requests.post(f"{flask.url}/page", data=b"x" * (1 << 20), timeout=10).text == "seen in /app, 1048576 bytes"
-    assert requests.post(f"{flask.url}/page", data=b"x" * ((1 << 20) + 1), timeout=10).status_code == 413
+    assert (
+        requests.post(f"{flask.url}/page", data=b"x" * (1 << 20), timeout=PATIENCE).text
+        == "seen in /app, 1048576 bytes"
+    )
+    assert requests.post(f"{flask.url}/page", data=b"x" * ((1 << 20) + 1), timeout=PATIENCE).status_code == 413
 
 
 def test_the_variables_of_nginx_and_uwsgi(flask: Container) -> None:
@@ -151,7 +154,7 @@ def test_the_variables_of_nginx_and_uwsgi(flask: Container) -> None:
 
 
 def test_an_nginx_conf_of_the_images_own(plain: Container) -> None:
-    assert requests.get(f"{plain.url}/shop", timeout=10).text == "seen in /app, 8000", plain.logs
+    assert requests.get(f"{plain.url}/shop", timeout=PATIENCE).text == "seen in /app, 8000", plain.logs
     until(lambda: '"GET /shop HTTP/1.1" 200' in plain.logs, "the access log")
     assert plain.exec("entrypoint", "health").returncode == 0
     assert plain.exec("stat", "-c", "%U", "/run/entrypoint/app/uwsgi.sock").stdout == "www-data\n"

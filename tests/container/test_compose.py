@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import ROOT, docker
 from ports import free_port
 
@@ -61,7 +61,7 @@ class Compose:
     def get(self, path: str) -> requests.Response | None:
         """Return the answer if its status is 200."""
         try:
-            answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=30)
+            answer = requests.get(f"http://127.0.0.1:{self.port}{path}", timeout=PATIENCE)
         except requests.ConnectionError:
             return None
         return answer if answer.status_code == 200 else None

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import ROOT, Container, Engine, docker, log_in
 from postgres_server import Postgres
 from printed import README, Block, blocks
@@ -144,7 +144,9 @@ def test_a_mounted_source_is_served_again_when_it_changes(
 ) -> None:
     subprocess.run(["cp", "-r", f"{project}/.", tmp_path], check=True)
     printed = command(DEVELOPMENT, "ENTRYPOINT_DATA_DIR= ").replace('"$PWD"', str(tmp_path))
-    subprocess.run(["chown", "-R", "12345:12345", tmp_path], check=True)
+    owner = os.geteuid() or 12345
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-R", f"{owner}:{owner}", tmp_path], check=True)
     container = run(engine, my_site, printed, {})
     try:
         until(lambda: container.status("/") == 200, "runserver")
@@ -157,14 +159,14 @@ def test_a_mounted_source_is_served_again_when_it_changes(
         def text() -> str:
             os.utime(urls)  # runserver may have begun to watch only after the change
             try:
-                return requests.get(container.url, timeout=20).text
+                return requests.get(container.url, timeout=PATIENCE).text
             except requests.ConnectionError:
                 return ""
 
         until(lambda: text() == "changed", "the reload")
-        assert (tmp_path / "db.sqlite3").stat().st_uid == 12345
+        assert (tmp_path / "db.sqlite3").stat().st_uid == owner
     finally:
-        docker("rm", "-f", container.name)  # before the folder is removed
+        docker("rm", "-f", "-v", container.name)  # before the folder is removed
 
 
 # ---- what else the pages print

@@ -34,6 +34,7 @@ def test_a_long_migration_makes_no_container_unhealthy(engine: Engine, image: st
         *("-v", f"{tmp_path}:/signals:ro"),
         *("-v", f"{tmp_path}/0002_slow.py:/srv/project/pages/migrations/0002_slow.py:ro"),
         *("--health-interval", "1s", "--health-retries", "1"),  # outside the start period one failure would be enough
+        *("--health-timeout", "60s"),  # the machine may be busy
     )
     container = engine.run(image, {"SECRET_KEY": "of-the-tests-alone"}, options=options)
     until(lambda: "starting: migrating 20/21\n" in checks(container), "a check during the migration")

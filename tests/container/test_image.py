@@ -40,7 +40,7 @@ def booted(request: pytest.FixtureRequest, _engine: None) -> Iterator[Booted]:
 
 def test_the_example_boots(booted: Booted) -> None:
     container = booted.container
-    page = requests.get(container.url, timeout=10).text
+    page = requests.get(container.url, timeout=PATIENCE).text
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page)
     assert len(files) > 1
     assert [container.status(name) for name in files] == [200] * len(files)
@@ -56,8 +56,8 @@ def test_a_request_in_flight_is_answered_and_the_stop_is_clean(engine: Engine, i
     urls = tmp_path / "urls.py"
     urls.write_text(holding("/tmp/held", "/tmp/released"))
     tmp_path.chmod(0o755)
-    options = ("-v", f"{urls}:/srv/project/pages/urls.py:ro")
-    container = engine.run(image, KEY, options=options).ready()
+    options = ("-v", f"{urls}:/srv/project/pages/urls.py:ro", "--stop-timeout", "120")
+    container = engine.run(image, {**KEY, "ENTRYPOINT_STOP_TIMEOUT": "110s"}, options=options).ready()
     answers: list[int] = []
     codes: list[int] = []
     client = threading.Thread(
@@ -167,7 +167,7 @@ def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str,
         "urlpatterns = [path('', lambda request: HttpResponse('tiny'))]\n"
     )
     container = engine.run(engine.build(tmp_path), {}).ready()
-    assert requests.get(container.url, timeout=10).text == "tiny"
+    assert requests.get(container.url, timeout=PATIENCE).text == "tiny"
     assert container.stop()[0] == 0
 
 

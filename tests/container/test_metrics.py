@@ -3,7 +3,7 @@
 import json
 
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import Container, Engine
 from metrics_text import value, values
 
@@ -35,7 +35,7 @@ def test_only_the_container_itself_may_read_its_metrics(engine: Engine, image: s
         {"X-Forwarded-For": "::1, 127.0.0.1"},
         {"Forwarded": "for=::1"},
     ):
-        assert requests.get(f"{site.url}/-/metrics", headers=headers, timeout=30).status_code == 403
+        assert requests.get(f"{site.url}/-/metrics", headers=headers, timeout=PATIENCE).status_code == 403
     text = inside(site)
     assert value(text, "entrypoint_ready") == 1
     # Root without CAP_SYS_PTRACE reads the PSS of www-data's processes.

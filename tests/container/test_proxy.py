@@ -30,7 +30,7 @@ CLAIMS = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https", "X-For
 CLIENT = """
 import http.client, json, sys
 address, headers = sys.argv[1], json.loads(sys.argv[2])
-connection = http.client.HTTPConnection(address, timeout=10)
+connection = http.client.HTTPConnection(address, timeout=120)
 connection.request("GET", "/request/", headers={"Host": "site.example", **headers})
 print(json.dumps([connection.sock.getsockname()[0], json.loads(connection.getresponse().read())]))
 """

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from docker_engine import BOOT, Container, Engine, docker, log_in
 from ports import free_port
 
@@ -23,7 +23,7 @@ ADMIN = {
 NAS_USER, OLD_USER = (12345, 54321), (1026, 100)
 FEW = ("CHOWN", "DAC_OVERRIDE", "KILL", "SETGID", "SETUID")
 HAND_OVER = (
-    "from pathlib import PurePosixPath; from entrypoint.boot.effects.ownership import hand_over; "
+    "from pathlib import PurePosixPath; from entrypoint.boot.effects.disk.ownership import hand_over; "
     "from entrypoint.boot.trust.accounts import look_up; hand_over(PurePosixPath('/shared'), look_up('12345:54321'))"
 )
 UPLOAD = b"an upload of the tests\n"
@@ -78,11 +78,11 @@ IN_MAKE_TEST = {"an arbitrary uid on a read-only root"}
 def upload(url: str) -> str:
     """Upload a file by the form of the site; return the path where it is served."""
     with requests.Session() as session:
-        page = session.get(f"{url}/upload/", timeout=20)
+        page = session.get(f"{url}/upload/", timeout=PATIENCE)
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         assert token
         form = {"csrfmiddlewaretoken": token[1]}
-        after = session.post(f"{url}/upload/", data=form, files={"file": ("a.txt", UPLOAD)}, timeout=20)
+        after = session.post(f"{url}/upload/", data=form, files={"file": ("a.txt", UPLOAD)}, timeout=PATIENCE)
         found = re.search(r'href="(/media/[^"]+)"', after.text)
         assert found, after.text
         return found[1]
@@ -90,11 +90,11 @@ def upload(url: str) -> str:
 
 def check_pages(url: str, uploaded: str) -> None:
     """Ask for the page, its static files and an upload."""
-    page = requests.get(url, timeout=20)
+    page = requests.get(url, timeout=PATIENCE)
     files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.text)
     assert len(files) > 1
-    assert {requests.get(url + name, timeout=20).status_code for name in ("/", *files)} == {200}
-    assert requests.get(url + uploaded, timeout=20).content == UPLOAD
+    assert {requests.get(url + name, timeout=PATIENCE).status_code for name in ("/", *files)} == {200}
+    assert requests.get(url + uploaded, timeout=PATIENCE).content == UPLOAD
 
 
 def owners(container: Container, *paths: str) -> list[str]:
@@ -145,11 +145,19 @@ def podman(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]
     return done
 
 
+def missing_podman() -> str:
+    """Return why there is no Podman: an ordinary user's wants newuidmap(1) as well. Nothing where there is one."""
+    if shutil.which("podman") is None:
+        return "podman is not installed"
+    done = podman("info", check=False)
+    return "" if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
 @pytest.fixture
 def podman_image(image: str) -> Iterator[str]:
-    """Give Podman the image. Where Podman is missing, the test is skipped for a person, and fails in CI."""
-    if shutil.which("podman") is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("podman is not installed")
+    """Give Podman the image. Where Podman cannot be used, the test is skipped for a person, and fails in CI."""
+    if why := missing_podman():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(why)
     with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saved:
         loaded = subprocess.run(
             ["podman", "load", "-q"], stdin=saved.stdout, capture_output=True, text=True, check=True
@@ -167,7 +175,7 @@ def test_podman_serves_and_stops_and_serves_again(podman_image: str) -> None:
 
     def ready() -> bool:
         try:
-            return requests.get(f"{url}/-/ready", timeout=20).status_code == 200
+            return requests.get(f"{url}/-/ready", timeout=PATIENCE).status_code == 200
         except requests.ConnectionError:
             return False
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from deadline import PATIENCE
 from hypothesis import event, given
 from hypothesis import strategies as st
 from supervisor.options import ServerOptions
@@ -31,8 +32,9 @@ from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.facts.machine import Facts, read_machine
+from entrypoint.boot.plan.check_steps import CheckReadable
+from entrypoint.boot.plan.file_steps import MakeDirectories
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import CheckReadable, MakeDirectories
 from entrypoint.boot.settings import reference
 from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.errors import EntrypointError
@@ -257,7 +259,9 @@ def as_supervisord_reads(path: Path) -> Any:
 
 def nginx_takes(path: Path) -> None:
     """Let a real nginx read all that it would; an include that finds nothing is no error to it."""
-    done = subprocess.run([NGINX, "-T", "-e", "stderr", "-c", str(path)], capture_output=True, check=False, timeout=60)
+    done = subprocess.run(
+        [NGINX, "-T", "-e", "stderr", "-c", str(path)], capture_output=True, check=False, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stderr.decode(errors="replace")
     assert b"location = /-/ready" in done.stdout
 
@@ -292,7 +296,7 @@ def as_uwsgi_reads(path: Path, folder: Path) -> Any:
     (folder / "show.py").write_text(SHOW, encoding="ascii")
     uwsgi = Path(sys.executable).parent / "uwsgi"
     argv = [str(uwsgi), "--strict", "--ini", str(path), "--pyimport", "show"]
-    done = subprocess.run(argv, capture_output=True, check=False, timeout=60, env={"PYTHONPATH": str(folder)})
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=PATIENCE, env={"PYTHONPATH": str(folder)})
     *log, shown = done.stderr.decode(errors="replace").splitlines()  # to which it sends all that is printed
     assert (done.returncode, shown[:1]) == (0, "{"), [*log, shown]
     return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}

@@ -1,34 +1,33 @@
 """The program that obtains and renews a certificate, with a real authority and without a site."""
 
 import json
+import select
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Self
 
 import pytest
 from acme_authority import EAB, Authority
 from deadline import until
+from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
+from listening import serving
 from ports import free_port
+from rows import rows
 
 from entrypoint import certificate
 from entrypoint.protocol.certificates import EAB_KEY
 
 NAME = "shop.example.com"
 NAMES = (NAME, "www.shop.example.com")
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 class Replica:
@@ -85,22 +84,10 @@ def store(tmp_path: Path) -> Path:
     return store
 
 
-@contextmanager
-def serving(handler: Callable[..., SimpleHTTPRequestHandler]) -> Iterator[int]:
-    """Serve on a free port; give the port."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server.server_port
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 @pytest.fixture
 def web(store: Path) -> Iterator[int]:
     """Serve the challenges of the store, as nginx does; give the port."""
-    with serving(partial(Quiet, directory=str(store / "challenge"))) as port:
+    with serving(partial(SimpleHTTPRequestHandler, directory=str(store / "challenge"))) as port:
         yield port
 
 
@@ -178,7 +165,7 @@ def test_a_name_that_leads_elsewhere_is_not_asked_for_again_after_a_restart(tmp_
     assert json.loads((store / "tries.json").read_text())["failures"] == 2
 
 
-class Answering(Quiet):
+class Answering(BaseHTTPRequestHandler):
     status, body = 200, ""
 
     def do_GET(self) -> None:
@@ -242,3 +229,103 @@ def test_an_authority_that_was_set_up_again_gets_a_new_account(
         assert "accountDoesNotExist" in one.says("cannot renew")
         one.process.send_signal(signal.SIGUSR1)
         until(lambda: one.log.count("renewed the certificate") == 2, "a new account", instead=lambda: one.log)
+
+
+REFUSALS = {
+    "another name": "the authority returned a certificate for other names",
+    "another key": "the authority returned a certificate that cannot be used: key values mismatch",
+    "expired": "the authority returned a certificate that is not valid now",
+    "valid tomorrow": "the authority returned a certificate that is not valid now",
+    "a chain that cannot be read": "the authority returned a certificate that cannot be used: ",
+    "a long chain": "bytes of certificates; the most are",
+    "a chain that does not end": "http: request body too large",
+    "lines of its own": r"forged: \x1b[31mred [nginx] forged",
+    "no date": f"retry after {NUMBERS_OF_NO_DATE} UTC",
+    "an endless reason": "takes lego more than 256 MiB of memory",
+    "redirects without end": "stopped after 10 redirects",
+}
+
+
+@contextmanager
+def hostile(folder: Path, store: Path, mode: str) -> Iterator[Replica]:
+    (folder / "authority").mkdir()
+    authority = Hostile(folder / "authority", mode)
+    (store / "site.pem").write_bytes(expired(folder))  # a renewal is due
+    with (
+        serving(authority.handler()) as port,
+        Replica(folder / "one", None, store, directory=f"http://127.0.0.1:{port}/dir", pause=3600) as one,
+    ):
+        yield one
+
+
+@pytest.mark.parametrize("mode", rows(REFUSALS, ["another key", "no date"]))
+def test_nothing_that_an_authority_returns_replaces_the_kept_certificate(
+    tmp_path: Path, store: Path, mode: str
+) -> None:
+    with hostile(tmp_path, store, mode) as one:
+        said = one.says("cannot renew")
+        assert REFUSALS[mode] in said
+        kept = (tmp_path / "pem").read_bytes() + (tmp_path / "key").read_bytes()
+        assert [(store / "site.pem").read_bytes(), one.file.read_bytes()] == [kept, kept]
+        assert [len(line) < 700 for line in one.log.splitlines()] == [True, True]
+    assert json.loads((store / "tries.json").read_text())["failures"] == 1
+
+
+def test_nothing_but_certificates_is_taken_of_what_an_authority_returns(tmp_path: Path, store: Path) -> None:
+    with hostile(tmp_path, store, "text and a key between the certificates") as one:
+        one.says("renewed the certificate")
+        pem = one.file.read_bytes()
+    lines = [line for line in pem.decode("ascii").splitlines() if line.startswith("-----BEGIN")]
+    assert lines == ["-----BEGIN CERTIFICATE-----"] * 2 + ["-----BEGIN EC PRIVATE KEY-----"]
+
+
+class Binding(BaseHTTPRequestHandler):
+    """Answers the program that registers an account, in one of the ways of `UNBOUND`."""
+
+    way = ""
+
+    def do_GET(self) -> None:
+        if self.way == "no HTTP":
+            self.wfile.write(b"nonsense\r\n\r\n")
+        elif self.way == "a byte now and then":
+            while not select.select([self.connection], [], [], 0.1)[0]:  # until the client leaves
+                self.wfile.write(b"H")
+        else:
+            base = f"https://{self.headers['Host']}/"
+            nonce = f"file://{__file__}" if self.way == "a file" else base
+            self.say(200, {"newNonce": nonce, "newAccount": base})
+
+    def do_HEAD(self) -> None:
+        self.say(200, {})
+
+    def do_POST(self) -> None:
+        self.say(400, {"detail": "bad\n[nginx] \x1b[31mforged"})
+
+    def say(self, status: int, body: object) -> None:
+        self.send_response(status)
+        self.send_header("Replay-Nonce", "bm9uY2U")
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+
+UNBOUND = {
+    "no HTTP": "cannot register the account: nonsense",
+    "a byte now and then": "cannot register the account: the authority did not finish within 2 s",
+    "a file": "cannot register the account: unknown url type: file",
+    "lines of its own": r"cannot register the account: bad\n[nginx] \x1b[31mforged",
+}
+
+
+@pytest.mark.parametrize("way", rows(UNBOUND, ["a file"]))
+def test_a_strange_answer_to_a_registration_is_told(tmp_path: Path, store: Path, way: str) -> None:
+    key, pem = tmp_path / "key", tmp_path / "pem"
+    make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {pem} -subj /CN=x -addext subjectAltName="
+    subprocess.run(f"{make}IP:127.0.0.1".split(), check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(pem, key)
+    more = {"eab_kid": "kid", "openssl": shutil.which("openssl"), "authority": str(pem), "patience": 2}
+    with serving(type("Handler", (Binding,), {"way": way}), tls) as port:
+        replica = Replica(tmp_path / "one", None, store, directory=f"https://127.0.0.1:{port}/", pause=3600, **more)
+        replica.secret = "secret"
+        with replica:
+            assert UNBOUND[way] in replica.says("cannot obtain")

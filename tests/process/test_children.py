@@ -11,7 +11,7 @@ import psutil
 import pytest
 from deadline import until
 
-from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust

@@ -5,18 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import signal
-import socket
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from deadline import PATIENCE
+from listening import listening
 
-from entrypoint.boot.settings.textfile import LARGEST
+from entrypoint.boot.settings.sources.textfile import LARGEST
 
 if TYPE_CHECKING:
+    import socket
+    import threading
     from collections.abc import Callable, Iterator
 
     from conftest import Command, Project
@@ -174,7 +176,7 @@ def test_a_key_that_another_process_is_writing_is_taken_once_it_is_there(
         running = entrypoint.start(project.root, *command, ENTRYPOINT_DATA_DIR=str(key.parent))
         until(lambda: _has_open(running.process.pid, key), "it to want the lock")
         held.write("a" * 64 + "\n")
-    assert running.process.wait(20) == 0
+    assert running.process.wait(PATIENCE) == 0
     assert running.err == "a" * 64
 
 
@@ -184,27 +186,15 @@ def test_a_key_that_another_process_is_writing_is_taken_once_it_is_there(
 @contextmanager
 def endless(first: bytes) -> Iterator[int]:
     """Listen, and answer with `first` and then with zeros, until the other side has enough."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        over = threading.Event()
 
-        def serve() -> None:
-            while not over.is_set():
-                with suppress(OSError):
-                    connection, _ = server.accept()
-                    with connection:
-                        connection.settimeout(0.5)
-                        connection.sendall(first)
-                        while not over.is_set():
-                            connection.sendall(bytes(65536))
+    def answer(connection: socket.socket, over: threading.Event) -> None:
+        connection.settimeout(0.5)
+        connection.sendall(first)
+        while not over.is_set():
+            connection.sendall(bytes(65536))
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield int(server.getsockname()[1])
-        finally:
-            over.set()
-            thread.join()
+    with listening(answer) as port:
+        yield port
 
 
 @pytest.mark.parametrize(

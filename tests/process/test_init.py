@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -283,3 +284,40 @@ def test_gunicorns_options(tmp_path: Path) -> None:
 def test_a_configuration_that_is_not_there(tmp_path: Path, source: str) -> None:
     with pytest.raises(Unusable, match=f"cannot report on {source}: there is no "):
         list(report(tmp_path, source))
+
+
+@pytest.mark.parametrize(
+    ("texts", "why"),
+    [
+        ({"Procfile": "web: x\n../../escaped: x\n"}, "Procfile, line 2: it is not of the form name: command"),
+        (
+            {"requirements.txt": "-r a.txt\n", "a.txt": "-r ./requirements.txt\n"},
+            "requirements.txt: it includes itself",
+        ),
+        ({"pyproject.toml": f"a = {'[' * 10_000}\n"}, "pyproject.toml: it is nested too deeply"),
+    ],
+)
+def test_files_that_cannot_be_used_are_named(tmp_path: Path, texts: dict[str, str], why: str) -> None:
+    with pytest.raises(Unusable, match=f"{re.escape(why)}$"):
+        look_at(made(tmp_path, {"app.py": FLASK, **texts}))
+
+
+@pytest.mark.parametrize(
+    "toml", ["project = 5", "tool = 5", "tool.poetry = 5", "project.dependencies = [5]", "project.dependencies = 5"]
+)
+def test_a_pyproject_toml_of_another_form_says_nothing(tmp_path: Path, toml: str) -> None:
+    found = look_at(made(tmp_path, {"app.py": FLASK, "pyproject.toml": toml}))
+    assert (found.app, found.packages, found.python) == ("app:create_app()", frozenset(), "")
+
+
+def test_no_name_begins_a_line_of_the_dockerfile(tmp_path: Path) -> None:
+    toml = '[project]\nrequires-python = ">=3.11\\nRUN a"\n'
+    texts = {
+        "app.py": FLASK,
+        "pyproject.toml": toml,
+        "a\nRUN b/app.py": FLASK,
+        "a\nRUN c.py": FLASK,
+        "Procfile": "web: x\x85RUN d",
+    }
+    text = files(look_at(made(tmp_path, texts)), kubernetes=True)["Dockerfile"]
+    assert [line for line in text.splitlines() if line.startswith("RUN")] == []

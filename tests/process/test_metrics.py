@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.boot.effects.places import empty_metrics
+from entrypoint.boot.effects.disk.folders import empty_metrics
 from entrypoint.boot.plan.steps import EmptyMetrics
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.errors import NotAllowed

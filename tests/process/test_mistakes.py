@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import tomllib
@@ -81,12 +82,13 @@ def cases() -> list[Any]:
 
 @pytest.mark.parametrize("case", cases())
 def test_a_mistake_is_named(entrypoint: Command, project: Project, names: dict[str, str], case: dict[str, Any]) -> None:
+    user = case.get("user", "root") if os.geteuid() == 0 else getpass.getuser()  # whose application it is
+    names = {**names, "{user}": user}
     make(case, project, names)
     environ = {name: replaced(text, names) for name, text in case.get("environment", {}).items()}
     if "command" in case:  # a dry run needs no port
         environ.setdefault("PORT", f"127.0.0.1:{free_port()}")
-    if os.geteuid() == 0 and "user" in case:
-        environ["ENTRYPOINT_USER"] = case["user"]
+    environ.setdefault("ENTRYPOINT_USER", user)
     line = replaced(case["line"], names)
     code, said = carried_out(entrypoint, project.root, {**case, "line": line}, environ)
     assert code == case["code"], said

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.boot.effects import unwritable
-from entrypoint.boot.effects.ownership import hand_over
+from entrypoint.boot.effects.checks import unwritable
+from entrypoint.boot.effects.disk.ownership import hand_over
 from entrypoint.boot.trust.accounts import look_up
 
 if TYPE_CHECKING:

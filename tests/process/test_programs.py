@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from conftest import Command, Project
+    from own_etc import OwnEtc
 
 ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the user")
-DROP_IN = Path("/etc/supervisor/conf.d/zz-test.conf")
 
 
 @ONLY_ROOT
@@ -149,22 +149,10 @@ def test_a_release_ends_although_what_it_left_behind_holds_its_output(
 # ---- supervisord's files of the user's own
 
 
-@pytest.fixture
-def drop_in() -> Iterator[Path]:
-    made = [folder for folder in (DROP_IN.parent, DROP_IN.parent.parent) if not folder.exists()]
-    DROP_IN.parent.mkdir(parents=True, exist_ok=True)
-    yield DROP_IN
-    DROP_IN.unlink(missing_ok=True)
-    for folder in made:
-        folder.rmdir()
-
-
 def thorough(*cases: tuple[str, str]) -> list[Any]:
     return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
 
 
-@pytest.mark.alone
-@ONLY_ROOT
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -178,12 +166,12 @@ def thorough(*cases: tuple[str, str]) -> list[Any]:
     ],
 )
 def test_a_file_that_is_wrong_is_named(
-    entrypoint: Command, project: Project, drop_in: Path, text: str, told: str
+    entrypoint: Command, project: Project, own_etc: OwnEtc, text: str, told: str
 ) -> None:
-    drop_in.write_text(text, encoding="utf-8")
-    done = entrypoint.run(project.root, "check")
+    file = own_etc.write("supervisor/conf.d/zz-test.conf", text)
+    done = entrypoint.run_argv(project.root, [*own_etc.around, entrypoint.script, "check"])
     assert done.code == 78
-    assert done.err.splitlines()[-1].startswith(f"[entrypoint] cannot use {drop_in}: {told}")
+    assert done.err.splitlines()[-1].startswith(f"[entrypoint] cannot use {file}: {told}")
 
 
 # ---- supervisorctl

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 from rows import rows
 
 from entrypoint.boot.files import quote
@@ -112,7 +113,7 @@ def served(entrypoint: Command, port: int, path: str, until: Callable[..., None]
     process = subprocess.Popen(
         argv, env=entrypoint.environment({}), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
         until(lambda: process.poll() is not None or accepts(port))
         connection.request("GET", path)
@@ -120,7 +121,7 @@ def served(entrypoint: Command, port: int, path: str, until: Callable[..., None]
     finally:
         connection.close()
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE)
 
 
 def accepts(port: int) -> bool:

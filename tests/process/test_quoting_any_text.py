@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from deadline import until
+from deadline import PATIENCE, until
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ports import free_port
@@ -84,7 +84,7 @@ def test_nginx_reads_any_string_as_it_was(folder: Path, texts: list[str]) -> Non
         until(lambda: server.poll() is not None or answers_at(port), "nginx")
         assert server.poll() is None, server.stderr.read() if server.stderr else ""
         for number, text in enumerate(written):
-            with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=10) as answer:
+            with urlopen(f"http://127.0.0.1:{port}/{number}", timeout=PATIENCE) as answer:
                 assert answer.read().decode() == text
     finally:
         server.terminate()
@@ -111,7 +111,7 @@ def test_uwsgi_reads_any_value_as_it_was(folder: Path, texts: list[str]) -> None
     lines += [f"text-{number} = {said}" for number, said in enumerate(written.values())]
     (folder / "uwsgi.ini").write_text("\n".join(lines) + "\n", encoding="utf-8")
     uwsgi = Path(sys.executable).parent / "uwsgi"
-    done = subprocess.run([uwsgi, "--ini", "uwsgi.ini"], cwd=folder, capture_output=True, check=False, timeout=60)
+    done = subprocess.run([uwsgi, "--ini", "uwsgi.ini"], cwd=folder, capture_output=True, check=False, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     found = json.loads((folder / "found.json").read_text())
     assert found == {f"text-{number}": text for number, text in enumerate(written)}

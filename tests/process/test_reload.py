@@ -7,8 +7,8 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.effects import run_files
-from entrypoint.boot.effects.control_socket import SOCKET, ControlSocket
+from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.processes.control_socket import SOCKET, ControlSocket
 from entrypoint.boot.reload import reload
 from entrypoint.errors import NotAllowed, NotFound, TimedOut
 

@@ -100,11 +100,7 @@ def test_what_prepare_has_compressed_is_up_to_date_for_the_boot_and_not_the_othe
     assert list(static(project).glob(".collected-*")) == [marker]
 
 
-def test_what_marks_a_collected_folder_cannot_be_served_and_the_marker_of_before_is_taken_away(
-    entrypoint: Command, project: Project
-) -> None:
-    static(project).mkdir()
-    (static(project) / ".collected.json").write_text("{}")
+def test_what_marks_a_collected_folder_cannot_be_served(entrypoint: Command, project: Project) -> None:
     assert collect(entrypoint, project).code == 0
     assert names(project) == {"shelf/book.css"}
 
@@ -321,10 +317,9 @@ def test_a_manifest_that_its_user_cannot_read_is_one_line(
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("name", [".collected.lock", ".collected.json"])
-def test_a_fifo_in_place_of_a_lock_holds_nobody(entrypoint: Command, project: Project, name: str) -> None:
+def test_a_fifo_in_place_of_a_lock_holds_nobody(entrypoint: Command, project: Project) -> None:
     static(project).mkdir()
-    os.mkfifo(static(project) / name)
+    os.mkfifo(static(project) / ".collected.lock")
     done = collect(entrypoint, project)
     assert done.code in (0, 77)
     assert "Traceback" not in done.err

@@ -143,6 +143,11 @@ FAULTS = {
         78,
         "cannot use programs.a.user=root in entrypoint.toml: www-data can write {place}/app; chown the file to root",
     ),
+    "log file of a program": Fault(
+        project_file('[programs.a]\ncommand = "echo root2::0:0::/:/bin/sh"\nlog = "file:/etc/passwd"\n'),
+        78,
+        "cannot use programs.a.log=file:/etc/passwd in entrypoint.toml: root writes that file, and www-data can write ",
+    ),
 }
 
 
@@ -232,6 +237,8 @@ def test_root_writes_nothing_through_a_link_of_the_applications_user(
     if name == "log":
         logs = ones_own_folder(place, "logs")
         project.write("entrypoint.toml", f'[programs.a]\ncommand = "true"\nlog = "file:{logs}/a.log"\n')
+        project.root.chmod(0o755)
+        (project.root / "entrypoint.toml").chmod(0o644)
         done = entrypoint.run(project.root, "prepare", "--only", "logs", ENTRYPOINT_USER=USER)
         assert f"cannot use programs.a.log=file:{logs}/a.log in entrypoint.toml: www-data can write {logs};" in done.err
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from deadline import PATIENCE
 
 if TYPE_CHECKING:
     from conftest import Command, Project
@@ -23,7 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
     own = ["--no-build-isolation"] if find_spec("hatchling") else []
     build = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", *own, "-w", str(folder), str(ROOT)]
-    done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(build, capture_output=True, text=True, check=False, timeout=PATIENCE)
     if "No matching distribution found for hatchling" in done.stderr:
         pytest.skip("hatchling is not installed and no package index can be reached")
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,7 @@ import socket
 from typing import Any
 
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import NewSite, Site
 
 
@@ -22,7 +22,7 @@ def logged_with(site: Site, uri: str) -> dict[str, Any]:
 def test_each_request_is_a_json_object_whatever_the_client_sends(prepared_site: NewSite) -> None:
     site = prepared_site(NGINX_ACCESS_LOG="json").start().ready()
     agent = 'quoted " back\\slash \x7f end'
-    requests.get(f"{site.url}/request/?a=%22b", headers={"User-Agent": agent, "Referer": "x"}, timeout=10)
+    requests.get(f"{site.url}/request/?a=%22b", headers={"User-Agent": agent, "Referer": "x"}, timeout=PATIENCE)
     entry = logged_with(site, "/request/?a=%22b")
     assert entry.pop("time")[10] == "T"
     assert entry.pop("bytes") > 0
@@ -38,9 +38,9 @@ def test_each_request_is_a_json_object_whatever_the_client_sends(prepared_site: 
         "agent": agent,
         "host": f"127.0.0.1:{site.port}",
     }
-    requests.get(f"{site.url}/static/none", timeout=10)
+    requests.get(f"{site.url}/static/none", timeout=PATIENCE)
     assert logged_with(site, "/static/none")["upstream_seconds"] is None
-    with socket.create_connection(("127.0.0.1", site.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", site.port), PATIENCE) as connection:
         connection.sendall(b"no request at all\r\n\r\n")
         assert connection.recv(100)
     assert until(lambda: [entry for entry in logged(site) if entry["status"] == 400], "the bad request in the log")

@@ -27,9 +27,9 @@ for url in sys.argv[1:]:
     path = "/" + rest.partition("/")[2]
     try:
         if scheme == "https":
-            connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=10, context=context)
+            connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=120, context=context)
         else:
-            connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=10)
+            connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=120)
         connection.request("GET", path, headers={"Host": rest.partition("/")[0]})
         got = connection.getresponse()
         got.read()
@@ -47,9 +47,9 @@ def visit():
     while not end.is_set():
         try:
             if sys.argv[1] == "https":
-                connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=60, context=context)
+                connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=120, context=context)
             else:
-                connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
+                connection = http.client.HTTPConnection("127.0.0.1", 80, timeout=120)
             connection.request("GET", "/", headers={"Host": "shop.example.com", "Connection": "close"})
             got = connection.getresponse()
             got.read()

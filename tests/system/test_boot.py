@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from rows import rows
 from site_under_test import (
     NewSite,
@@ -37,7 +37,7 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite, tmp_path:
 
 
 def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="1s").start().ready()
+    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="5s").start().ready()
     assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
@@ -47,8 +47,7 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(p
 
 @pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
 def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
-    hold_requests(project)
-    site = prepared_site(project).start().ready()
+    site = prepared_site(project, **hold_requests(project)).start().ready()
     assert stop_with_a_request_in_flight(site, number) == (0, [200])
 
 
@@ -145,7 +144,7 @@ def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path
         "    return [b'hello']\n"
     )
     site = new_site(project, ENTRYPOINT_APP="hello:app").start().ready()
-    assert requests.get(site.url, timeout=10).text == "hello"
+    assert requests.get(site.url, timeout=PATIENCE).text == "hello"
     assert site.stop()[0] == 0
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from deadline import PATIENCE
 from site_under_test import Site
 
 APP = """
@@ -44,7 +45,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def get(site: Site, path: str, **headers: str) -> requests.Response:
-    return requests.get(site.url + path, headers={"Accept-Encoding": "gzip", **headers}, timeout=30)
+    return requests.get(site.url + path, headers={"Accept-Encoding": "gzip", **headers}, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("path", ["/", "/own/"])

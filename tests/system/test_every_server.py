@@ -5,6 +5,7 @@ Afterwards the same site is started once more with an application that does not 
 
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import closing
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from served_site import BODY, write_served_site
 from site_under_test import NewSite, Site, alive
 from websockets.sync.client import connect
@@ -53,8 +54,9 @@ ROWS = {
     "gunicorn": Row("gunicorn"),
     "gunicorn gthread": Row("gunicorn", arguments="--worker-class gthread --threads 2"),
     "uvicorn": Row("uvicorn", "asgi", exits=False),
-    "granian WSGI": Row("granian", exits=False),
-    "granian ASGI": Row("granian", "asgi", exits=False),
+    # A process of Python's multiprocessing runs its atexit hooks since 3.13.
+    "granian WSGI": Row("granian", exits=sys.version_info >= (3, 13)),
+    "granian ASGI": Row("granian", "asgi", exits=sys.version_info >= (3, 13)),
 }
 QUICK = {("uwsgi", "on")}
 
@@ -80,7 +82,7 @@ def test_every_server(new_site: NewSite, tmp_path: Path, row: Row, nginx: str) -
         until(lambda: site.code is not None or site.command("health").returncode == 0, "the site to be ready")
         assert not site.programs("nginx")
     assert "is not ready" not in site.output
-    assert requests.get(f"{site.url}/static/style.css", timeout=10).text == "p { color: black }\n"
+    assert requests.get(f"{site.url}/static/style.css", timeout=PATIENCE).text == "p { color: black }\n"
     sees_the_client(site, nginx)
     carries_large_bodies(site)
     sends_events_at_once(site)
@@ -103,21 +105,21 @@ def sees_the_client(site: Site, nginx: str) -> None:
 
 def seen_from(site: Site, source: str, headers: Mapping[str, str]) -> Mapping[str, str]:
     """Return what the application sees of a request from an address of this machine."""
-    with closing(HTTPConnection("127.0.0.1", site.port, timeout=10, source_address=(source, 0))) as connection:
+    with closing(HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE, source_address=(source, 0))) as connection:
         connection.request("GET", "/", headers=dict(headers))
         seen: Mapping[str, str] = json.loads(connection.getresponse().read())
     return seen
 
 
 def carries_large_bodies(site: Site) -> None:
-    sent = requests.post(f"{site.url}/upload/", data=BODY, timeout=30)
+    sent = requests.post(f"{site.url}/upload/", data=BODY, timeout=PATIENCE)
     assert (sent.status_code, sent.text) == (200, hashlib.sha256(BODY).hexdigest())
-    assert requests.get(f"{site.url}/download/", timeout=30).content == BODY
+    assert requests.get(f"{site.url}/download/", timeout=PATIENCE).content == BODY
 
 
 def sends_events_at_once(site: Site) -> None:
     """The second event is sent once the client has received the first one."""
-    with requests.get(f"{site.url}/events/", stream=True, timeout=10) as answer:
+    with requests.get(f"{site.url}/events/", stream=True, timeout=PATIENCE) as answer:
         lines = answer.iter_lines(chunk_size=1)
         assert next(lines) == b"data: first"
         (site.folder / "data" / "received").touch()
@@ -125,25 +127,25 @@ def sends_events_at_once(site: Site) -> None:
 
 
 def upgrades_to_a_websocket(site: Site) -> None:
-    with connect(f"ws://127.0.0.1:{site.port}/", open_timeout=10, close_timeout=10) as websocket:
+    with connect(f"ws://127.0.0.1:{site.port}/", open_timeout=PATIENCE, close_timeout=PATIENCE) as websocket:
         websocket.send("hello")
-        assert websocket.recv(timeout=10) == "hello"
+        assert websocket.recv(timeout=PATIENCE) == "hello"
 
 
 def survives_the_crash_of_a_worker(site: Site, nginx: str) -> None:
     if nginx == "on":
-        assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 502
+        assert requests.post(f"{site.url}/crash/", timeout=PATIENCE).status_code == 502
     else:
         with pytest.raises(requests.ConnectionError):
-            requests.post(f"{site.url}/crash/", timeout=10)
+            requests.post(f"{site.url}/crash/", timeout=PATIENCE)
     until(lambda: site.status("/") == 200, "the page again")
 
 
 def finishes_a_request_at_a_stop(site: Site, row: Row) -> None:
     answers: list[str] = []
-    client = threading.Thread(target=lambda: answers.append(requests.get(f"{site.url}/slow/", timeout=30).text))
+    client = threading.Thread(target=lambda: answers.append(requests.get(f"{site.url}/slow/", timeout=PATIENCE).text))
     data = site.folder / "data"
-    pids = {requests.get(site.url, timeout=10).json()["pid"] for _ in range(4)}
+    pids = {requests.get(site.url, timeout=PATIENCE).json()["pid"] for _ in range(4)}
     family = site.family()
     client.start()
     until((data / "slow").exists, "the request")

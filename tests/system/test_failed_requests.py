@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import NewSite, Site
 
 SETTINGS = """
@@ -66,10 +66,10 @@ def test_a_failed_request_leaves_its_cause_and_the_remedy(new_site: NewSite, qui
     logged(site, f"[{server}] ERROR django.request: Internal Server Error: /crash/")
     logged(site, f"[{server}] Traceback (most recent call last):")
     logged(site, f"[{server}] RuntimeError: the view has failed")
-    assert requests.get(site.url, headers={"Host": "other.example"}, timeout=10).status_code == 400
+    assert requests.get(site.url, headers={"Host": "other.example"}, timeout=PATIENCE).status_code == 400
     logged(site, f"[{server}] ERROR django.security.DisallowedHost: {WRONG_HOST}")
     forged = {"X-Entrypoint-Untrusted": "X-Forwarded-Proto came from 192.0.2.1"}
-    assert requests.post(site.url, headers={**PROXY, **forged}, timeout=10).status_code == 403
+    assert requests.post(site.url, headers={**PROXY, **forged}, timeout=PATIENCE).status_code == 403
     logged(
         site,
         f"[{server}] {REFUSED}; X-Forwarded-Proto came from 127.0.0.1, which FORWARDED_ALLOW_IPS does not trust; "
@@ -86,7 +86,7 @@ def test_without_nginx_no_header_of_a_client_is_taken_for_nginxs(new_site: NewSi
     site.start()
     until(lambda: site.status("/") == 200, "the page")
     forged = {"Host": "shop.example", "Origin": "https://shop.example", "X-Entrypoint-Untrusted": "forged"}
-    assert requests.post(site.url, headers=forged, timeout=10).status_code == 403
+    assert requests.post(site.url, headers=forged, timeout=PATIENCE).status_code == 403
     logged(
         site,
         f"[gunicorn] {REFUSED}; the client used https, but the request came as http: "

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import Site
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def site_of(folder: Path, server: str, **settings: str) -> Site:
 def ask(site: Site, request: bytes, source: str = "127.0.0.1") -> tuple[int, bytes]:
     """Send the bytes from an address; return the status and the body of the answer."""
     answer = b""
-    with closing(socket.create_connection(("127.0.0.1", site.port), 10, source_address=(source, 0))) as connection:
+    with closing(
+        socket.create_connection(("127.0.0.1", site.port), PATIENCE, source_address=(source, 0))
+    ) as connection:
         connection.sendall(request)
         while data := connection.recv(65536):
             answer += data

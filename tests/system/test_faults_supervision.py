@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from load import Load
 from rows import rows
 from site_under_test import NewSite, Site
@@ -30,7 +30,7 @@ def in_a_hook(prepared_site: NewSite, tmp_path: Path) -> Site:
 
 
 def _send(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
         connection.sendall(LONG)
         connection.recv(1)
 
@@ -39,7 +39,7 @@ def test_a_flood_of_logged_requests_during_a_hook_freezes_nothing(in_a_hook: Sit
     site = in_a_hook
     for _ in range(FLOOD):
         _send(site.port)
-    assert requests.get(site.url + "/-/live", timeout=10).status_code == 200
+    assert requests.get(site.url + "/-/live", timeout=PATIENCE).status_code == 200
     assert site.phase() == "running pre-migrate hooks"
     (tmp_path / "go-on").touch()
     site.ready()

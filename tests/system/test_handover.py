@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import NewSite, Site
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -45,7 +45,7 @@ def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
 def page(site: Site) -> str:
     """Return what a browser is shown: the log tells of a migration before the page does."""
     try:
-        return requests.get(site.url, headers=BROWSER, timeout=10).text
+        return requests.get(site.url, headers=BROWSER, timeout=PATIENCE).text
     except requests.ConnectionError:
         return ""
 
@@ -53,18 +53,18 @@ def page(site: Site) -> str:
 def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -> None:
     site = migrating
     for path in ("/", "/admin/", "/nowhere"):
-        answer = requests.get(site.url + path, timeout=10)
+        answer = requests.get(site.url + path, timeout=PATIENCE)
         assert (answer.status_code, answer.json()) == (503, {"phase": "migrating", "done": 20, "of": 21}), path
         assert answer.headers["Retry-After"] == "1"
         assert answer.headers["Cache-Control"] == "no-store"
-    shown = requests.get(site.url, headers=BROWSER, timeout=10)
+    shown = requests.get(site.url, headers=BROWSER, timeout=PATIENCE)
     assert shown.status_code == 503
     assert shown.headers["Retry-After"] == "1"
     assert shown.headers["Content-Type"] == "text/html"
     assert "migrating 20/21" in shown.text
-    assert requests.post(site.url, data={"a": "b"}, headers=BROWSER, timeout=10).status_code == 503
+    assert requests.post(site.url, data={"a": "b"}, headers=BROWSER, timeout=PATIENCE).status_code == 503
     assert site.status("/-/live") == 200
-    ready = requests.get(site.url + "/-/ready", timeout=10)
+    ready = requests.get(site.url + "/-/ready", timeout=PATIENCE)
     assert (ready.status_code, ready.json()) == (503, {"phase": "migrating", "done": 20, "of": 21})
     for path in ("/-/phase.json", "/-/phase.txt", "/-/starting", "/-/error", "/-/error.json"):
         assert site.status(path) == 404
@@ -72,7 +72,7 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     assert (health.returncode, health.stderr) == (1, "starting: migrating 20/21\n")
     (tmp_path / "go-on").touch()
     site.ready()
-    assert requests.get(site.url, headers=BROWSER, timeout=10).status_code == 200
+    assert requests.get(site.url, headers=BROWSER, timeout=PATIENCE).status_code == 200
     # What nginx answered by itself meanwhile is no line of the log, what it asked the application for is one.
     until(lambda: '"GET / HTTP/1.1" 200' in site.output, "the line of the request")
     assert '"GET / HTTP/1.1" 503' not in site.output
@@ -146,7 +146,7 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
     (tmp_path / "data" / "db.sqlite3").unlink()
     site.start()
     until(lambda: "migrating 20/21" in page(site), "the slow migration", instead=lambda: site.output)
-    shown = requests.get(site.url, headers=BROWSER, timeout=10)
+    shown = requests.get(site.url, headers=BROWSER, timeout=PATIENCE)
     assert (shown.status_code, shown.text) == (503, "<p>soon, by uwsgi: migrating 20/21\n</p>\n")
     (tmp_path / "go-on").touch()
     site.ready()

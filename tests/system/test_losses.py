@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from load import Load
 from rows import rows
 from site_under_test import NewSite, Site
@@ -92,7 +92,7 @@ def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_wait
                 made.sendall(b"GET /request/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
             except BlockingIOError:
                 return False
-            made.settimeout(20)
+            made.settimeout(PATIENCE)
             waiting.append(made)
             return True
 
@@ -130,14 +130,14 @@ def test_a_killed_worker_loses_no_get(prepared_site: NewSite, server: str) -> No
 def test_a_post_is_not_sent_to_a_second_worker(prepared_site: NewSite) -> None:
     site = prepared_site(NGINX_WORKER_PROCESSES="1").start().ready()
     deaths = "killed by signal 9"
-    assert requests.post(f"{site.url}/crash/", timeout=10).status_code == 502
+    assert requests.post(f"{site.url}/crash/", timeout=PATIENCE).status_code == 502
     until(lambda: deaths in site.output, "the death of a worker")
-    answer = requests.get(f"{site.url}/crash/", timeout=10)
+    answer = requests.get(f"{site.url}/crash/", timeout=PATIENCE)
     assert answer.status_code == 502
     assert answer.json() == {"error": "the application closed the connection without a response"}
     until(lambda: site.output.count(deaths) >= 3, "the deaths of two more")
     # That request has killed two workers: the next one gets one worker only.
-    page = requests.get(f"{site.url}/crash/", headers={"Accept": "text/html"}, timeout=10)
+    page = requests.get(f"{site.url}/crash/", headers={"Accept": "text/html"}, timeout=PATIENCE)
     assert page.status_code == 502
     assert "Error 502: the application closed the connection without a response." in page.text
     assert "refresh" not in page.text

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import Site
 
 BROWSER = {"Accept": "text/html"}
@@ -25,7 +25,7 @@ class Shop(NamedTuple):
 
     def ask(self, path: str = "/", address: str = "192.0.2.1", **headers: str) -> requests.Response:
         asked = {"X-Forwarded-For": address, "Connection": "close", **headers}
-        return requests.get(self.site.url + path, headers=asked, timeout=10)
+        return requests.get(self.site.url + path, headers=asked, timeout=PATIENCE)
 
     def switch(self, *words: str) -> str:
         done = self.site.command("maintenance", *words)

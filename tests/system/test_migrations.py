@@ -121,7 +121,7 @@ def test_a_replica_waits_until_another_has_migrated(
     database = new_database(kind)
     add_migration(project, "0002_slow", "a pause")
     patient = entrypoint.start(
-        project, *ONLY, **environ(database, entrypoint.place, ENTRYPOINT_MIGRATE="wait", ENTRYPOINT_WAIT_TIMEOUT="30s")
+        project, *ONLY, **environ(database, entrypoint.place, ENTRYPOINT_MIGRATE="wait", ENTRYPOINT_WAIT_TIMEOUT="5m")
     )
     patient.wait_until_it_says("migrations of database default: no replica is migrating")
     migrating = entrypoint.start(project, *ONLY, **environ(database, entrypoint.place))

@@ -6,6 +6,7 @@ from http.client import HTTPConnection, HTTPResponse
 
 import pytest
 import requests
+from deadline import PATIENCE
 from ports import free_port
 from site_under_test import EXAMPLE, NewSite, Site
 
@@ -16,7 +17,7 @@ def test_only_the_hosts_that_are_named_are_served(prepared_site: NewSite) -> Non
     site = prepared_site(NGINX_SERVER_NAME=names, ALLOWED_HOSTS="*").start().ready()
 
     def status(host: str, path: str = "/request/") -> int:
-        return requests.get(site.url + path, headers={"Host": host}, timeout=10).status_code
+        return requests.get(site.url + path, headers={"Host": host}, timeout=PATIENCE).status_code
 
     assert {host: status(host) for host in ("127.0.0.1", "www.example.com:1", "WWW.Example.COM", f"{long}.net")} == {
         "127.0.0.1": 200,
@@ -39,7 +40,7 @@ def test_a_site_is_served_on_ipv6(prepared_site: NewSite) -> None:
     site = prepared_site(PORT=f"[::1]:{port}")
     site.url = f"http://[::1]:{port}"
     site.start().ready()
-    seen = requests.get(f"{site.url}/request/", timeout=10).json()
+    seen = requests.get(f"{site.url}/request/", timeout=PATIENCE).json()
     assert (seen["address"], seen["host"]) == ("::1", f"[::1]:{port}")
     assert site.command("health").returncode == 0
 
@@ -89,7 +90,7 @@ def test_other_paths_are_the_applications(files: Site, path: str) -> None:
 
 def raw(site: Site, path: str) -> tuple[HTTPResponse, bytes]:
     """Ask for a path as it is written, which requests would tidy; return the answer and its body."""
-    connection = HTTPConnection("127.0.0.1", site.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -99,7 +100,7 @@ def raw(site: Site, path: str) -> tuple[HTTPResponse, bytes]:
 
 
 def test_files_have_headers_that_keep_browsers_from_guessing(files: Site) -> None:
-    headers = requests.get(f"{files.url}/static/page.html", timeout=10).headers
+    headers = requests.get(f"{files.url}/static/page.html", timeout=PATIENCE).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "SAMEORIGIN"
     assert headers["Referrer-Policy"] == "strict-origin-when-cross-origin"
@@ -115,7 +116,7 @@ def test_the_headers_of_the_application_are_its_own(files: Site) -> None:
 
 @pytest.mark.parametrize("name", MEDIA)
 def test_no_page_among_the_uploads_may_run_a_script(files: Site, name: str) -> None:
-    answer = requests.get(f"{files.url}/{name}", timeout=10)
+    answer = requests.get(f"{files.url}/{name}", timeout=PATIENCE)
     assert answer.status_code == 200
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     policy = answer.headers.get("Content-Security-Policy", "")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psutil
 import requests
+from deadline import PATIENCE
 from site_under_test import NewSite
 
 APP = """
@@ -39,7 +40,7 @@ def test_a_plain_wsgi_application_is_served_with_what_its_hooks_made(new_site: N
             ENTRYPOINT_WAIT_FOR=f"tcp://127.0.0.1:{other.getsockname()[1]}",
         )
         site.start().ready()
-    assert requests.get(f"{site.url}/x", timeout=10).text == "/x hello migrated"
+    assert requests.get(f"{site.url}/x", timeout=PATIENCE).text == "/x hello migrated"
     names = [step.split(" ", 1)[1].split()[0] for step in site.steps]
     assert names[-5:] == ["wait", "run", "run", "let", "exec"]
     assert "python" not in {child.name() for child in psutil.Process(site.pid).children()}
@@ -50,4 +51,4 @@ def test_the_garbage_collector_leaves_alone_what_the_workers_share(new_site: New
     project.mkdir()
     (project / "shop.py").write_text(FROZEN)
     site = new_site(project, ENTRYPOINT_APP="shop:app").start().ready()
-    assert int(requests.get(site.url, timeout=10).text) > 1000
+    assert int(requests.get(site.url, timeout=PATIENCE).text) > 1000

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from served_site import write_served_site
 from site_under_test import NewSite, Site
 
@@ -37,7 +37,7 @@ SERVERS = [
 
 
 def get(site: Site, path: str) -> requests.Response:
-    return requests.get(site.url + path, timeout=10, allow_redirects=False)
+    return requests.get(site.url + path, timeout=PATIENCE, allow_redirects=False)
 
 
 @pytest.mark.parametrize(("server", "interface"), SERVERS)
@@ -76,7 +76,9 @@ def test_the_application_knows_its_prefix(new_site: NewSite, tmp_path: Path, ser
         "/shop": "/shop/",
         "/shop?a=b": "/shop/?a=b",
     }
-    posted = [requests.post(f"{site.url}/shop/upload/", data=b"x" * length, timeout=10) for length in (4096, 4097)]
+    posted = [
+        requests.post(f"{site.url}/shop/upload/", data=b"x" * length, timeout=PATIENCE) for length in (4096, 4097)
+    ]
     assert [answer.status_code for answer in posted] == [200, 413]
     assert get(site, "/-/ready").status_code == 200
     address = f": http://127.0.0.1:{site.port}/shop/\n"

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
+from deadline import PATIENCE
 from printed import ROOT, blocks
 from site_under_test import Site, copy_example
 
@@ -64,34 +65,37 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def admin(site: Site) -> Iterator[requests.Session]:
     """Someone who may read the files."""
     with requests.Session() as session:
-        page = session.get(f"{site.url}/admin/login/", timeout=30).text
+        page = session.get(f"{site.url}/admin/login/", timeout=PATIENCE).text
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page)
         assert token
         form = {"username": "admin", "password": "correct-horse", "csrfmiddlewaretoken": token[1]}
-        assert session.post(f"{site.url}/admin/login/?next=/admin/", data=form, timeout=30).url == f"{site.url}/admin/"
+        assert (
+            session.post(f"{site.url}/admin/login/?next=/admin/", data=form, timeout=PATIENCE).url
+            == f"{site.url}/admin/"
+        )
         yield session
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_sent_to_whom_the_view_allows_it(site: Site, admin: requests.Session, name: str) -> None:
     where = f"{site.url}/invoices/{quote(name)}"
-    answer = admin.get(where, timeout=30)
+    answer = admin.get(where, timeout=PATIENCE)
     assert (answer.status_code, answer.content.decode()) == (200, f"content of {name}")
     assert answer.headers["Cache-Control"] == "private, no-cache"
     assert answer.headers["Content-Type"].startswith("application/pdf" if name.endswith(".pdf") else "text/plain")
     assert ("sandbox" in answer.headers.get("Content-Security-Policy", "")) is name.endswith(".txt")
-    stranger = requests.get(where, timeout=30, allow_redirects=False)
+    stranger = requests.get(where, timeout=PATIENCE, allow_redirects=False)
     assert (stranger.status_code, stranger.headers["Location"].startswith("/accounts/login/")) == (302, True)
 
 
 def test_ranges_and_conditional_requests_work(site: Site, admin: requests.Session) -> None:
     where = f"{site.url}/invoices/2026-01.pdf"
-    tag = admin.get(where, timeout=30).headers["ETag"]
-    part = admin.get(where, headers={"Range": "bytes=8-9"}, timeout=30)
+    tag = admin.get(where, timeout=PATIENCE).headers["ETag"]
+    part = admin.get(where, headers={"Range": "bytes=8-9"}, timeout=PATIENCE)
     assert (part.status_code, part.text, part.headers["Content-Range"]) == (206, "of", "bytes 8-9/22")
-    assert admin.get(where, headers={"If-None-Match": tag}, timeout=30).status_code == 304
-    assert admin.get(where, headers={"Range": "bytes=99-"}, timeout=30).status_code == 416
-    head = admin.head(where, timeout=30)
+    assert admin.get(where, headers={"If-None-Match": tag}, timeout=PATIENCE).status_code == 304
+    assert admin.get(where, headers={"Range": "bytes=99-"}, timeout=PATIENCE).status_code == 416
+    head = admin.head(where, timeout=PATIENCE)
     assert (head.status_code, head.headers["Content-Length"]) == (200, "22")
 
 
@@ -100,7 +104,7 @@ def test_a_client_does_not_reach_the_folder_itself(site: Site, path: str) -> Non
     prepared = requests.Request("GET", site.url).prepare()
     prepared.url = site.url + path
     with requests.Session() as session:
-        assert session.send(prepared, timeout=30).status_code == 404
+        assert session.send(prepared, timeout=PATIENCE).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -109,8 +113,8 @@ def test_a_client_does_not_reach_the_folder_itself(site: Site, path: str) -> Non
 def test_no_name_leads_out_of_the_folder(site: Site, admin: requests.Session, name: str) -> None:
     prepared = admin.prepare_request(requests.Request("GET", site.url))
     prepared.url = f"{site.url}/invoices/{name.replace('/', '%2F')}"
-    assert admin.send(prepared, timeout=30).status_code in {400, 404}  # uWSGI or the package
-    answer = requests.get(f"{site.url}/redirected/", params={"to": f"/-/private/{name}"}, timeout=30)
+    assert admin.send(prepared, timeout=PATIENCE).status_code in {400, 404}  # uWSGI or the package
+    answer = requests.get(f"{site.url}/redirected/", params={"to": f"/-/private/{name}"}, timeout=PATIENCE)
     assert answer.status_code == 404  # nginx
     assert "environ" not in answer.text
 
@@ -118,13 +122,15 @@ def test_no_name_leads_out_of_the_folder(site: Site, admin: requests.Session, na
 def test_the_applications_own_words_on_caches_are_kept(site: Site) -> None:
     asked = {"to": "/-/private/2026-01.pdf", "type": "application/pdf", "lifetime": "public, max-age=60"}
     for _ in range(2):
-        answer = requests.get(f"{site.url}/redirected/", params=asked, timeout=30)
+        answer = requests.get(f"{site.url}/redirected/", params=asked, timeout=PATIENCE)
         assert (answer.text, answer.headers["Cache-Control"]) == ("content of 2026-01.pdf", "public, max-age=60")
         assert "X-Cache" not in answer.headers
 
 
 def test_an_upload_is_sent_as_well(site: Site) -> None:
-    assert requests.get(f"{site.url}/redirected/", params={"to": "/media/upload.txt"}, timeout=30).text == "uploaded"
+    assert (
+        requests.get(f"{site.url}/redirected/", params={"to": "/media/upload.txt"}, timeout=PATIENCE).text == "uploaded"
+    )
 
 
 @pytest.mark.parametrize(

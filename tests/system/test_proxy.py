@@ -125,7 +125,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def seen(port: int, headers: dict[str, str], source: str = "127.0.0.1", host: str = "site.example") -> dict[str, Any]:
     """Return the environment that the application got."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(source, 0))
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE, source_address=(source, 0))
     try:
         connection.request("GET", "/", headers={"Host": host, **headers})
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
@@ -230,6 +230,6 @@ def test_a_proxy_may_have_an_ipv6_address(tmp_path: Path) -> None:
             "X-Forwarded-Proto": "https",
             "X-Forwarded-Host": "a.example",
         }
-        environ = requests.get(url, headers=headers, timeout=10).json()
+        environ = requests.get(url, headers=headers, timeout=PATIENCE).json()
         assert told(environ) == ("2001:db8::9", "https", "a.example")
         assert site.stop()[0] == 0

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import Site
 
 APP = """
@@ -138,7 +138,7 @@ def target(path: str, cache_control: str, *more: tuple[str, str], **special: str
 def get(site: Site, where: str, *headers: tuple[str, str], method: str = "GET") -> tuple[str, str]:
     """Return X-Cache and the body of the response."""
     answer = requests.request(
-        method, site.url + where, headers={"Cookie": "", **dict(headers)}, timeout=30, allow_redirects=False
+        method, site.url + where, headers={"Cookie": "", **dict(headers)}, timeout=PATIENCE, allow_redirects=False
     )
     return answer.headers.get("X-Cache", ""), answer.content.decode("latin-1")
 
@@ -169,7 +169,7 @@ def test_a_page_is_stored_only_if_it_is_for_everyone(cached: Site, case: Case) -
 def test_a_session_in_a_second_cookie_header_is_seen(cached: Site) -> None:
     where = target("/second-cookie/", PUBLIC)
     get(cached, where)
-    with closing(HTTPConnection("127.0.0.1", cached.port, timeout=30)) as connection:
+    with closing(HTTPConnection("127.0.0.1", cached.port, timeout=PATIENCE)) as connection:
         connection.putrequest("GET", where)
         for cookie in ("theme=dark", "sessionid=alice"):
             connection.putheader("Cookie", cookie)
@@ -216,7 +216,7 @@ def test_a_part_of_a_page_is_sent_from_the_cache_or_by_the_application(cached: S
     where = target("/range/", PUBLIC, ("Accept-Ranges", "bytes"))
     get(cached, where)
     part = {"Range": "bytes=2-4"}
-    answer = requests.get(cached.url + where, headers=part, timeout=30)
+    answer = requests.get(cached.url + where, headers=part, timeout=PATIENCE)
     assert (answer.status_code, answer.text, answer.headers["X-Cache"]) == (206, "GET", "HIT")
     own = target("/range/own/", "private", echo="HTTP_RANGE")
     assert get(cached, own, *part.items())[1].endswith("GET ")
@@ -230,7 +230,7 @@ def test_of_many_requests_for_a_slow_page_one_reaches_the_application(cached: Si
     together = threading.Barrier(clients)
 
     def ask() -> None:
-        with closing(HTTPConnection("127.0.0.1", cached.port, timeout=60)) as connection:
+        with closing(HTTPConnection("127.0.0.1", cached.port, timeout=PATIENCE)) as connection:
             connection.connect()
             together.wait()
             connection.request("GET", where)
@@ -261,7 +261,7 @@ def test_a_stale_page_is_sent_only_with_the_applications_leave_while_it_is_away(
         until(lambda: get(cached, allowed)[0] == "STALE", "the end of its lifetime")
         assert get(cached, allowed) == ("STALE", "1 GET ")
         until(lambda: get(cached, plain)[0] != "HIT", "the end of its lifetime")
-        answer = requests.get(cached.url + plain, timeout=30)
+        answer = requests.get(cached.url + plain, timeout=PATIENCE)
     finally:
         (cached.project / "away").unlink()
     assert answer.status_code == 502
@@ -275,7 +275,7 @@ def test_no_page_is_sent_while_the_site_prepares(cached: Site) -> None:
     gate = cached.folder / "run" / "www" / "phase.json"
     gate.write_text('{"phase": "migrating"}')
     try:
-        assert requests.get(cached.url + where, timeout=30).status_code == 503
+        assert requests.get(cached.url + where, timeout=PATIENCE).status_code == 503
     finally:
         gate.unlink()
     assert get(cached, where)[0] == "HIT"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from rows import rows
 from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
 
 
 def answer_of(site: Site, path: str = "/") -> requests.Response:
-    return requests.get(site.url + path, timeout=10)
+    return requests.get(site.url + path, timeout=PATIENCE)
 
 
 def serving(site: Site) -> Site:
@@ -23,8 +23,8 @@ def serving(site: Site) -> Site:
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
 def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str) -> None:
-    hold_requests(project)
-    site = serving(prepared_site(project, ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off", WEB_CONCURRENCY="2"))
+    settings = {**hold_requests(project), "ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "off"}
+    site = serving(prepared_site(project, **settings, WEB_CONCURRENCY="2"))
     until(lambda: site.command("health").returncode == 0, "the site to be ready")
     assert site.command("health", "live").returncode == 0
     assert not site.programs("nginx")
@@ -37,8 +37,8 @@ def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str
 def test_a_file_of_ones_own_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
-    hold_requests(project)
-    site = prepared_site(project, ENTRYPOINT_SERVER=server, WEB_CONCURRENCY="2").start().ready()
+    settings = {**hold_requests(project), "ENTRYPOINT_SERVER": server, "WEB_CONCURRENCY": "2"}
+    site = prepared_site(project, **settings).start().ready()
     (master,) = site.programs(server)
     until(lambda: len(master.children()) == 3, "the workers")
     assert f"read {project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: it overrides " in site.output
@@ -56,8 +56,7 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
 def test_a_whole_nginx_conf_is_honoured(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    hold_requests(project)
-    site = prepared_site(project, ENTRYPOINT_CONF_DIR=str(own))
+    site = prepared_site(project, **hold_requests(project), ENTRYPOINT_CONF_DIR=str(own))
     include = "include nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"

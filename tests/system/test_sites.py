@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from served_site import write_served_site
 from site_under_test import NewSite, Site
 
@@ -18,7 +18,7 @@ STATIC_URL = "/assets/"
 """
 TOML = """
 [programs.shop]
-command = ["{python}", "-m", "gunicorn", "--bind", "127.0.0.1:{port}", "served.wsgi"]
+command = ["{python}", "-m", "gunicorn", "--no-control-socket", "--bind", "127.0.0.1:{port}", "served.wsgi"]
 environment = {{ DJANGO_SETTINGS_MODULE = "shop_settings", PORT = "{port}" }}
 
 [sites.shop]
@@ -50,7 +50,7 @@ def sites(new_site: NewSite, tmp_path: Path, free_port: int) -> Site:
 
 
 def get(site: Site, host: str, path: str = "/", **headers: str) -> requests.Response:
-    return requests.get(site.url + path, headers={"Host": host, **headers}, timeout=10, allow_redirects=False)
+    return requests.get(site.url + path, headers={"Host": host, **headers}, timeout=PATIENCE, allow_redirects=False)
 
 
 def test_each_host_has_its_application_and_its_files(sites: Site) -> None:

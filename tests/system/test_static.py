@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
 from site_under_test import EXAMPLE, NewSite, Site
 
 
@@ -21,7 +21,9 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     assert "static files are up to date" in site.output
 
     def get(encoding: str) -> requests.Response:
-        return requests.get(f"{site.url}/static/{name}", headers={"Accept-Encoding": encoding}, timeout=10, stream=True)
+        return requests.get(
+            f"{site.url}/static/{name}", headers={"Accept-Encoding": encoding}, timeout=PATIENCE, stream=True
+        )
 
     for suffix, encoding, asked in ((".gz", "gzip", "gzip, deflate"), (".br", "br", "gzip, deflate, br")):
         with get(asked) as answer:
@@ -33,7 +35,7 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
         assert "Content-Encoding" not in answer.headers
         assert answer.content == gzip.decompress(packed) == (root / name).read_bytes()
     # Names of our own are nobody's to read.
-    assert site.status("/static/.collected.json") == 404
+    assert site.status("/static/.collected.lock") == 404
     assert site.stop()[0] == 0
 
 
@@ -74,7 +76,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_only_what_has_a_hash_in_its_name_is_kept_for_a_year(files: Site) -> None:
     def lifetime(name: str) -> str | None:
-        answer = requests.get(f"{files.url}/static/{name}", timeout=10)
+        answer = requests.get(f"{files.url}/static/{name}", timeout=PATIENCE)
         assert answer.status_code == 200
         return answer.headers.get("Cache-Control")
 
@@ -83,30 +85,30 @@ def test_only_what_has_a_hash_in_its_name_is_kept_for_a_year(files: Site) -> Non
 
 def test_what_is_not_there_and_what_was_uploaded_is_not_kept(files: Site) -> None:
     for path, status in (("/static/none.96c479cedf7a.css", 404), ("/media/base.96c479cedf7a.css", 200)):
-        answer = requests.get(files.url + path, timeout=10)
+        answer = requests.get(files.url + path, timeout=PATIENCE)
         assert (answer.status_code, answer.headers.get("Cache-Control")) == (status, None)
 
 
 def test_a_file_is_asked_for_anew_and_sent_only_if_it_changed(files: Site) -> None:
     url = f"{files.url}/static/base.css"
-    tag = requests.get(url, timeout=10).headers["ETag"]
-    again = requests.get(url, headers={"If-None-Match": tag}, timeout=10)
+    tag = requests.get(url, timeout=PATIENCE).headers["ETag"]
+    again = requests.get(url, headers={"If-None-Match": tag}, timeout=PATIENCE)
     assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-cache")
 
 
 def test_a_file_that_is_replaced_is_served_anew(files: Site) -> None:
     url, path = f"{files.url}/static/jquery.min.js", files.folder / "static" / "jquery.min.js"
-    assert requests.get(url, timeout=10).text == "old"
+    assert requests.get(url, timeout=PATIENCE).text == "old"
     beside = path.with_suffix(".new")
     beside.write_text("replaced")
     beside.rename(path)
-    until(lambda: requests.get(url, timeout=10).text == "replaced", "the new file")
+    until(lambda: requests.get(url, timeout=PATIENCE).text == "replaced", "the new file")
 
 
 def test_an_upload_that_is_deleted_is_gone_at_once(files: Site) -> None:
     path = files.folder / "media" / "deleted.txt"
     path.write_text("soon gone")
     url = f"{files.url}/media/{path.name}"
-    assert requests.get(url, timeout=10).text == "soon gone"
+    assert requests.get(url, timeout=PATIENCE).text == "soon gone"
     path.unlink()
-    assert requests.get(url, timeout=10).status_code == 404
+    assert requests.get(url, timeout=PATIENCE).status_code == 404

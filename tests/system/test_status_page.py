@@ -104,6 +104,7 @@ def test_a_program_is_restarted_by_the_page_alone(site: Site) -> None:
     until(lambda: programs(site)["worker"]["pid"] not in {0, before} and programs(site)["worker"]["ready"], "a new one")
     assert programs(site)["worker"]["last_end"] == "killed by SIGTERM: the status page asks for it"
     assert "status page: restart worker for 127.0.0.1" in site.output
+    assert "[supervisord] restarting worker: the status page asks for it" in site.output  # no level before it
     assert programs(site)["uwsgi"]["restarts"] == 0
 
 

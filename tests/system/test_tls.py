@@ -7,12 +7,11 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -20,7 +19,8 @@ from urllib.parse import unquote
 import httpx
 import pytest
 import requests
-from deadline import until
+from deadline import PATIENCE, until
+from listening import serving
 from site_under_test import COMMAND, EXAMPLE, NewSite, Site
 
 from entrypoint.certificate import expiry
@@ -67,10 +67,10 @@ class TlsSite(Site):
 
     def get(self, path: str, **more: Any) -> requests.Response:
         url = f"https://127.0.0.1:{self.port}{path}"
-        return requests.get(url, verify=str(self.certificate.pem), timeout=10, **more)
+        return requests.get(url, verify=str(self.certificate.pem), timeout=PATIENCE, **more)
 
     def handshake(self, context: ssl.SSLContext) -> ssl.SSLSocket:
-        with socket.create_connection(("127.0.0.1", self.port), 10) as plain:
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as plain:
             return context.wrap_socket(plain, server_hostname="127.0.0.1")
 
 
@@ -151,7 +151,7 @@ def test_no_tickets_are_given(site: TlsSite) -> None:
 
 
 def test_plain_http_on_the_port_of_tls_is_sent_there(site: TlsSite) -> None:
-    answer = requests.get(f"http://127.0.0.1:{site.port}/a?b=c", allow_redirects=False, timeout=10)
+    answer = requests.get(f"http://127.0.0.1:{site.port}/a?b=c", allow_redirects=False, timeout=PATIENCE)
     assert (answer.status_code, answer.headers["Location"]) == (308, f"https://127.0.0.1:{site.port}/a?b=c")
 
 
@@ -228,15 +228,17 @@ class Responder(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write((self.folder / "answer").read_bytes())
 
-    def log_message(self, *_: object) -> None:
-        pass
+
+@pytest.fixture
+def responder(tmp_path: Path) -> Iterator[int]:
+    with serving(type("Here", (Responder,), {"folder": tmp_path})) as port:
+        yield port
 
 
 @pytest.mark.thorough
-def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
-    responder = HTTPServer(("127.0.0.1", 0), type("Here", (Responder,), {"folder": tmp_path}))
+def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path, responder: int) -> None:
     names = "-addext subjectAltName=IP:127.0.0.1 -addext authorityInfoAccess=OCSP;URI:http://127.0.0.1"
-    names += f":{responder.server_port}/"
+    names += f":{responder}/"
     for command in (
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ca -keyout ca.key -out ca.pem",
         f"req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout site.key -out site.csr {names}",
@@ -246,8 +248,6 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
     (tmp_path / "site.pem").write_text((tmp_path / "leaf.pem").read_text() + (tmp_path / "ca.pem").read_text())
     (tmp_path / "index").write_text("V\t991231235959Z\t\t1234\tunknown\t/CN=localhost\n")
     pair = Certificate(tmp_path / "site.pem", tmp_path / "site.key")
-    thread = threading.Thread(target=responder.serve_forever)
-    thread.start()
     with TlsSite(tmp_path, hello(tmp_path), ENTRYPOINT_APP="hello:app", **pair.settings) as site:
         site.start()
         until(partial(ready_again, site, 0), "the site")
@@ -260,9 +260,6 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path) -> None:
         until(stapled, "the answer of the responder", instead=lambda: site.output)
         assert site.stop()[0] == 0
         assert "[warn]" not in site.output
-    responder.shutdown()
-    responder.server_close()
-    thread.join()
 
 
 # ---- what is refused
@@ -316,7 +313,7 @@ CLIENT = """
 import json, sys, urllib3, requests
 urllib3.disable_warnings()
 def ask(url):
-    got = requests.get(url, allow_redirects=False, verify=False, timeout=10)
+    got = requests.get(url, allow_redirects=False, verify=False, timeout=120)
     return [got.status_code, got.headers.get("Location")]
 print(json.dumps([ask(url) for url in sys.argv[1:]]))
 """

@@ -80,10 +80,21 @@ ORDER = {
         "diagnosis",
         "manifest",
     ),
+    "boot/settings": (
+        *("types", "server_names", "spec", "programs", "sources", "table", "protection", "tls"),
+        *("settings", "provenance", "reference"),
+    ),
+    "boot/decisions": (
+        *("folders", "servers", "sizing", "stop_budget", "config", "environment", "programs", "address"),
+        *("decide", "derived"),
+    ),
+    "boot/effects": (
+        *("signals", "checks", "disk", "processes", "waiting", "timeline"),
+        *("execute", "performers", "boot_performer", "maintenance", "printout"),
+    ),
     "app": (
-        *("served", "reporting", "writable", "packages", "application_traceback", "compression", "deploy"),
-        *("sqlite_error", "connection_error", "production", "database", "migrations"),
-        *("once", "superuser", "static", "checks", "capacity", "project", "agent", "__main__"),
+        *("served", "reporting", "writable", "packages", "application_traceback", "static", "databases", "production"),
+        *("migrations", "once", "superuser", "checks", "project", "agent", "__main__"),
     ),
     "supervision": (
         *(
@@ -94,6 +105,7 @@ ORDER = {
             "notify",
             "handover",
             "children",
+            "tasks",
             "logs",
             "checks",
             "listeners",
@@ -110,7 +122,7 @@ PURE = ("decisions", "files", "plan")
 
 def imported_in(package: str) -> dict[str, set[str]]:
     """Return the modules of a package that each of its modules imports, by their names below it."""
-    own = f"{PACKAGE.name}.{package}."
+    own = ".".join((PACKAGE.name, *Path(package).parts, ""))
     return {
         ".".join(path.relative_to(PACKAGE / package).with_suffix("").parts): {
             name.removeprefix(own) for name in imports(path) if name.startswith(own)

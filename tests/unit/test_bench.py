@@ -10,7 +10,7 @@ import boot
 import pytest
 import scale
 import table
-import throughput
+import wrk
 
 # By its path: a folder of tests has the same name.
 bench = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "bench" / "supervision.py")))
@@ -81,7 +81,7 @@ def test_a_picture_of_nothing_is_a_picture() -> None:
     ("text", "seconds"), [("812.00us", 812e-6), ("3.81ms", 3.81e-3), ("1.20s", 1.2), ("2.00m", 120)]
 )
 def test_a_time_of_wrk_is_read(text: str, seconds: float) -> None:
-    assert throughput.seconds_of(text) == pytest.approx(seconds)
+    assert wrk.seconds_of(text) == pytest.approx(seconds)
 
 
 def test_the_latency_is_not_taken_from_the_deviation_above_it() -> None:
@@ -97,7 +97,7 @@ def test_the_latency_is_not_taken_from_the_deviation_above_it() -> None:
   10212 requests in 2.00s, 3.21MB read
 Requests/sec:   5106.11
 """
-    told = throughput.TOLD.search(said)
+    told = wrk.TOLD.search(said)
     assert told
     assert told.groupdict() == {"half": "2.88ms", "most": "11.07ms", "answers": "10212", "rate": "5106.11"}
 

@@ -4,9 +4,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.settings import compat
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.sources import compat
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.errors import Unusable
 
 DEFAULT = "tiangolo's default"

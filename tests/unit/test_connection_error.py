@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db.utils import NotSupportedError, OperationalError
 
-from entrypoint.app import connection_error
+from entrypoint.app.databases import connection_error
 
 
 def connection(vendor: str = "postgresql", host: str = "127.0.0.1", password: str = "") -> Any:

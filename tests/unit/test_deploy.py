@@ -9,9 +9,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from entrypoint.boot.settings.programs.user_programs import VARIABLE
 from entrypoint.boot.settings.settings import setting_specs
-from entrypoint.boot.settings.user_programs import VARIABLE
-from entrypoint.boot.settings.values import duration
+from entrypoint.boot.settings.types.values import duration
 
 DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 KUBERNETES = DEPLOY / "kubernetes"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entrypoint.boot.settings.endpoints import Endpoint, endpoints
+from entrypoint.boot.settings.types.endpoints import Endpoint, endpoints
 from entrypoint.secret import Secret
 
 

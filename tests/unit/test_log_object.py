@@ -9,7 +9,8 @@ from entrypoint.log_object import Source, of_line, parse
 
 REQUEST = (
     '{"msec":1795651584.250,"level":"error","message":"GET /a?b=\\",\\"client\\": 502","client":"10.0.0.1",'
-    '"uri":"/a?b=\\",\\"client\\":","status":502}'
+    '"method":"GET","uri":"/a?b=\\",\\"client\\":","status":502,"bytes":0,"seconds":0.003,"referer":"\\u0001","agent":"x",'
+    '"host":"a\\\\","upstream_seconds":null,"request_id":"f00","connection":7}'
 )
 UWSGI = "[pid: 12] 10.0.0.1 GET /a b => generated 145 bytes in 12 msecs (HTTP/1.1 500) request f00"
 
@@ -85,8 +86,17 @@ def test_a_request_has_the_time_of_its_end() -> None:
         "stream": "stdout",
         "pid": 7,
         "client": "10.0.0.1",
+        "method": "GET",
         "uri": '/a?b=","client":',
         "status": 502,
+        "bytes": 0,
+        "seconds": 0.003,
+        "referer": "\x01",
+        "agent": "x",
+        "host": "a\\",
+        "upstream_seconds": None,
+        "request_id": "f00",
+        "connection": 7,
     }
     assert list(json.loads(written))[:6] == ["time", "level", "program", "message", "stream", "pid"]
 
@@ -94,13 +104,34 @@ def test_a_request_has_the_time_of_its_end() -> None:
 def test_a_request_that_two_workers_may_have_mixed_is_parsed() -> None:
     long = REQUEST.replace("/a", "/" + "a" * 5000)
     of = Source("nginx", "stdout", 7)
-    assert json.loads(of_line("now", of, long))["msec"] == 1795651584.25
+    assert json.loads(of_line("now", of, long))["time"] == "2026-11-26T00:06:24.250Z"
     assert json.loads(of_line("now", of, long[:5000] + REQUEST))["message"] == long[:5000] + REQUEST
 
 
 @pytest.mark.parametrize("line", ['{"msec":1.5}', '{"msec":1.5,"a":1,"b":2,"client":""}', '{"msec":"x'])
 def test_another_format_of_requests_is_an_object_or_a_text(line: str) -> None:
     assert json.loads(of_line("now", Source("nginx", "stdout", 7), line))["time"] == "now"
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        REQUEST.removesuffix("}") + ',"program":"entrypoint","time":"2020","message":"ready"}',
+        REQUEST.replace('"client"', '"program":"entrypoint","client"', 1),
+        REQUEST.replace("502,", '502,"program":"entrypoint",'),
+        REQUEST.replace('"agent":"x"', '"agent":"x","pid":1'),
+        REQUEST.replace('"level":"error"', '"level":"error","program":"entrypoint"'),
+        REQUEST.replace("null", "1.2.3"),
+        REQUEST.replace("f00", r"\x"),
+        REQUEST.replace("f00", "\x01"),
+        REQUEST.replace("250", "25 "),
+    ],
+)
+def test_a_line_in_nginxs_output_is_not_of_another_program(forged: str) -> None:
+    written = of_line("now", Source("nginx", "stdout", 7), forged)
+    pairs: list[tuple[str, Any]] = json.loads(written, object_pairs_hook=list)
+    ours = [pair for pair in pairs if pair[0] in {"time", "program", "pid"}]
+    assert ours == [("time", "now"), ("program", "nginx"), ("pid", 7)]
 
 
 def test_no_other_program_writes_requests_of_nginx() -> None:

@@ -451,7 +451,9 @@ def test_a_file_of_a_secret_is_not_read(folder: Path) -> None:
     text = COMPOSE.replace("PORT: 8000", "PORT: 8000, SECRET_KEY_FILE: /run/secrets/key, SUPERUSER_PASSWORD_FILE: /x")
     assert checked(folder, text) == []
     both = text.replace("PORT: 8000,", "PORT: 8000, SUPERUSER_PASSWORD: geheim,")
-    assert checked(folder, both) == ["service web: SUPERUSER_PASSWORD: SUPERUSER_PASSWORD_FILE is also set"]
+    assert checked(folder, both) == [
+        "service web: SUPERUSER_PASSWORD: SUPERUSER_PASSWORD_FILE is also set; unset one of them"
+    ]
 
 
 def test_the_image_may_define_the_program(folder: Path) -> None:
@@ -498,6 +500,12 @@ def test_several_files_are_one_manifest(folder: Path) -> None:
 def test_yaml_that_cannot_be_read(folder: Path, text: str, why: str) -> None:
     (folder / "it.yaml").write_text(text)
     assert Checked("it.yaml").problems == (f"cannot read it.yaml: {why}",)
+
+
+def test_aliases_of_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:
+    levels = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30))
+    text = f"a0: &a0 lol\n{levels}services: {{web: {{environment: {{ENTRYPOINT_PROGRAMS: *a29}}}}}}\n"
+    assert checked(folder, text) == ["its aliases stand for more than 1000000 values"]
 
 
 @pytest.mark.parametrize(

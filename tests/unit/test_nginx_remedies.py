@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
-from entrypoint.boot.decisions.artifacts import File
-from entrypoint.boot.effects.nginx_fault import nginx_fault
-from entrypoint.boot.plan.steps import ValidateNginx
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.effects.checks.nginx_fault import nginx_fault
+from entrypoint.boot.plan.check_steps import ValidateNginx
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "nginx"
 NGINX_CONF = """
@@ -18,6 +18,7 @@ NGINX_CONF = """
     http {{
         client_max_body_size 10m;  # NGINX_CLIENT_MAX_BODY_SIZE
         server_tokens off;
+        access_log off;
         server_names_hash_max_size 512;
         include {http};
         include {app};

@@ -7,13 +7,14 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from entrypoint.boot.effects.password_file import check
+from entrypoint.boot.effects.checks.password_file import check
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.errors import NotAllowed, Unusable
 
-NOBODY = pwd.getpwnam("nobody")
-GROUP = grp.getgrgid(NOBODY.pw_gid).gr_name
+USER = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+"""Whom nginx's workers run as."""
+GROUP = grp.getgrgid(USER.pw_gid).gr_name
 HASHES = ("$6$salt$hash", "$5$a$b", "$apr1$a$b", "$2y$05$abc", "$y$j9T$a$b", "{SSHA}abc=", "abJnggxhB/yWI")
 
 
@@ -39,7 +40,7 @@ def test_a_file_with_users_can_be_used(place: Path) -> None:
 def test_a_file_that_everybody_can_read_is_refused(place: Path, mode: int) -> None:
     file = file_of(place, "me:$6$salt$hash\n", mode)
     assert told(file) == f"everybody can read it; run: chmod 600 {file}"
-    assert told(file, "nobody") == f"everybody can read it; run: chgrp {GROUP} {file} && chmod 640 {file}"
+    assert told(file, USER.pw_name) == f"everybody can read it; run: chgrp {GROUP} {file} && chmod 640 {file}"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_the_workers_of_nginx_have_to_be_able_to_read_it(place: Path) -> None:
     file = file_of(place, "me:$6$salt$hash\n")
     mend = f"run: chgrp {GROUP} {file} && chmod 640 {file}"
     assert told(file, "nobody") == f"nobody, the user of nginx's workers, cannot read it; {mend}"
-    os.chown(file, 0, NOBODY.pw_gid)
+    os.chown(file, 0, USER.pw_gid)
     check(PurePosixPath(file), look_up("nobody"))
 
 

@@ -21,11 +21,13 @@ from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.plan.check_steps import FindPrograms
+from entrypoint.boot.plan.file_steps import HandOver
 from entrypoint.boot.plan.findings import of_config
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
-from entrypoint.boot.plan.steps import Ask, FindPrograms, HandOver
+from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application, Database, User
@@ -435,7 +437,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable; unset one of them"
     ]
 
 

@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from entrypoint.commands import output
 from entrypoint.control import picture, timeline
 from entrypoint.control.timeline import Step, Timeline
 
@@ -21,19 +22,19 @@ def bars(boot: Timeline) -> list[ET.Element]:
 
 
 def test_a_bar_begins_and_ends_where_its_step_does() -> None:
-    lines = timeline.table(BOOT, None).splitlines()
+    lines = timeline.table(BOOT).splitlines()
     assert [line[19:43] for line in lines[1:4]] == ["█" * 6 + " " * 18, " " * 6 + "▏" + " " * 17, " " * 6 + "█" * 18]
     assert lines[1].split()[:2] == ["0.000", "0.250"]
     assert lines[4].split() == ["1.000", "ready"]
 
 
 def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
-    assert max(map(len, timeline.table(BOOT, 60).splitlines())) == 60
-    assert max(map(len, timeline.table(BOOT, None).splitlines())) > 200
+    assert max(map(len, output.cut(timeline.table(BOOT), 60).splitlines())) == 60
+    assert max(map(len, output.cut(timeline.table(BOOT), None).splitlines())) > 200
 
 
 def test_what_is_not_ready_says_so() -> None:
-    assert timeline.table(UNREADY, None).endswith("not ready yet\n")
+    assert timeline.table(UNREADY).endswith("not ready yet\n")
     assert "not ready yet" in picture.timeline_svg(UNREADY)
     assert 'class="ready"' not in picture.timeline_svg(UNREADY)
 

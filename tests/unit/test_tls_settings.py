@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from entrypoint.boot.settings import addresses
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.types import addresses
 from entrypoint.errors import Unusable
 
 FILES = {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k"}

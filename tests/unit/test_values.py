@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from entrypoint.boot.settings import addresses, values
-from entrypoint.boot.settings.values import Listen, Type, shown
+from entrypoint.boot.settings.types import addresses, values
+from entrypoint.boot.settings.types.values import Listen, Type, shown
 from entrypoint.secret import Secret
 
 one_of = values.choice("auto", "off")

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.db import connections
 
-from entrypoint.app.database import reach
+from entrypoint.app.databases.database import reach
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.secret import Secret
 

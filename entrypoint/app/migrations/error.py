@@ -7,8 +7,8 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, OperationalError
 from django.db.migrations import Migration
 
-from entrypoint.app import connection_error
 from entrypoint.app.application_traceback import application_traceback
+from entrypoint.app.databases import connection_error
 from entrypoint.app.migrations.journal import place
 from entrypoint.app.reporting import AgentError, last_line
 

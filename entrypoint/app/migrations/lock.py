@@ -16,8 +16,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any, Final, NamedTuple, Protocol
 
-from entrypoint.app import connection_error, sqlite_error
-from entrypoint.app.database import reach
+from entrypoint.app.databases import connection_error, sqlite_error
+from entrypoint.app.databases.database import reach
 from entrypoint.app.reporting import AgentError, Progress
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time

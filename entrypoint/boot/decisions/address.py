@@ -1,13 +1,14 @@
-"""Where the site can be reached: what the line says that ends a boot."""
+"""The address of the site, for the last line of a boot."""
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.values import Listen
 
 
 def of_site(config: ResolvedConfig) -> str:
-    """Return a link that works, or words where the address is not known; "" if this container serves no site.
+    """Return a link to the site, or the port in words; "" if this container serves no site.
 
-    A container is reached at a published port or through a service, which only the host and the cluster know.
+    In a container the link is not known: clients use a published port or a service, which only the host and the cluster
+    know.
     """
     if not config.settings.serves or config.machine.nginx_conf is not None:
         return ""

@@ -6,10 +6,9 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint import certificate_store
-from entrypoint.boot.decisions import written_folders
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.decisions.run_dir import (
-    CACHE_FOLDER,
+from entrypoint.boot.decisions.folders import written_folders
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.decisions.folders.run_dir import (
     CERTIFICATE_FILE,
     DOWN_FILE,
     FIRST_READY_FILE,
@@ -24,10 +23,10 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.settings.programs.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import NGINX, RELEASE, WEB, UserProgram
-from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.supervision import LISTENER
@@ -191,11 +190,6 @@ class ResolvedConfig:
             return None
         file = self.run_dir / self.server.template.removesuffix(".j2")
         return file.with_stem(f"{file.stem}.2") if self.second_socket else file
-
-    @property
-    def cache_folder(self) -> PurePosixPath:
-        """The folder of nginx's cache of responses."""
-        return self.run_dir / CACHE_FOLDER
 
     @property
     def upstream(self) -> str:

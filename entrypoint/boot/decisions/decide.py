@@ -4,11 +4,11 @@ from typing import Final
 
 from entrypoint.boot.decisions import servers, sizing, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.run_dir import run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.facts.machine import Facts, Machine
+from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import WEB
-from entrypoint.boot.settings.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.probe import LONGEST_SOCKET
 

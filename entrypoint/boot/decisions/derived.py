@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 
 from entrypoint.boot.decisions import servers, sizing
-from entrypoint.boot.decisions.run_dir import run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.settings.programs.user_programs import RELEASE, WEB
 from entrypoint.boot.settings.reference import Derived
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import RELEASE, WEB
 from entrypoint.errors import Unusable
 from entrypoint.protocol.agent import Application
 
 
 def derived(settings: Settings, facts: Facts) -> Mapping[str, Derived]:
-    """Return the values by the settings' names. Those that follow from Django are missing if it is unknown."""
+    """Return the values by the settings' names. If the Django project is not loaded, those that need it are missing."""
     machine = facts.machine
     user = "as root" if machine.root else "not root"
     at_run = "" if machine.own_run_dir else "not "

@@ -6,9 +6,9 @@ from typing import Final
 
 from entrypoint.boot.facts.machine import Machine, search_path
 from entrypoint.boot.facts.templates import SUPERVISORD
+from entrypoint.boot.settings.programs.user_programs import CERTIFICATES
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.sources import SUPERUSER_FIELD
-from entrypoint.boot.settings.user_programs import CERTIFICATES
+from entrypoint.boot.settings.sources.sources import SUPERUSER_FIELD
 from entrypoint.boot.trust.trust import LOADED
 from entrypoint.protocol.certificates import EAB_KEY
 

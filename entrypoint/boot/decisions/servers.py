@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from entrypoint.boot.facts.machine import Facts
+from entrypoint.boot.settings.programs.user_programs import RELEASE
 from entrypoint.boot.settings.server_names import NONE
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import Unusable
@@ -80,7 +81,8 @@ def choose(settings: Settings, facts: Facts) -> Server | None:
     machine = facts.machine
     name = settings.server or ("runserver" if settings.development and machine.django else "uwsgi")
     if name == NONE:
-        if not machine.server_files and not machine.nginx_conf and not settings.runs_user_programs:
+        others = any(program.name != RELEASE for program in settings.chosen)
+        if not machine.server_files and not machine.nginx_conf and not others:
             raise Unusable(
                 "cannot use ENTRYPOINT_SERVER=none: nothing would answer; "
                 "add your own configuration to /etc/nginx/server.d"

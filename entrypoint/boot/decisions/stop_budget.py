@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.facts.hooks import PRE_STOP
 from entrypoint.boot.facts.machine import Machine
+from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.user_programs import CERTIFICATES, NGINX, RELEASE, WEB, UserProgram
 from entrypoint.errors import Unusable
 
 # nginx drains first (QUIT), then the application server finishes what it has: the only sequence that loses no request.
@@ -110,7 +110,7 @@ def grace_for(stop_timeout: float) -> int:
 
 
 def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return what makes the engine wait for a stop of `stop_timeout` seconds; empty if it does so by default.
+    """Return the option by which the engine waits for a stop of `stop_timeout` seconds; empty if it does by default.
 
     With `kubernetes` it is Kubernetes, otherwise it may be any engine.
     """

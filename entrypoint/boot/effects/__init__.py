@@ -1,1 +1,1 @@
-"""Carrying out the steps: here files are written, processes started and sockets opened."""
+"""Carries out the steps: writes files, starts processes and opens sockets."""

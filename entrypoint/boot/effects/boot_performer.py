@@ -2,15 +2,16 @@
 
 from functools import singledispatchmethod
 
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.effects.timeline import Timeline
-from entrypoint.boot.plan.steps import Exec, MakeDirectories, Reload, Serve, Start, Step
+from entrypoint.boot.plan.file_steps import MakeDirectories
+from entrypoint.boot.plan.steps import Exec, Reload, Serve, Start, Step
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.log import Tell, printable
 

@@ -1,29 +1,28 @@
 """Switch the maintenance of a running site on and off, and keep that for the next start."""
 
 import os
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Fault
 
-from entrypoint.boot.decisions import environment, programs
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.effects import run_files
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx
+from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.decisions.programs import programs
+from entrypoint.boot.effects.checks.validation import validate_nginx
+from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.effects.processes.control_socket import proxy
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
 from entrypoint.boot.files.template_values import template_values
-from entrypoint.boot.plan.steps import ValidateNginx
-from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.user_programs import NGINX
-from entrypoint.boot.trust.trust import acting_as
+from entrypoint.boot.plan.check_steps import ValidateNginx
+from entrypoint.boot.settings.programs.user_programs import NGINX
+from entrypoint.boot.settings.sources import textfile
+from entrypoint.child_processes import children
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 
 _PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
@@ -115,34 +114,19 @@ def _reload(config: ResolvedConfig) -> None:
 
     Raises TimedOut if one of both does not happen.
     """
-    from supervisor.xmlrpc import SupervisorTransport  # noqa: PLC0415 -- 50 ms, of which other commands need nothing
-
-    server = config.run_dir / "supervisor.sock"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_PATIENCE)
+    supervisord = proxy(config.run_dir, _PATIENCE).supervisor
     try:
-        proxy = ServerProxy("http://127.0.0.1", transport=SupervisorTransport(serverurl=f"unix://{server}"))
-        process: Any = proxy.supervisor.getProcessInfo(NGINX)
-        workers = _workers(process["pid"])
-        proxy.supervisor.signalProcess(NGINX, "HUP")
+        process: Any = supervisord.getProcessInfo(NGINX)
+        workers = children(process["pid"])
+        supervisord.signalProcess(NGINX, "HUP")
     except (OSError, HTTPException, Fault) as error:
         why = error.faultString if isinstance(error, Fault) else "supervisord does not answer"
         raise TimedOut(f"cannot reload nginx: {why}; run the command again when the site is ready") from error
-    finally:
-        socket.setdefaulttimeout(before)
     deadline = time.monotonic() + _PATIENCE
     while any(map(_accepts, workers)):
         if time.monotonic() > deadline:
             raise TimedOut(f"cannot reload nginx: it has kept its old configuration for {_PATIENCE:g} s; see its log")
         time.sleep(_PAUSE)
-
-
-def _workers(master: int) -> tuple[int, ...]:
-    """Return the PIDs of nginx's workers; none if the kernel does not tell."""
-    try:
-        return tuple(map(int, Path(f"/proc/{master}/task/{master}/children").read_text(encoding="ascii").split()))
-    except OSError:
-        return ()
 
 
 def _accepts(worker: int) -> bool:
@@ -155,18 +139,8 @@ def _accepts(worker: int) -> bool:
 
 def _keep(config: ResolvedConfig, file: PurePosixPath, allow: Allowed | None) -> None:
     """Write or remove the file in ENTRYPOINT_DATA_DIR."""
-    with _acting(config, file):
+    with config.machine.trust.acting(file.parent, config.machine.account):
         if allow is None:
             run_files.remove(file)
         else:
             run_files.write(file, facts.state(allow))
-
-
-@contextmanager
-def _acting(config: ResolvedConfig, file: PurePosixPath) -> Iterator[None]:
-    """Act as the application's user if that user can write the folder: root must not follow a link there."""
-    if config.machine.root and config.machine.trust.fault(file.parent):
-        with acting_as(config.machine.account):
-            yield
-    else:
-        yield

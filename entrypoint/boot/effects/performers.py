@@ -7,43 +7,28 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint import certificate_store, log
-from entrypoint.boot.decisions.artifacts import Progress
-from entrypoint.boot.effects import places, run_files
+from entrypoint.boot.decisions.folders.artifacts import Progress
+from entrypoint.boot.effects.checks import places
+from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.signals import StopRequests
-from entrypoint.boot.effects.validation import validate_nginx, validate_supervisord
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.plan import check_steps, file_steps
 from entrypoint.boot.plan.steps import (
     WARNING,
     Ask,
-    CheckPages,
-    CheckPasswords,
-    CheckPort,
-    CheckReadable,
-    CheckSpace,
-    CheckWritable,
     Compress,
     EmptyMetrics,
     Exec,
-    FindPrograms,
-    HandOver,
-    KeepCertificate,
-    Link,
-    MakeCertificate,
-    MakeDirectories,
-    MakeStore,
     Read,
     Run,
     RunHooks,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
     WaitFor,
-    WriteFiles,
 )
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
 from entrypoint.log import Tell, printable
@@ -77,7 +62,7 @@ class RealPerformer(DryRunPerformer):
     """Carries out the steps that prepare the application. It starts no program of the site."""
 
     def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None, hooks: HookRunner, trust: Trust) -> None:
-        """Stop between two steps if `stops` requires it. `trust` decides where root may write."""
+        """If `stops` notes a stop signal, end before the next step. `trust` decides where root may write."""
         super().__init__(tell)
         self._stops = stops
         self._agent = agent
@@ -94,7 +79,7 @@ class RealPerformer(DryRunPerformer):
         """Show clients the progress. A preparation serves no clients."""
 
     def _outdate(self) -> None:
-        """Discard programs that loaded the application before it changed. A preparation starts none."""
+        """Discard the programs that loaded the application before this change. Here there are none; a boot has some."""
 
     def _migrated(self, number: int) -> None:
         """Note how many migrations were applied."""
@@ -110,17 +95,17 @@ class RealPerformer(DryRunPerformer):
         pass
 
     @apply.register
-    def _(self, step: FindPrograms) -> None:
+    def _(self, step: check_steps.FindPrograms) -> None:
         missing = (name for name, path in step.programs.items() if path is None)
         Several.check([NotFound(f"cannot run {name}: {_why_missing(name)}") for name in missing])
 
     @apply.register
-    def _(self, step: CheckPort) -> None:
+    def _(self, step: check_steps.CheckPort) -> None:
         for listen in step.addresses:
             places.check_address(listen, step.setting)
 
     @apply.register
-    def _(self, step: CheckReadable) -> None:
+    def _(self, step: check_steps.CheckReadable) -> None:
         errors: list[EntrypointError] = []
         for name, path in step.files.items():
             try:
@@ -133,13 +118,13 @@ class RealPerformer(DryRunPerformer):
         Several.check(errors)
 
     @apply.register
-    def _(self, step: CheckPasswords) -> None:
-        from entrypoint.boot.effects import password_file  # noqa: PLC0415 -- needed only for such a file
+    def _(self, step: check_steps.CheckPasswords) -> None:
+        from entrypoint.boot.effects.checks import password_file  # noqa: PLC0415 -- needed only for such a file
 
         password_file.check(step.file, step.account)
 
     @apply.register
-    def _(self, step: CheckPages) -> None:
+    def _(self, step: check_steps.CheckPages) -> None:
         Unusable.check(
             f"cannot find the error page {page}: NGINX_ERROR_PAGES names {status}; "
             f"add errors/{page.name} to the static files, or remove {status} from NGINX_ERROR_PAGES"
@@ -148,71 +133,71 @@ class RealPerformer(DryRunPerformer):
         )
 
     @apply.register
-    def _(self, step: CheckWritable) -> None:
+    def _(self, step: check_steps.CheckWritable) -> None:
         Several.check(list(places.log_file_errors(step.files, self._trust)))
 
     @apply.register
-    def _(self, step: CheckSpace) -> None:
-        from entrypoint.boot.effects import space  # noqa: PLC0415 -- needed only for a cache
+    def _(self, step: check_steps.CheckSpace) -> None:
+        from entrypoint.boot.effects.checks import space  # noqa: PLC0415 -- needed only for a cache
 
         space.check(step)
 
     @apply.register
-    def _(self, step: MakeDirectories) -> None:
+    def _(self, step: file_steps.MakeDirectories) -> None:
         for directory in step.directories:
-            places.make_directory(directory)
+            folders.make_directory(directory)
         Several.check([error for path in step.files if (error := places.obstacle(path))])
 
     @apply.register
-    def _(self, step: MakeStore) -> None:
+    def _(self, step: file_steps.MakeStore) -> None:
         os.close(certificate_store.opened(step.store, create=True))
 
     @apply.register
-    def _(self, step: TakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- needed only with such a certificate
+    def _(self, step: file_steps.TakeCertificate) -> None:
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- needed only with such a certificate
 
         certificates.take(step.store, step.file)
 
     @apply.register
-    def _(self, step: MakeCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+    def _(self, step: file_steps.MakeCertificate) -> None:
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.make(step)
 
     @apply.register
-    def _(self, step: KeepCertificate) -> None:
-        from entrypoint.boot.effects import certificates  # noqa: PLC0415 -- as above
+    def _(self, step: file_steps.KeepCertificate) -> None:
+        from entrypoint.boot.effects.disk import certificates  # noqa: PLC0415 -- as above
 
         certificates.keep(step.file, step.store)
 
     @apply.register
     def _(self, step: EmptyMetrics) -> None:
-        places.empty_metrics(step)
+        folders.empty_metrics(step)
 
     @apply.register
-    def _(self, step: HandOver) -> None:
-        from entrypoint.boot.effects import ownership  # noqa: PLC0415 -- needed only with PUID
+    def _(self, step: file_steps.HandOver) -> None:
+        from entrypoint.boot.effects.disk import ownership  # noqa: PLC0415 -- needed only with PUID
 
         for folder in step.folders:
             if done := ownership.hand_over(folder, step.account, step.others):
                 self._say(f"    {folder}: {done}")
 
     @apply.register
-    def _(self, step: Link) -> None:
+    def _(self, step: file_steps.Link) -> None:
         for link in step.links:
             run_files.link(link, step.folder / link.name)
 
     @apply.register
-    def _(self, step: WriteFiles) -> None:
+    def _(self, step: file_steps.WriteFiles) -> None:
         for file in step.files:
             run_files.write(file.path, file.text)
 
     @apply.register
-    def _(self, step: ValidateNginx) -> None:
+    def _(self, step: check_steps.ValidateNginx) -> None:
         validate_nginx(step, self._stops)
 
     @apply.register
-    def _(self, step: ValidateSupervisord) -> None:
+    def _(self, step: check_steps.ValidateSupervisord) -> None:
         validate_supervisord(step)
 
     @apply.register
@@ -234,13 +219,13 @@ class RealPerformer(DryRunPerformer):
 
     @apply.register
     def _(self, step: Compress) -> None:
-        from entrypoint.boot.effects.compression import compress  # noqa: PLC0415 -- no boot compresses
+        from entrypoint.boot.effects.disk.compression import compress  # noqa: PLC0415 -- no boot compresses
 
         self._say(f"    {compress(step, self._stops, self._trust)}")
 
     @apply.register
     def _(self, step: WaitFor) -> None:
-        from entrypoint.boot.effects.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
+        from entrypoint.boot.effects.waiting.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
 
         self._show(step.progress)
         late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from entrypoint.boot.decisions.artifacts import File
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.boot.settings.provenance import annotate
 from entrypoint.boot.settings.reference import rows
@@ -18,13 +18,8 @@ def as_text(plan: Plan, settings: Settings) -> str:
     return "".join(f"\n# ---- {file.path} ----\n{annotate(file.text, settings.origins)}" for file in plan.files)
 
 
-def as_difference(plan: Plan) -> str:
-    """Return the changes on disk as one patch. Raises NotAllowed or Unusable if a file cannot be read."""
-    return difference(plan.files)
-
-
 def difference(files: Iterable[File]) -> str:
-    """Return how the files on disk would change, as one patch. Raises NotAllowed or Unusable as above."""
+    """Return how the files on disk would change, as one patch. Raises NotAllowed or Unusable if one cannot be read."""
     return "".join(f"{line}\n" for file in files for line in _difference(file))
 
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path, PurePosixPath
 
 from entrypoint import started
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.protocol.boot_record import BootRecord, BootStep
 from entrypoint.protocol.codec import to_json
 

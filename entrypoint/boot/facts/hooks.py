@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
 

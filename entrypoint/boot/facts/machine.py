@@ -17,9 +17,9 @@ from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import NGINX_CONF, read_beside_app, read_templates
-from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.sources.project_file import OWN, PYPROJECT
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, fault_of_root, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings import addresses, textfile
-from entrypoint.boot.settings.addresses import Network
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources import textfile
+from entrypoint.boot.settings.types import addresses
+from entrypoint.boot.settings.types.addresses import Network
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import Unusable
 

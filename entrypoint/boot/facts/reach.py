@@ -1,4 +1,4 @@
-"""Which folder keeps a user from a file: the kernel says only "Permission denied"."""
+"""Finds the folder that keeps a user from a file: the kernel says only "Permission denied"."""
 
 import os
 import stat

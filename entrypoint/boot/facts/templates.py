@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from entrypoint.boot.settings import textfile
-from entrypoint.boot.settings.protection_types import OWN_PAGES
-from entrypoint.boot.settings.values import nearest, shown
+from entrypoint.boot.settings.sources import textfile
+from entrypoint.boot.settings.types.protection_types import OWN_PAGES
+from entrypoint.boot.settings.types.values import nearest, shown
 from entrypoint.boot.trust.trust import NO_SUSPECTS, REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
 

@@ -1,4 +1,4 @@
-"""Paths and settings that root must not use, because the user of a program can change them."""
+"""Finds paths and settings that root must not use, because the user of a program can change them."""
 
 import sys
 from collections.abc import Iterator
@@ -6,8 +6,8 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from entrypoint.boot.facts.user_files import HTTP_FOLDER, NGINX_FOLDER, SERVER_FOLDER, SUPERVISOR_FOLDER
-from entrypoint.boot.settings.project_file import OWN, PYPROJECT
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.sources.project_file import OWN, PYPROJECT
 from entrypoint.boot.trust.accounts import Account, look_up
 from entrypoint.boot.trust.trust import REMEDY, Trust
 from entrypoint.errors import NotAllowed, Unusable
@@ -76,6 +76,9 @@ def _unsafe_settings(settings: Settings, app_dir: Path, account: Account, trust:
             if program.file == file and program.user and not _is(account, program.user):
                 fix = f"chown the file to root, or run {program.name} as {account}"
                 yield Unusable(f"cannot use {program.describe('user')}: {fault}; {fix}")
+            if program.file == file and program.log_file:
+                why = f"root writes that file, and {fault}"
+                yield Unusable(f"cannot use {program.describe('log')}: {why}; chown {file} to root, or use log = lines")
 
 
 def _is(account: Account, user: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings import textfile
+from entrypoint.boot.settings.sources import textfile
 from entrypoint.errors import Unusable
 
 NGINX_FOLDER: Final = Path("/etc/nginx")

@@ -6,12 +6,10 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions import address, certificates, stop_budget
-from entrypoint.boot.decisions.artifacts import Directory, File, Progress
+from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.first_request import first_request, first_request_of_site
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.decisions.run_dir import (
+from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
+from entrypoint.boot.decisions.folders.run_dir import (
     CERTIFICATE_FILE,
     FIRST_READY_FILE,
     HANDOVER_FILE,
@@ -19,14 +17,17 @@ from entrypoint.boot.decisions.run_dir import (
     SOCKET_FILE,
     TIMELINE_FILE,
 )
+from entrypoint.boot.decisions.programs import certificates
+from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
-from entrypoint.boot.settings.addresses import LOOPBACK
-from entrypoint.boot.settings.user_programs import NGINX, WEB
+from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
+from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe

@@ -3,8 +3,8 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.artifacts import File
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
 from entrypoint.boot.files.protection import DOTTED, EXEMPT, STATUS_PAGE
@@ -20,7 +20,7 @@ def paths(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
 
 
 def parts(config: ResolvedConfig, allow: Allowed, page: str | None) -> tuple[File, ...]:
-    """Return the two that nginx includes. `page` is the URL path of a page of the user's, if there is one."""
+    """Return the two files that nginx includes. `page` is the URL path of the user's own page, if there is one."""
     values = {
         "allow": allow,
         "page": config.www / MAINTENANCE_PAGE,

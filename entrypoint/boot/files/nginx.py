@@ -7,14 +7,20 @@ from typing import Final, NamedTuple
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.run_dir import DOWN_FILE, FIRST_READY_FILE, PROGRAMS_FILE, REQUESTS_FILE, SOCKET_FILE
+from entrypoint.boot.decisions.folders.run_dir import (
+    DOWN_FILE,
+    FIRST_READY_FILE,
+    PROGRAMS_FILE,
+    REQUESTS_FILE,
+    SOCKET_FILE,
+)
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Location, Served, locations
 from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
 from entrypoint.boot.files.sites import FurtherSite, further_sites
-from entrypoint.boot.settings.addresses import LOOPBACK, Network
-from entrypoint.boot.settings.values import Listen
+from entrypoint.boot.settings.types.addresses import LOOPBACK, Network
+from entrypoint.boot.settings.types.values import Listen
 from entrypoint.errors import Unusable
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`
@@ -194,7 +200,7 @@ def _connections(config: ResolvedConfig) -> int:
 
 
 def _static_root(config: ResolvedConfig) -> str | None:
-    """Return the folder of the static files. Raises Unusable if settings contradict what is served."""
+    """Return the folder of the static files, if there is one. Raises Unusable if settings contradict each other."""
     files = tuple(served(config))
     for path, _ in config.settings.client_max_body_size.paths:
         if path in {each.url for each in files}:
@@ -219,7 +225,7 @@ def _static_index(config: ResolvedConfig) -> str | None:
 
 
 def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield what is served, also below NGINX_PREFIX: links to it begin so if the application's URL is relative."""
+    """Yield the served files, and again below NGINX_PREFIX, with which links begin if the URL in Django is relative."""
     for each in served(config):
         yield each
         if config.prefix and not each.url.startswith(f"{config.prefix}/"):
@@ -248,7 +254,7 @@ def wanted_descriptors(config: ResolvedConfig) -> int:
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield what is served without the application. Raises Unusable if a URL has no folder, or a folder no URL."""
+    """Yield the files that nginx serves itself. Raises Unusable if a URL has no folder, or a folder no URL."""
     django, settings = config.application, config.settings
     static = django and (django.static_url, django.static_root)
     media = django and (django.media_url, django.media_root)

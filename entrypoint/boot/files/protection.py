@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGES
-from entrypoint.boot.settings.addresses import Network
+from entrypoint.boot.settings.types.addresses import Network
 
 
 class Limit(NamedTuple):
@@ -50,7 +50,7 @@ class Protection(NamedTuple):
 
     @property
     def exempt(self) -> str:
-        """A regular expression for the paths that nothing is refused for."""
+        """A regular expression for the paths of requests that are never refused."""
         return EXEMPT
 
     @property
@@ -80,7 +80,7 @@ class Protection(NamedTuple):
 
     @property
     def guarding(self) -> bool:
-        """Whether something must not apply to health checks."""
+        """Whether a protection is on that must not apply to health checks."""
         return bool(self.refusing or self.redirecting or self.password_file)
 
     @property
@@ -93,25 +93,25 @@ class Protection(NamedTuple):
 
     @property
     def own_errors(self) -> tuple[int, ...]:
-        """The errors that nginx shows in the form of ours, or with a page of the user's."""
+        """The statuses for which nginx shows a page of ours or of the user in place of its own."""
         return tuple(sorted({page.status for page in self.pages} | ({429} if self.limiting else set())))
 
     @property
     def reasons(self) -> tuple[tuple[int, str], ...]:
-        """The errors that nginx by itself shows no reason for, and their reasons."""
+        """Of these statuses, those for which our page shows a reason, with the reason."""
         return tuple((status, _REASONS[status]) for status in self.own_errors if status in _REASONS)
 
     def answer(self, status: int, usual: str = "$failed_answer") -> str:
-        """Return what nginx shows for an error: the user's page if there is one."""
+        """Return the target of `error_page` for a status: the user's page if there is one, else `usual`."""
         return f"$answer_{status}" if any(page.status == status for page in self.pages) else usual
 
 
 EXEMPT: Final = (
     r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
 )
-"""A regular expression for the paths that nothing is refused for: of probes, of the metrics (they have an allow list of
-their own), of pages that only nginx itself shows, and of the challenges of certificate authorities. Other paths below
-/-/ are the application's."""
+"""A regular expression for the paths of requests that are never refused: probes, metrics (they have their own allow
+list), pages that only nginx itself shows, and challenges of certificate authorities. Other paths below /-/ belong to
+the application."""
 
 DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
 """A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that

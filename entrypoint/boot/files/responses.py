@@ -1,10 +1,11 @@
-"""The values for what nginx does with the application's responses: cache them, compress them, send private files."""
+"""The values for nginx's treatment of the application's responses: caching, compression, private files."""
 
 import re
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
 
 _OF_DJANGO: Final = "sessionid"
 _OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
@@ -35,7 +36,7 @@ class Private(NamedTuple):
 
 
 def session_cookie(config: ResolvedConfig) -> str:
-    """Return a regular expression for the name of the cookie that says who the visitor is."""
+    """Return a regular expression for the name of the session cookie."""
     if config.application:
         return re.escape(config.application.session_cookie)
     # While Django's settings are still unknown, its default saves nginx a reload. No request is passed on yet.
@@ -49,7 +50,7 @@ def cache(config: ResolvedConfig) -> Cache | None:
         return None
     zone = size // _BYTES_PER_RESPONSE * _BYTES_PER_KEY
     return Cache(
-        folder=config.cache_folder,
+        folder=config.run_dir / CACHE_FOLDER,
         size=size,
         digits=len(str(size // _PARTS)) + 1,
         zone=min(max(zone, _SMALLEST_ZONE), _LARGEST_ZONE),

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
+from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.server_names import NAMES
-from entrypoint.boot.settings.user_programs import NGINX
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 
 if TYPE_CHECKING:
     import configparser
@@ -59,7 +59,7 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
 
 
 def _server(section: str, parser: "configparser.RawConfigParser", programs: Collection[str]) -> str | None:
-    """Return the program of this boot that the section runs a second time: nginx or the application server."""
+    """Return nginx or the application server if the section would run it a second time, else None."""
     kind, _, name = section.partition(":")
     command = parser.get(section, "command", fallback="").split()
     called = (name.strip(), PurePosixPath(command[0]).name if command else "")
@@ -67,7 +67,7 @@ def _server(section: str, parser: "configparser.RawConfigParser", programs: Coll
 
 
 def _lines(text: str, sections: Collection[str]) -> str:
-    """Return the lines of these sections, as an editor numbers them, without what stands before the next section."""
+    """Return the line numbers of these sections, from 1 on. Comments before the next section do not count."""
     found = []
     lines = text.splitlines()
     starts = [number for number, line in enumerate(lines) if line.startswith("[")]

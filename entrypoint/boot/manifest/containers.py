@@ -75,7 +75,7 @@ class Variables:
         self.origins[name] = origin
 
     def tells(self, name: str) -> bool:
-        """Return whether it is known what the variable is, or that it is not set."""
+        """Return whether the value of the variable is known, or that it is unset."""
         if name in self.texts:
             return bool(self.texts[name])
         return not self.missing and f"{name}_FILE" not in self.texts

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import NotAllowed, Unusable
 
 STDIN: Final = "-"
 _LARGEST: Final = 16 << 20  # bytes
+_MOST: Final = 1_000_000  # values: an alias of aliases of aliases stands for any number of them
 _MISSING: Final = "PyYAML is not installed; pip install PyYAML, or give the file as JSON"
 
 
@@ -29,6 +30,8 @@ def read(name: str) -> Manifest:
     documents = [each for each in _parsed(name, text) if each]
     if not documents:
         raise Unusable(f"cannot use {_shown(name)}: it is empty")
+    if _size(documents, {}) > _MOST:
+        raise Unusable(f"cannot use {_shown(name)}: its aliases stand for more than {_MOST} values")
     if not all(isinstance(each, dict) for each in documents):
         raise Unusable(f"cannot use {_shown(name)}: it is not a manifest, which is a mapping of keys")
     return Manifest(_shown(name), Path() if name == STDIN else Path(name).parent, documents)
@@ -76,6 +79,16 @@ def _parsed(name: str, text: str) -> list[Any]:
     except (ValueError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else "a value is not of its type"
         raise Unusable(f"cannot read {_shown(name)}: {why}") from error
+
+
+def _size(value: Any, sizes: dict[int, int]) -> int:  # noqa: ANN401 -- any value of YAML
+    """Return how many values it holds, each as often as it is in there; `sizes` has those of the lists and mappings."""
+    if not isinstance(value, list | dict):
+        return 1
+    if id(value) not in sizes:
+        within = value.values() if isinstance(value, dict) else value
+        sizes[id(value)] = 1 + sum(_size(each, sizes) for each in within)
+    return sizes[id(value)]
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401 -- yaml.YAMLError, which is imported above alone

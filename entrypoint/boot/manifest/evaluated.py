@@ -13,8 +13,8 @@ from entrypoint.boot.decisions import stop_budget
 from entrypoint.boot.decisions.servers import SERVERS, Server
 from entrypoint.boot.manifest.containers import Container
 from entrypoint.boot.settings import server_names
+from entrypoint.boot.settings.programs.user_programs import VARIABLE
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.user_programs import VARIABLE
 from entrypoint.errors import Unusable
 
 _CANNOT_USE: Final = "cannot use "
@@ -31,9 +31,9 @@ class Evaluated:
     settings: Settings | None
     """None if they cannot be used."""
     problems: tuple[tuple[str, str], ...] = ()
-    """Where each mistake in the settings is, and what."""
+    """The place and the text of each mistake in the settings."""
     warnings: tuple[tuple[str, str], ...] = ()
-    """Where each probable mistake is, and what."""
+    """The place and the text of each probable mistake."""
     programs: tuple[str, ...] = ()
     """The programs that the image must define."""
 
@@ -60,7 +60,7 @@ def evaluate(container: Container, environ: Mapping[str, str]) -> Evaluated:
                     programs.append(match[1])
                     given[f"{VARIABLE}{match[1].replace('-', '_').upper()}"] = "true"
                     continue
-                # What depends on a variable that is not known, or was a mistake itself, is not judged.
+                # A problem is not reported if it depends on a variable that is unknown, or was a mistake itself.
                 if judged.isdisjoint(re.findall(r"[A-Z][A-Z0-9_]+", problem)):
                     problems[problem] = None
                 for name in (_named(problem), f"{_named(problem)}{_FILE}"):

@@ -33,7 +33,7 @@ class Service(NamedTuple):
 
 
 class _Owner(NamedTuple):
-    """What the containers of a pod share."""
+    """The facts that the containers of a pod share."""
 
     file: str
     kind: str

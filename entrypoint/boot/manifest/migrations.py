@@ -1,4 +1,4 @@
-"""Who applies the migrations, over all containers of a manifest.
+"""Checks which containers of a manifest apply the migrations.
 
 `auto` and `auto` is no mistake: one of them gets the lock, and the other finds nothing pending. These are:
 
@@ -35,33 +35,18 @@ def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
     autos = [each.container for each in booting if each.mode == "auto"]
     for container, mode in booting:
         if mode == "auto" and (other := _beside(container, jobs)):
-            yield (
-                container,
-                (
-                    f"it migrates ({_MODE}=auto), and so does {other.where}, which starts at the same time; "
-                    f"set {_MODE}=wait"
-                ),
-            )
+            why = f"it migrates ({_MODE}=auto), and so does {other.where}, which starts at the same time"
+            yield container, f"{why}; set {_MODE}=wait"
         if mode == "check" and (other := _beside(container, [*jobs, *autos])):
-            yield (
-                container,
-                (
-                    f"it ends while migrations are pending ({_MODE}=check), and {other.where}, which applies them, "
-                    f"starts at the same time; set {_MODE}=wait"
-                ),
-            )
+            why = f"it ends while migrations are pending ({_MODE}=check), and {other.where}, which applies them,"
+            yield container, f"{why} starts at the same time; set {_MODE}=wait"
     if len(booting) > 1 and not jobs and {each.mode for each in booting} <= {"check", "wait"}:
         first, *others = (each.container for each in booting)
         names = ", ".join(each.where for each in others)
         modes = " or ".join(sorted({each.mode for each in booting}))
-        yield (
-            first,
-            (
-                f"nothing applies the migrations: it and {names} have {_MODE}={modes}; "
-                f"set {_MODE}=auto in one of them, or add a Job or a one-shot service that runs "
-                "entrypoint prepare --only wait --only migrate"
-            ),
-        )
+        why = f"nothing applies the migrations: it and {names} have {_MODE}={modes}"
+        job = "add a Job or a one-shot service that runs entrypoint prepare --only wait --only migrate"
+        yield first, f"{why}; set {_MODE}=auto in one of them, or {job}"
 
 
 def _beside(container: Container, migrating: Sequence[Container]) -> Container | None:

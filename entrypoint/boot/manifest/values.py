@@ -1,4 +1,4 @@
-"""What stands in a manifest, in the types that the checks need. What has another shape than it should is left out.
+"""The values of a manifest in the types that the checks need. A value of another type is left out.
 
 Whether a manifest is valid is the question of `docker compose config` and `kubectl apply --dry-run`, not of ours.
 """

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.stop_budget import engine_default, engine_setting, stop_times
 from entrypoint.boot.plan.steps import WARNING, Read
-from entrypoint.boot.settings.sources import SUPERUSER_FIELD
-from entrypoint.boot.settings.user_programs import NGINX, WEB
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
+from entrypoint.boot.settings.sources.sources import SUPERUSER_FIELD
+from entrypoint.boot.settings.types.values import shown
 
 
 def warnings(config: ResolvedConfig) -> Iterator[Read]:
@@ -36,7 +36,7 @@ def _workers(config: ResolvedConfig) -> Iterator[str]:
     if own and config.server and config.settings.workers and own.text != str(config.settings.workers):
         yield (
             f"{own.name}={shown(own.text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
-            f"and {config.server.name} uses its own variable: unset one of them"
+            f"and {config.server.name} uses its own variable; unset one of them"
         )
 
 

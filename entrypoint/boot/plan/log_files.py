@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.settings.user_programs import UserProgram
+from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.settings.programs.user_programs import UserProgram
 from entrypoint.errors import Unusable
 
 

@@ -4,54 +4,59 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.decisions import certificates, environment, programs
-from entrypoint.boot.decisions.artifacts import File, Progress
+from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.decisions.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.folders.artifacts import File, Progress
+from entrypoint.boot.decisions.folders.run_dir import HANDOVER_FILE, TIMELINE_FILE
+from entrypoint.boot.decisions.programs import certificates, programs
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, maintenance, nginx, sites, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
-from entrypoint.boot.plan.config_warnings import warnings
-from entrypoint.boot.plan.hook_steps import around
-from entrypoint.boot.plan.preparation import preparation
-from entrypoint.boot.plan.sources_used import compatibility, sources_used
-from entrypoint.boot.plan.steps import (
-    SERVE,
+from entrypoint.boot.plan.check_steps import (
     CheckPages,
     CheckPasswords,
     CheckPort,
     CheckReadable,
     CheckSpace,
     CheckWritable,
-    Compress,
-    EmptyMetrics,
-    Exec,
     FindPrograms,
+    ValidateNginx,
+    ValidateSupervisord,
+)
+from entrypoint.boot.plan.config_warnings import warnings
+from entrypoint.boot.plan.file_steps import (
     HandOver,
     KeepCertificate,
     Link,
     MakeCertificate,
     MakeDirectories,
     MakeStore,
+    TakeCertificate,
+    WriteFiles,
+)
+from entrypoint.boot.plan.hook_steps import around
+from entrypoint.boot.plan.preparation import preparation
+from entrypoint.boot.plan.sources_used import compatibility, sources_used
+from entrypoint.boot.plan.steps import (
+    SERVE,
+    Compress,
+    EmptyMetrics,
+    Exec,
     Read,
     Reload,
     Run,
     Serve,
     Start,
     Step,
-    TakeCertificate,
-    ValidateNginx,
-    ValidateSupervisord,
-    WriteFiles,
 )
+from entrypoint.boot.settings.programs.user_programs import RELEASE, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.user_programs import RELEASE, UserProgram
 from entrypoint.errors import Unusable
 
 
@@ -102,7 +107,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
 def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
-    # An image's build, which prepares ahead, lacks the container's environment and volumes.
+    # An image build prepares ahead of a boot, without the container's environment and volumes: warnings would be wrong.
     told = () if ahead else application_warnings(config)
     return (
         *told,
@@ -168,9 +173,10 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
 
 
 def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
-    """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
+    """Yield the check of the space that the cache needs, in the run directory of `config`."""
     if config.nginx and config.settings.cache:
-        yield CheckSpace(config.run_dir, config.settings.cache, config.machine.limits.memory)
+        text = config.settings.texts["NGINX_CACHE"]
+        yield CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
 
 
 def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
@@ -181,7 +187,7 @@ def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
 
 
 def _ended(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
-    """Return the files of a maintenance that ENTRYPOINT_DATA_DIR does not know: another container ended it."""
+    """Return the files of a maintenance if ENTRYPOINT_DATA_DIR knows of none: another container has ended it."""
     known = config.settings.data_dir is not None and config.machine.maintenance is None
     return maintenance.paths(config) if known and config.nginx else ()
 
@@ -257,7 +263,7 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
                     PurePosixPath(each.root),
                     machine.python,
                     machine.own_python,
-                    machine.served.parent / "compression.py",
+                    machine.served.parent / "static" / "compression.py",
                     environment.of_process_1(config.settings, machine),
                     config.run_as,
                 )
@@ -266,10 +272,11 @@ def _compress(config: ResolvedConfig) -> Iterator[Compress]:
 def _release(config: ResolvedConfig) -> Iterator[Run]:
     if release := _own_release(config):
         account = programs.user_account(config, release)
+        surroundings = environment.for_application(config.settings, config.machine, _settings_module(config))
         yield Run(
             RELEASE,
             programs.user_command(config, release),
-            {**_application_environment(config), **(account.variables if account else {}), **release.environment},
+            {**surroundings, **(account.variables if account else {}), **release.environment},
             config.machine.app_dir / (release.directory or ""),
             config.settings.hooks_timeout,
             account,
@@ -282,9 +289,9 @@ def _own_release(config: ResolvedConfig) -> UserProgram | None:
 
 
 def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
-    """Return the start of the application server, which loads the application while the next steps are at work.
+    """Return the start of the application server, which loads the application during the next steps.
 
-    Usually they find all as it should be. It may meet a database that is not there yet; then it is started again.
+    Usually these steps change nothing. If one does, or if the database was not reachable yet, the server starts again.
     """
     if config.server is None or not config.opens_early or config.machine.hooks.prepare or _own_release(config):
         return ()  # a hook or a release may change the application
@@ -340,10 +347,6 @@ def make_exec(config: ResolvedConfig) -> Exec:
 
 def _environment(config: ResolvedConfig) -> Mapping[str, str]:
     return environment.for_programs(config.settings, config.machine, _settings_module(config))
-
-
-def _application_environment(config: ResolvedConfig) -> Mapping[str, str]:
-    return environment.for_application(config.settings, config.machine, _settings_module(config))
 
 
 def _settings_module(config: ResolvedConfig) -> str | None:

@@ -7,7 +7,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.plan.superuser import superuser
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.protocol.agent import CollectStaticRequest, MigrateRequest, WaitRequest
 
 _MIGRATE: Final = {
@@ -20,7 +20,7 @@ _MIGRATE: Final = {
 def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
     """Yield the agent's steps. Each step itself finds out what is pending, so the plan does not depend on that.
 
-    `ahead` of a boot there is time to compress the static files.
+    `ahead` of a boot, static files are compressed too; a boot has no time for that.
     """
     if config.application is None:
         return

@@ -7,8 +7,8 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files import adapted_nginx, configuration, nginx
 from entrypoint.boot.plan.hook_steps import found_hooks
 from entrypoint.boot.plan.steps import Read
-from entrypoint.boot.settings import compat
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.sources import compat
+from entrypoint.boot.settings.types.values import shown
 
 _NGINX_SETTINGS: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.values import nearest
+from entrypoint.boot.settings.types.values import nearest
 from entrypoint.errors import Unusable
 from entrypoint.protocol.agent import SuperuserRequest, User
 from entrypoint.secret import Secret

@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from entrypoint.boot.settings import addresses, protection_types, values
-from entrypoint.boot.settings.addresses import Network
-from entrypoint.boot.settings.protection_types import RateLimit
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.types import addresses, protection_types, values
+from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.protection_types import RateLimit
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class ProtectionTable:
     """One field per setting; None if the setting is not set and has no fixed default."""
 
     rate_limits: tuple[RateLimit, ...] = setting(
         "NGINX_RATE_LIMIT",
         protection_types.rates,
-        "how many requests one client address may send to the paths that begin so; others are answered with 429",
+        "how many requests one client address may send to all paths that begin with a path; others get 429",
         default="",
     )
     connection_limit: int | None = setting(

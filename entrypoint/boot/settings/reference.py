@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from entrypoint.boot.settings import values
 from entrypoint.boot.settings.settings import Settings, setting_specs
-from entrypoint.boot.settings.sources import ENVIRONMENT, OTHER_NAMES
+from entrypoint.boot.settings.sources.sources import ENVIRONMENT, OTHER_NAMES
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.log import printable
 from entrypoint.secret import MASK
 
@@ -40,7 +40,7 @@ of the superuser, as a secret. `ENTRYPOINT_PROGRAM_<NAME>` is the command of an 
 
 An unknown `ENTRYPOINT_…` is an error. An unknown `NGINX_…` is a warning, and so is a misspelt name, such as
 `WEB_CONCURENCY` or `SECRET_KY`, if the right one is not set. Variables that Kubernetes injects for a service named
-`entrypoint` or `nginx` are ignored. `entrypoint env` shows the values in force, their sources, and what they follow
+`entrypoint` or `nginx` are ignored. `entrypoint env` shows the effective values, their sources, and what they follow
 from.
 
 | name | type | default | meaning |

@@ -5,15 +5,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import PurePosixPath
 from typing import Any, Self
 
-from entrypoint.boot.settings import server_names, sites, tls, user_programs
+from entrypoint.boot.settings import server_names, tls
+from entrypoint.boot.settings.programs import sites, user_programs
+from entrypoint.boot.settings.programs.sites import Site
+from entrypoint.boot.settings.programs.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.protection import ProtectionTable
-from entrypoint.boot.settings.sites import Site
-from entrypoint.boot.settings.sources import ENVIRONMENT, Sources
+from entrypoint.boot.settings.sources.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.tls import TlsTable
-from entrypoint.boot.settings.user_programs import VARIABLE, WEB, UserProgram
-from entrypoint.boot.settings.values import Listen, shown
+from entrypoint.boot.settings.types.values import Listen, shown
 from entrypoint.boot.trust import accounts
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
@@ -134,11 +135,6 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         return tuple(each.site for each in self.chosen if each.site) if self.behind_nginx else ()
 
     @property
-    def runs_user_programs(self) -> bool:
-        """Whether user programs run in this container, besides `release`."""
-        return any(program.name != user_programs.RELEASE for program in self.chosen)
-
-    @property
     def _web_runs_here(self) -> bool:
         return not self.roles or WEB in self.roles
 
@@ -163,7 +159,7 @@ def _conflicts(
     if given["puid"] is not None and given["user"]:
         yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
     if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
-        yield "cannot use PGID: PUID is not set"
+        yield "cannot use PGID: PUID is not set; set both"
     off = _off(given)
     yield from tls.problems(given, refused, nginx=not off)
     yield from _unprotected(given, off=off)
@@ -185,7 +181,7 @@ def _unprotected(given: Mapping[str, Any], *, off: bool) -> Iterator[str]:
         if off and given[field_name]:
             yield f"cannot use NGINX_{name} without nginx: set ENTRYPOINT_NGINX=on"
     if given["https_redirect"] == "on" and not given["proxies"]:
-        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to its addresses"
+        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to the proxy's addresses"
     canonical, names = (given["canonical_host"] or "").partition(":")[0], given["server_names"] or ("_",)
     if canonical and "_" not in names and not any(_matches(name, canonical) for name in names):
         yield (

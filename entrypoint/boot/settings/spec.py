@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from entrypoint.boot.settings.values import Type
+from entrypoint.boot.settings.types.values import Type
 
 NONE: Final = "none"
 """The default, in words, of a setting that has none."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from entrypoint.boot.settings import addresses, values
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.types import addresses, values
 from entrypoint.protocol.certificates import EAB_KEY
 from entrypoint.secret import Secret
 
@@ -16,7 +16,7 @@ SELF_SIGNED: Final = "self-signed"
 OFF: Final = "off"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
 class TlsTable:
     """One field per setting of TLS."""
 

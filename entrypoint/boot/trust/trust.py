@@ -90,6 +90,15 @@ class Trust(NamedTuple):
         with acting_as(self.suspects[0]):
             return read()
 
+    @contextmanager
+    def acting(self, folder: os.PathLike[str], account: Account) -> Iterator[bool]:
+        """Act as `account` if root does not trust `folder`, where it must not follow links; yield whether it does."""
+        if self.fault(folder) is None:
+            yield False
+        else:
+            with acting_as(account):
+                yield True
+
     def _fault(self, path: os.PathLike[str] | str, *, create: bool) -> str | None:
         places = list(_way(str(Path.cwd() / path)))
         for (place, found), following in zip(places, [*places[1:], None], strict=True):

@@ -11,10 +11,11 @@ from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.checks.first_request import FirstRequest
 from entrypoint.supervision.checks.frozen import Acceptance, FrozenProbe
 from entrypoint.supervision.checks.health import LivenessProbe, ReadinessProbe, Watchdog
+from entrypoint.supervision.checks.line_probe import LineProbe
 from entrypoint.supervision.checks.memory import MemoryLimit
-from entrypoint.supervision.checks.probes import Connect, Endpoint, Prober, connect
+from entrypoint.supervision.checks.probes import Connect, Endpoint, connect
 from entrypoint.supervision.internals import Program, Sink
-from entrypoint.supervision.logs.lines import LineProbe
+from entrypoint.supervision.tasks import Tasks
 
 
 class Checks:
@@ -24,7 +25,7 @@ class Checks:
         self,
         program: Program,
         config: ProgramConfig,
-        prober: Prober,
+        tasks: Tasks,
         timers: sched.scheduler,
         *,
         became_ready: Callable[[Program], None],
@@ -50,12 +51,12 @@ class Checks:
         self._first: FirstRequest | None = None
         if request := config.first_request:
             refuse = lambda reason: refused(program, reason)  # noqa: E731 - as above
-            self._first = FirstRequest(prober, timers, request, connect_to, succeeded=self._became_ready, failed=refuse)
+            self._first = FirstRequest(tasks, timers, request, connect_to, succeeded=self._became_ready, failed=refuse)
         if config.ready.kind in CONNECTS:
             to = Endpoint.of(config.ready)._replace(connect=connect_to)
             if config.listen:  # its socket listens before it does: it is ready when it closes the connection, too
                 to = to._replace(seconds=math.inf, until_closed=True)
-            self._while_up.append(ReadinessProbe(prober, timers, to, self.up))
+            self._while_up.append(ReadinessProbe(tasks, timers, to, self.up))
         if config.ready.kind is Kind.LOG:
             self._line = re.compile(config.ready.target)
         if config.memory_limit is not None:
@@ -63,9 +64,9 @@ class Checks:
             say = lambda what: log(f"memory_limit of {program.name} {what}")  # noqa: E731 - one line
             self._while_up.append(MemoryLimit(timers, limit, pid, fail, say))
         if config.liveness is not None and config.liveness.kind in CONNECTS:
-            self._while_ready.append(LivenessProbe(prober, timers, Endpoint.of(config.liveness), silence, fail))
+            self._while_ready.append(LivenessProbe(tasks, timers, Endpoint.of(config.liveness), silence, fail))
         elif config.liveness is not None and config.liveness.kind is Kind.PROCESS:
-            acceptance = Acceptance(prober, Endpoint.of(config.accepts), config.patience) if config.accepts else None
+            acceptance = Acceptance(tasks, Endpoint.of(config.accepts), config.patience) if config.accepts else None
             report = (silence, fail)
             self._while_ready.append(
                 FrozenProbe(timers, lambda: program.pid, acceptance, config.frozen_seconds, report)

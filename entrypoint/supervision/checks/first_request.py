@@ -11,7 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 from entrypoint.supervision.checks.health import Polling
-from entrypoint.supervision.checks.probes import Connect, Endpoint, Prober
+from entrypoint.supervision.checks.probes import Connect, Endpoint
+from entrypoint.supervision.tasks import Tasks
 
 SOONEST: Final = 1.0
 LATEST: Final = 10.0
@@ -28,7 +29,7 @@ class FirstRequest:
 
     def __init__(  # noqa: PLR0913 - what to send, by what means, and what to call
         self,
-        prober: Prober,
+        tasks: Tasks,
         timers: sched.scheduler,
         config: RequestConfig,
         connect_to: Connect,
@@ -37,7 +38,7 @@ class FirstRequest:
         failed: Callable[[str], None],
     ) -> None:
         """Call `succeeded` once. Before that, call `failed` with the reason each time the reason is another one."""
-        self._polling = Polling(prober, timers, endpoint(config)._replace(connect=connect_to), self._report)
+        self._polling = Polling(tasks, timers, endpoint(config)._replace(connect=connect_to), self._report)
         self._path = config.path
         self._succeeded = succeeded
         self._failed = failed

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from entrypoint.child_processes import children
 from entrypoint.supervision.checks import health
 from entrypoint.supervision.checks.health import Failures
-from entrypoint.supervision.checks.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, attempt
+from entrypoint.supervision.tasks import Tasks
 
 STOPPED = b"T"
 """The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
@@ -19,8 +21,9 @@ STOPPED = b"T"
 class FrozenProbe:
     """Checks every `health.INTERVAL` seconds whether a ready program is frozen.
 
-    The kernel still accepts connections for a frozen program. So the probe reads the state of its processes, and waits
-    for an answer to a connection that sends nothing: even a program in a deadlock does not notice its end.
+    The kernel accepts connections for a frozen program too, so a connection alone shows nothing. The probe reads the
+    state of the program's processes. It also opens a connection, closes its own side at once, and waits until the
+    program closes the other side. A program in a deadlock does not.
     """
 
     def __init__(
@@ -31,7 +34,10 @@ class FrozenProbe:
         after: float | None,
         report: tuple[Callable[[str | None], None], Callable[[str], None]],
     ) -> None:
-        """Call the functions of `report` as Failures does, the second one `after` seconds of failures or never."""
+        """`report` holds the functions `unresponsive` and `failed` of Failures.
+
+        `failed` is called after `after` seconds of failures, and never if `after` is None.
+        """
         self._timers = timers
         self._pid = pid
         self._acceptance = acceptance
@@ -66,18 +72,18 @@ class FrozenProbe:
 
 
 class Acceptance:
-    """Connects to a program again and again, and measures how long the program has not taken a connection."""
+    """Connects to a program again and again, and measures for how long the program has taken no connection."""
 
-    def __init__(self, prober: Prober, endpoint: Endpoint, patience: float) -> None:
-        """`patience` is the seconds within which a program that works takes each connection."""
-        self._prober = prober
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, patience: float) -> None:
+        """`patience`: the seconds within which a working program takes each connection."""
+        self._tasks = tasks
         self._endpoint = endpoint._replace(seconds=math.inf, until_closed=True)
         self._patience = patience
         self._since: float | None = None  # when the first connection began that was not taken
         self._cancel: Callable[[], None] | None = None
 
     def check(self) -> str | None:
-        """Return why the program is frozen, None if it is not. Connect again unless a connection waits."""
+        """Return why the program is frozen, None if it is not. Open the next connection if the last one was taken."""
         waited = 0.0 if self._since is None else time.monotonic() - self._since
         if self._cancel is None:
             self._since = self._since or time.monotonic()
@@ -96,13 +102,13 @@ class Acceptance:
         def report(fault: str | None) -> None:
             nonlocal done
             done, self._cancel = True, None
-            # The queue of waiting connections is full. Any other fault, such as that nobody listens at this address
-            # because a file of the user's has another one, says nothing.
+            # EAGAIN: the queue of waiting connections is full, so the program may be frozen. Any other fault does not
+            # show that. For example, the user's own configuration may make the program listen at another address.
             if fault != os.strerror(errno.EAGAIN):
                 self._since = None
 
         try:
-            cancel = self._prober.attempt(self._endpoint, report)
+            cancel = attempt(self._tasks, self._endpoint, report)
         except OSError:  # no descriptor is free
             self._since = None
             return
@@ -116,15 +122,15 @@ def frozen(pid: int) -> str | None:
     A program is frozen if its first process is stopped, or all children of that process are.
     """
     try:
-        if _stopped(str(pid)):
+        if _stopped(pid):
             return f"process {pid} is stopped (SIGSTOP)"
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-        if children and all(map(_stopped, children)):
+        started = children(pid)
+        if started and all(map(_stopped, started)):
             return f"all children of process {pid} are stopped (SIGSTOP)"
     except OSError:  # a process has ended
         return None
     return None
 
 
-def _stopped(pid: str) -> bool:
+def _stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED

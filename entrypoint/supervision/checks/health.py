@@ -4,7 +4,8 @@ import sched
 import time
 from collections.abc import Callable
 
-from entrypoint.supervision.checks.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, attempt
+from entrypoint.supervision.tasks import Tasks
 
 SOONEST = 0.005
 LATEST = 1.0
@@ -26,10 +27,10 @@ class Polling:
     """Probes one endpoint again and again, from `begin` to `end`."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, endpoint: Endpoint, report: Callable[[str | None], float | None]
+        self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, report: Callable[[str | None], float | None]
     ) -> None:
         """`report` takes each outcome and returns the seconds until the next attempt; None ends the polling."""
-        self._prober = prober
+        self._tasks = tasks
         self._timers = timers
         self._endpoint = endpoint
         self._report = report
@@ -53,7 +54,7 @@ class Polling:
     def _attempt(self) -> None:
         self._timer = None
         try:
-            self._cancel = self._prober.attempt(self._endpoint, self._finished)
+            self._cancel = attempt(self._tasks, self._endpoint, self._finished)
         except OSError as error:  # no descriptor is free
             self._finished(error.strerror)
 
@@ -67,9 +68,9 @@ class ReadinessProbe:
     """Probes a starting program until it is ready."""
 
     def __init__(
-        self, prober: Prober, timers: sched.scheduler, endpoint: Endpoint, became_ready: Callable[[], None]
+        self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, became_ready: Callable[[], None]
     ) -> None:
-        self._polling = Polling(prober, timers, endpoint, self._report)
+        self._polling = Polling(tasks, timers, endpoint, self._report)
         self._became_ready = became_ready
         self._begun = 0.0
         self.fault = ""
@@ -128,13 +129,13 @@ class LivenessProbe:
 
     def __init__(
         self,
-        prober: Prober,
+        tasks: Tasks,
         timers: sched.scheduler,
         endpoint: Endpoint,
         unresponsive: Callable[[str | None], None],
         failed: Callable[[str], None],
     ) -> None:
-        self._polling = Polling(prober, timers, endpoint, self._report)
+        self._polling = Polling(tasks, timers, endpoint, self._report)
         self._failures = Failures(FAILURES, unresponsive, failed)
 
     def begin(self) -> None:
@@ -151,7 +152,10 @@ class LivenessProbe:
 
 
 def next_look() -> float:
-    """Return when all programs are looked at: at the same moment, so that an idle container wakes up only once."""
+    """Return the time of the next check, in seconds of the monotonic clock.
+
+    It is the same for all programs, so that an idle container wakes up once and not for each program.
+    """
     return (time.monotonic() // INTERVAL + 1) * INTERVAL
 
 

@@ -76,7 +76,7 @@ def tree(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Return the bytes of a process that are in memory and belong to no file, which every user may read."""
+    """Return the resident memory of a process without that of files, in bytes. Every user may read it."""
     try:
         pages = Path(f"/proc/{pid}/statm").read_bytes().split()
     except (FileNotFoundError, ProcessLookupError):

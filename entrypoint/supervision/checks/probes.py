@@ -4,14 +4,14 @@ import contextlib
 import errno
 import os
 import re
-import sched
 import select
 import socket
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from entrypoint.protocol.probe import Kind, Probe
+from entrypoint.supervision.tasks import Steps, Tasks, Wait
 
 TIMEOUT = 5.0
 """Seconds for one attempt, unless the endpoint says otherwise."""
@@ -77,45 +77,34 @@ def _request(probe: Probe) -> bytes:
     return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
 
 
-class _Attempt:
-    """One attempt to reach an endpoint."""
+def attempt(tasks: Tasks, endpoint: Endpoint, report: Report) -> Callable[[], None]:
+    """Probe `endpoint` and call `report` once, maybe immediately. Return a function that cancels the attempt.
 
-    def __init__(self, endpoint: Endpoint, report: Report) -> None:
-        self.connection = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self.steps = _probe(self.connection, endpoint)
-        self.seconds = endpoint.seconds
-        self._report: Report | None = report
+    Raises OSError if no descriptor is free.
+    """
+    connection = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    return tasks.start(_attempt(connection, endpoint, report), endpoint.seconds)
 
-    def proceed(self) -> int | None:
-        """Continue. Return the events of epoll(7) to wait for, None at the end."""
+
+def _attempt(connection: socket.socket, endpoint: Endpoint, report: Report) -> Steps:
+    with connection:
         try:
-            while True:
-                step = next(self.steps)
-                if isinstance(step, int):
-                    return step
-                self.report(step.fault)
-        except StopIteration:
-            return None
+            fault = yield from _probe(connection, endpoint)
         except OSError as error:
-            self.report(error.strerror or str(error))
-            return None
-
-    def report(self, fault: str | None) -> None:
-        """Report the outcome, once."""
-        report, self._report = self._report, None
-        if report:
-            report(fault)
-
-
-class _Outcome(NamedTuple):
-    fault: str | None
+            report(error.strerror or str(error))
+            return
+        report(fault)
+        # A server logs an error if the connection closes while it writes: read the whole response.
+        with contextlib.suppress(OSError):
+            while endpoint.request and (yield from _received(connection, endpoint)):
+                continue
 
 
-def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Outcome]:
-    """Yield the events to wait for and, once, the outcome. Raises OSError."""
+def _probe(connection: socket.socket, endpoint: Endpoint) -> Generator[Wait, bool, str | None]:
+    """Return the fault, None for a success. Raises OSError."""
     error = endpoint.connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
-        yield select.EPOLLOUT
+        yield from _ready(connection, select.EPOLLOUT, endpoint)
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error:
         raise OSError(error, os.strerror(error))
@@ -124,75 +113,27 @@ def _probe(connection: socket.socket, endpoint: Endpoint) -> Iterator[int | _Out
         raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
     if endpoint.until_closed:
         connection.shutdown(socket.SHUT_WR)
-        yield select.EPOLLIN
+        yield from _ready(connection, select.EPOLLIN, endpoint)
     if not endpoint.request:
-        yield _Outcome(None)
-        return
+        return None
     connection.send(endpoint.request)
     response = b""
     while b"\n" not in response and len(response) < LONGEST_LINE:
-        yield select.EPOLLIN
-        data = connection.recv(RECEIVED)
+        data = yield from _received(connection, endpoint)
         if not data:
             break
         response += data
     status = _STATUS.match(response)
     if status is None:
-        yield _Outcome("not an HTTP response" if response else "closed the connection without a response")
-    else:
-        yield _Outcome(f"status {int(status[1])}" if int(status[1]) in endpoint.failures else None)
-    # A server logs an error if the connection closes while it writes: read the whole response.
-    while data:
-        yield select.EPOLLIN
-        data = connection.recv(RECEIVED)
+        return "not an HTTP response" if response else "closed the connection without a response"
+    return f"status {int(status[1])}" if int(status[1]) in endpoint.failures else None
 
 
-class Prober:
-    """All pending attempts, and one descriptor that is readable when one of them can continue."""
+def _received(connection: socket.socket, endpoint: Endpoint) -> Generator[Wait, bool, bytes]:
+    yield from _ready(connection, select.EPOLLIN, endpoint)
+    return connection.recv(RECEIVED)
 
-    def __init__(self, timers: sched.scheduler) -> None:
-        self._timers = timers
-        self._epoll = select.epoll()
-        self._attempts: dict[int, tuple[_Attempt, sched.Event]] = {}
-        self.fd = self._epoll.fileno()
 
-    def attempt(self, endpoint: Endpoint, report: Report) -> Callable[[], None]:
-        """Probe `endpoint` and call `report`, maybe immediately. Return a function that cancels the attempt."""
-        attempt = _Attempt(endpoint, report)
-        fd = attempt.connection.fileno()
-        self._attempts[fd] = attempt, self._timers.enter(endpoint.seconds, 0, self._time_out, (fd, attempt))
-        self._epoll.register(fd, 0)
-        self._proceed(fd, attempt)
-        return lambda: self._end(fd, attempt)
-
-    def proceed(self) -> None:
-        """Continue one attempt. Only one, because it may end others, whose descriptor may be reused."""
-        for fd, _ in self._epoll.poll(0, 1):
-            self._proceed(fd, self._attempts[fd][0])
-
-    def close(self) -> None:
-        """Cancel all attempts."""
-        for fd, (attempt, _) in list(self._attempts.items()):
-            self._end(fd, attempt)
-        self._epoll.close()
-
-    def _proceed(self, fd: int, attempt: _Attempt) -> None:
-        events = attempt.proceed()
-        if events is None:
-            self._end(fd, attempt)
-        elif self._has(fd, attempt):
-            self._epoll.modify(fd, events)
-
-    def _time_out(self, fd: int, attempt: _Attempt) -> None:
-        self._end(fd, attempt)
-        attempt.report(f"no response within {attempt.seconds:g} s")
-
-    def _end(self, fd: int, attempt: _Attempt) -> None:
-        if self._has(fd, attempt):
-            _, timer = self._attempts.pop(fd)
-            with contextlib.suppress(ValueError):  # a timer that has fired is no longer in the queue
-                self._timers.cancel(timer)
-            attempt.connection.close()  # which removes it from the epoll, too
-
-    def _has(self, fd: int, attempt: _Attempt) -> bool:
-        return fd in self._attempts and self._attempts[fd][0] is attempt
+def _ready(connection: socket.socket, events: int, endpoint: Endpoint) -> Steps:
+    if not (yield Wait(connection.fileno(), events)):
+        raise TimeoutError(f"no response within {endpoint.seconds:g} s")

@@ -1,18 +1,16 @@
-"""What the plugin answers over HTTP: the metrics, and the status page."""
+"""The plugin's HTTP responses: the metrics, and the status page."""
 
 import sched
-from collections.abc import Callable, Generator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.metrics.metrics import Container, Metrics
-from entrypoint.supervision.page.page import Actions, Page, steps
-from entrypoint.supervision.web.conversation import Request, Routes, Wait
+from entrypoint.supervision.page.page import Actions, Page
+from entrypoint.supervision.web.conversation import Routes
 
 
 class Answers:
-    """The metrics and the page. They live through reloads, because counters must not begin again."""
+    """The metrics and the page. They survive a reload, because counters must not start again from zero."""
 
     def __init__(
         self,
@@ -23,8 +21,7 @@ class Answers:
         actions: Actions,
         log: Callable[[str], None],
     ) -> None:
-        """`actions` are those of the page; `log` gets a line for each."""
-        self._config = config
+        """`actions` are the actions of the page's buttons; `log` gets a line for each use."""
         self._metrics = Metrics(config, container, timers)
         self._actions = actions
         self._log = log
@@ -32,17 +29,13 @@ class Answers:
         self._page: Page | None = None
 
     def routes(self, config: MetricsConfig, password: str) -> Routes:
-        """Return the handlers by method and path, from now on with this configuration and password of the page."""
-        self._config = config
+        """Use this configuration and this password of the page from now on; return the handlers by method and path."""
         self._metrics.use(config)
         answers = {("GET", "/-/metrics"): self._metrics.answer, ("GET", "/metrics"): self._metrics.answer}
         if not config.page:
             return answers
         guard = (password, not config.allow)
         if self._page is None or guard != self._guard:  # otherwise open pages keep their token
-            self._page = Page(password, self._data, self._actions, self._log, everybody=not config.allow)
+            self._page = Page(password, self._metrics.figures, self._actions, self._log, everybody=not config.allow)
             self._guard = guard
         return {**answers, **self._page.routes}
-
-    def _data(self, _: Request) -> Generator[Wait, bool, Mapping[str, Any]]:
-        return {**(yield from self._metrics.figures()), "boot": steps(Path(self._config.timeline))}

@@ -1,26 +1,30 @@
-"""The clients of one round of supervisord: each way by which they ask, and what follows."""
+"""The requests of clients in one round of supervisord: where they arrive, and which part of supervision serves them."""
 
 import sched
 import signal
 from typing import TYPE_CHECKING
 
 from entrypoint import log
-from entrypoint.protocol.supervision import Environments, MetricsConfig, SupervisionConfig
+from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.clients.hup import Hup
 from entrypoint.supervision.clients.interface import Interface
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reload import Reload
 from entrypoint.supervision.reports.record import Record
-from entrypoint.supervision.reports.report import Report
 from entrypoint.supervision.shutdown.stop import Stop
+from entrypoint.supervision.tasks import Tasks
 from entrypoint.supervision.web.web import Web
 
 if TYPE_CHECKING:
     from entrypoint.supervision.clients.answers import Answers
     from entrypoint.supervision.web.conversation import Routes
+
+INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
+"""The remedy if supervisord was started by hand: a reload needs the environment that a boot leaves."""
 
 
 class Clients:
@@ -29,64 +33,61 @@ class Clients:
     def __init__(  # noqa: PLR0913 -- it connects what it is given
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
-        environments: Environments,
+        current: Current,
         *,
         timers: sched.scheduler,
+        tasks: Tasks,
         stdout: Stdout,
         readiness: Readiness,
-        report: Report,
         record: Record,
         stop: Stop,
         lifecycle: Lifecycle,
         reloading: Reload,
     ) -> None:
         self._supervisord = supervisord
-        self._config = config
-        self._environments = environments
-        self._booted = bool(environments.boot)
+        self._current = current
+        self._answered = self._wanted()
+        self._booted = bool(current.environments.boot)
         self._timers = timers
         self._stdout = stdout
         self._readiness = readiness
-        self._report = report
         self._record = record
         self._stop = stop
         self._lifecycle = lifecycle
         self._reloading = reloading
-        self._hup = Hup(environments.boot, supervisord.critical)
+        self._hup = Hup(current.environments.boot, supervisord.critical)
         self._answers: Answers | None = None
-        self._web = Web(config.metrics, supervisord, timers, self._routes)
-        self.interface = Interface(
-            reloading, report, environments=lambda: self._environments, why_no_reload=self._why_no_reload
-        )
-        """What supervisord offers on its control socket."""
+        self._web = Web(current.config.metrics, supervisord, timers, tasks, self._routes)
+        self.interface = Interface(reloading, supervisord, current, self._why_no_reload)
+        """The methods that supervisord offers on its control socket."""
 
     def open(self) -> None:
         """Listen for HTTP requests."""
         self._web.open()
 
-    def use(self, config: SupervisionConfig, environments: Environments) -> None:
-        """Use what a reload has brought."""
-        answered = (config.metrics, environments.page_password)
-        renewed = answered != (self._config.metrics, self._environments.page_password)
-        self._config, self._environments = config, environments
-        if renewed:
-            self._web.renew(config.metrics)
+    def renew(self) -> None:
+        """Use the configuration and the password that a reload has brought."""
+        before, self._answered = self._answered, self._wanted()
+        if self._answered != before:
+            self._web.renew(self._current.config.metrics)
+
+    def _wanted(self) -> tuple[MetricsConfig | None, str]:
+        return self._current.config.metrics, self._current.environments.page_password
 
     def close(self) -> None:
-        """End all connections of the HTTP server, and listen no longer."""
+        """Stop listening for HTTP requests."""
         self._web.close()
 
     def take_hup(self, number: int) -> bool:
-        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
+        """Reload at a HUP, or ignore it; return whether it was one. supervisord would stop and start all programs."""
         if number != signal.SIGHUP:
             return False
         if not self._booted:
-            self._report.ignored_hup()
+            self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         elif self._stopping:
-            self._report.ignored_hup_in_stop()
+            self._supervisord.warn("received SIGHUP: ignored, because the container stops")
         else:
-            self._report.reloading()
+            self._supervisord.warn("received SIGHUP: reloading")
             self._hup.start()
         return True
 
@@ -112,7 +113,7 @@ class Clients:
                 actions=Actions(self._restart, self._reload),
                 log=self._supervisord.warn,
             )
-        return self._answers.routes(config, self._environments.page_password)
+        return self._answers.routes(config, self._current.environments.page_password)
 
     def _restart(self, name: str) -> str:
         """Restart a program for the status page; return why not, or an empty text."""
@@ -121,7 +122,7 @@ class Clients:
             return f"cannot restart {log.printable(name)}: there is no such program"
         if why := self._why_no_reload():
             return f"cannot restart {name}: {why}"
-        self._lifecycle.restart(found[0], "the status page asks for it")
+        self._lifecycle.restart(found[0], "the status page asks for it", asked=True)
         found[0].start()
         return ""
 

@@ -1,4 +1,4 @@
-"""supervisord's process groups while it runs: they are read again, added, removed and renamed."""
+"""Changes supervisord's process groups while it runs: reads the configuration again, adds, removes, renames groups."""
 # ruff: noqa: ANN401 - supervisor ships no types
 
 import copy
@@ -24,9 +24,10 @@ class Groups:
         self._programs = programs
 
     def read(self) -> None:
-        """Read supervisord's configuration again; only the stop times change yet. Raises ValueError.
+        """Read supervisord's configuration again, and apply only the new stop times. Raises ValueError.
 
-        All programs share the time of a stop. With another stop time alone, supervisord would count one as changed.
+        All programs share the time of a stop, so one change alters many stop times. `changes` would count each of these
+        programs as changed if they were not applied here.
         """
         options = self._supervisord.options
         options.process_config(do_usage=False)
@@ -40,7 +41,7 @@ class Groups:
                 each.stopwaitsecs = times.get((name, each.name), each.stopwaitsecs)
 
     def changes(self) -> Changes:
-        """Return how the configuration that was read differs from what runs."""
+        """Return how the configuration that `read` has read differs from the groups that run."""
         added, changed, removed = self._supervisord.diff_to_active()
         return Changes(*(frozenset(str(each.name) for each in part) for part in (added, changed, removed)))
 
@@ -49,14 +50,17 @@ class Groups:
         return [program for program in self._programs() if program.group == name]
 
     def add(self, name: str, called: str = "") -> None:
-        """Add the group `name` of the configuration that was read, as a group that is `called` so; it starts."""
+        """Add the group `name` of the configuration that `read` has read, and start it.
+
+        Its name is `called`, if that is given.
+        """
         config = next(each for each in self._supervisord.options.process_group_configs if each.name == name)
         config = copy.copy(config)
         config.name = called or name
         self._supervisord.add_process_group(config)
 
     def remove(self, name: str) -> bool:
-        """Remove a group, unless a client has; return whether that was possible: all its programs must have ended."""
+        """Remove a group; return whether it is gone. A group whose programs have not all ended cannot be removed."""
         return name not in self._supervisord.process_groups or bool(self._supervisord.remove_process_group(name))
 
     def rename(self, name: str, to: str) -> None:

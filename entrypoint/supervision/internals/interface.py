@@ -12,7 +12,7 @@ from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 from supervisor.xmlrpc import Faults
 
 DELAY = 0.05
-"""Seconds until supervisord asks again for a result that was not known yet."""
+"""Seconds until supervisord asks again for a result that is not known yet."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -76,7 +76,7 @@ def _with(stopped: list[dict[str, Any]], rest: Callable[[], Any]) -> Any:
 
 
 def deferred(result: Callable[[], str | None]) -> Any:
-    """Return what a method of an interface returns if its `result` is not known yet: until then it is None."""
+    """Return a deferred response: supervisord calls `result` repeatedly until it returns something other than None."""
 
     def answer() -> Any:
         found = result()

@@ -97,9 +97,9 @@ class Supervisord:
             self._supervisord.handle_signal()
 
     def take_signals(self, take: Callable[[int], bool]) -> None:
-        """Offer each signal to `take`; if that returns False, supervisord handles it.
+        """Offer each signal to `take`; if that returns False, supervisord handles the signal.
 
-        Never HUP, at which supervisord would stop all programs and start them again.
+        supervisord never handles HUP: it would stop all programs and start them again.
         """
         handle_signal, guarded = self._supervisord.handle_signal, self._guard(take, otherwise=False)
 

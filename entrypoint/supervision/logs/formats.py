@@ -61,9 +61,9 @@ def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
     """Make each line an object, see log_object."""
     from entrypoint import log_object  # noqa: PLC0415 -- only this format needs it
 
-    now, source = timestamp(), log_object.Source(name, stream, pid)
-    objects = [f"{log_object.of_line(now, source, line.decode('utf-8', 'replace'))}\n" for line in lines]
-    return "".join(objects).encode("utf-8", "backslashreplace")  # an escaped surrogate stays escaped
+    texts = b"\n".join(lines).decode("utf-8", "replace").split("\n")
+    objects = log_object.of_lines(timestamp(), log_object.Source(name, stream, pid), texts)
+    return "\n".join((*objects, "")).encode("utf-8", "backslashreplace")  # an escaped surrogate stays escaped
 
 
 @functools.cache

@@ -3,10 +3,10 @@
 import sched
 from collections.abc import Callable
 
+from entrypoint.lines import Lines
 from entrypoint.protocol.supervision import ApplicationConfig
 from entrypoint.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.supervision.internals import Sink
-from entrypoint.supervision.logs.lines import Lines
 
 HOLD = 2.0
 """Seconds that a traceback waits for the end of the server, so that the reason can be logged before it."""

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from entrypoint.lines import Lines
 from entrypoint.supervision.logs.formats import SUPERVISORD
-from entrypoint.supervision.logs.lines import Lines
 from entrypoint.supervision.logs.stdout import Stdout
 
 STAYED_UP = re.compile(r"success: \S+ entered RUNNING state, process has stayed up ")
@@ -55,7 +55,7 @@ class SupervisordLog:
     """supervisord's own log, without the time, which the container's log has anyway."""
 
     def __init__(self, stdout: Stdout, *, quiet: bool) -> None:
-        """`quiet` leaves out that a program has stayed up: it says nothing about whether the program is ready."""
+        """With `quiet`, supervisord's message that a program has stayed up is not logged: it does not mean "ready"."""
         self._stdout = stdout
         self._quiet = quiet
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from entrypoint.protocol.boot_record import BootRecord
+from entrypoint.protocol.boot_record import BootRecord, BootStep
 from entrypoint.protocol.codec import ConfigError, read_json
 
 
@@ -19,6 +19,7 @@ class Boot(NamedTuple):
     """From the start of the container until the site was ready; None if it is not ready yet."""
     migrations: int | None
     """How many migrations it has applied; None if none were asked for."""
+    steps: tuple[BootStep, ...]
 
 
 def read(file: Path, first_ready: Path) -> Boot:
@@ -26,7 +27,7 @@ def read(file: Path, first_ready: Path) -> Boot:
     try:
         record = read_json(BootRecord, file)
     except ConfigError:
-        return Boot({}, None, None)
+        return Boot({}, None, None, ())
     seconds = None
     with contextlib.suppress(OSError):
         seconds = first_ready.stat().st_mtime - record.began
@@ -37,4 +38,5 @@ def read(file: Path, first_ready: Path) -> Boot:
         last = record.steps[-1]
         phases[last.phase] = max(0.0, seconds - last.at)
     rounded = {name: round(each, 4) for name, each in phases.items() if name}
-    return Boot(rounded, None if seconds is None or seconds < 0 else round(seconds, 4), record.migrations)
+    ready = None if seconds is None or seconds < 0 else round(seconds, 4)
+    return Boot(rounded, ready, record.migrations, record.steps)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from entrypoint import certificate
 from entrypoint.protocol.status_record import ProgramRecord
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.internals import Program
 from entrypoint.supervision.metrics import boot, queue, uwsgi
-from entrypoint.supervision.metrics.certificate import Expiry
 from entrypoint.supervision.metrics.exposition import (
     OPENMETRICS,
     PROMETHEUS,
@@ -26,7 +26,8 @@ from entrypoint.supervision.metrics.exposition import (
 )
 from entrypoint.supervision.metrics.programs import Usage, Usages, own_usage
 from entrypoint.supervision.metrics.requests import INTERVAL, RequestCount
-from entrypoint.supervision.web.conversation import Request, Response, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Request, Response
 
 CONNECTIONS: Final = "x-entrypoint-connections"
 """The header by which nginx tells its connections: active, reading, writing, waiting."""
@@ -35,7 +36,7 @@ _STATES: Final = ("active", "reading", "writing", "waiting")
 
 
 class Container(NamedTuple):
-    """What supervisord's plugin knows."""
+    """The facts that supervisord's plugin knows about this container."""
 
     programs: Callable[[], Iterable[tuple[Program, ProgramRecord]]]
     ready: Callable[[], bool]
@@ -52,7 +53,6 @@ class Metrics:
         self._timers = timers
         self._usages = Usages()
         self._boot: boot.Boot | None = None
-        self._certificates: Mapping[str, Expiry] = {}
         self._requests: RequestCount | None = None
         self._next_count: sched.Event | None = None
         self.use(config)
@@ -60,8 +60,6 @@ class Metrics:
     def use(self, config: MetricsConfig) -> None:
         """Use the configuration that a reload has brought; what was counted stays."""
         self._config = config
-        names = map(str, config.certificates)
-        self._certificates = {name: self._certificates.get(name) or Expiry(Path(name)) for name in names}
         if config.requests is None:
             self._requests = None
         elif self._requests is None or self._requests.file != Path(config.requests):
@@ -89,11 +87,13 @@ class Metrics:
         counts = self._requests.read() if self._requests else {}
         shown = [(program, record) for ((_, program),), record in _labelled(self._container.programs())]
         usages = self._usages.of(record.pid for _, record in shown if record.pid)
+        last = self._last_boot()
         return {
             "ready": self._container.ready(),
             "requests": sum(counts.values()) if counts else statistics.requests if statistics else None,
             "programs": [_figures(name, record, usages.get(record.pid)) for name, record in shown],
-            "boot_seconds": self._last_boot().seconds,
+            "boot_seconds": last.seconds,
+            "boot": [{"at": step.at, "line": step.line} for step in last.steps],
         }
 
     def _last_boot(self) -> boot.Boot:
@@ -119,8 +119,8 @@ class Metrics:
             yield counter("process_cpu_seconds", "CPU time of supervisord itself.", Sample(own.cpu))
             yield gauge("process_resident_memory_bytes", "Resident memory of supervisord itself.", Sample(own.memory))
             yield gauge("process_start_time_seconds", "When this container started: Unix time.", Sample(own.started))
-        expiries = [(file, each.read()) for file, each in self._certificates.items()]
-        samples = [Sample(at, (("file", file),)) for file, at in expiries if at is not None]
+        expiries = [(file, certificate.expiry(file)) for file in self._config.certificates]
+        samples = [Sample(at, (("file", str(file)),)) for file, at in expiries if at is not None]
         what = "When the certificate in the file expires: Unix time."
         yield gauge("entrypoint_certificate_expiry_timestamp_seconds", what, *samples)
 

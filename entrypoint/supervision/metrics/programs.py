@@ -1,14 +1,12 @@
 """CPU time, memory and start of the programs, each with all its descendants."""
 
-import contextlib
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.process_memory import pss
-from entrypoint.processes import Process, family
+from entrypoint.processes import Process, family, read
 
 FRESH: Final = 1.0
 """Seconds for which the figures stay valid: a client that asks often costs no more than one that asks once a second."""
@@ -16,8 +14,6 @@ FRESH: Final = 1.0
 CREDIT: Final = 0.0015
 """Seconds of CPU time that reading the PSS may take, on average of all scrapes: about 1 ms for 100 MB. What is not read
 anew keeps its last value."""
-
-_TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
 class Usage(NamedTuple):
@@ -99,10 +95,5 @@ def _key(process: Process) -> tuple[int, int]:
 
 def own_usage() -> Usage | None:
     """Return the figures of supervisord alone; None where /proc cannot be read."""
-    with contextlib.suppress(OSError, LookupError):
-        own = os.getpid()
-        fields = Path(f"/proc/{own}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        age = time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / _TICKS
-        resident = int(fields[21]) * os.sysconf("SC_PAGESIZE")
-        return Usage(round(time.process_time(), 3), resident, 1, round(time.time() - age, 2))
-    return None
+    own = read(os.getpid())
+    return own and Usage(round(time.process_time(), 3), own.resident, 1, round(time.time() - own.seconds, 2))

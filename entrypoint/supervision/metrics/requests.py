@@ -16,8 +16,8 @@ INTERVAL: Final = 60.0
 """Seconds after which statuses are counted although nobody asks for them."""
 
 MOST: Final = 1 << 24
-"""Bytes that one call counts. More than nginx writes meanwhile are not nginx's: its workers may be in other hands, and
-a file without data may be as large as an attacker likes."""
+"""The most bytes that one call counts. nginx writes less than that between two calls, but an attacker who controls a
+worker of nginx may write more, or make a sparse file of any size."""
 
 _PIECE: Final = 1 << 16
 _CLASSES: Final = "12345"

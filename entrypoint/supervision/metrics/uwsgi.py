@@ -1,4 +1,4 @@
-"""uWSGI's statistics. The application's user writes them, so they are data of a stranger: a few numbers, checked."""
+"""uWSGI's statistics. The application's user controls them, so only a few numbers are taken, and each is checked."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from select import EPOLLIN
 from typing import Any, Final, NamedTuple
 
 from entrypoint.supervision.checks.probes import connect
-from entrypoint.supervision.web.conversation import Wait
+from entrypoint.supervision.tasks import Wait
 
 PATIENCE: Final = 0.5
 """Seconds that uWSGI has to answer."""
@@ -24,12 +24,10 @@ _HIGHEST: Final = float(1 << 63)
 
 
 class Statistics(NamedTuple):
-    """What uWSGI says of its workers."""
+    """uWSGI's figures about its workers."""
 
     states: Mapping[str, int]
     """How many workers are idle, busy, cheap (not started), paused, or in another state."""
-    queue: int
-    """Connections that wait for a worker; 0 for a Unix socket, whose queue uWSGI cannot see."""
     requests: int
     seconds: float
     """The time of all these requests together."""
@@ -64,7 +62,6 @@ def parse(data: bytes) -> Statistics | None:
         states = Counter(each["status"] if each["status"] in _STATES else "other" for each in workers)
         return Statistics(
             states={state: states.get(state, 0) for state in (*_STATES, "other")},
-            queue=int(_number(told["listen_queue"])),
             requests=int(sum(_number(each["requests"]) for each in workers)),
             seconds=round(sum(_number(each["running_time"]) for each in workers) / 1e6, 6),
             exceptions=int(sum(_number(each["exceptions"]) for each in workers)),
@@ -75,7 +72,7 @@ def parse(data: bytes) -> Statistics | None:
 
 
 def _number(value: Any) -> float:  # noqa: ANN401 - JSON
-    """Return a number of JSON. Raises ValueError if it is none that uWSGI counts."""
+    """Return a number of JSON. Raises ValueError for any other value, and for a negative or huge number."""
     if type(value) not in {int, float} or not 0 <= value < _HIGHEST:
         raise ValueError(value)
     return float(value)

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from entrypoint.log import printable
-from entrypoint.protocol.boot_record import BootRecord
-from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.supervision.page.password import Password
-from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes
 
 PAGE = "/-/"
 DATA = "/-/page.json"
@@ -51,7 +50,7 @@ class Page:
     def __init__(
         self,
         password: str,
-        data: Callable[[Request], Generator[Wait, bool, Mapping[str, Any]]],
+        data: Callable[[], Generator[Wait, bool, Mapping[str, Any]]],
         actions: Actions,
         log: Callable[[str], None],
         *,
@@ -134,8 +133,8 @@ class Page:
         text = _HTML.read_text("utf-8").replace("NONCE", nonce).replace("TOKEN", self._token if self._password else "")
         return Response(text, "text/html; charset=utf-8", headers=headers)
 
-    def _tell(self, request: Request) -> Generator[Wait, bool, Response]:
-        data = yield from self._data(request)
+    def _tell(self, _: Request) -> Generator[Wait, bool, Response]:
+        data = yield from self._data()
         return Response(json.dumps({"now": round(time.time(), 3), **data}), "application/json")
 
     def _restart(self, request: Request) -> str:
@@ -148,15 +147,6 @@ class Page:
         why = self._actions.reload()
         self._log(f"status page: reload for {_client(request)}{f': {why}' if why else ''}")
         return why
-
-
-def steps(file: Path) -> list[dict[str, Any]]:
-    """Return the steps that boot.json records, for the page's timeline."""
-    try:
-        record = read_json(BootRecord, file)
-    except ConfigError:
-        return []
-    return [{"at": step.at, "line": step.line} for step in record.steps]
 
 
 def _said(why: str, status: HTTPStatus) -> Response:

@@ -22,7 +22,7 @@ class Password:
 
     @property
     def blocked(self) -> bool:
-        """Whether too many wrong passwords came: whoever guesses gets few guesses."""
+        """Whether no password is accepted now, because too many wrong ones were given."""
         full = len(self._failures) == self._failures.maxlen
         return full and time.monotonic() - self._failures[0] < self._within
 
@@ -45,5 +45,5 @@ _KEY = b"status page"
 
 
 def _digest(text: str) -> bytes:
-    """Return what is compared: of the same length for each password."""
+    """Return the digest that is compared: it has the same length for each password."""
     return hmac.digest(_KEY, text.encode(), "sha256")

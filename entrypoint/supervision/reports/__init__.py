@@ -1,1 +1,1 @@
-"""What people read of the programs: lines at changes, kills and waits, and the record for `entrypoint status`."""
+"""Reports about the programs: log lines about kills and waits, and the record for `entrypoint status`."""

@@ -16,7 +16,7 @@ _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
 
 
 class Kills:
-    """Tells kills by the kernel from others, by the counter of the control group."""
+    """Detects which kills came from the kernel, by the counter of the control group."""
 
     def __init__(self, config: SupervisionConfig, timers: sched.scheduler, log: Callable[[str], None]) -> None:
         self._out_of_memory = OutOfMemory()
@@ -27,7 +27,7 @@ class Kills:
         self._looks = self._out_of_memory.known and any(each and each.kind is Kind.PROCESS for each in liveness)
 
     def ended(self, program: Program, wait_status: int) -> None:
-        """Log it if the kernel has killed the program, which has ended with the `wait_status` of wait(2)."""
+        """Log a line if the kernel has killed the program, which ended with the `wait_status` of wait(2)."""
         self._reasons.pop(program, None)
         if os.waitstatus_to_exitcode(wait_status) in _KILLED and self._out_of_memory.killed():
             self._reasons[program] = f"killed by the kernel: {self._out_of_memory}"
@@ -38,9 +38,9 @@ class Kills:
         return self._reasons.get(program, "")
 
     def look(self) -> None:
-        """Log kills of processes whose program goes on, such as a worker of uWSGI, from now on.
+        """Log each kill of a process whose program continues, such as a worker of uWSGI, and schedule the next look.
 
-        Look when the programs are looked at that may be frozen: supervisord is awake then.
+        The looks are at the same moments as the checks for frozen programs, when supervisord is awake anyway.
         """
         if killed := self._out_of_memory.killed():
             who = "a process" if killed == 1 else f"{killed} processes"

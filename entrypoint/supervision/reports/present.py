@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from entrypoint.protocol.probe import Kind, Probe
 from entrypoint.protocol.status_record import ProgramRecord
-from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.checks.checks import Checks
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Readiness
@@ -16,28 +16,24 @@ class Present:
 
     def __init__(
         self,
-        config: SupervisionConfig,
+        current: Current,
         policies: Mapping[Program, Policy],
         checks: Mapping[Program, Checks],
         readiness: Readiness,
         hidden: Callable[[Program], bool],
     ) -> None:
         """`policies` and `checks` are those of the programs that supervisord has at the moment."""
-        self._config = config
+        self._current = current
         self._policies = policies
         self._checks = checks
         self._readiness = readiness
         self._hidden = hidden
 
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
-
     def record(self, program: Program) -> ProgramRecord | None:
         """Return the program's state, without its restarts and its last end; None for a process of a reload."""
         if self._hidden(program):
             return None
-        config = self._config.program(program.name)
+        config = self._current.program(program.name)
         ready = self._readiness.has([program.name])
         missing = [name for name in config.after if not self._readiness.has([name])] if program.unstarted else []
         if missing:
@@ -49,13 +45,13 @@ class Present:
         return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
 
     def why_not_ready(self, program: Program) -> str:
-        """Return why the program is not ready: what a check has found, else what is missing."""
-        probe = self._config.program(program.name).ready
+        """Return why the program is not ready: the finding of a check, or else the condition that is not met yet."""
+        probe = self._current.program(program.name).ready
         return self._readiness.reason(program.name) or _missing(program, probe, self._checks[program].fault)
 
 
 def _missing(program: Program, probe: Probe, fault: str) -> str:
-    """Return what is missing: by the program's state, its readiness `probe` and the last `fault` of the probe."""
+    """Return the condition that is not met: from the state, the readiness `probe` and the last `fault` of the probe."""
     if program.state is State.STOPPED:
         return f"{program.name} is stopped"
     if program.state not in {State.STARTING, State.RUNNING}:

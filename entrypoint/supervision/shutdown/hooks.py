@@ -2,11 +2,12 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from entrypoint.protocol.supervision import Environments, PreStopHook
+from entrypoint.lines import Lines
+from entrypoint.protocol.supervision import PreStopHook
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
-from entrypoint.supervision.logs.lines import Lines
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
 """The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""
@@ -17,12 +18,10 @@ Write = Callable[[str, list[bytes]], None]
 class Hooks:
     """At most one hook runs at a time. A failure is logged, and the next hook runs."""
 
-    def __init__(
-        self, hooks: Iterable[PreStopHook], environments: Environments, supervisord: Supervisord, write: Write
-    ) -> None:
+    def __init__(self, current: Current, supervisord: Supervisord, write: Write) -> None:
         """`write` takes the name of a hook in the log, and lines that it wrote."""
-        self._left = list(hooks)
-        self._environments = environments
+        self._current = current
+        self._left: list[PreStopHook] = []
         self._supervisord = supervisord
         self._write = write
         self._name = ""
@@ -30,17 +29,17 @@ class Hooks:
         self._fd = -1
         self._lines = Lines()
 
-    def use(self, hooks: Iterable[PreStopHook], environments: Environments) -> None:
-        """Use the hooks and the environments that a reload has brought."""
-        self._left, self._environments = list(hooks), environments
-
     @property
     def running(self) -> bool:
         """Whether a hook is running."""
         return bool(self._pid)
 
     def start(self) -> None:
-        """Start the next hook that can be started, if any."""
+        """Start the first hook that can be started, if any. The others follow one after the other."""
+        self._left = list(self._current.config.pre_stop)
+        self._next()
+
+    def _next(self) -> None:
         while self._left and not self._pid:
             hook = self._left.pop(0)
             self._name = f"pre-stop {hook.name}"
@@ -60,7 +59,7 @@ class Hooks:
             self._supervisord.critical(f"{self._name} failed ({how}): continuing the stop")
         self._read()
         self._close()
-        self.start()
+        self._next()
 
     def kill(self) -> None:
         """Kill the running hook and its children, and start no other."""
@@ -76,11 +75,12 @@ class Hooks:
     def _spawn(self, hook: PreStopHook) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
+        environments = self._current.environments
         try:
             self._pid = os.posix_spawn(
                 hook.command[0],
                 hook.command,
-                self._environments.root if hook.as_root else self._environments.programs,
+                environments.root if hook.as_root else environments.programs,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, write, 1),

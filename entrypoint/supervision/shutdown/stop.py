@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Collection
 
-from entrypoint.protocol.supervision import SupervisionConfig
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
 from entrypoint.supervision.listeners import Listeners
 from entrypoint.supervision.shutdown.accept_guard import CLOSING, SETTLING, AcceptGuard
@@ -27,24 +27,22 @@ class Stop:
     Each order has all the time that is left, except what is guaranteed to the programs of later orders.
     """
 
-    def __init__(  # noqa: PLR0913 - it connects what it is given
+    def __init__(
         self,
         supervisord: Supervisord,
-        config: SupervisionConfig,
+        current: Current,
         hooks: Hooks,
         listeners: Listeners,
         *,
         begins: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`begins` is called first when a stop begins."""
         self._supervisord = supervisord
-        self._config = config
+        self._current = current
         self._hooks = hooks
         self._listeners = listeners
-        self._accept_guard = AcceptGuard(config.listen, supervisord.warn)
+        self._accept_guard = AcceptGuard(current.config.listen, supervisord.warn)
         self._begins = begins
-        self._clock = clock
         self._asked = False
         self._killed = False
         self._deadline = NEVER
@@ -55,10 +53,6 @@ class Stop:
         self._order_now: int | None = None
         self._order_since = 0.0
         self._order_until = NEVER
-
-    def use(self, config: SupervisionConfig) -> None:
-        """Use the configuration that a reload has brought."""
-        self._config = config
 
     @property
     def begun(self) -> bool:
@@ -77,21 +71,21 @@ class Stop:
         """Begin the stop; the programs serve requests for another `drain` seconds."""
         if self.begun:
             return
-        now = self._clock()
-        self._deadline = now + self._config.stop_seconds - MARGIN
+        now = time.monotonic()
+        self._deadline = now + self._current.config.stop_seconds - MARGIN
         self._begins()
         # A reload stops the programs by itself; without programs there is nothing to prepare.
         if self._supervisord.stopping or not any(each.state in UP for each in self._supervisord.programs):
             self._supervisord.stop()
             return
         self._serve_until = now + drain
-        self._hooks_until = now + self._config.hook_seconds
+        self._hooks_until = now + self._current.config.hook_seconds
         self._hooks.start()
         self.step()
 
     def step(self) -> None:
         """Do what is due."""
-        now = self._clock()
+        now = time.monotonic()
         if not self.begun or self._killed:
             return
         if now >= self._deadline:
@@ -104,7 +98,7 @@ class Stop:
                 self._kill_order()
         elif now >= self._prepared():
             # A server without nginx accepts the connections that wait while its workers are busy, but not after TERM.
-            serves_on = now < self._deadline - self._config.stop_seconds / 2 and self._listeners.waiting()
+            serves_on = now < self._deadline - self._current.config.stop_seconds / 2 and self._listeners.waiting()
             if self._accept_guard.hold() or serves_on:
                 self._settled = now + SETTLING
             else:
@@ -115,7 +109,7 @@ class Stop:
         if not self.begun or self._killed:
             return NEVER
         until = min(self._closed, self._order_until) if self._supervisord.stopping else self._prepared()
-        return min(self._deadline, until) - self._clock()
+        return min(self._deadline, until) - time.monotonic()
 
     def stop_next(self) -> None:
         """Stop all programs that are next in the stop order, once those before them have ended."""
@@ -126,7 +120,7 @@ class Stop:
             for each in left:
                 if (order := self._order(each)) < highest:
                     later[order] = max(later.get(order, 0), self._guaranteed(each) or 0)
-            self._order_now, self._order_since = highest, self._clock()
+            self._order_now, self._order_since = highest, time.monotonic()
             self._order_until = self._deadline - sum(later.values())
         for each in left:
             if each.state in UP and self._order(each) == highest:
@@ -136,7 +130,7 @@ class Stop:
     def _ask(self) -> None:
         again, self._asked = self._asked, True
         if not again:
-            self.begin(self._config.drain_seconds)
+            self.begin(self._current.config.drain_seconds)
         elif not self._supervisord.stopping:
             self._go_on()
         elif not self._killed:
@@ -148,7 +142,7 @@ class Stop:
 
     def _go_on(self) -> None:
         self._hooks.kill()
-        self._closed = self._clock() + CLOSING
+        self._closed = time.monotonic() + CLOSING
         self._supervisord.stop()
 
     def _kill(self, message: Callable[[str], str]) -> None:
@@ -170,7 +164,7 @@ class Stop:
             each.kill()
 
     def _overran(self) -> Callable[[str], str]:
-        took, most = self._clock() - self._order_since, self._config.stop_seconds
+        took, most = time.monotonic() - self._order_since, self._current.config.stop_seconds
         how = f"still running after {took:.1f} s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now {most}s) and {LONGER}"
         return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
 
@@ -178,7 +172,7 @@ class Stop:
         return [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]
 
     def _order(self, program: Program) -> int:
-        return self._config.program(program.name).stop_order
+        return self._current.program(program.name).stop_order
 
     def _guaranteed(self, program: Program) -> int | None:
-        return self._config.program(program.name).stop_seconds
+        return self._current.program(program.name).stop_seconds

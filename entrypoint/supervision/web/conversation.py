@@ -7,23 +7,14 @@ from http import HTTPStatus
 from select import EPOLLIN, EPOLLOUT
 from typing import NamedTuple
 
+from entrypoint.supervision.tasks import Steps, Wait
+
 LONGEST = 8192
 """Bytes of a request line and all headers."""
-
-DEADLINE = 5.0
-"""Seconds for a whole connection."""
 
 _RECEIVED = 4096
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.[01]")
 _END = re.compile(rb"\r?\n\r?\n")
-
-
-class Wait(NamedTuple):
-    """An event of epoll(7) that a generator waits for. It is resumed with whether the event came in time."""
-
-    fd: int
-    events: int
-    seconds: float = DEADLINE
 
 
 class Request(NamedTuple):
@@ -54,7 +45,7 @@ Routes = Mapping[tuple[str, str], Handler]
 """The handlers by method and path. A GET also answers HEAD."""
 
 
-def converse(connection: socket.socket, routes: Routes, peer: str = "") -> Generator[Wait, bool | None, None]:
+def converse(connection: socket.socket, routes: Routes, peer: str) -> Steps:
     """Read a request of `peer`, and write the response. Raises OSError if the client goes away."""
     request = yield from _receive(connection)
     if isinstance(request, Request):

@@ -1,7 +1,5 @@
 """The sockets of the HTTP server. Each start opens them; the server itself is imported with the first connection."""
 
-import contextlib
-import os
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,42 +19,28 @@ def listen(path: Path, addresses: Iterable[str], log: Callable[[str], None]) -> 
     found = []
     for name in (str(path), *addresses):
         try:
-            found.append(_unix(path) if name == str(path) else _tcp(name))
+            found.append(_listening(name))
         except OSError as error:
             log(f"cannot listen on {name}: {error.strerror or error}")
     return found
 
 
-def _unix(path: Path) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        path.unlink(missing_ok=True)
-        made.bind(str(path))
-        path.chmod(EVERYBODY)
-        made.listen(BACKLOG)
-    except OSError:
-        made.close()
-        raise
-    return made
-
-
-def _tcp(text: str) -> socket.socket:
-    address, _, port = text.rpartition(":")
-    family = socket.AF_INET6 if address.startswith("[") else socket.AF_INET
+def _listening(name: str) -> socket.socket:
+    family = {"/": socket.AF_UNIX, "[": socket.AF_INET6}.get(name[0], socket.AF_INET)
     made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind((address.strip("[]"), int(port)))
+        if family == socket.AF_UNIX:
+            Path(name).unlink(missing_ok=True)
+            made.bind(name)
+            Path(name).chmod(EVERYBODY)
+        else:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            address, _, port = name.rpartition(":")
+            made.bind((address.strip("[]"), int(port)))
         made.listen(BACKLOG)
     except OSError:
         made.close()
         raise
     return made
-
-
-def remove(path: Path) -> None:
-    """Remove the Unix socket, so that nginx need not try it."""
-    with contextlib.suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 - named like unlink(2)

@@ -1,12 +1,15 @@
-"""The HTTP server of one round of supervisord: open from its start, imported with the first connection."""
+"""The HTTP server of one round of supervisord. Its sockets open at the start; its code is imported when needed."""
 
 import sched
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.internals import Supervisord
+from entrypoint.supervision.tasks import Tasks
 from entrypoint.supervision.web import listener
 
 if TYPE_CHECKING:
@@ -28,12 +31,14 @@ class Web:
         config: MetricsConfig | None,
         supervisord: Supervisord,
         timers: sched.scheduler,
+        tasks: Tasks,
         routes: Callable[[MetricsConfig], "Routes"],
     ) -> None:
-        """Without a configuration, serve nothing. `routes` returns what is served."""
+        """Without a configuration, serve nothing. `routes` returns the handlers by method and path."""
         self._config = config
         self._supervisord = supervisord
         self._timers = timers
+        self._tasks = tasks
         self._routes = routes
         self._listeners: list[socket.socket] = []
         self._server: Server | None = None
@@ -55,19 +60,17 @@ class Web:
 
         if self._config is None or self._server:
             return
-        for each in self._listeners:
-            self._supervisord.unwatch(each.fileno())
-        self._server = Server(
-            self._listeners,
-            self._timers,
+        self._server = server = Server(
+            self._tasks,
             self._routes(self._config),
             allow=tuple(map(ip_network, self._config.allow)),
             log=self._supervisord.critical,
         )
-        self._supervisord.watch(self._server.fd, self._server.proceed)
+        for each in self._listeners:
+            self._supervisord.watch(each.fileno(), partial(server.accept, each), while_=server.accepts)
 
     def renew(self, config: MetricsConfig | None) -> None:
-        """Serve what a reload has brought. Open connections and sockets stay, unless the addresses have changed."""
+        """Use the configuration of a reload. The sockets stay open, unless the addresses have changed."""
         if config and self._config and _listening(config) == _listening(self._config):
             self._config = config
             if self._server:
@@ -78,19 +81,17 @@ class Web:
         self.open()
 
     def close(self) -> None:
-        """End all connections, and listen no longer."""
-        if self._server:
-            self._supervisord.unwatch(self._server.fd)
-            self._server.close()
-            self._server = None
+        """Listen no longer. Open connections may end."""
+        self._server = None
         for each in self._listeners:
             self._supervisord.unwatch(each.fileno())
             each.close()
         if self._config and self._listeners:
-            listener.remove(Path(self._config.socket))
+            with suppress(OSError):  # nginx need not try it
+                Path(self._config.socket).unlink()
         self._listeners = []
 
 
 def _listening(config: MetricsConfig) -> tuple[object, ...]:
-    """Return what concerns the sockets, and whether requests are counted although nobody asks."""
+    """Return the part of the configuration whose change needs new sockets and a new server."""
     return config.socket, config.listen, config.allow, config.requests

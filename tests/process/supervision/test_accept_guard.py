@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from deadline import until
+from deadline import PATIENCE, until
 
 from entrypoint.supervision.shutdown.accept_guard import AcceptGuard
 
@@ -63,7 +63,7 @@ def test_who_came_before_is_accepted_and_who_comes_later_is_refused(listener: so
             assert not established(later)
             listener.close()
             held.release()
-            later.settimeout(20)
+            later.settimeout(PATIENCE)
             # The kernel of the client tries again by itself.
             assert until(lambda: later.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), "the refusal") == 111
     assert warnings == []
@@ -104,5 +104,5 @@ except BlockingIOError:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a network of its own")
 def test_an_address_that_is_not_usable_yet_leaves_the_others_guarded() -> None:
     made = ["unshare", "--net", "sh", "-c", UNUSABLE, "sh", sys.executable, "-c", HOLD]
-    done = subprocess.run(made, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(made, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (0, "held\n"), done.stderr

@@ -24,7 +24,7 @@ BOOT = """\
 import os, sys, time
 from pathlib import Path, PurePosixPath
 from entrypoint.boot.effects.processes.children import Children
-from entrypoint.boot.decisions.programs import Program
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.protocol.supervision import Environments

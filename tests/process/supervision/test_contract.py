@@ -40,7 +40,7 @@ def test_this_release_has_all_that_we_rely_on(options: ServerOptions) -> None:
     verify(Supervisor(options))
 
 
-@pytest.mark.parametrize("name", RELIED_UPON["ServerOptions"])
+@pytest.mark.parametrize("name", RELIED_UPON["ServerOptions"].split())
 def test_what_a_release_lacks_is_named(options: ServerOptions, name: str) -> None:
     with pytest.raises(IncompatibleError, match=f"its ServerOptions has no {name}$"):
         verify(Supervisor(Without(options, name)))

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deadline import until
+from deadline import PATIENCE, until
 from ports import free_port
 
 from .rig import Container
@@ -49,7 +49,7 @@ def certificate(folder: Path, name: str) -> None:
 def served(port: int) -> str:
     """Return the certificate that is served, nothing while there is none."""
     try:
-        return ssl.get_server_certificate(("127.0.0.1", port), timeout=5)
+        return ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)
     except OSError:
         return ""
 

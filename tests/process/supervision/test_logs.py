@@ -1,12 +1,14 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from deadline import until
 from ports import free_port
 
@@ -110,7 +112,9 @@ def _read(fd: int, into: bytearray, count: int) -> bool:
     return True
 
 
-def test_supervision_goes_on_when_nobody_reads(container: Container) -> None:
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_supervision_goes_on_when_nobody_reads(container: Container, form: str) -> None:
+    container.config = {"log_format": form}
     noisy = container.script("noisy", "import os\nwhile True: os.write(1, b'y' * 1000 + b'\\n')")
     starts = container.home / "starts"
     container.program("noisy", noisy)
@@ -130,9 +134,11 @@ def test_supervision_goes_on_when_nobody_reads(container: Container) -> None:
         "what was dropped",
         longest=0.005,
     )
-    count = int(bytes(got).partition(b" lines dropped")[0].rpartition(b"[supervisord] ")[2])
-    assert count > 100
-    assert all(line.startswith(b"[") for line in bytes(got).split(b"\n")[:-1])
+    count = re.search(rb"(\d+) lines dropped", got)
+    assert count
+    assert int(count[1]) > 100
+    for line in bytes(got).split(b"\n")[:-1]:
+        assert json.loads(line)["program"] if form == "json" else line.startswith(b"[")
     container.signal(signal.SIGTERM)  # nobody reads any more
     assert container.code() == 0
     os.close(read)

@@ -123,7 +123,8 @@ def test_after_a_reload_of_supervisord_the_metrics_are_served_again(container: C
     container.spawned("worker", 2)
     until(lambda: up(container, "worker"), "the worker again")
     waiting.close()
-    assert container.descriptors() <= before
+    # The connection of whoever asked last is closed a moment later.
+    until(lambda: container.descriptors() <= before, "no more descriptors than before")
     assert container.stop() == 0
 
 

@@ -57,3 +57,20 @@ def test_bytes_that_are_no_text_make_no_broken_json() -> None:
 def test_each_line_is_an_object() -> None:
     lines = as_json("a", [b"one", b"two"], "stdout", 7).splitlines()
     assert [json.loads(line)["message"] for line in lines] == ["one", "two"]
+
+
+@pytest.mark.parametrize("program", ["a", "nginx"])
+def test_lines_are_what_each_of_them_would_be_alone(program: str) -> None:
+    said = [
+        b"INFO one",
+        b"",
+        b"caf\xc3",
+        b"\xa9 \xff",
+        b'{"level": "error", "msg": "x"}',
+        b"{",
+        b"\0",
+        b"[x] WARNING: y",
+    ]
+    together = as_json(program, said, "stdout", 7).splitlines()
+    alone = [as_json(program, [line], "stdout", 7).rstrip(b"\n") for line in said]
+    assert [json.loads(line) | {"time": ""} for line in together] == [json.loads(line) | {"time": ""} for line in alone]

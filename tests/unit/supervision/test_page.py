@@ -9,7 +9,8 @@ import pytest
 
 from entrypoint.supervision.page.page import DATA, PAGE, RESTART, Actions, Page
 from entrypoint.supervision.page.password import Password
-from entrypoint.supervision.web.conversation import Request, Response, Wait
+from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.web.conversation import Request, Response
 
 RIGHT = "correct-horse: battery"
 
@@ -18,7 +19,7 @@ def basic(password: str, user: str = "admin") -> str:
     return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
-def data(_: Request) -> Generator[Wait, bool, dict[str, Any]]:
+def data() -> Generator[Wait, bool, dict[str, Any]]:
     yield from ()
     return {}
 

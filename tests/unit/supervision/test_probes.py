@@ -9,28 +9,29 @@ import pytest
 from deadline import until
 
 from entrypoint.protocol.probe import Probe
-from entrypoint.supervision.checks.probes import Endpoint, Prober
+from entrypoint.supervision.checks.probes import Endpoint, attempt
+from entrypoint.supervision.tasks import Tasks
 
 
 @pytest.fixture
-def prober() -> Iterator[Prober]:
-    made = Prober(sched.scheduler(time.monotonic))
+def tasks() -> Iterator[Tasks]:
+    made = Tasks(sched.scheduler(time.monotonic))
     yield made
     made.close()
 
 
-def asked(prober: Prober, target: Endpoint) -> str | None:
+def asked(tasks: Tasks, target: Endpoint) -> str | None:
     """Return the outcome of one attempt."""
     outcomes: list[str | None] = []
-    prober.attempt(target, outcomes.append)
-    return outcome(prober, outcomes)
+    attempt(tasks, target, outcomes.append)
+    return outcome(tasks, outcomes)
 
 
-def outcome(prober: Prober, outcomes: list[str | None]) -> str | None:
+def outcome(tasks: Tasks, outcomes: list[str | None]) -> str | None:
     """Return the outcome of an attempt that is under way."""
 
     def is_there() -> bool:
-        prober.proceed()
+        tasks.proceed()
         return bool(outcomes)
 
     until(is_there, "an outcome")
@@ -57,38 +58,38 @@ def test_an_address_is_read(text: str, family: socket.AddressFamily, address: ob
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's probe may follow links")
-def test_root_does_not_follow_a_link_to_another_socket(prober: Prober, tmp_path: Path) -> None:
+def test_root_does_not_follow_a_link_to_another_socket(tasks: Tasks, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()
         (tmp_path / "link").symlink_to(tmp_path / "s")
-        assert asked(prober, target(f"unix:{tmp_path}/s")) is None
-        assert asked(prober, target(f"unix:{tmp_path}/link")) == "root does not follow a symbolic link"
+        assert asked(tasks, target(f"unix:{tmp_path}/s")) is None
+        assert asked(tasks, target(f"unix:{tmp_path}/link")) == "root does not follow a symbolic link"
 
 
-def test_nobody_there_is_a_fault(prober: Prober, tmp_path: Path) -> None:
+def test_nobody_there_is_a_fault(tasks: Tasks, tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can take it
-        assert asked(prober, target(f"tcp:127.0.0.1:{taken.getsockname()[1]}")) == "Connection refused"
-    assert asked(prober, target(f"unix:{tmp_path}/s")) == "No such file or directory"
+        assert asked(tasks, target(f"tcp:127.0.0.1:{taken.getsockname()[1]}")) == "Connection refused"
+    assert asked(tasks, target(f"unix:{tmp_path}/s")) == "No such file or directory"
 
 
-def test_an_answer_in_pieces_is_read_to_its_end(prober: Prober) -> None:
+def test_an_answer_in_pieces_is_read_to_its_end(tasks: Tasks) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         outcomes: list[str | None] = []
-        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), outcomes.append)
+        attempt(tasks, target(f"http://127.0.0.1:{server.getsockname()[1]}/"), outcomes.append)
         connection, _ = server.accept()
         with connection:
             for piece in (b"HTT", b"P/1.1 ", b"20", b"0 OK\r\n"):
                 assert outcomes == []
                 connection.sendall(piece)
-                prober.proceed()
-            outcome(prober, outcomes)
+                tasks.proceed()
+            outcome(tasks, outcomes)
             connection.sendall(b"\r\n")
-            prober.proceed()
+            tasks.proceed()
             assert connection.recv(4096).startswith(b"GET / HTTP/1.1\r\n")
             assert outcomes == [None]
-        prober.proceed()
+        tasks.proceed()
 
 
 @pytest.mark.parametrize(
@@ -101,42 +102,42 @@ def test_an_answer_in_pieces_is_read_to_its_end(prober: Prober) -> None:
         (b"", "closed the connection without a response"),
     ],
 )
-def test_the_status_decides(prober: Prober, answer: bytes, fault: str | None) -> None:
+def test_the_status_decides(tasks: Tasks, answer: bytes, fault: str | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         told: list[str | None] = []
-        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        attempt(tasks, target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
         connection, _ = server.accept()
         with connection:
-            prober.proceed()
+            tasks.proceed()
             connection.recv(4096)
             connection.sendall(answer)
-        assert outcome(prober, told) == fault
+        assert outcome(tasks, told) == fault
         assert len(told) == 1
 
 
 def test_who_does_not_answer_is_given_up() -> None:
     now = 0.0
     timers = sched.scheduler(lambda: now)
-    prober = Prober(timers)
+    tasks = Tasks(timers)
     with socket.create_server(("127.0.0.1", 0)) as server:
         told: list[str | None] = []
-        prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        attempt(tasks, target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
         now = 5.0
         timers.run(blocking=False)
     assert told == ["no response within 5 s"]
     assert timers.empty()
-    prober.close()
+    tasks.close()
 
 
 def test_what_is_broken_off_tells_nothing() -> None:
     timers = sched.scheduler(time.monotonic)
-    prober = Prober(timers)
+    tasks = Tasks(timers)
     with socket.create_server(("127.0.0.1", 0)) as server:
         told: list[str | None] = []
-        end = prober.attempt(target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
+        end = attempt(tasks, target(f"http://127.0.0.1:{server.getsockname()[1]}/"), told.append)
         end()
         end()
-        prober.proceed()
+        tasks.proceed()
     assert told == []
     assert timers.empty()
-    prober.close()
+    tasks.close()

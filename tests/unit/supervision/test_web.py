@@ -1,6 +1,7 @@
 """The HTTP server of the plugin, and clients that mean no good."""
 
 import sched
+import select
 import socket
 import time
 from collections.abc import Generator, Iterator
@@ -11,8 +12,9 @@ import pytest
 from deadline import PATIENCE, until
 from ports import free_port
 
+from entrypoint.supervision.tasks import Tasks, Wait
 from entrypoint.supervision.web import listener
-from entrypoint.supervision.web.conversation import LONGEST, Request, Response, Routes, Wait
+from entrypoint.supervision.web.conversation import LONGEST, Request, Response, Routes
 from entrypoint.supervision.web.server import MOST, Server
 
 LARGE = "x" * (4 << 20)
@@ -59,11 +61,15 @@ class Loop:
         self.timers = sched.scheduler(time.monotonic)
         self.listeners = listener.listen(path, addresses, self.log.append)
         networks = [ip_network(allow)] if allow else []
-        self.server = Server(self.listeners, self.timers, ROUTES, allow=networks, log=self.log.append, seconds=seconds)
+        self.tasks = Tasks(self.timers)
+        self.server = Server(self.tasks, ROUTES, allow=networks, log=self.log.append, seconds=seconds)
 
     def turn(self) -> bool:
         self.timers.run(blocking=False)
-        self.server.proceed()
+        for each in select.select(self.listeners, [], [], 0)[0]:
+            if self.server.accepts():
+                self.server.accept(each)
+        self.tasks.proceed()
         return True
 
     def answers(self, request: bytes) -> bytes:
@@ -97,7 +103,7 @@ class Loop:
         return bytes(received)
 
     def close(self) -> None:
-        self.server.close()
+        self.tasks.close()
         for each in self.listeners:
             each.close()
 
@@ -173,7 +179,7 @@ def test_a_client_that_goes_away_leaves_nothing(loop: Loop) -> None:
         client.sendall(request)
         loop.turn()
         client.close()
-    until(lambda: loop.turn() and not loop.server._connections, "the end of all connections")  # noqa: SLF001 -- nothing else shows it
+    until(lambda: loop.turn() and not loop.server.connections, "the end of all connections")
     assert loop.log == []
 
 

@@ -1,1 +1,1 @@
-"""The processes that a boot starts, signals and becomes: the agent, hooks, early programs, supervisord."""
+"""The processes of a boot: the agent, hooks, the programs that start early, and the exec of supervisord."""

@@ -1,6 +1,6 @@
 """The client of the application's agent, which runs in the application's interpreter and is reached over a socket.
 
-`entrypoint/protocol.py` defines the messages; the other end is `entrypoint/app/agent.py`.
+`entrypoint/protocol/agent.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
 
 import errno
@@ -16,12 +16,14 @@ from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
 
 from entrypoint import log
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH
+from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
-from entrypoint.log import Tell
+from entrypoint.lines import Lines
+from entrypoint.log import Tell, printable
 from entrypoint.protocol.agent import (
     AgentResult,
     Application,
@@ -110,7 +112,7 @@ class Agent:
             self._selector.register(stops, selectors.EVENT_READ)
         self._settings: Application | None = None
         self._messages = b""
-        self._printed = b""
+        self._lines = Lines()
 
     def __enter__(self) -> Self:
         return self
@@ -177,13 +179,15 @@ class Agent:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             message = self._next_message(doing, deadline)
+            if isinstance(message, AgentResult | ProgressReport):
+                message = message._replace(text=printable(message.text))
             if isinstance(message, expected):
                 return message
             if isinstance(message, ErrorReport):
                 error = _KINDS[message.kind](message.text)
                 raise Unusable(message.text, message.hint) if message.hint else error
             if not isinstance(message, ProgressReport):
-                raise TypeError(message)
+                raise self._unintelligible(doing)
             between = message.total is not None and message.total > _FEW and message.done != message.total
             self._tell("application", message.text, log.PROGRESS if between else "info")
             if message.done is not None and message.total is not None:
@@ -202,7 +206,15 @@ class Agent:
                 elif self._stops:
                     self._stops.check()
         line, _, self._messages = self._messages.partition(b"\n")
-        return decode(line)
+        try:
+            return decode(line)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise self._unintelligible(doing) from error
+
+    @staticmethod
+    def _unintelligible(doing: str) -> StepFailed:
+        """Return the error for a message that the agent does not send: the application can write to its socket."""
+        return StepFailed(f"cannot {doing}: its process sent something else than an answer", 1)
 
     def _receive(self, doing: str) -> None:
         try:
@@ -221,24 +233,14 @@ class Agent:
             return StepFailed(f"cannot {doing}: its process closed the connection", 1)
         if code == _NO_SCRIPT and self._unreadable:
             return StepFailed(f"cannot {doing}: {self._unreadable}", code)
-        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"exited with status {code}"
-        return StepFailed(f"cannot {doing}: its process {how}", 128 - code if code < 0 else code)
+        how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
+        return StepFailed(f"cannot {doing}: its process {how}", exit_code(code))
 
     def _relay_output(self) -> bool:
         """Log what the agent printed, in whole lines; return whether there may be more."""
         data = os.read(self._output, 65536)
-        *lines, self._printed = (self._printed + data).split(b"\n")
-        if not data:
-            if self._output in self._selector.get_map():
-                self._selector.unregister(self._output)
-            lines, self._printed = ([self._printed] if self._printed else []), b""
-        for line in lines:
+        if not data and self._output in self._selector.get_map():
+            self._selector.unregister(self._output)
+        for line in self._lines.feed(data) if data else self._lines.end():
             self._tell("application", line.decode(errors="backslashreplace"))
         return bool(data)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal: only the first and the last have names
-        return f"signal {number}"

@@ -13,15 +13,17 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final, NamedTuple, Self
 
 from entrypoint import log
-from entrypoint.boot.decisions.programs import Program
-from entrypoint.boot.effects import run_files
+from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.processes.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.child_processes import children
+from entrypoint.endings import exit_code
 from entrypoint.errors import ProgramFailed
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
@@ -113,7 +115,7 @@ class Children:
                 banner = Banner(application)
                 shown = [line for line in output if not banner.has(line) or log.shows("debug")]
                 text = [line.decode(errors="backslashreplace") for line in shown]
-                raise ProgramFailed(why, 128 - code if code < 0 else code, name, text)
+                raise ProgramFailed(why, exit_code(code), name, text)
 
     def reload(self, name: str, check: Callable[[], None]) -> None:
         """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.
@@ -123,7 +125,7 @@ class Children:
         deadline = time.monotonic() + _STARTS_WITHIN
         while (child := self._running.get(name)) and child.process.poll() is None and time.monotonic() < deadline:
             check()
-            if _has_children(child.process.pid):
+            if children(child.process.pid):
                 child.process.send_signal(signal.SIGHUP)
                 return
             time.sleep(_POLL_INTERVAL)
@@ -191,10 +193,3 @@ def _wait_for_group(group: int) -> None:
         except ProcessLookupError:
             return
         time.sleep(_POLL_INTERVAL)
-
-
-def _has_children(pid: int) -> bool:
-    try:
-        return bool(Path(f"/proc/{pid}/task/{pid}/children").read_bytes())
-    except OSError:
-        return False

@@ -5,19 +5,21 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from entrypoint import log
-from entrypoint.boot.effects.processes.signals import StopRequests
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
-from entrypoint.boot.settings.sources import MIGRATED, SOURCED
-from entrypoint.boot.settings.values import shown
+from entrypoint.boot.settings.sources.sources import MIGRATED, SOURCED
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
+from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
+from entrypoint.lines import Lines
 from entrypoint.log import Tell
 
 if TYPE_CHECKING:
@@ -126,7 +128,7 @@ class _Process:
         self._stops = stops
         self._directory = step.directory
         self._seconds = step.seconds
-        self._printed = b""
+        self._lines = Lines()
 
     def __str__(self) -> str:
         return self._title
@@ -170,10 +172,9 @@ class _Process:
         if status is None:
             why = f"it did not end within {self._seconds:g} s; ENTRYPOINT_HOOKS_TIMEOUT sets the limit"
             raise TimedOut(f"cannot run {self}: {why}")
-        if status < 0:
-            raise StepFailed(f"cannot run {self}: it was killed by {signal.Signals(-status).name}", 128 - status)
-        if status > 0:
-            raise StepFailed(f"cannot run {self}: it exited with status {status}", status)
+        if status:
+            how = f"was killed by {signal_name(-status)}" if status < 0 else f"exited with status {status}"
+            raise StepFailed(f"cannot run {self}: it {how}", exit_code(status))
 
     def _follow(
         self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector, seconds: float
@@ -198,21 +199,18 @@ class _Process:
         with suppress(BlockingIOError):
             while self._relay(output):
                 pass
-        if self._printed:
-            self._log(self._printed)
-            self._printed = b""
+        self._log(self._lines.end())
         return process.returncode
 
     def _relay(self, output: int) -> bool:
         """Log the complete lines of its output; return whether more may follow."""
         data = os.read(output, 65536)
-        *lines, self._printed = (self._printed + data).split(b"\n")
-        for line in lines:
-            self._log(line)
+        self._log(self._lines.feed(data))
         return bool(data)
 
-    def _log(self, line: bytes) -> None:
-        self._tell(self._name, line.decode(errors="backslashreplace"))
+    def _log(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
+            self._tell(self._name, line.decode(errors="backslashreplace"))
 
     def _stop(self, process: "subprocess.Popen[bytes]", selector: selectors.BaseSelector) -> None:
         """Stop its process group: SIGTERM, then SIGKILL."""

@@ -1,0 +1,1 @@
+"""The databases of the application: waiting for them, their errors, and how they fit this container."""

@@ -1,0 +1,1 @@
+"""Static files: collected where they have changed, compressed, and deployed atomically."""

@@ -1,0 +1,1 @@
+"""The programs that supervisord runs, as values, and the command line of each."""

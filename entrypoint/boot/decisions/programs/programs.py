@@ -1,0 +1,235 @@
+"""The programs that supervisord runs, as values."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.programs.server_commands import command_of
+from entrypoint.boot.decisions.servers import Server
+from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
+from entrypoint.boot.settings.programs.user_programs import NGINX, UserProgram
+from entrypoint.boot.settings.tls import FILES
+from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.trust.accounts import Account
+from entrypoint.errors import Unusable
+from entrypoint.protocol.supervision import ApplicationConfig, StopChildren
+
+_DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
+# The kernel accepts connections for a frozen server, and a busy one does not answer: see supervision/checks/frozen.py.
+_NOT_FROZEN: Final = "process"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program of the container."""
+
+    name: str
+    command: tuple[str, ...]
+    account: Account | None  # None: it runs as supervisord's user
+    ready: str  # its readiness probe: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
+    stop_signal: str
+    stop_seconds: int  # at most, from the stop signal to SIGKILL
+    stop_order: int  # the programs of the highest order stop first, together
+    stop_guaranteed: int | None = None  # seconds that it gets even if the programs before it use all of theirs
+    stop_interval: float | None = None  # seconds between its stop signals; None: it gets one
+    stop_children: StopChildren | None = None  # the stop signal for the processes that it has started itself
+    start_seconds: int = 1  # an exit before that counts as a failed start
+    start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
+    essential: bool = True
+    after: tuple[str, ...] = ()  # the programs that must be ready before it starts
+    restart: str = "always"  # or on-failure, never
+    live: str | None = None  # its liveness probe: unix:…, tcp:…, http://…, notify, process
+    accepts: str | None = None  # with the probe `process`: where it takes connections, unix:… or tcp:…
+    patience: int = 0  # seconds within which it takes each connection
+    memory_limit: int | None = None  # bytes
+    directory: PurePosixPath | None = None  # None: the application's
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # in addition to that of all programs
+    replicas: int = 1
+    raw: bool = False  # whether it writes to the container's standard output directly
+    log_file: PurePosixPath | None = None  # for its output; None: the container's output
+    reload_on: tuple[PurePosixPath, ...] = ()  # when one of these files changes, it gets a HUP
+    application: ApplicationConfig | None = None  # the application that it loads, if it is one of our servers
+
+    @property
+    def tier(self) -> int:
+        """The name of `stop_order` in templates of the user's own."""
+        return self.stop_order
+
+    @property
+    def user(self) -> str | None:
+        """The value of supervisord's `user=`, which supports only users with a passwd entry and their own group."""
+        return self.account.name if self.account and self.account.by_name else None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command; it switches the user itself if `user=` cannot."""
+        return self.account.switching(self.command) if self.account and self.switches else self.command
+
+    @property
+    def switches(self) -> bool:
+        """Whether the command switches the user, because supervisord cannot."""
+        return self.account is not None and not self.account.by_name
+
+    @property
+    def as_root(self) -> bool:
+        """Whether it runs as root if supervisord does."""
+        return self.account is None or self.account.uid == 0
+
+    @property
+    def processes(self) -> tuple[str, ...]:
+        """The names that supervisord gives its processes."""
+        return (self.name,) if self.replicas == 1 else tuple(f"{self.name}_{n:02}" for n in range(self.replicas))
+
+    @property
+    def log_files(self) -> tuple[PurePosixPath, ...]:
+        """The file of each process, as in supervisord.conf: two processes with one file would rotate it twice."""
+        file = self.log_file
+        if file is None or self.replicas == 1:
+            return (file,) if file else ()
+        return tuple(file.with_name(f"{file.stem}_{n:02}{file.suffix}") for n in range(self.replicas))
+
+    @property
+    def autorestart(self) -> str:
+        """The value of supervisord's `autorestart=` for `restart`; exit status 0 is expected."""
+        return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
+
+
+def nginx(config: ResolvedConfig) -> Program:
+    """Return nginx, in the foreground. Raises Unusable if the user's nginx.conf sends it to the background."""
+    conf = str(config.run_dir / "nginx.conf")
+    whole = config.machine.nginx_conf
+    daemon = _DAEMON.search(whole) if whole is not None else None
+    if daemon and daemon[1] == "on":
+        raise Unusable(f"cannot use {config.own_nginx_conf}: supervisord cannot supervise nginx with `daemon on`")
+    foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
+    # Of a certificate that entrypoint obtains itself, another program watches the file.
+    keys = (config.settings.tls_certificate, config.settings.tls_key) if config.settings.tls_source == FILES else ()
+    return Program(
+        name=NGINX,
+        command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
+        account=None if config.nginx_switches else config.run_as,
+        ready="running",
+        stop_signal="QUIT",
+        stop_seconds=config.stop_times[NGINX].longest,
+        stop_guaranteed=config.nginx_stop,
+        stop_order=NGINX_ORDER,
+        start_seconds=0,  # its configuration has been validated
+        live=_NOT_FROZEN,
+        accepts=config.addresses[0].probe,
+        reload_on=tuple(path for path in keys if path),
+    )
+
+
+def application_server(config: ResolvedConfig, server: Server) -> Program:
+    """Return the application server."""
+    bounded = server.name == "uwsgi" and not config.own_timeout and not config.overridden_by
+    return Program(
+        name=server.name,
+        command=command_of(server.name, config),
+        account=config.run_as,
+        ready=config.ready,
+        stop_signal="TERM",
+        stop_seconds=config.server_stop,
+        stop_guaranteed=config.stop_times[server.name].guaranteed,
+        stop_order=SERVER_ORDER,
+        stop_interval=server.stop_interval,
+        stop_children=_stop_children(config, server),
+        live=_NOT_FROZEN,
+        # Only where the server ends each request in time: the others may be busy for as long as they want.
+        accepts=(config.bind.probe if config.bind else f"unix:{config.socket}") if bounded else None,
+        patience=config.request_seconds if bounded else 0,
+        environment=dict(_server_environment(config, server)),
+        application=ApplicationConfig(
+            server.name,
+            config.module,
+            "ENTRYPOINT_APP" if config.settings.app else f"{config.interface.upper()}_APPLICATION",
+            config.machine.app_dir,
+            behind_nginx=config.nginx,
+        ),
+    )
+
+
+def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | None:
+    """Return the signal for its workers, if it certainly has a process beside them which stops them late."""
+    if server.stop_children is None or server.stop_children.late:
+        return server.stop_children
+    workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
+    # If the server opens its socket itself, clients still connect then, and that process would accept nothing.
+    held = config.nginx or config.inherits_socket
+    return server.stop_children if held and workers >= server.master_from else None
+
+
+def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:
+    if server.protocol == "http" and config.nginx:
+        # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
+        yield "FORWARDED_ALLOW_IPS", "*"
+    elif server.protocol == "http" and config.settings.proxies:
+        # In our setting, spaces may separate the addresses. gunicorn would not start with those.
+        yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
+    # The settings in force, for entrypoint/app/served and entrypoint/contrib/django
+    if config.logs_failed_requests:
+        yield "ENTRYPOINT_APP", config.module
+    if config.logs_failed_requests or (config.application is not None and config.nginx):
+        yield "ENTRYPOINT_NGINX", "on" if config.nginx else "off"
+        yield "ENTRYPOINT_LOG_FORMAT", config.settings.log_format
+    if config.logs_failed_requests:
+        yield "NGINX_SERVER_NAME", ",".join(config.settings.server_names)
+
+
+def _proxy(network: Network) -> str:
+    """Return the proxies as gunicorn and uvicorn read them: older ones know addresses and `*`, but no networks."""
+    if network.prefixlen == 0:
+        return "*"
+    return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
+    """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
+    machine, once = config.machine, declared.ready == "exit"
+    return Program(
+        name=declared.name,
+        command=user_command(config, declared),
+        account=user_account(config, declared),
+        ready=declared.ready or "running",
+        stop_signal=declared.stop_signal or "TERM",
+        stop_seconds=config.stop_times[declared.name].longest,
+        stop_guaranteed=config.stop_times[declared.name].guaranteed,
+        stop_order=order_of(declared),
+        start_seconds=0 if once else 1,
+        essential=not config.settings.serves and not once if declared.essential is None else declared.essential,
+        after=declared.after,
+        restart=declared.restart or ("on-failure" if once else "always"),
+        live=declared.live,
+        memory_limit=declared.memory_limit,
+        directory=machine.app_dir / declared.directory if declared.directory else None,
+        environment=declared.environment,
+        replicas=declared.replicas,
+        raw=declared.log == "raw",
+        log_file=machine.app_dir / declared.log_file if declared.log_file else None,
+    )
+
+
+def user_command(config: ResolvedConfig, declared: UserProgram) -> tuple[str, ...]:
+    """Return the command of a user program, found on the application's PATH."""
+    return (str(config.machine.commands.get(declared.name, declared.command[0])), *declared.command[1:])
+
+
+def user_account(config: ResolvedConfig, declared: UserProgram) -> Account | None:
+    """Return the account of a user program; None: the current user."""
+    return config.machine.accounts.get(declared.name, config.machine.account) if config.machine.root else None
+
+
+def user_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
+    """Return the user program that is the application server. It listens on $PORT."""
+    # gunicorn and uvicorn read it: they trust the client's address that nginx sends.
+    trusted = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
+    return replace(
+        user_program(config, declared),
+        ready=declared.ready or bind.probe,
+        essential=declared.essential is not False,
+        environment={**trusted, **declared.environment, "PORT": str(bind.port)},
+    )

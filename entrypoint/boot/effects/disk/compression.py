@@ -1,0 +1,41 @@
+"""Compresses static files ahead, in a process of the user who owns them.
+
+The application names the folder, so whoever controls it could name any. Therefore the application's interpreter runs as
+the application's user alone, with that user's group; a folder of another user must be one that root trusts, and ours
+compresses it.
+"""
+
+import os
+from typing import Final
+
+from entrypoint.boot.effects.checks.validation import run
+from entrypoint.boot.effects.signals import StopRequests
+from entrypoint.boot.plan.steps import Compress
+from entrypoint.boot.trust.accounts import look_up
+from entrypoint.boot.trust.trust import Trust
+from entrypoint.endings import exit_code
+from entrypoint.errors import NotAllowed, StepFailed, Unusable
+
+_LONGEST: Final = 24 * 3600.0  # seconds
+
+
+def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
+    """Return what was compressed, in one line. Raises Unusable, NotAllowed, NotRunnable, StepFailed, Stopped."""
+    try:
+        owner = os.stat(step.folder)  # noqa: PTH116 -- a PurePath
+    except OSError as error:
+        hint = "; collect the static files first" if isinstance(error, FileNotFoundError) else ""
+        raise Unusable(f"cannot compress the files in {step.folder}: {error.strerror}{hint}") from error
+    python, account = step.python, step.account
+    if account and owner.st_uid != account.uid:
+        if fault := trust.fault(step.folder):
+            raise NotAllowed(f"cannot compress the files in {step.folder}: uid {owner.st_uid} owns it, and {fault}")
+        python, account = step.own_python, look_up(str(owner.st_uid))
+    command = (str(python), "-I", str(step.script), str(step.folder))
+    code, said = run(command, step.environment, stops, seconds=_LONGEST, account=account)
+    if code == 0:
+        return said.strip()
+    last = (said.strip().splitlines() or ["it ended without a message"])[-1]
+    if code == NotAllowed.exit_code:
+        raise NotAllowed(last)
+    raise StepFailed(f"cannot compress the files in {step.folder}: {last}", exit_code(code))

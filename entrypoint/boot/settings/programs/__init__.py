@@ -1,0 +1,1 @@
+"""The user's definitions besides settings: programs, and further sites."""

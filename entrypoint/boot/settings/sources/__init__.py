@@ -1,0 +1,1 @@
+"""The sources of the settings' texts, and which of them wins."""
