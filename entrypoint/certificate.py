@@ -1,4 +1,4 @@
-"""What a certificate says: its names, its lifetime, and whether it has an OCSP responder.
+"""Reads a certificate: its names, its lifetime, and whether it names an OCSP responder.
 
 A reader of DER (X.690) for the few fields that are needed (RFC 5280): the standard library has none, and starting
 openssl would take longer than all else in a boot that has to know.

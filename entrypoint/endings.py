@@ -1,4 +1,4 @@
-"""How a process has ended, as a shell tells it."""
+"""The end of a process in a shell's terms: its exit code, and the name of a signal."""
 
 import signal
 

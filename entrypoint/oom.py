@@ -29,7 +29,7 @@ class OutOfMemory:
 
     @property
     def known(self) -> bool:
-        """Whether this container can know."""
+        """Whether the kernel's counter can be read in this container."""
         return self._events != Path(os.devnull)
 
     def killed(self) -> int:

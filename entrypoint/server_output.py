@@ -1,4 +1,4 @@
-"""What application servers print at their start: lines that tell a user nothing, and why the application did not load.
+"""The output of application servers at their start: which lines to drop, and why the application did not load.
 
 boot reads the output of a server that has ended before the exec, supervisord's plugin that of a server that it runs.
 """

@@ -1,4 +1,4 @@
-"""What the short way (no words) and the commands share: reading the settings, and the boot."""
+"""Reading the settings and booting, for a start without arguments and for the commands."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING

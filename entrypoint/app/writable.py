@@ -1,4 +1,4 @@
-"""Why the application's user cannot write a path, and what fixes it: the same words for all paths.
+"""Explains why the application's user cannot write a path, and what fixes it, in the same words for all paths.
 
 The agent runs as the application's user, so what it may write is what the application may write.
 """

@@ -1,4 +1,4 @@
-"""What is wrong in this container for this user, for `entrypoint doctor`.
+"""Finds the problems of this container for this user: `entrypoint doctor`.
 
 It writes nothing. Like `entrypoint check` it sources the .envsh hooks and loads the application.
 """

@@ -14,12 +14,11 @@ from typing import Final
 
 from entrypoint import log
 from entrypoint.boot import run
-from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.folders.run_dir import RELOAD_FILE, run_dir
 from entrypoint.boot.decisions.programs import certificates
-from entrypoint.boot.decisions.servers import SERVERS, Server
+from entrypoint.boot.decisions.servers import SERVERS
 from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.checks import overlaps
 from entrypoint.boot.effects.disk import folders, run_files, secret_key
@@ -33,7 +32,7 @@ from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.plan.check_steps import CheckWritable, ValidateSupervisord, runs_in_check
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import SERVE, WARNING, Run, Step
+from entrypoint.boot.plan.steps import SERVE, WARNING, Step
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest
@@ -46,7 +45,6 @@ _LOCK: Final = "reload.lock"
 _NGINX_FILES: Final = ("nginx.conf", "nginx-app.conf")
 _RESTART: Final = "that needs a restart of the container"
 _PROGRAMS: Final = ("program", "group", "fcgi-program", "eventlistener")
-_IMPORT: Final = "import importlib, sys; importlib.import_module(sys.argv[1])"
 
 
 def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
@@ -99,10 +97,8 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
         f"cannot reload {name}: there is no such program{nearest(name, known)}" for name in names if name not in known
     )
     request = _request(config, plan, differs, names, hooks)
-    if request.server and not request.signal:
+    if request.server:
         plan = make_plan(settings, replace(facts, second_socket=not old.second_socket))
-    elif request.signal:
-        _check_application(config, hooks)
     for line in printout.difference(differs.files).splitlines():
         tell(log.ENTRYPOINT, f"    {line}")
     stops.check()
@@ -158,7 +154,8 @@ def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:
     old, new, ours = differs.old, differs.new, {NGINX, *SERVERS}
     if run_dir(config.settings, config.machine) != differs.folder:
         yield "ENTRYPOINT_RUN_DIR"
-    if new.listen != old.listen or (config.server and config.bind and differs.of(config.server.name)):
+    alone = config.server is not None and config.bind is not None and not config.inherits_socket
+    if new.listen != old.listen or (config.server and alone and differs.of(config.server.name)):
         yield "the address that the site listens on, or the command of its server,"
     if ours & old.programs.keys() != ours & new.programs.keys():
         yield "ENTRYPOINT_SERVER or ENTRYPOINT_NGINX"
@@ -181,11 +178,15 @@ def _programs(plan: Plan, machine: Machine) -> Iterator[str]:
                 yield name.strip()
 
 
-def _beside(config: ResolvedConfig, plan: Plan) -> bool:
-    """Return whether a new process of the application server can start beside the old one: nginx tells them apart."""
+def _why_not_beside(config: ResolvedConfig, plan: Plan) -> str:
+    """Return why no new process of the application server can start beside the old one, "" if it can."""
+    if config.inherits_socket:
+        return ""
+    if config.bind:
+        return "it listens on its port by itself"
     socket = str(config.socket)
     named = (socket in file.text for file in plan.files if file.path.name in _NGINX_FILES)
-    return config.nginx and config.bind is None and any(named)
+    return "" if any(named) else "nginx.conf does not name its socket"
 
 
 def _request(
@@ -194,22 +195,21 @@ def _request(
     """Return what process 1 is to apply. Raises Unusable if the application server cannot be reloaded."""
     environments = run.environments_of(plan.exec, hooks, config.settings)
     renewed = environments[:2] != differs.was[:2]
-    server, wanted, signal = config.server, "", ""
+    server, wanted = config.server, ""
     if server:
         conf = config.server_file.name if config.server_file else ""
         concerned = renewed or conf in differs.names or differs.of(server.name)
         # Without names, a reload also loads the application's code again.
         if concerned or not names or server.name in names:
-            beside = _beside(config, plan)
-            wanted = server.name if beside or not config.development else ""  # there it reloads its code by itself
-            signal = "" if beside else _signal(config, server, concerned=concerned)
+            why = _why_not_beside(config, plan)
+            if why and (concerned or not config.development):  # there it reloads its code by itself
+                raise Unusable(f"cannot reload {server.name}: {why}; {_RESTART}")
+            wanted = "" if why else server.name
     by_files = not differs.names.isdisjoint(_NGINX_FILES)
     return ReloadRequest(
         environments,
         server=wanted,
-        signal=signal,
-        workers=config.workers if config.own_workers is None else 1,
-        nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted and not signal)),
+        nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted)),
         programs=(*(name for name in names if name not in {NGINX, wanted}), *_by_file(differs)),
         start_seconds=config.settings.wait_timeout,
         finish_seconds=float(config.nginx_timeout),
@@ -220,46 +220,6 @@ def _by_file(differs: Difference) -> Iterator[str]:
     """Yield the program that reads a changed file only at its start."""
     if certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs:
         yield CERTIFICATES
-
-
-def _signal(config: ResolvedConfig, server: Server, *, concerned: bool) -> str:
-    """Return the signal by which a server replaces its workers, none in development. Raises Unusable if it cannot.
-
-    It can if only its code has changed, and nothing that concerns its process.
-    """
-    if concerned:
-        why = "its environment or configuration has changed"
-    elif config.development:
-        return ""
-    elif server.reload_signal is None:
-        why = "it cannot load the application again while it serves"
-    elif config.workers < server.master_from:
-        why = f"it needs WEB_CONCURRENCY={server.master_from} or more for that"
-    else:
-        return server.reload_signal
-    where = "nginx.conf does not name its socket" if config.nginx else "without nginx"
-    raise Unusable(f"cannot reload {server.name}: {where}, {why}; {_RESTART}")
-
-
-def _check_application(config: ResolvedConfig, hooks: HookRunner) -> None:
-    """Import the application in a process of its own: the server would end if it cannot. Raises Unusable."""
-    module = config.module.partition(":")[0]
-    surroundings = environment.for_application(config.settings, config.machine, config.settings.settings_module)
-    account = config.machine.account if config.machine.root else None
-    command = (str(config.machine.python), "-c", _IMPORT, module)
-    seconds = config.settings.wait_timeout
-    step = Run(
-        "reload", command, {**surroundings, "PYTHONPATH": _path(config)}, config.machine.app_dir, seconds, account
-    )
-    try:
-        hooks.run_alone(step)
-    except StepFailed as error:
-        raise Unusable(f"cannot reload: cannot load the application {config.module}; its error is above") from error
-
-
-def _path(config: ResolvedConfig) -> str:
-    given = config.settings.environment.get("PYTHONPATH")
-    return f"{config.machine.app_dir}{os.pathsep}{given}" if given else str(config.machine.app_dir)
 
 
 def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest) -> str:

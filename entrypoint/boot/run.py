@@ -98,7 +98,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         Unusable.check(
             f"cannot choose step {name}: this plan has no such step{nearest(name, known)}" for name in unknown
         )
-        # What this boot collects, it compresses by itself; for other files someone has to ask.
+        # `collectstatic` also compresses the files that it collects. Other files are compressed only on request.
         selected = only or known.keys() - {COMPRESS}
         chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
@@ -143,13 +143,13 @@ def check(settings: Settings, tell: Tell) -> None:
         with folders.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
             steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
-            # What FindPrograms and CheckWritable report is not reported again by the parsers of nginx and supervisord.
+            # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
             if "nginx" not in machine.programs:
                 steps = [step for step in steps if not isinstance(step, ValidateNginx)]
             logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
             if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
                 steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
-            steps += space(config)  # not of the temporary folder
+            steps += space(config)  # the space in the real run directory, not in the temporary one
             if agent:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
@@ -193,7 +193,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 
 
 def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
-    """Return the values of settings that are not set, and why some of these values are unknown."""
+    """Return the values of settings that are not set; and lines that say why some of these values are unknown."""
     from entrypoint.boot.decisions.derived import derived as values_of  # noqa: PLC0415 -- only `entrypoint env` needs it
 
     try:
@@ -212,7 +212,7 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
 
 
 def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user. Source what a boot sources."""
+    """Exec `command` in the application's environment, as the application's user, after sourcing the .envsh hooks."""
     machine = read_machine(settings)
     stops = StopRequests()
     wanted = SOURCED not in settings.environment
@@ -258,7 +258,7 @@ def source(
 def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...] | None) -> str:
     """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done.
 
-    `run_dir` is that of this container's site, which may be another user's: that is not allowed.
+    `run_dir` is the run directory of this container's site. Raises NotAllowed if another user runs the site.
     """
     from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
     from entrypoint.boot.effects import maintenance  # noqa: PLC0415

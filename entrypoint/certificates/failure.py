@@ -1,4 +1,4 @@
-"""Why a certificate was not obtained."""
+"""The error of a certificate that was not obtained."""
 
 
 class ObtainError(Exception):

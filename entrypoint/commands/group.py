@@ -1,4 +1,4 @@
-"""How a command is chosen: `serve` without a word, `exec` for a word that is not a command."""
+"""The choice of a command: `serve` without a word, `exec` for a first word that is not a command."""
 
 import io
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from entrypoint import log
 
 Environ = Mapping[str, str]
 IMPLICIT: Final = "entrypoint.implicit"
-"""In click's meta: the word that is no command, which exec runs as a program."""
+"""The key in click's `meta` of the first word if that is not a command; exec runs it as a program."""
 
 _INTERRUPTED: Final = 130
 _HELP: Final = ("-h", "--help")

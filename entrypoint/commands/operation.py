@@ -50,8 +50,8 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
 
     Use it in an image build, an init container or a release phase.
 
-    --only and --skip accept these steps: programs, port, tls, passwords, logs, render, validate, wait, migrate,
-    superuser, collectstatic, pages, release, hooks. --only compress compresses static files ahead.
+    --only and --skip accept these steps: programs, port, tls, passwords, logs, cache, render, owner, validate, wait,
+    migrate, superuser, collectstatic, pages, release, hooks. --only compress compresses static files ahead.
     """
     from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
 
@@ -78,8 +78,8 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     nginx reads its files, a new process of the application server replaces the old one, and programs whose
     configuration has changed are restarted.
 
-    With NAME, only these programs are reloaded or restarted, and those that have changed. Signal HUP to the container's
-    process 1 does the same as this command without NAME.
+    NAME is a program to reload or restart even if nothing has changed. All others then follow only if their
+    configuration has changed. The signal HUP to the container's process 1 does the same as this command without NAME.
     """
     signals.release()
     from entrypoint.boot.reload import reload as boot  # noqa: PLC0415 -- as above
@@ -93,7 +93,7 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     "--manifest",
     multiple=True,
     metavar="FILE",
-    help="Check this file for Compose, Swarm or Kubernetes instead; - is stdin. Repeatable: the files are one whole.",
+    help="Check this file for Compose, Swarm or Kubernetes instead; - is stdin. Repeatable: together one manifest.",
 )
 @click.pass_obj
 def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
@@ -161,10 +161,10 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 
 @click.command(epilog="Example: entrypoint maintenance on --allow 10.0.0.0/8")
 @click.argument("what", type=click.Choice(["on", "off"]))
-@click.option("--allow", multiple=True, metavar="CIDR", help="Clients that may use the site meanwhile. Repeatable.")
+@click.option("--allow", multiple=True, metavar="CIDR", help="Clients that may still use the site. Repeatable.")
 @click.pass_obj
 def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
-    """Answer visitors with 503 and a page, or end that.
+    """Begin or end a maintenance: visitors get a page with 503.
 
     The health endpoints stay as they are. The maintenance survives restarts; with ENTRYPOINT_DATA_DIR, also new
     containers. Run the command as the user that runs the container.

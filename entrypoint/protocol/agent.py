@@ -7,8 +7,8 @@ take the place of each of these messages.
 
 import json
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Self
+from types import MappingProxyType, UnionType
+from typing import Any, Final, Literal, NamedTuple, Self, get_args, get_origin
 
 from entrypoint.secret import Secret
 
@@ -205,14 +205,35 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes | str) -> Message:
-    """Return the message that `encode` wrote as this line."""
+    """Return the message that `encode` wrote as this line. Raises an exception if the line is none.
+
+    The application can write to the agent's socket, so the line may have any form.
+    """
     name, fields = json.loads(line, object_hook=_unmark)
     values = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
     message: Message = _MESSAGES[name](**values)
     if isinstance(message, AppsReport):
         databases = tuple(Database(*each) for each in message.databases)
-        return message._replace(databases=databases, user=message.user and User(*message.user))
+        message = message._replace(databases=databases, user=message.user and User(*message.user))
+    if not _fits(type(message), message):
+        raise ValueError(name)
     return message
+
+
+def _fits(kind: Any, value: Any) -> bool:  # noqa: ANN401 -- a field of any type
+    """Return whether the value is of the type that the field is declared with."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return any(_fits(each, value) for each in inner)
+    if origin is Literal:
+        return type(value) is str and value in inner
+    if origin in {tuple, Sequence}:
+        return isinstance(value, list | tuple) and all(_fits(inner[0], each) for each in value)
+    if origin is Mapping:
+        return isinstance(value, dict | MappingProxyType) and all(_fits(inner[1], each) for each in value.values())
+    if issubclass(kind, tuple):
+        return isinstance(value, kind) and all(map(_fits, kind.__annotations__.values(), value))
+    return type(value) is kind or (kind is float and type(value) is int)
 
 
 def _mark(value: object) -> Mapping[str, str]:

@@ -22,11 +22,7 @@ class ReloadRequest(NamedTuple):
 
     environments: Environments
     server: str = ""
-    """The application server to reload; empty: it stays as it is."""
-    signal: str = ""
-    """The name of the signal by which the server replaces its workers; empty: a new process replaces the server."""
-    workers: int = 0
-    """How many workers it replaces then."""
+    """The application server that a new process replaces; empty: it stays as it is."""
     nginx: bool = False
     """Whether nginx reads its files again."""
     programs: tuple[str, ...] = ()

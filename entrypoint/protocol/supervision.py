@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from entrypoint.protocol.probe import RUNNING, Probe
 
+LISTENER = 3
+"""The descriptor of the listening socket that a program inherits."""
+
 
 class OnFailure(StrEnum):
     """What happens when an essential program fails permanently."""
@@ -103,6 +106,8 @@ class ProgramConfig(NamedTuple):
     """The container ends when the program fails permanently, and is not ready without it."""
     after: tuple[str, ...] = ()
     """The processes that must be ready before this one starts."""
+    listen: str = ""
+    """The address of a TCP socket that it inherits as descriptor LISTENER, such as 0.0.0.0:8080."""
     ready: Probe = RUNNING
     first_request: RequestConfig | None = None
     """Once `ready` has succeeded, the program must answer this request to be ready."""
@@ -199,7 +204,7 @@ class SupervisionConfig(NamedTuple):
     address: str = ""
     """Where the site can be reached, as a link or in words; logged when the container becomes ready."""
     listen: tuple[str, ...] = ()
-    """The addresses that nginx listens on, such as 0.0.0.0:80 and [::]:80."""
+    """The addresses of the site, such as 0.0.0.0:80 and [::]:80; empty if a program of the user's listens there."""
     pre_stop: tuple[PreStopHook, ...] = ()
     """The hooks run one after the other."""
     metrics: MetricsConfig | None = None

@@ -1,4 +1,4 @@
-"""What a folder says about the project in it: pure reading, nothing of the project is imported."""
+"""Reads the files of a project, without importing any of its code."""
 
 import os
 import re
@@ -52,7 +52,7 @@ class Variable(NamedTuple):
 
 
 class Project(NamedTuple):
-    """What the files of the project depend on."""
+    """The facts about a project that decide the text of its new files."""
 
     name: str
     """Usable as the name of an image, a container and a Kubernetes object."""
@@ -106,7 +106,7 @@ class Project(NamedTuple):
 
 
 def look_at(folder: Path) -> Project:
-    """Return what the project in `folder` is. Raises Unusable or NotAllowed if that cannot be known."""
+    """Return the facts about the project in `folder`. Raises Unusable or NotAllowed if its files cannot be used."""
     pyproject = _toml(folder / "pyproject.toml")
     manage = next((path for path in _python_files(folder) if path.name == "manage.py"), None)
     procfile = tuple(_procfile(folder / "Procfile"))

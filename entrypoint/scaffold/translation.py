@@ -1,4 +1,4 @@
-"""`entrypoint init --from`: what the lines of an existing configuration become, and which have no counterpart."""
+"""`entrypoint init --from`: translates each line of an existing configuration, or says that it has no counterpart."""
 
 import configparser
 import re
@@ -18,7 +18,7 @@ class Line(NamedTuple):
     number: int
     text: str
     becomes: str
-    """What replaces it, or why nothing does."""
+    """Its replacement, or why there is none."""
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}: {self.text}\n    -> {self.becomes}"
@@ -91,7 +91,7 @@ _GUNICORN: Final = {
 
 
 def report(folder: Path, source: str) -> Iterator[str]:
-    """Yield what each line of the configuration of kind `source` becomes. Raises Unusable if there is none."""
+    """Yield the translation of each line of the configuration of kind `source`. Raises Unusable if there is none."""
     found = list(_READERS[source](folder))
     if not found:
         raise Unusable(f"cannot report on {source}: there is no {_EXPECTED[source]} in {folder}")

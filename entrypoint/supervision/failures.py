@@ -1,4 +1,4 @@
-"""The programs that failed permanently, and what follows from that: the container ends, or the others go on."""
+"""Permanent failures of programs: the container ends, or the other programs continue."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""What follows from a change of a program: of its readiness, its checks and what is reported of it."""
+"""Follows the changes of each program: updates its readiness, its checks and the reports about it."""
 
 import os
 import sched
@@ -12,7 +12,7 @@ from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
-from entrypoint.supervision.notify import group
+from entrypoint.supervision.notify import Sender, group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reload import Reload
@@ -147,7 +147,7 @@ class Lifecycle:
             program.replace()
 
     def cannot_load(self, program: Program, why: str) -> None:
-        """Say why a server has ended before it was ready, and do not start it again.
+        """Log why a server has ended before it was ready, and do not start it again.
 
         uvicorn and granian may run on: they replace a worker that cannot load the application, again and again.
         """
@@ -162,10 +162,10 @@ class Lifecycle:
         self._policies[program].give_up_loading()
         program.replace()
 
-    def notified(self, messages: Iterable[tuple[int, Mapping[str, str]]]) -> None:
-        """Take what programs have sent to the socket of sd_notify(3), each message with the PID of its sender."""
-        for pid, message in messages:
-            program = self._supervisord.program_with(pid) or self._supervisord.program_with(group(pid))
+    def notified(self, messages: Iterable[tuple[Sender, Mapping[str, str]]]) -> None:
+        """Take what programs have sent to the socket of sd_notify(3), each message with its sender."""
+        for sender, message in messages:
+            program = self._supervisord.program_with(sender.pid) or self._supervisord.program_with(group(sender))
             if program is not None:
                 self._handle(program, message)
 

@@ -4,12 +4,21 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 _CREDENTIALS = struct.Struct("3i")
 """struct ucred of unix(7): PID, user and group of the sender, verified by the kernel."""
 
 MOST = 64
 """Messages that one call reads. The descriptor stays readable while there are more."""
+
+
+class Sender(NamedTuple):
+    """The process that has sent a message, and its user, as the kernel says."""
+
+    pid: int
+    uid: int
 
 
 class NotifySocket:
@@ -27,8 +36,8 @@ class NotifySocket:
         self.variables = {"NOTIFY_SOCKET": "@" + self._socket.getsockname()[1:].decode("ascii")}
         """The variables by which a program finds the socket."""
 
-    def messages(self) -> Iterator[tuple[int, Mapping[str, str]]]:
-        """Yield the PID of each sender and its assignments, such as READY=1; at most MOST of them.
+    def messages(self) -> Iterator[tuple[Sender, Mapping[str, str]]]:
+        """Yield each sender and its assignments, such as READY=1; at most MOST of them.
 
         Who sends without end would keep supervisord from all else.
         """
@@ -39,7 +48,8 @@ class NotifySocket:
                 return
             for level, kind, content in ancillary:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                    yield _CREDENTIALS.unpack(content)[0], _assignments(data)
+                    pid, uid, _ = _CREDENTIALS.unpack(content)
+                    yield Sender(pid, uid), _assignments(data)
 
     def close(self) -> None:
         """Close the socket."""
@@ -51,9 +61,15 @@ def _assignments(data: bytes) -> Mapping[str, str]:
     return {name: value for name, equals, value in (line.partition("=") for line in lines) if equals}
 
 
-def group(pid: int) -> int:
-    """Return the process group of `pid`, 0 if it is gone. Each program leads a group of its own."""
+def group(sender: Sender) -> int:
+    """Return the process group of the sender, 0 if it is gone. Each program leads a group of its own.
+
+    Any process of the container can join a group. So what another user than the leader's sends does not count.
+    """
     try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
+        leader = os.getpgid(sender.pid)
+        status = Path(f"/proc/{leader}/status").read_bytes()
+    except OSError:
         return 0
+    uid = int(status.partition(b"\nUid:")[2].split(maxsplit=2)[1])  # the effective one
+    return leader if sender.uid in {0, uid} else 0

@@ -1,4 +1,4 @@
-"""What happens to a program after each of its ends: when it is restarted, and when it has failed permanently."""
+"""Decides after each end of a program when it is restarted, and whether it has failed permanently."""
 
 import os
 import random

@@ -1,8 +1,9 @@
 """Applies a reload: `entrypoint reload` has replaced the files, and the programs that they concern take them.
 
-Behind nginx a new process of the application server starts beside the old one, on a socket of its own. Once it has
-answered its first request, nginx reads its configuration, which names that socket. The old process serves the requests
-of nginx's old workers until those have ended, and then stops. So a new process that cannot serve has no effect.
+A new process of the application server starts beside the old one, on a socket of its own. Once it has answered its
+first request, new requests get to it: nginx reads its configuration, which names that socket, or without nginx the
+kernel gives it the new connections. The old process serves the requests of nginx's old workers, or those of the
+connections that it has, and then stops. So a new process that cannot serve has no effect.
 """
 
 import sched
@@ -16,6 +17,7 @@ from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 from entrypoint.supervision.children import children
 from entrypoint.supervision.internals import Program, State, Supervisord
+from entrypoint.supervision.listeners import Listeners
 
 PAUSE = 0.02
 """Seconds between two looks at what a reload waits for."""
@@ -45,6 +47,7 @@ class Reload:
         self,
         supervisord: Supervisord,
         timers: sched.scheduler,
+        listeners: Listeners,
         file: Path,
         *,
         current: Callable[[], tuple[SupervisionConfig, Environments]],
@@ -57,6 +60,7 @@ class Reload:
         """
         self._supervisord = supervisord
         self._timers = timers
+        self._listeners = listeners
         self._file = file
         self._current = current
         self._use = use
@@ -141,7 +145,7 @@ class Reload:
         stops = (changes.changed | changes.removed | again | set(request.programs)) - ours
         starts = (stops - changes.removed) | changes.added
         following, workers = None, frozenset[int]()
-        if request.server and not request.signal:
+        if request.server:
             following = yield from self._start_beside(request, new)
         try:
             if request.nginx:
@@ -150,8 +154,6 @@ class Reload:
             if following:
                 yield from self._remove([following.group])
             raise
-        if request.signal:
-            yield from self._signal(request)
         former = self._take_over(request.server, following) if following else None
         self._use(new, request.environments)
         yield from self._remove(sorted(stops))
@@ -169,6 +171,10 @@ class Reload:
 
     def _start_beside(self, request: ReloadRequest, config: SupervisionConfig) -> Generator[None, None, Program]:
         """Start the new process; return its program once that is ready."""
+        try:
+            self._listeners.check()
+        except OSError as error:
+            raise _RefusedError(f"this kernel cannot direct connections to a new process: {error.strerror}") from error
         called = f"{request.server}.new"
         self.next = (config, request.environments)
         self._supervisord.groups.add(request.server, called)
@@ -204,13 +210,16 @@ class Reload:
         self._beside.add(former)
         self._beside.discard(following)
         self._ready.discard(following)
+        self._listeners.turn_to(following)
         self._succeed(former, following)
         return former
 
     def _retire(self, former: Program, workers: frozenset[int], seconds: float) -> Steps:
-        """Stop the old process once nginx's old workers, which alone send it requests, have ended."""
+        """Stop the old process once nobody connects to it: nginx's old workers have ended, or its queue is empty."""
         deadline = time.monotonic() + seconds
-        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        while time.monotonic() < deadline and (
+            any(Path(f"/proc/{pid}").exists() for pid in workers) or self._listeners.has_clients(former)
+        ):
             yield
         yield from self._remove([former.group])
 
@@ -233,21 +242,6 @@ class Reload:
             yield
         if not program.signal(signal.Signals[f"SIG{name}"]):
             raise _RefusedError(f"{program.name} does not run")
-
-    def _signal(self, request: ReloadRequest) -> Steps:
-        """Let the server replace its workers by itself."""
-        (program,) = self._supervisord.groups.programs(request.server)
-        pid, before = program.pid, children(program.pid)
-        yield from self._send(program, request.signal)
-        deadline = time.monotonic() + request.start_seconds + request.finish_seconds
-        # Not all its children are workers: Python's resource tracker stays.
-        while len(before - children(pid)) < min(request.workers, len(before)):
-            if program.pid != pid:
-                raise _RefusedError(f"{request.server} has ended; its lines in the log say why")
-            if time.monotonic() > deadline:
-                raise _RefusedError(f"{request.server} has not replaced its workers", late=True)
-            yield
-        self._done.append(f"reloaded {request.server}")
 
     def _remove(self, names: list[str]) -> Steps:
         """Stop groups, and remove them once they have ended."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
-from entrypoint.protocol.supervision import Environments, Restart, SupervisionConfig
+from entrypoint.protocol.supervision import LISTENER, Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables, verify
 from entrypoint.supervision.clients.clients import Clients
@@ -21,6 +21,7 @@ from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
+from entrypoint.supervision.listeners import Listeners
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
@@ -29,11 +30,12 @@ from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.waits import Waits
+from entrypoint.supervision.shutdown.accept_guard import CLOSING
 from entrypoint.supervision.shutdown.hooks import Hooks
 from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.tasks import Tasks
@@ -59,6 +61,7 @@ class Round:
         self._checks: dict[Program, Checks] = {}
         self._timers = sched.scheduler(time.monotonic)
         self._tasks = Tasks(self._timers)
+        self._listeners = Listeners()
         form = formats.of(config, inherited.environments.programs)
         # None means that descriptor 1 was closed at the start. By now another file may be open as 1.
         self._stdout = Stdout(None if sys.stdout is None else 1, form=form)
@@ -70,6 +73,7 @@ class Round:
         self._reloading = Reload(
             supervisord,
             self._timers,
+            self._listeners,
             Path(config.ready_file).parent.with_name("supervision.json"),
             current=lambda: (current.config, current.environments),
             use=self._use,
@@ -164,6 +168,7 @@ class Round:
         supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
         supervisord.on_change(lambda program, _: self._record.follow(program))
         supervisord.on_change(self._follow_beside)
+        supervisord.on_change(self._close_listener)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
         supervisord.exit_with(self._failures.exit_code)
@@ -191,6 +196,7 @@ class Round:
             unresponsive=self._lifecycle.unresponsive,
             failed=self._lifecycle.restart,
             log=self._supervisord.warn,
+            connect_to=self._listeners.connect_to(program),
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
@@ -199,6 +205,8 @@ class Round:
             lambda stream: checks.sink(self._log_of(program, stream)),
             beside_file=program.name in self._current.config.programs,
         )
+        if config.listen:
+            program.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
         program.know_its_user()
         if config.raw and sys.stdout is not None:
             program.inherit_output()
@@ -286,6 +294,20 @@ class Round:
         if self._reloading.has(program):
             self._lifecycle.follow_beside(program)
 
+    def _open_listener(self, program: Program, address: str) -> int:
+        try:
+            return self._listeners.open(program, address)
+        except OSError as error:
+            self._supervisord.critical(f"cannot listen on {address} for {program.name}: {error.strerror}")
+            raise
+
+    def _close_listener(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+        """Let nobody wait for a program that takes no connections: it has ended for some time, or the site stops."""
+        if program.state in ENDED and self._policies[program].due(time.monotonic()) > 0:
+            self._listeners.close(program)
+        elif program.state is State.STOPPING and self._stop.begun:
+            self._timers.enter(CLOSING, 0, self._listeners.close, (program,))
+
     def _is_stopping(self, pid: int) -> bool:
         program = self._supervisord.program_with(pid)
         return program is not None and program.state is State.STOPPING
@@ -320,5 +342,6 @@ class Round:
         self._wakeup.close()
         self._notify.close()
         self._tasks.close()
+        self._listeners.close_all()
         self._stdout.close(FLUSH)
         self._readiness.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ DEATHS = {
     "an answer of another form": Death(
         "cannot load the application: its process sent something else than an answer",
         1,
-        """import sys; os.write(int(sys.argv[1]), b'["AgentResult", {"a": 1}]\\n')""",
+        """import sys; os.write(int(sys.argv[1]), b'["ProgressReport", {"text": "a", "done": "<b>"}]\\n')""",
     ),
     "no descriptors": Death("cannot load the application: its process exited with status 1", 1, CLOSE),
 }
@@ -74,6 +75,13 @@ def test_the_death_of_the_agent_is_told_with_its_own_code(entrypoint: Command, p
     assert (done.code, done.err.splitlines()[-1]) == (death.code, f"[entrypoint] {death.told}"), done.err
     assert "Traceback" not in done.err
     assert entrypoint.left_running() == []
+
+
+def test_no_message_of_the_application_begins_a_line_of_the_log(entrypoint: Command, project: Project) -> None:
+    forged = json.dumps(["ProgressReport", {"text": "a\n[entrypoint] ready \x1b[31m"}]).encode() + b"\n"
+    project.add_setting(f"import sys; os.write(int(sys.argv[1]), {forged!r})")
+    done = entrypoint.run(project.root, "prepare", "--only", "programs")
+    assert r"[application] a\n[entrypoint] ready \x1b[31m" in done.err.splitlines()
 
 
 CLOSED = {

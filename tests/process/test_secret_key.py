@@ -142,7 +142,7 @@ def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(
     entrypoint: Command, reading: Project, volume: Path, ordinary_user: int | None
 ) -> None:
     done = migrate(entrypoint, reading, ENTRYPOINT_DATA_DIR=f"{volume}/none")
-    line = f"[entrypoint] cannot use ENTRYPOINT_DATA_DIR={volume}/none: there is no such folder\n"
+    line = f"[entrypoint] cannot use ENTRYPOINT_DATA_DIR={volume}/none: there is no such folder; mount a volume there\n"
     assert (done.code, done.err) == (78, line)
     volume.chmod(0o555)
     command = entrypoint.as_user(ordinary_user)

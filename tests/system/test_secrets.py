@@ -140,5 +140,5 @@ def test_an_environment_that_is_refused_shows_none(new_site: NewSite, tmp_path: 
     environ = {**planted(tmp_path), "DJANGO_SUPERUSER_PASSWORD": f"other-{MARK}", "SUPERUSER_NICK_FILE": "/nowhere"}
     refused = new_site(**environ).start()
     assert refused.wait() == 78
-    assert "they are the same setting and differ" in refused.output
+    assert "they mean the same setting and have different values" in refused.output
     assert MARK not in refused.output

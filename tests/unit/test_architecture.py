@@ -108,6 +108,7 @@ ORDER = {
             "tasks",
             "logs",
             "checks",
+            "listeners",
             "policy",
             "readiness",
         ),

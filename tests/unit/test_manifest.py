@@ -451,7 +451,9 @@ def test_a_file_of_a_secret_is_not_read(folder: Path) -> None:
     text = COMPOSE.replace("PORT: 8000", "PORT: 8000, SECRET_KEY_FILE: /run/secrets/key, SUPERUSER_PASSWORD_FILE: /x")
     assert checked(folder, text) == []
     both = text.replace("PORT: 8000,", "PORT: 8000, SUPERUSER_PASSWORD: geheim,")
-    assert checked(folder, both) == ["service web: SUPERUSER_PASSWORD: SUPERUSER_PASSWORD_FILE is also set"]
+    assert checked(folder, both) == [
+        "service web: SUPERUSER_PASSWORD: SUPERUSER_PASSWORD_FILE is also set; unset one of them"
+    ]
 
 
 def test_the_image_may_define_the_program(folder: Path) -> None:

@@ -190,7 +190,10 @@ def test_what_is_no_such_value_is_told_with_file_and_key(tmp_path: Path, line: s
             ("cannot use programs.worker.command in entrypoint.toml: No closing quotation",),
         ),
         ("worker.command = []", ("cannot use programs.worker.command in entrypoint.toml: it is empty",)),
-        ('nginx.command = "a"', ("cannot use programs.nginx in entrypoint.toml: nginx is a reserved name",)),
+        (
+            'nginx.command = "a"',
+            ("cannot use programs.nginx in entrypoint.toml: nginx is a reserved name; choose another one",),
+        ),
         (
             '"a:b".command = "a"',
             (
@@ -238,7 +241,7 @@ def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text("[programs.worker]\ntier = 0\n")
     assert problems(tmp_path, ENTRYPOINT_PROGRAM_BEAT="'", PORT="x")[1:] == (
         "cannot read Procfile, line 2: it is not of the form name: command",
-        "cannot use nginx: in Procfile: nginx is a reserved name",
+        "cannot use nginx: in Procfile: nginx is a reserved name; choose another one",
         "cannot use programs.worker.tier=0 in entrypoint.toml: it is not a whole number from 1 to 999",
         "cannot use ENTRYPOINT_PROGRAM_BEAT=': No closing quotation",
     )
@@ -252,7 +255,7 @@ def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
     [
         ({"a": "b", "b": "c"}, ()),
         ({"a": "b", "b": "a"}, ("would wait for itself",)),
-        ({"a": "a"}, ("cannot use programs.a.after=a in entrypoint.toml: a after a would wait for itself",)),
+        ({"a": "a"}, ("cannot use programs.a.after=a in entrypoint.toml: a would wait for itself (a after a)",)),
         ({"a": "d"}, ("cannot use programs.a.after=d in entrypoint.toml: there is no program d",)),
         ({"a": "wep"}, ("there is no program wep; did you mean web?",)),
         ({"a": "release"}, ("there is no program release",)),

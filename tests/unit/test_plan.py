@@ -285,9 +285,22 @@ def test_server_and_application_speak_the_same(
     assert (config.module, config.interface) == expected
 
 
-@pytest.mark.parametrize(("port", "lowest", "allowed"), [("80", 1024, False), ("80", 0, True), ("8080", 1024, True)])
-def test_without_nginx_the_port_has_to_be_one_for_the_applications_user(port: str, lowest: int, allowed: bool) -> None:  # noqa: FBT001 -- a table of cases
-    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "PORT": port})
+@pytest.mark.parametrize(
+    ("server", "port", "lowest", "allowed"),
+    [
+        ("runserver", "80", 1024, False),
+        ("runserver", "80", 0, True),
+        ("runserver", "8080", 1024, True),
+        ("uwsgi", "80", 1024, True),  # process 1 opens the socket
+    ],
+)
+def test_without_nginx_the_port_has_to_be_one_for_the_user_that_opens_it(
+    server: str,
+    port: str,
+    lowest: int,
+    allowed: bool,  # noqa: FBT001 -- a table of cases
+) -> None:
+    settings = Settings.read({"ENTRYPOINT_NGINX": "off", "PORT": port, "ENTRYPOINT_SERVER": server})
     facts = Facts(machine(root=True, lowest_port=lowest), application())
     if allowed:
         assert make_plan(settings, facts)
@@ -424,7 +437,7 @@ def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
 def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
-        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable: unset one of them"
+        f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable; unset one of them"
     ]
 
 
@@ -989,7 +1002,8 @@ def uvicorn_on(port: str, **environ: str) -> Plan:
     ("environ", "signalled"),
     [
         ({"ENTRYPOINT_NGINX": "on", "WEB_CONCURRENCY": "2"}, True),
-        ({"ENTRYPOINT_NGINX": "off", "WEB_CONCURRENCY": "2"}, False),  # clients may still connect
+        ({"ENTRYPOINT_NGINX": "off", "WEB_CONCURRENCY": "2"}, True),
+        ({"ENTRYPOINT_NGINX": "off", "DJANGO_ENV": "development"}, False),  # clients may still connect
         ({"ENTRYPOINT_NGINX": "on", "WEB_CONCURRENCY": "1"}, False),  # its children are the application's
         ({"ENTRYPOINT_NGINX": "on", "UVICORN_WORKERS": "2"}, False),
     ],

@@ -42,6 +42,7 @@ EVERYTHING = SupervisionConfig(
                 seconds=65.0,
                 any_status=True,
             ),
+            listen="0.0.0.0:80",
             liveness=Probe.parse("process"),
             frozen_seconds=None,
             accepts=Probe.parse("tcp:127.0.0.1:80"),

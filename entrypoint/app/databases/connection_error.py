@@ -17,7 +17,7 @@ _MASK: Final = "***"
 # host not allowed, old password, unknown plugin, no password; and the client's own: plugin cannot be loaded or used.
 _MYSQL: Final = {1044, 1045, 1049, 1130, 1251, 1524, 1698, 2059, 2061}
 
-# libpq does not pass on the SQLSTATE of a failed connection, so the message must do. Where a server reports errors in
+# libpq does not pass on the SQLSTATE of a failed connection, so we look at the message. If a server reports errors in
 # another language, we wait until the deadline and then show its message.
 _WORDS: Final = re.compile(
     r"password authentication failed|authentication failed for user|no pg_hba\.conf entry|pg_hba\.conf rejects"

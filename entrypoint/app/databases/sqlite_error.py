@@ -1,4 +1,4 @@
-"""What is wrong with the file of an SQLite database: the path, the user, and the command that fixes it."""
+"""Explains an error of an SQLite database by its file: the path, the user, and the command that fixes it."""
 
 import os
 from pathlib import Path

@@ -45,7 +45,7 @@ def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     """
     known = set(loader.disk_migrations)
     known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
-    # For a squashed migration whose parts are all applied Django adds a class, which is no row.
+    # Django also lists a squashed migration whose parts are all applied. That entry is a migration and has no row.
     rows = {
         key: row.id
         for key, row in loader.applied_migrations.items()

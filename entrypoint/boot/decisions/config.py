@@ -29,6 +29,7 @@ from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
+from entrypoint.protocol.supervision import LISTENER
 
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
@@ -146,6 +147,16 @@ class ResolvedConfig:
             return None
         given = self.own_server.environment.get("PORT") if self.own_server else None
         return Listen(int(given) if given else self._upstream_port, "127.0.0.1")
+
+    @property
+    def inherits_socket(self) -> bool:
+        """Whether process 1 opens the socket at `bind`, and the application server inherits it."""
+        return not self.nginx and self.server is not None and self.server.unix and not self.development
+
+    @property
+    def listens_on(self) -> str:
+        """Where the application server is told to listen, as gunicorn and uWSGI spell it."""
+        return f"fd://{LISTENER}" if self.inherits_socket else self.upstream
 
     @property
     def _upstream_port(self) -> int:

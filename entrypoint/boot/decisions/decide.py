@@ -23,8 +23,6 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
     server = servers.choose(settings, facts)
     module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
     listen = settings.listen_on(root=facts.machine.root)
-    if settings.serves and not settings.behind_nginx:
-        _check_port(listen, facts.machine)
     config = ResolvedConfig(
         settings=settings,
         machine=facts.machine,
@@ -38,6 +36,8 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         stop_times=stop_budget.stop_times(settings, facts.machine, server, settings.stop_timeout),
         second_socket=facts.second_socket,
     )
+    if settings.serves and not config.nginx and not config.inherits_socket:
+        _check_port(listen, facts.machine)
     _check_metrics_port(config)
     _check_ports_of_sites(config)
     if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:

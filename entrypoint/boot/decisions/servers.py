@@ -31,8 +31,7 @@ class Server:
     arguments_variable: str | None = None  # its own variable for command line arguments
     stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
     stop_children: StopChildren | None = None  # the stop signal for its workers; None: it stops them well by itself
-    reload_signal: str | None = None  # lets it replace its workers, which load the application again, without a gap
-    master_from: int = 1  # the fewest workers with which it has a process beside them, which knows these signals
+    master_from: int = 1  # the fewest workers with which it has a process beside them, which stops them
 
 
 SERVERS: Final = {
@@ -48,7 +47,6 @@ SERVERS: Final = {
             worker_variables=("UWSGI_PROCESSES", "UWSGI_WORKERS"),
             timeout_variables=("UWSGI_HARAKIRI",),
             # Its master notices the end of its workers once a second, or after a signal. It ignores a second TERM.
-            # No reload_signal: the uwsgi of the package pyuwsgi does not find itself again when it reloads.
             stop_interval=0.1,
             # A stop during its pause between the restarts of crashed workers does not reach the worker that it then
             # starts, nor one that has not replaced the handlers of the master. A worker has a handler for USR2.
@@ -61,20 +59,16 @@ SERVERS: Final = {
             ready="notify",
             keeps_prefix=True,
             arguments_variable="GUNICORN_CMD_ARGS",
-            # No reload_signal: with preload_app its master keeps the modules that it has imported.
         ),
         Server(
             "uvicorn",
             ("asgi", "wsgi"),
             worker_variables=("UVICORN_WORKERS",),
-            reload_signal="HUP",
             # Its parent looks for signals twice a second, and restarts a worker that has ended unless it finds one.
             stop_children=StopChildren("TERM", handles="TERM"),
-            master_from=2,  # HUP would end a single worker
+            master_from=2,
         ),
-        Server(
-            "granian", ("wsgi", "asgi"), keeps_prefix=True, worker_variables=("GRANIAN_WORKERS",), reload_signal="HUP"
-        ),
+        Server("granian", ("wsgi", "asgi"), keeps_prefix=True, worker_variables=("GRANIAN_WORKERS",)),
         Server("runserver", ("wsgi",), unix=False, worker_variables=None),
     )
 }

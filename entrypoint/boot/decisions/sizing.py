@@ -1,4 +1,4 @@
-"""How many processes fit into the limits of the control group."""
+"""The number of processes that fit into the limits of the control group."""
 
 import math
 from typing import Final

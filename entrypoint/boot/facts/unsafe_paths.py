@@ -1,4 +1,4 @@
-"""Paths and settings that root must not use, because the user of a program can change them."""
+"""Finds paths and settings that root must not use, because the user of a program can change them."""
 
 import sys
 from collections.abc import Iterator

@@ -165,6 +165,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         processes[WEB] = processes[config.server_name]
     hooks = config.machine.hooks.of(PRE_STOP)
     timeout, drain = config.settings.stop_timeout, config.settings.drain_delay
+    ours = config.nginx or config.inherits_socket
     return SupervisionConfig(
         ready_file=config.ready_file,
         stop_seconds=int(timeout),
@@ -178,6 +179,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
             process: _program(
                 program,
                 processes,
+                str(config.bind) if config.inherits_socket and program.name == config.server_name else "",
                 _first_request(config, program.name),
                 config.settings.liveness_timeout,
             )
@@ -185,7 +187,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
             for process in program.processes
         },
         address=address.of_site(config),
-        listen=tuple(map(str, (*config.addresses, *config.redirecting))) if config.nginx else (),
+        listen=tuple(map(str, (*config.addresses, *config.redirecting))) if ours else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
         second_socket=config.second_socket,
         metrics=_metrics(config),
@@ -222,12 +224,17 @@ def _pre_stop(hook: Hook) -> PreStopHook:
 
 
 def _program(
-    program: Program, processes: Mapping[str, tuple[str, ...]], request: RequestConfig | None, timeout: float
+    program: Program,
+    processes: Mapping[str, tuple[str, ...]],
+    listen: str,
+    request: RequestConfig | None,
+    timeout: float,
 ) -> ProgramConfig:
     return ProgramConfig(
         essential=program.essential,
         # A program that runs in another container is not waited for.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
+        listen=listen,
         ready=_probe(program.name, program.ready),
         first_request=request,
         liveness=_probe(program.name, program.live) if program.live else None,

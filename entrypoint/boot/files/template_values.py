@@ -30,7 +30,7 @@ class ServerValues(NamedTuple):
     module: str
     home: str | None
     socket: PurePosixPath
-    bind: Listen | None
+    bind: Listen | str | None
     own_conf: PurePosixPath | None
     development: bool
     server_logs_requests: bool
@@ -84,7 +84,7 @@ def _server(config: ResolvedConfig) -> ServerValues:
         module=config.module,
         home=_python_home(config),
         socket=config.socket,
-        bind=config.bind,
+        bind=config.listens_on if config.inherits_socket else config.bind,
         own_conf=config.own_conf,
         development=config.development,
         server_logs_requests=config.server_logs_requests,

@@ -1,4 +1,4 @@
-"""Who applies the migrations, over all containers of a manifest.
+"""Checks which containers of a manifest apply the migrations.
 
 `auto` and `auto` is no mistake: one of them gets the lock, and the other finds nothing pending. These are:
 

@@ -1,4 +1,4 @@
-"""What is wrong with one container of a manifest: its stop, its ports, its probes."""
+"""The mistakes in one container of a manifest: in its stop, its ports and its probes."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple

@@ -50,6 +50,6 @@ def _site(config: ResolvedConfig, application: Application) -> Iterator[str]:
 
 
 def _places(config: ResolvedConfig, application: Application) -> Iterator[str]:
-    # A hook may create or chown them before the site starts; a hand-over itself says what it leaves.
+    # No warning if a hook may still create or chown the places, or if PUID hands them over, which logs its own lines.
     if not config.machine.hooks.prepare and not config.handed_over:
         yield from application.unwritable

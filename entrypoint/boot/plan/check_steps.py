@@ -15,7 +15,7 @@ _IN_CHECK: Final[set[type]] = set()
 
 
 def in_check(step: type[_Step]) -> type[_Step]:
-    """Let `entrypoint check` carry out the steps of this class: they need no database and no free port."""
+    """Mark a class of steps that `entrypoint check` carries out: they need no database and no free port."""
     _IN_CHECK.add(step)
     return step
 
@@ -49,7 +49,7 @@ class CheckPort(NamedTuple):
 
 @in_check
 class CheckReadable(NamedTuple):
-    """Check that the user's files for nginx can be read. The key of each is the setting that names it."""
+    """Check that the user's files for nginx can be read. `files` has them by the setting that names each."""
 
     files: Mapping[str, PurePosixPath]
     name: str = "tls"

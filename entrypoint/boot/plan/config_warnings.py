@@ -36,7 +36,7 @@ def _workers(config: ResolvedConfig) -> Iterator[str]:
     if own and config.server and config.settings.workers and own.text != str(config.settings.workers):
         yield (
             f"{own.name}={shown(own.text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
-            f"and {config.server.name} uses its own variable: unset one of them"
+            f"and {config.server.name} uses its own variable; unset one of them"
         )
 
 

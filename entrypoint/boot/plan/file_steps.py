@@ -33,7 +33,7 @@ class MakeStore(NamedTuple):
 
 @in_check
 class TakeCertificate(NamedTuple):
-    """Let nginx have the certificate that an earlier boot has obtained."""
+    """Copy the certificate that an earlier boot has obtained to the place where nginx reads it."""
 
     store: PurePosixPath
     file: PurePosixPath
@@ -45,7 +45,7 @@ class TakeCertificate(NamedTuple):
 
 @in_check
 class MakeCertificate(NamedTuple):
-    """Let nginx have a self-signed certificate: the one of `store` if it is still good, else a new one."""
+    """Write a self-signed certificate for nginx: the one in `store` if it is still valid, else a new one."""
 
     openssl: PurePosixPath
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class MakeCertificate(NamedTuple):
 
 
 class KeepCertificate(NamedTuple):
-    """Keep the self-signed certificate for later boots: whoever trusts it need not do so again."""
+    """Keep the self-signed certificate for later boots, so that a user accepts it in the browser only once."""
 
     file: PurePosixPath
     store: PurePosixPath
@@ -69,7 +69,7 @@ class KeepCertificate(NamedTuple):
 
 
 class HandOver(NamedTuple):
-    """Give the application's user the folders that it writes and that belong to another user, but root."""
+    """Give the application's user the folders that it writes, unless they belong to root or to another program."""
 
     folders: tuple[PurePosixPath, ...]
     account: Account

@@ -1,4 +1,4 @@
-"""What is wrong in a container, and the line that mends it: what follows from the resolved configuration alone."""
+"""The findings of `entrypoint doctor` that follow from the resolved configuration alone: problems and remedies."""
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
@@ -27,11 +27,11 @@ class Finding(NamedTuple):
 
     problem: str
     remedy: str = ""
-    """The line that mends it; empty if there is none to paste."""
+    """The line to paste that fixes it; empty if there is none."""
     where: str = ""
     """Where that line belongs, in words."""
     wrong: bool = True
-    """False: this cannot be seen from inside the container."""
+    """False if the container cannot see whether it is a problem; then it does not change the exit code."""
 
 
 def of_message(text: str) -> Finding:
@@ -113,7 +113,7 @@ def _memory(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _https(config: ResolvedConfig, application: Application, network: str) -> Iterator[Finding]:
-    """Yield what does not work if the application expects HTTPS, and nothing tells it of HTTPS."""
+    """Yield the problems of an application that expects HTTPS, if no proxy is trusted to tell it of HTTPS."""
     if config.settings.tls or config.settings.proxies:
         return
     remedy = f"FORWARDED_ALLOW_IPS={network or 'the addresses of the proxy'}"
@@ -151,7 +151,7 @@ def _allows(pattern: str, host: str) -> bool:
 
 
 def _stop(config: ResolvedConfig) -> Iterator[Finding]:
-    """Yield how long the engine has to wait for a stop, which it tells no container."""
+    """Yield the option by which the engine waits for a stop. The container cannot see whether it is set."""
     kubernetes = "KUBERNETES_SERVICE_HOST" in config.settings.environment
     timeout = config.settings.stop_timeout
     if engine := stop_budget.engine_setting(timeout, kubernetes=kubernetes):

@@ -35,7 +35,7 @@ def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
 
 
 def _not_recordable(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a problem for each hook that should run once where no database could record that."""
+    """Yield a problem for each hook that should run once although no database can record that it has run."""
     databases = config.application.databases if config.application else ()
     if DEFAULT not in (database.alias for database in databases):
         for when in (POST_MIGRATE, PRE_START):
@@ -76,9 +76,9 @@ def before_loading(settings: Settings, machine: Machine) -> RunHooks:
 
 
 def exports(settings: Settings, machine: Machine) -> Iterator[RunHooks]:
-    """Yield the steps that source what a boot sources once the application is loaded, for a command that runs no boot.
+    """Yield the steps that source the hooks after the application is loaded, for a command that runs no boot.
 
-    A prestart.sh is not among them: it prepares a start.
+    A prestart.sh is left out, because it prepares a start.
     """
     for when in (POST_MIGRATE, PRE_START):
         sourced = tuple(hook for hook in machine.hooks.of(when) if hook.path.suffix == SOURCED_SUFFIX)

@@ -107,7 +107,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
 def rest(config: ResolvedConfig, *, ahead: bool = False) -> tuple[Step, ...]:
     """Return the remaining steps, for a boot or `ahead` of one. `config` needs all facts. Raises Unusable."""
-    # An image's build, which prepares ahead, lacks the container's environment and volumes.
+    # An image build prepares ahead of a boot, without the container's environment and volumes: warnings would be wrong.
     told = () if ahead else application_warnings(config)
     return (
         *told,
@@ -173,7 +173,7 @@ def _opening(config: ResolvedConfig) -> Iterator[Step]:
 
 
 def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
-    """Yield the check of the space that the cache needs. `config` knows where a boot puts it."""
+    """Yield the check of the space that the cache needs, in the run directory of `config`."""
     if config.nginx and config.settings.cache:
         text = config.settings.texts["NGINX_CACHE"]
         yield CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
@@ -187,7 +187,7 @@ def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
 
 
 def _ended(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
-    """Return the files of a maintenance that ENTRYPOINT_DATA_DIR does not know: another container ended it."""
+    """Return the files of a maintenance if ENTRYPOINT_DATA_DIR knows of none: another container has ended it."""
     known = config.settings.data_dir is not None and config.machine.maintenance is None
     return maintenance.paths(config) if known and config.nginx else ()
 
@@ -289,9 +289,9 @@ def _own_release(config: ResolvedConfig) -> UserProgram | None:
 
 
 def _early_server(config: ResolvedConfig) -> tuple[Start, ...]:
-    """Return the start of the application server, which loads the application while the next steps are at work.
+    """Return the start of the application server, which loads the application during the next steps.
 
-    Usually they find all as it should be. It may meet a database that is not there yet; then it is started again.
+    Usually these steps change nothing. If one does, or if the database was not reachable yet, the server starts again.
     """
     if config.server is None or not config.opens_early or config.machine.hooks.prepare or _own_release(config):
         return ()  # a hook or a release may change the application

@@ -20,7 +20,7 @@ _MIGRATE: Final = {
 def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
     """Yield the agent's steps. Each step itself finds out what is pending, so the plan does not depend on that.
 
-    `ahead` of a boot there is time to compress the static files.
+    `ahead` of a boot, static files are compressed too; a boot has no time for that.
     """
     if config.application is None:
         return

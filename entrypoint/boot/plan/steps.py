@@ -31,7 +31,7 @@ WARNING: Final = "warning"
 
 
 def _secret(step: type[_Step]) -> type[_Step]:
-    """Let the repr of a step show only its line: its fields hold secrets."""
+    """Make the repr of a step show only its line, because its fields hold secrets."""
     step.__repr__ = lambda self: f"<{step.__name__}: {self}>"  # type: ignore[method-assign]
     return step
 

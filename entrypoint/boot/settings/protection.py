@@ -16,7 +16,7 @@ class ProtectionTable:
     rate_limits: tuple[RateLimit, ...] = setting(
         "NGINX_RATE_LIMIT",
         protection_types.rates,
-        "how many requests one client address may send to the paths that begin so; others are answered with 429",
+        "how many requests one client address may send to all paths that begin with a path; others get 429",
         default="",
     )
     connection_limit: int | None = setting(

@@ -40,7 +40,7 @@ of the superuser, as a secret. `ENTRYPOINT_PROGRAM_<NAME>` is the command of an 
 
 An unknown `ENTRYPOINT_…` is an error. An unknown `NGINX_…` is a warning, and so is a misspelt name, such as
 `WEB_CONCURENCY` or `SECRET_KY`, if the right one is not set. Variables that Kubernetes injects for a service named
-`entrypoint` or `nginx` are ignored. `entrypoint env` shows the values in force, their sources, and what they follow
+`entrypoint` or `nginx` are ignored. `entrypoint env` shows the effective values, their sources, and what they follow
 from.
 
 | name | type | default | meaning |

@@ -159,7 +159,7 @@ def _conflicts(
     if given["puid"] is not None and given["user"]:
         yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
     if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
-        yield "cannot use PGID: PUID is not set"
+        yield "cannot use PGID: PUID is not set; set both"
     off = _off(given)
     yield from tls.problems(given, refused, nginx=not off)
     yield from _unprotected(given, off=off)
@@ -181,7 +181,7 @@ def _unprotected(given: Mapping[str, Any], *, off: bool) -> Iterator[str]:
         if off and given[field_name]:
             yield f"cannot use NGINX_{name} without nginx: set ENTRYPOINT_NGINX=on"
     if given["https_redirect"] == "on" and not given["proxies"]:
-        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to its addresses"
+        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to the proxy's addresses"
     canonical, names = (given["canonical_host"] or "").partition(":")[0], given["server_names"] or ("_",)
     if canonical and "_" not in names and not any(_matches(name, canonical) for name in names):
         yield (

@@ -83,8 +83,8 @@ class SettingsTable:
     compat: str = setting(
         "ENTRYPOINT_COMPAT",
         values.choice(compat.AUTO, compat.TIANGOLO, compat.OFF),
-        "tiangolo: the variables and files of the image tiangolo/uwsgi-nginx (-flask) mean what they meant there; "
-        "auto: if /app has a main.py or uwsgi.ini, and nothing else names the application",
+        "tiangolo: the variables and files of tiangolo/uwsgi-nginx (-flask) have the same meaning as in that image; "
+        "auto: only if /app has a main.py or uwsgi.ini, and nothing else names the application",
         default=compat.AUTO,
     )
     server: str | None = setting(
@@ -187,7 +187,7 @@ class SettingsTable:
     liveness_timeout: float = setting(
         "ENTRYPOINT_LIVENESS_TIMEOUT",
         values.duration_or_off,
-        "how long nginx or the application server may be frozen before it is restarted; off: it is only not ready",
+        "how long nginx or the application server may be frozen before it is restarted; off: it is never restarted",
         default="60s",
     )
     on_failure: str = setting(
@@ -224,7 +224,7 @@ class SettingsTable:
     metrics_allow: tuple[Network, ...] = setting(
         "ENTRYPOINT_METRICS_ALLOW",
         addresses.networks,
-        "who may read /-/metrics, besides loopback addresses: addresses, CIDR networks, or *",
+        "the clients that may read /-/metrics, besides loopback addresses: addresses, CIDR networks, or *",
         default="",
     )
     metrics_port: Listen | None = setting(
@@ -266,7 +266,7 @@ class SettingsTable:
     client_max_body_size: BodySizes = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE",
         protection_types.body_sizes,
-        "the largest request body that nginx accepts; also for the paths that begin so: 10m, /upload/ 1g",
+        "the largest request body; after a path, the largest for all paths that begin with it: 10m, /upload/ 1g",
         default="10m",
     )
     proxies: tuple[Network, ...] = setting(
@@ -303,7 +303,7 @@ class SettingsTable:
         "NGINX_WORKER_OPEN_FILES",
         values.count,
         "the most files and connections that one nginx worker has open (worker_rlimit_nofile)",
-        when_unset="what NGINX_WORKER_CONNECTIONS needs, where the limit of the container is lower",
+        when_unset="as many as NGINX_WORKER_CONNECTIONS needs, if the container's limit is lower",
     )
     ipv6: str = setting(
         "NGINX_IPV6",
@@ -337,8 +337,8 @@ class SettingsTable:
     cache: int | None = setting(
         "NGINX_CACHE",
         values.cache_size,
-        "the size of nginx's cache of responses, in the run directory; it holds only what the application calls public "
-        "by Cache-Control",
+        "the size of nginx's cache of responses, in the run directory; it stores only responses that the application "
+        "marks as public in Cache-Control",
         when_unset="off",
     )
     cache_lock: tuple[str, ...] = setting(
@@ -368,8 +368,8 @@ class SettingsTable:
     gzip: str = setting(
         "NGINX_GZIP",
         values.choice("auto", "on", "off"),
-        "what nginx compresses while it sends it: auto leaves out responses to requests with a session cookie, because "
-        "of BREACH; files that were compressed ahead are always sent",
+        "which responses nginx compresses while it sends them: auto leaves out those to requests with a session "
+        "cookie, because of BREACH; files that were compressed ahead are always sent",
         default="auto",
     )
     conf_dir: PurePosixPath | None = setting(

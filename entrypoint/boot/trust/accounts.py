@@ -114,7 +114,7 @@ def look_up(wanted: str) -> Account:
     else:
         gid = os.getegid() if uid == current else uid
     if current not in (0, uid):
-        raise ValueError("only root can change the user")
+        raise ValueError("entrypoint does not run as root, so it cannot change the user")
     return Account(
         uid=uid,
         gid=gid,

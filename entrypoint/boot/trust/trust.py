@@ -92,7 +92,7 @@ class Trust(NamedTuple):
 
     @contextmanager
     def acting(self, folder: os.PathLike[str], account: Account) -> Iterator[bool]:
-        """Act as `account` if root does not trust the folder: it must not follow a link there. Give whether it does."""
+        """Act as `account` if root does not trust `folder`, where it must not follow links; yield whether it does."""
         if self.fault(folder) is None:
             yield False
         else:

@@ -1,5 +1,6 @@
 """The checks of one running program, as its configuration says: readiness, first request, liveness, memory."""
 
+import math
 import re
 import sched
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from entrypoint.supervision.checks.frozen import Acceptance, FrozenProbe
 from entrypoint.supervision.checks.health import LivenessProbe, ReadinessProbe, Watchdog
 from entrypoint.supervision.checks.line_probe import LineProbe
 from entrypoint.supervision.checks.memory import MemoryLimit
-from entrypoint.supervision.checks.probes import Endpoint
+from entrypoint.supervision.checks.probes import Connect, Endpoint, connect
 from entrypoint.supervision.internals import Program, Sink
 from entrypoint.supervision.tasks import Tasks
 
@@ -32,11 +33,13 @@ class Checks:
         unresponsive: Callable[[Program, str | None], None],
         failed: Callable[[Program, str], None],
         log: Callable[[str], None],
+        connect_to: Connect = connect,
     ) -> None:
         """Call `failed` with the reason to restart the program, and `log` with what is measured instead of the PSS.
 
         Call `refused` with the reason why the program is not ready although its readiness probe has succeeded.
         Call `unresponsive` with the reason why the program is no longer ready, and with None when it responds again.
+        `connect_to` connects to the program before it is ready.
         """
         self._became_ready: Callable[[], None] = lambda: became_ready(program)
         fail = lambda reason: failed(program, reason)  # noqa: E731 - three checks get it
@@ -48,9 +51,12 @@ class Checks:
         self._first: FirstRequest | None = None
         if request := config.first_request:
             refuse = lambda reason: refused(program, reason)  # noqa: E731 - as above
-            self._first = FirstRequest(tasks, timers, request, succeeded=self._became_ready, failed=refuse)
+            self._first = FirstRequest(tasks, timers, request, connect_to, succeeded=self._became_ready, failed=refuse)
         if config.ready.kind in CONNECTS:
-            self._while_up.append(ReadinessProbe(tasks, timers, Endpoint.of(config.ready), self.up))
+            to = Endpoint.of(config.ready)._replace(connect=connect_to)
+            if config.listen:  # its socket listens before it does: it is ready when it closes the connection, too
+                to = to._replace(seconds=math.inf, until_closed=True)
+            self._while_up.append(ReadinessProbe(tasks, timers, to, self.up))
         if config.ready.kind is Kind.LOG:
             self._line = re.compile(config.ready.target)
         if config.memory_limit is not None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 from entrypoint.supervision.checks.health import Polling
-from entrypoint.supervision.checks.probes import Endpoint
+from entrypoint.supervision.checks.probes import Connect, Endpoint
 from entrypoint.supervision.tasks import Tasks
 
 SOONEST: Final = 1.0
@@ -27,17 +27,18 @@ _HIGHEST: Final = 999
 class FirstRequest:
     """Sends the request until the response shows that the application works."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what to send, by what means, and what to call
         self,
         tasks: Tasks,
         timers: sched.scheduler,
         config: RequestConfig,
+        connect_to: Connect,
         *,
         succeeded: Callable[[], None],
         failed: Callable[[str], None],
     ) -> None:
         """Call `succeeded` once. Before that, call `failed` with the reason each time the reason is another one."""
-        self._polling = Polling(tasks, timers, endpoint(config), self._report)
+        self._polling = Polling(tasks, timers, endpoint(config)._replace(connect=connect_to), self._report)
         self._path = config.path
         self._succeeded = succeeded
         self._failed = failed

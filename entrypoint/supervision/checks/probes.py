@@ -29,30 +29,8 @@ Report = Callable[[str | None], None]
 """Takes the outcome of an attempt: None for success, otherwise the reason of the failure."""
 
 
-class Endpoint(NamedTuple):
-    """An address to connect to, and the request to send there. Without a request, a connection is a success."""
-
-    family: socket.AddressFamily
-    address: str | tuple[str, int]
-    request: bytes = b""
-    seconds: float = TIMEOUT
-    failures: range = FAILURES
-    until_closed: bool = False
-    """Send the end of the connection at once, and wait until the other side closes it, too."""
-
-    @classmethod
-    def of(cls, probe: Probe) -> "Endpoint":
-        """Return the endpoint of a probe of the kind unix, tcp or http."""
-        if probe.kind is Kind.UNIX:
-            return cls(socket.AF_UNIX, probe.target)
-        family = socket.AF_INET6 if ":" in probe.host else socket.AF_INET
-        return cls(family, (probe.host, probe.port), _request(probe) if probe.kind is Kind.HTTP else b"")
-
-
-def _request(probe: Probe) -> bytes:
-    host = probe.text.split("/")[2]
-    lines = (f"GET {probe.target} HTTP/1.1", f"Host: {host}", "User-Agent: entrypoint", "Accept: */*")
-    return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
+Connect = Callable[[socket.socket, str | tuple[str, int]], int]
+"""Starts to connect a socket to an address, and returns the error number."""
 
 
 def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
@@ -70,6 +48,33 @@ def connect(connection: socket.socket, address: str | tuple[str, int]) -> int:
         return connection.connect_ex(f"/proc/self/fd/{opened}")
     finally:
         os.close(opened)
+
+
+class Endpoint(NamedTuple):
+    """An address to connect to, and the request to send there. Without a request, a connection is a success."""
+
+    family: socket.AddressFamily
+    address: str | tuple[str, int]
+    request: bytes = b""
+    seconds: float = TIMEOUT
+    failures: range = FAILURES
+    until_closed: bool = False
+    """Send the end of the connection at once, and wait until the other side closes it, too."""
+    connect: Connect = connect
+
+    @classmethod
+    def of(cls, probe: Probe) -> "Endpoint":
+        """Return the endpoint of a probe of the kind unix, tcp or http."""
+        if probe.kind is Kind.UNIX:
+            return cls(socket.AF_UNIX, probe.target)
+        family = socket.AF_INET6 if ":" in probe.host else socket.AF_INET
+        return cls(family, (probe.host, probe.port), _request(probe) if probe.kind is Kind.HTTP else b"")
+
+
+def _request(probe: Probe) -> bytes:
+    host = probe.text.split("/")[2]
+    lines = (f"GET {probe.target} HTTP/1.1", f"Host: {host}", "User-Agent: entrypoint", "Accept: */*")
+    return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
 
 
 def attempt(tasks: Tasks, endpoint: Endpoint, report: Report) -> Callable[[], None]:
@@ -97,7 +102,7 @@ def _attempt(connection: socket.socket, endpoint: Endpoint, report: Report) -> S
 
 def _probe(connection: socket.socket, endpoint: Endpoint) -> Generator[Wait, bool, str | None]:
     """Return the fault, None for a success. Raises OSError."""
-    error = connect(connection, endpoint.address)
+    error = endpoint.connect(connection, endpoint.address)
     if error == errno.EINPROGRESS:
         yield from _ready(connection, select.EPOLLOUT, endpoint)
         error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

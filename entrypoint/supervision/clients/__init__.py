@@ -1,1 +1,1 @@
-"""What clients ask of process 1: over its control socket, by SIGHUP, and over HTTP."""
+"""The requests of clients to process 1: over its control socket, by SIGHUP, and over HTTP."""

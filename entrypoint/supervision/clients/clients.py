@@ -1,4 +1,4 @@
-"""The clients of one round of supervisord: each way by which they ask, and what follows."""
+"""The requests of clients in one round of supervisord: where they arrive, and which part of supervision serves them."""
 
 import sched
 import signal
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from entrypoint.supervision.web.conversation import Routes
 
 INSTEAD_OF_HUP = "`entrypoint ctl signal HUP nginx` reloads nginx, `entrypoint ctl restart NAME` restarts a program"
-"""What to do where no boot has left what a reload needs: supervisord was started by hand."""
+"""The remedy if supervisord was started by hand: a reload needs the environment that a boot leaves."""
 
 
 class Clients:
@@ -59,14 +59,14 @@ class Clients:
         self._answers: Answers | None = None
         self._web = Web(current.config.metrics, supervisord, timers, tasks, self._routes)
         self.interface = Interface(reloading, supervisord, current, self._why_no_reload)
-        """What supervisord offers on its control socket."""
+        """The methods that supervisord offers on its control socket."""
 
     def open(self) -> None:
         """Listen for HTTP requests."""
         self._web.open()
 
     def renew(self) -> None:
-        """Serve what a reload has brought."""
+        """Use the configuration and the password that a reload has brought."""
         before, self._answered = self._answered, self._wanted()
         if self._answered != before:
             self._web.renew(self._current.config.metrics)
@@ -75,11 +75,11 @@ class Clients:
         return self._current.config.metrics, self._current.environments.page_password
 
     def close(self) -> None:
-        """Listen no longer for HTTP requests."""
+        """Stop listening for HTTP requests."""
         self._web.close()
 
     def take_hup(self, number: int) -> bool:
-        """Reload at a HUP, or ignore it: supervisord would stop all programs and start them again."""
+        """Reload at a HUP, or ignore it; return whether it was one. supervisord would stop and start all programs."""
         if number != signal.SIGHUP:
             return False
         if not self._booted:

@@ -1,4 +1,4 @@
-"""SIGHUP to process 1: `entrypoint reload` in a process of its own, because what it reads may be slow or broken."""
+"""SIGHUP to process 1 runs `entrypoint reload` in its own process: the files that it reads may be slow or broken."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ class Hup:
 
     def start(self) -> None:
         """Start a reload. If another one is running, the new one says so and ends."""
-        # As root, Python must import nothing that the environment or a home names: see bin/entrypoint.
+        # As root, Python must not import modules from paths in the environment or in a home: see bin/entrypoint.
         flag = "-I" if os.geteuid() == 0 else "-P"
         try:
             os.posix_spawn(

@@ -1,4 +1,4 @@
-"""What supervisord offers on its control socket for `entrypoint reload`."""
+"""The methods of supervisord's control socket for `entrypoint reload`."""
 
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath

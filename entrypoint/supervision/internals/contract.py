@@ -16,15 +16,16 @@ RELIED_UPON: Mapping[str, str] = {
         "ordered_stop_groups_phase_2 process_groups remove_process_group"
     ),
     "ServerOptions": (
-        "cleanup close_logger fork get_signal kill logger mood parse_warnings pidhistory poller process_config "
-        "server_configs signal_receiver waitpid"
+        "cleanup close_logger fork get_signal kill logger minfds mood parse_warnings pidhistory poller "
+        "process_config server_configs signal_receiver waitpid"
     ),
     "SignalReceiver": "_signals_recvd",
     "Poller": "poll",
     "Logger": "addHandler critical handlers info level warn",
     "Subprocess": (
-        "_spawn_as_child administrative_stop backoff change_state config delay dispatchers exitstatus finish "
-        "get_execv_args group kill laststart listener_state pid signal spawn state stop system_stop transition"
+        "_prepare_child_fds _spawn_as_child administrative_stop backoff change_state config delay dispatchers "
+        "exitstatus finish get_execv_args group kill laststart listener_state pid signal spawn state stop "
+        "system_stop transition"
     ),
     "EventListenerPool": "_acceptEvent dispatch",
     "POutputDispatcher": "_init_normallog handle_read_event readable",

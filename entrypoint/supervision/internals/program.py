@@ -203,6 +203,10 @@ class Program:
 
         process.stop_waiting = self._guard(stop_waiting, otherwise=False)
 
+    def retire(self) -> None:
+        """Never start it again: it is removed, but supervisord's round may have begun before that."""
+        self._process.transition = lambda: None
+
     def take_success_at_once(self) -> None:
         """Treat exit status 0 as success even within `startsecs`, when supervisord sees a failed start."""
         process, finish = self._process, self._process.finish
@@ -255,6 +259,29 @@ class Program:
             self._process.pipes.update(child_stdout=1, child_stderr=2)
 
         self._in_child(inherit)
+
+    def inherit(self, descriptor: int, opened: Callable[[], int]) -> None:
+        """Let it inherit what `opened` returns as `descriptor`. `opened` is called before each start.
+
+        If `opened` raises OSError, the start fails.
+        """
+        process, config, options = self._process, self._process.config, self._process.config.options
+        make_dispatchers, prepare_fds = config.make_dispatchers, process._prepare_child_fds
+        own = -1
+
+        def make(each: Any) -> Any:
+            nonlocal own
+            own = opened()
+            return make_dispatchers(each)
+
+        def prepare() -> None:
+            most, options.minfds = options.minfds, 0  # supervisord closes all descriptors up to this one
+            prepare_fds()
+            os.dup2(own, descriptor)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - its signature
+            os.closerange(descriptor + 1, most)
+
+        config.make_dispatchers, process._prepare_child_fds = make, prepare
 
     def _in_child(self, prepare: Callable[[], None]) -> None:
         """Call `prepare` in its process after each fork."""

@@ -151,6 +151,8 @@ class Supervisord:
                 guarded(program)
 
         def remove(event: Any) -> None:
+            for each in self.groups.programs(event.group):
+                each.retire()
             self._programs = {key: each for key, each in self._programs.items() if key[0] != event.group}
 
         for group in self._supervisord.process_groups.values():

@@ -1,1 +1,1 @@
-"""What Prometheus reads of this container. Imported with the first request for it."""
+"""The metrics of this container for Prometheus. Imported with the first request."""

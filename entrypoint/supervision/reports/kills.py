@@ -38,9 +38,9 @@ class Kills:
         return self._reasons.get(program, "")
 
     def look(self) -> None:
-        """Log each kill of a process whose program continues, such as a worker of uWSGI; now and then regularly.
+        """Log each kill of a process whose program continues, such as a worker of uWSGI, and schedule the next look.
 
-        It looks at the same moments as the checks for frozen programs, when supervisord is awake anyway.
+        The looks are at the same moments as the checks for frozen programs, when supervisord is awake anyway.
         """
         if killed := self._out_of_memory.killed():
             who = "a process" if killed == 1 else f"{killed} processes"

@@ -45,13 +45,13 @@ class Present:
         return ProgramRecord(program.name, program.state.name, program.pid, ready, config.essential, why=why)
 
     def why_not_ready(self, program: Program) -> str:
-        """Return why the program is not ready: what a check has found, else what is missing."""
+        """Return why the program is not ready: the finding of a check, or else the condition that is not met yet."""
         probe = self._current.program(program.name).ready
         return self._readiness.reason(program.name) or _missing(program, probe, self._checks[program].fault)
 
 
 def _missing(program: Program, probe: Probe, fault: str) -> str:
-    """Return what is missing: by the program's state, its readiness `probe` and the last `fault` of the probe."""
+    """Return the condition that is not met: from the state, the readiness `probe` and the last `fault` of the probe."""
     if program.state is State.STOPPED:
         return f"{program.name} is stopped"
     if program.state not in {State.STARTING, State.RUNNING}:

@@ -1,4 +1,4 @@
-"""The state of the programs in a file, for `entrypoint status`: each user may read it, also while supervisord hangs."""
+"""The file with the programs' state, for `entrypoint status`. Each user may read it, also while supervisord hangs."""
 
 import contextlib
 import os
@@ -47,7 +47,7 @@ class Record:
         file.unlink(missing_ok=True)
 
     def explain(self, program: Program, why: str) -> None:
-        """Say why a program ends: it cannot load the application, or it is restarted."""
+        """Record why a program ends: it cannot load the application, or it is restarted."""
         self._causes[program] = why
 
     def follow(self, program: Program) -> None:
@@ -62,14 +62,14 @@ class Record:
             self._ends[program] = (self._end(program), time.time())
 
     def succeed(self, former: Program, following: Program) -> None:
-        """Let `following` have the starts and the last end of `former`: a reload is no restart."""
+        """Give `following` the starts and the last end of `former`: a reload does not count as a restart."""
         self._starts[following] = self._starts.get(former, 1)
         if former in self._ends:
             self._ends[following] = self._ends[former]
         self._changed = True
 
     def change(self) -> None:
-        """Note that something else than a program's state has changed."""
+        """Record that something other than a program's state has changed, so that `write` writes the file."""
         self._changed = True
 
     def forget(self, program: Program) -> None:

@@ -77,6 +77,29 @@ def test_a_descendant_may_tell(container: Container) -> None:
     assert container.stop() == 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another user")
+def test_another_user_in_the_group_of_a_program_may_not_tell(container: Container) -> None:
+    container.program("site", SLEEP, essential=True)
+    command = f"{sys.executable} -S -u -c 'exec(eval(input()))'"  # it cannot read our files
+    container.program("intruder", command, "user=nobody", ready="notify")
+    container.start().said("ready after")
+    script = f"""{NOTIFY}
+if os.fork() == 0:
+    os.setpgid(0, {container.spawned("site")})
+    tell(b"STOPPING=1\\nSTATUS=forged")
+    os._exit(0)
+os.wait()
+tell(b"STATUS=mine")
+import time
+time.sleep(1000)
+"""
+    container.ask("sendProcessStdin", "intruder", f"{script!r}\n")
+    container.said("intruder reports: mine")
+    assert "forged" not in container.text()
+    assert container.ready_file.exists()
+    assert container.stop() == 0
+
+
 def test_only_who_is_asked_to_tell_knows_where(container: Container) -> None:
     container.program("nginx", "sh -c 'echo -$NOTIFY_SOCKET-'", "autorestart=false")
     container.program("site", "sh -c 'echo -$NOTIFY_SOCKET-'", "autorestart=false", ready="notify")

@@ -158,8 +158,9 @@ def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | Non
     if server.stop_children is None or server.stop_children.late:
         return server.stop_children
     workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
-    # Without nginx clients still connect, and that process would accept nothing after the end of the workers.
-    return server.stop_children if config.nginx and workers >= server.master_from else None
+    # If the server opens its socket itself, clients still connect then, and that process would accept nothing.
+    held = config.nginx or config.inherits_socket
+    return server.stop_children if held and workers >= server.master_from else None
 
 
 def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.servers import Words
+from entrypoint.protocol.supervision import LISTENER
 
 _FACTORY: Final = "()"  # at the end of the module: the callable returns the application
 # The module that loads the application for a server without a hook, and then lets its errors reach the log.
@@ -18,14 +19,21 @@ def _uwsgi(config: ResolvedConfig) -> Words:
 
 def _gunicorn(config: ResolvedConfig) -> Words:
     # GUNICORN_CMD_ARGS overrides the file, and the command line overrides both: it holds only what must not change.
-    return (str(config.path("gunicorn")), "--config", str(config.server_file), "--bind", config.upstream, config.module)
+    return (
+        str(config.path("gunicorn")),
+        "--config",
+        str(config.server_file),
+        "--bind",
+        config.listens_on,
+        config.module,
+    )
 
 
 def _uvicorn(config: ResolvedConfig) -> Words:
     return _on_new_socket(
         config,
         str(config.path("uvicorn")),
-        *_address(config),
+        *(("--fd", str(LISTENER)) if config.inherits_socket else _address(config)),
         *(("--root-path", config.prefix) if config.prefix else ()),
         *("--interface", _UVICORN_INTERFACES[config.interface]),
         *(("--reload",) if config.development else _workers(config)),
@@ -39,8 +47,7 @@ def _uvicorn(config: ResolvedConfig) -> Words:
 def _granian(config: ResolvedConfig) -> Words:
     return _on_new_socket(
         config,
-        str(config.path("granian")),
-        *_address(config),
+        *_granian_itself(config),
         *(("--url-path-prefix", config.prefix) if config.prefix else ()),
         *("--interface", config.interface),
         *_workers(config),
@@ -52,6 +59,18 @@ def _granian(config: ResolvedConfig) -> Words:
             str(config.machine.served / f"{_LOADER}.py"),
             f"{config.interface}_behind_nginx" if config.nginx else "application",
         ),
+    )
+
+
+def _granian_itself(config: ResolvedConfig) -> Words:
+    if not config.inherits_socket:
+        return (str(config.path("granian")), *_address(config))
+    # granian has no option for a socket that it inherits. That Unix socket is never opened.
+    return (
+        str(config.machine.python),
+        str(config.machine.served / "entrypoint_granian.py"),
+        "--uds",
+        f"/dev/fd/{LISTENER}",
     )
 
 

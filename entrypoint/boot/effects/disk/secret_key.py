@@ -161,7 +161,7 @@ def _read(file: Path) -> str:
 
 def _check_folder(file: Path) -> None:
     if not file.parent.is_dir():
-        raise Unusable(f"cannot use ENTRYPOINT_DATA_DIR={file.parent}: there is no such folder")
+        raise Unusable(f"cannot use ENTRYPOINT_DATA_DIR={file.parent}: there is no such folder; mount a volume there")
 
 
 def _check(file: Path, descriptor: int) -> None:

@@ -23,7 +23,7 @@ from entrypoint.boot.trust.accounts import MAY_SWITCH
 from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
 from entrypoint.lines import Lines
-from entrypoint.log import Tell
+from entrypoint.log import Tell, printable
 from entrypoint.protocol.agent import (
     AgentResult,
     Application,
@@ -179,9 +179,11 @@ class Agent:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             message = self._next_message(doing, deadline)
+            if isinstance(message, AgentResult | ProgressReport):
+                message = message._replace(text=printable(message.text))
             if isinstance(message, expected):
                 return message
-            if isinstance(message, ErrorReport) and message.kind in _KINDS:
+            if isinstance(message, ErrorReport):
                 error = _KINDS[message.kind](message.text)
                 raise Unusable(message.text, message.hint) if message.hint else error
             if not isinstance(message, ProgressReport):

@@ -37,7 +37,7 @@ class ControlSocket:
             why = f"cannot open {self._path}: {error.strerror}"
             raise NotFound(f"cannot reload: {why}; nothing runs here with these settings") from error
         if os.geteuid() != found.st_uid or not stat.S_ISSOCK(found.st_mode):
-            # Root must not do what another user's supervisord says, nor write into that user's folder.
+            # Root must not follow the answers of another user's supervisord, nor write into that user's folder.
             raise NotAllowed(f"cannot reload: uid {found.st_uid} owns {self._path}; run the command as that user")
 
     def state(self) -> ReloadState:
@@ -56,7 +56,7 @@ class ControlSocket:
 
 
 def proxy(folder: PurePath, seconds: float | None) -> xmlrpc.client.ServerProxy:
-    """Return what calls the methods of the supervisord of a run directory; each has so many seconds to answer."""
+    """Return a proxy for supervisord's methods in this run directory. Each call may take `seconds`, None: no limit."""
     return xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(folder / SOCKET), seconds))
 
 

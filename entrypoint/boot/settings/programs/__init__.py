@@ -1,1 +1,1 @@
-"""What the user defines besides settings: programs, and further sites."""
+"""The user's definitions besides settings: programs, and further sites."""

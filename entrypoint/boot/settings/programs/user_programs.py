@@ -149,7 +149,7 @@ class UserPrograms:
         if not re.fullmatch(_NAME, normalized):
             self._report(f"cannot use {where}: a program name has at most 63 characters: letters, digits, - and _")
         elif normalized in _RESERVED:
-            self._report(f"cannot use {where}: {normalized} is a reserved name")
+            self._report(f"cannot use {where}: {normalized} is a reserved name; choose another one")
         elif normalized in names:
             self._report(f"cannot use {where}: another program has the same name (- and _ are equal)")
         else:
@@ -213,7 +213,8 @@ def _cycle(programs: Mapping[str, UserProgram]) -> Iterator[str]:
         graphlib.TopologicalSorter({name: program.after for name, program in programs.items()}).prepare()
     except graphlib.CycleError as error:
         circle = list(reversed(error.args[1]))  # each is after the next one
-        yield f"cannot use {programs[circle[0]].describe('after')}: {' after '.join(circle)} would wait for itself"
+        names = " after ".join(circle)
+        yield f"cannot use {programs[circle[0]].describe('after')}: {circle[0]} would wait for itself ({names})"
 
 
 def _procfile_words(line: str) -> tuple[str, ...]:

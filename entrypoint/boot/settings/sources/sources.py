@@ -117,7 +117,8 @@ class Sources:
             return self._value_elsewhere(spec)
         name, text = next(iter(found.items()))
         if len(set(found.values())) > 1:
-            return self._refuse(name, f"cannot use {' and '.join(found)}: they are the same setting and differ")
+            why = "they mean the same setting and have different values; unset one of them"
+            return self._refuse(name, f"cannot use {' and '.join(found)}: {why}")
         try:
             return spec.type(text)
         except ValueError as error:
@@ -149,7 +150,7 @@ class Sources:
         path = self.environment.pop(f"{name}_FILE", "")
         text = self.environment.get(name, "")
         if path and text:
-            self._refuse(name, f"cannot use {name}: {name}_FILE is also set")
+            self._refuse(name, f"cannot use {name}: {name}_FILE is also set; unset one of them")
         elif path:
             self._read_file(name, path)
         elif text:

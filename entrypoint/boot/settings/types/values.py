@@ -147,7 +147,7 @@ def listen(value: str) -> Listen:
 def metrics_port(value: str) -> Listen:
     """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
     if value.startswith(("tcp://", "udp://")):
-        raise ValueError("Kubernetes has set it for a service of this name: set enableServiceLinks: false in the pod")
+        raise ValueError("Kubernetes has set it for a Service of this name; set enableServiceLinks: false in the pod")
     return listen(value)
 
 
