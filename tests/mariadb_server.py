@@ -2,30 +2,26 @@
 
 import getpass
 import shutil
+import signal
 import socket
 import subprocess
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Self
 
 import pymysql
-from deadline import PATIENCE, until
-from ports import free_port
+from deadline import until
+from servers import Server
 
 _TABLES = Path("/usr/share/mysql")
 _BOOTSTRAP = ("mysql_system_tables", "mysql_performance_tables", "mysql_system_tables_data")
 
 
-class MariaDB:
+class MariaDB(Server):
     """A server with its data in a temporary folder; a context that leaves nothing behind."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="mariadb-"))
-        self._server: subprocess.Popen[bytes] | None = None
-
     def __enter__(self) -> Self:
+        super().__enter__()
         daemon = shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
         assert daemon, "MariaDB is not installed: apt-get install mariadb-server-core"
         (self._folder / "data" / "mysql").mkdir(parents=True)
@@ -38,31 +34,22 @@ class MariaDB:
             check=False,
         )
         assert made.returncode == 0, made.stderr.decode()
-        self._server = subprocess.Popen(
-            [
-                *common,
-                f"--socket={self._folder / 'socket'}",
-                f"--pid-file={self._folder / 'pid'}",
-                f"--port={self.port}",
-                "--bind-address=127.0.0.1",
-                "--skip-name-resolve",
-                "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-flush-method=nosync",
-                "--innodb-doublewrite=0",
-                "--innodb-buffer-pool-size=32M",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        self._run(
+            *common,
+            f"--socket={self._folder / 'socket'}",
+            f"--pid-file={self._folder / 'pid'}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-flush-method=nosync",
+            "--innodb-doublewrite=0",
+            "--innodb-buffer-pool-size=32M",
+            ends=signal.SIGKILL,  # nobody needs what it would write down
         )
         until(self._accepts, "MariaDB")
         self.ask("CREATE USER tester@'%' IDENTIFIED BY 'correct-horse'", "GRANT ALL ON *.* TO tester@'%'")
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.kill()  # nobody needs what it would write down
-            self._server.wait(PATIENCE)
-        shutil.rmtree(self._folder)
 
     def new_database(self) -> str:
         """Make a database; return its URL, without TLS: to load the known authorities takes 25 ms a connection."""

@@ -3,29 +3,24 @@
 import os
 import pwd
 import shutil
-import signal
 import socket
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from deadline import PATIENCE, until
-from ports import free_port
+from deadline import until
+from servers import Server
 
 
-class PgBouncer:
+class PgBouncer(Server):
     """A pooler of transactions; a context that leaves nothing behind."""
 
     def __init__(self, url: str) -> None:
         """Stand before the server of this URL."""
+        super().__init__()
         self._behind = urlsplit(url)
-        self._port = free_port()
-        self._folder = Path(tempfile.mkdtemp(prefix="pgbouncer-"))
-        self._server: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        super().__enter__()
         program = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
         assert program, "PgBouncer is not installed: apt-get install pgbouncer"
         (self._folder / "users").write_text(f'"{self._behind.username}" "{self._behind.password}"\n')
@@ -34,7 +29,7 @@ class PgBouncer:
             * = host={self._behind.hostname} port={self._behind.port}
             [pgbouncer]
             listen_addr = 127.0.0.1
-            listen_port = {self._port}
+            listen_port = {self.port}
             unix_socket_dir =
             auth_type = plain
             auth_file = {self._folder}/users
@@ -45,25 +40,14 @@ class PgBouncer:
         if user:
             for path in (self._folder, *self._folder.iterdir()):
                 os.chown(path, pwd.getpwnam(user).pw_uid, -1)
-        self._server = subprocess.Popen(
-            [program, self._folder / "pgbouncer.ini"],
-            user=user,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._run(program, self._folder / "pgbouncer.ini", user=user)
         until(self._accepts, "PgBouncer")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.send_signal(signal.SIGTERM)
-            self._server.wait(PATIENCE)
-        shutil.rmtree(self._folder)
-
     def before(self, url: str) -> str:
         """Return the URL of the same database by way of the pooler."""
-        return url.replace(f":{self._behind.port}/", f":{self._port}/")
+        return url.replace(f":{self._behind.port}/", f":{self.port}/")
 
     def _accepts(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0

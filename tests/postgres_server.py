@@ -2,64 +2,50 @@
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
-import tempfile
 import uuid
 from pathlib import Path
 from typing import Self
 
 import psycopg
-from deadline import PATIENCE, until
-from ports import free_port
+from deadline import until
+from servers import Server
 
 
-class Postgres:
+class Postgres(Server):
     """A cluster in a temporary folder; a context that leaves nothing behind. It listens once it is started."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
+        super().__init__(address)
         binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
         assert binaries, "PostgreSQL is not installed: apt-get install postgresql"
         self._bin = binaries[-1].parent
         self._address = address
-        self._port = free_port(address)
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self._server: subprocess.Popen[bytes] | None = None
         # PostgreSQL refuses to run as root.
         self._user = "postgres" if os.geteuid() == 0 else None
-        if self._user:
-            os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
 
     @property
     def url(self) -> str:
-        return f"postgres://tester:correct-horse@{self._address}:{self._port}/postgres"
+        return f"postgres://tester:correct-horse@{self._address}:{self.port}/postgres"
 
     def __enter__(self) -> Self:
+        super().__enter__()
+        if self._user:
+            os.chown(self._folder, pwd.getpwnam(self._user).pw_uid, -1)
         password = self._folder / "password"
         password.write_text("correct-horse\n")
         password.chmod(0o644)
         data = self._folder / "data"
-        self._run("initdb", "-D", data, "-U", "tester", "--pwfile", password, "-A", "scram-sha-256", "--no-sync")
+        self._do("initdb", "-D", data, "-U", "tester", "--pwfile", password, "-A", "scram-sha-256", "--no-sync")
         with (data / "pg_hba.conf").open("a") as rules:
             rules.write("host all all 0.0.0.0/0 scram-sha-256\n")
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._server:
-            self._server.send_signal(signal.SIGINT)
-            self._server.wait(PATIENCE)
-        shutil.rmtree(self._folder)
-
     def start(self) -> None:
         options = [f"-c{name}={value}" for name, value in self._settings().items()]
-        self._server = subprocess.Popen(
-            [self._bin / "postgres", "-D", self._folder / "data", *options],
-            user=self._user,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        ready = [str(self._bin / "pg_isready"), "-q", "-h", self._address, "-p", str(self._port)]
+        self._run(self._bin / "postgres", "-D", self._folder / "data", *options, user=self._user, ends=signal.SIGINT)
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", self._address, "-p", str(self.port)]
         until(lambda: subprocess.run(ready, check=False).returncode == 0, "PostgreSQL")
 
     def new_database(self) -> str:
@@ -77,7 +63,7 @@ class Postgres:
     def _settings(self) -> dict[str, object]:
         return {
             "listen_addresses": self._address,
-            "port": self._port,
+            "port": self.port,
             "unix_socket_directories": self._folder,
             "fsync": "off",
             "full_page_writes": "off",
@@ -85,7 +71,7 @@ class Postgres:
             "max_connections": 200,
         }
 
-    def _run(self, program: str, *words: object) -> None:
+    def _do(self, program: str, *words: object) -> None:
         done = subprocess.run(
             [self._bin / program, *map(str, words)], user=self._user, capture_output=True, text=True, check=False
         )

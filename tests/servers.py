@@ -1,7 +1,8 @@
-"""Real servers from Debian's packages, each on a free port of the loopback interface, none of which is Django's."""
+"""Real servers from Debian's packages, each on a free port of the loopback interface."""
 
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from contextlib import ExitStack
@@ -15,8 +16,8 @@ from ports import free_port
 class Server:
     """A server with a temporary folder; a context that leaves nothing behind. It listens once it is started."""
 
-    def __init__(self) -> None:
-        self.port = free_port()
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self.port = free_port(address)
         self._cleaning = ExitStack()
 
     def __enter__(self) -> Self:
@@ -27,18 +28,27 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._cleaning.close()
 
-    def _run(self, *words: object, executable: str | None = None, **environ: str) -> None:
+    def _run(
+        self,
+        *words: object,
+        executable: str | None = None,
+        user: str | None = None,
+        ends: int = signal.SIGTERM,
+        **environ: str,
+    ) -> None:
+        """Start a process, which ends with the context at the signal `ends`."""
         process = subprocess.Popen(
             list(map(str, words)),
             executable=executable,
             env={"PATH": os.environ["PATH"], "HOME": str(self._folder), **environ},
             cwd=self._folder,
+            user=user,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
         self._cleaning.callback(process.wait, PATIENCE)
-        self._cleaning.callback(process.terminate)
+        self._cleaning.callback(process.send_signal, ends)
 
 
 class Redis(Server):
