@@ -21,7 +21,7 @@ _AGAIN: Final = 2.0  # seconds
 
 
 def _report(why: str, *, healthy: bool) -> None:
-    (output.write if healthy else log.write)(f"{why}\n")
+    (output.write if healthy else log.write)(f"{log.printable(why)}\n")  # any program may have answered
 
 
 @click.command(epilog="Examples: entrypoint env, or entrypoint env --format markdown")

@@ -99,6 +99,14 @@ class StopChildren(NamedTuple):
     """Only those get it that had not come up when the stop began: the program itself signals the others."""
 
 
+class Identity(NamedTuple):
+    """A user by its numbers."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
 class ProgramConfig(NamedTuple):
     """How one program is supervised. The defaults apply to a program that the configuration does not name."""
 
@@ -138,8 +146,8 @@ class ProgramConfig(NamedTuple):
     reload: ReloadConfig | None = None
     application: ApplicationConfig | None = None
     """The application that it loads, if it is one of our application servers."""
-    as_root: bool | None = None
-    """The program gets the environment for root's programs; None: if supervisord's configuration runs it as root."""
+    identity: Identity | None = None
+    """The user that its process switches to, where supervisord's own `user=` cannot name that."""
 
     def unlike(self, other: "ProgramConfig") -> bool:
         """Return whether a running program has to start again to be supervised so: a stop time holds at once."""
@@ -179,6 +187,8 @@ class PreStopHook(NamedTuple):
     name: str
     command: tuple[str, ...]
     """The first word is a path."""
+    identity: Identity | None = None
+    """The user that it runs as, if that is not supervisord's own."""
     as_root: bool = False
 
 

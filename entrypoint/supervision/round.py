@@ -222,7 +222,9 @@ class Round:
             program.take_success_at_once()
         private = self._inherited.environments.private.get(program.name, {})
         program.extend_environment({**variables(config, self._notify.variables), **private})
-        as_root = program.as_root if config.as_root is None else config.as_root
+        if config.identity:
+            program.run_as(config.identity)
+        as_root = program.as_root and not config.identity
         program.run_in(environments.root if as_root else environments.programs)
 
     def _log_of(self, program: Program, stream: str) -> Sink:

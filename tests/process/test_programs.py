@@ -25,7 +25,8 @@ def test_a_program_has_the_user_and_the_folder_that_it_names(entrypoint: Command
     project.root.chmod(0o755)  # else anyone could name a user there
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER="12345")
     assert f"directory = {project.root}/shelf\nuser = daemon\n" in done.out
-    assert "/usr/bin/setpriv --reuid=12345 --regid=12345 --groups=12345 -- /usr/bin/true\n" in done.out
+    assert "command = /usr/bin/true\n" in done.out
+    assert '"identity": {\n        "uid": 12345,\n        "gid": 12345,\n' in done.out
 
 
 def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project: Project) -> None:

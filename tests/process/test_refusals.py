@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,3 +174,21 @@ def test_a_site_that_is_not_there_is_not_healthy(entrypoint: Command, place: Pat
     done = entrypoint.run(place, "health", PORT=f"127.0.0.1:{free_port}")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"cannot reach 127.0.0.1:{free_port}: ")
+
+
+def test_health_tells_on_one_line_whatever_answers(entrypoint: Command, place: Path) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a\n[entrypoint] b \x1b[31m")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        answering = threading.Thread(target=server.handle_request)
+        answering.start()
+        done = entrypoint.run(place, "health", PORT=f"127.0.0.1:{server.server_port}")
+        answering.join()
+    assert (done.code, done.out) == (0, "a\\n[entrypoint] b \\x1b[31m\n")

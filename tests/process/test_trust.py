@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from deadline import until
 
 from entrypoint.boot.facts.templates import read_beside_app
 from entrypoint.boot.trust.accounts import look_up
@@ -293,6 +294,42 @@ def test_root_imports_nothing_that_the_applications_user_has_planted(
         PATH=f"{project.root}/.venv/bin:/usr/bin:/bin",
     )
     assert [line for line in trace.read_text().splitlines() if line.endswith(" 0")] == []
+
+
+@pytest.mark.parametrize("user", ["4321:4321", USER])
+def test_no_process_of_root_has_the_variables_of_a_users_program_or_hook(
+    entrypoint: Command, project: Project, place: Path, user: str
+) -> None:
+    """The dynamic linker obeys LD_… before the first instruction of a program: LD_PRELOAD would run as root."""
+    account = look_up(user)
+    trace, hooks = place / "trace", place / "hooks"
+    (hooks / "pre-stop.d").mkdir(parents=True)
+    trace.mkdir()
+    trace.chmod(0o1777)
+    variables = {"LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(trace / "of")}
+    table = ", ".join(f'{name} = "{text}"' for name, text in variables.items())
+    project.write("entrypoint.toml", f'[programs.a]\ncommand = "sleep 1000"\nenvironment = {{{table}}}\n')
+    exports = "".join(f"export {name}={text}\n" for name, text in variables.items())
+    (hooks / "1.envsh").write_text(exports)
+    (hooks / "pre-stop.d/2.sh").write_text('#!/bin/sh\necho "stopping as $(id -u) $(id -g) $(id -G)"\n')
+    for path in (hooks / "1.envsh", hooks / "pre-stop.d/2.sh", project.root / "entrypoint.toml", project.root):
+        os.chown(path, account.uid, account.gid)
+        path.chmod(0o755)
+    settings = {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off", "ENTRYPOINT_HOOKS_DIR": str(hooks)}
+    environment = entrypoint.environment({"ENTRYPOINT_USER": user, **settings})
+    log = place / "log"
+    with (
+        log.open("wb") as opened,
+        subprocess.Popen(
+            [entrypoint.script], cwd=project.root, env=environment, stdout=opened, stderr=opened
+        ) as running,
+    ):
+        until(lambda: "ready after" in log.read_text(), "the start", instead=log.read_text)
+        running.terminate()
+        assert running.wait() == 0
+    assert f"stopping as {account.uid} {account.gid} {account.gid}\n" in log.read_text()
+    owners = {path.stat().st_uid for path in trace.iterdir()}
+    assert owners == {account.uid}
 
 
 def test_what_is_planted_would_be_run(project: Project, place: Path) -> None:

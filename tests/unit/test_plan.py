@@ -941,8 +941,8 @@ def test_the_queue_of_connections_is_as_long_as_the_kernel_allows(allowed: int, 
 def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None:
     account = {"uid": NOBODY.pw_uid, "gid": 4242, "groups": [4242], "name": "nobody", "group": None, "home": "/"}
     made = make_plan(Settings(), Facts(machine(root=True, account=account), application()))
-    command = re.findall(r"command = (.*uwsgi.*)", text_of(made, "supervisord.conf"))[0]
-    assert command.startswith(f"/usr/bin/setpriv --reuid={NOBODY.pw_uid} --regid=4242 --groups=4242 -- /venv/bin/uwsgi")
+    supervision = json.loads(text_of(made, "supervision.json"))
+    assert supervision["programs"]["uwsgi"]["identity"] == {"uid": NOBODY.pw_uid, "gid": 4242, "groups": [4242]}
 
 
 @pytest.mark.parametrize("prefix", ["SUPERUSER_", "DJANGO_SUPERUSER_"])

@@ -96,7 +96,7 @@ def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:
     for file in files:
         run_files.write(file.path, file.text)
     if files:
-        command = (*programs.nginx(config).argv, "-t", "-q")
+        command = (*programs.nginx(config).in_roots_environment, "-t", "-q")
         surroundings = environment.of_process_1(config.settings, config.machine)
         validate_nginx(ValidateNginx(command, files[:2], surroundings), StopRequests())
     else:

@@ -28,10 +28,12 @@ from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
 from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
+from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import (
+    Identity,
     LogFormat,
     MetricsConfig,
     OnFailure,
@@ -219,8 +221,11 @@ def _metrics(config: ResolvedConfig) -> MetricsConfig:
 
 
 def _pre_stop(hook: Hook) -> PreStopHook:
-    command = hook.account.switching(hook.command) if hook.account else hook.command
-    return PreStopHook(hook.path.name, command, as_root=hook.account is None)
+    return PreStopHook(hook.path.name, hook.command, _identity(hook.account), as_root=hook.account is None)
+
+
+def _identity(account: Account | None) -> Identity | None:
+    return Identity(account.uid, account.gid, account.groups) if account else None
 
 
 def _program(
@@ -251,7 +256,7 @@ def _program(
         raw=program.raw,
         reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
         application=program.application,
-        as_root=False if program.switches else None,  # supervisord's configuration does not show that it does
+        identity=_identity(program.identity),
     )
 
 

@@ -316,7 +316,7 @@ def _validations(config: ResolvedConfig, supervised: tuple[Program, ...], files:
     by_name = {file.path.name: file for file in files}
     for program in supervised:
         if program.name == "nginx":
-            command = (*program.argv, "-t", "-q")
+            command = (*program.in_roots_environment, "-t", "-q")
             surroundings = environment.of_process_1(config.settings, config.machine)
             yield ValidateNginx(
                 command,

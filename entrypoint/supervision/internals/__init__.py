@@ -5,9 +5,10 @@ would end supervisord and leave its children without supervision.
 """
 
 from entrypoint.supervision.internals.contract import IncompatibleError, verify
+from entrypoint.supervision.internals.identity import switch_user
 from entrypoint.supervision.internals.interface import deferred
 from entrypoint.supervision.internals.output import Sink
 from entrypoint.supervision.internals.program import NEVER, Program, State
 from entrypoint.supervision.internals.supervisord import Supervisord
 
-__all__ = ["NEVER", "IncompatibleError", "Program", "Sink", "State", "Supervisord", "deferred", "verify"]
+__all__ = ["NEVER", "IncompatibleError", "Program", "Sink", "State", "Supervisord", "deferred", "switch_user", "verify"]

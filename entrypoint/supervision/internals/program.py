@@ -15,10 +15,13 @@ from supervisor.dispatchers import POutputDispatcher
 from supervisor.options import BadCommand, NotFound, ProcessException
 from supervisor.states import ProcessStates, SupervisorStates
 
+from entrypoint.protocol.supervision import Identity
 from entrypoint.supervision.internals.guard import Guard
+from entrypoint.supervision.internals.identity import switch_user
 from entrypoint.supervision.internals.output import Output, Sink
 
 NEVER = float("inf")
+_CANNOT_RUN = 126
 
 TICK = 1.0
 """Seconds of supervisord's own loop. No wait for its wall clock is longer, so that a change of the clock has no other
@@ -243,6 +246,19 @@ class Program:
             os.environ.update(environment)
 
         self._in_child(replace)
+
+    def run_as(self, identity: Identity) -> None:
+        """Run its process as this user, which supervisord's own `user=` cannot name."""
+
+        def switch() -> None:
+            try:
+                switch_user(identity)
+            except OSError as error:
+                why = f"cannot switch to uid {identity.uid}: {error}\n"
+                os.write(self._process.pipes["child_stdout"], why.encode())
+                os._exit(_CANNOT_RUN)
+
+        self._in_child(switch)
 
     def know_its_user(self) -> None:
         """Set HOME, USER and LOGNAME to those of its `user=`, which supervisord does not do."""

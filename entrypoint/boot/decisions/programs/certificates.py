@@ -49,7 +49,7 @@ def configuration(config: ResolvedConfig, nginx: Program) -> CertificatesConfig:
         store=config.store,
         file=config.certificate_file,
         lego=config.path("lego"),
-        nginx=nginx.argv,
+        nginx=nginx.in_roots_environment,
         conf=config.run_dir / "nginx-app.conf",
         secured_conf=config.run_dir / SECURED_CONF,
         authority=settings.tls_authority,

@@ -66,13 +66,18 @@ class Program:
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The command; it switches the user itself if `user=` cannot."""
-        return self.account.switching(self.command) if self.account and self.switches else self.command
+        """The name of `command` in the templates."""
+        return self.command
 
     @property
-    def switches(self) -> bool:
-        """Whether the command switches the user, because supervisord cannot."""
-        return self.account is not None and not self.account.by_name
+    def in_roots_environment(self) -> tuple[str, ...]:
+        """The command that root runs in an environment of its own; it switches to the user."""
+        return self.identity.switching(self.command) if self.identity else self.command
+
+    @property
+    def identity(self) -> Account | None:
+        """The user that the plugin switches to, because `user=` cannot."""
+        return self.account if self.account and not self.account.by_name else None
 
     @property
     def as_root(self) -> bool:
