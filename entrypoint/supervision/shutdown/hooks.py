@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 
 from entrypoint.lines import Lines
 from entrypoint.protocol.supervision import PreStopHook
@@ -106,6 +107,8 @@ class Hooks:
     def _fork(self, hook: PreStopHook, output: int) -> int:
         """Start a hook as another user; return its PID. Raises OSError."""
         if pid := os.fork():
+            with suppress(OSError):  # the child does the same; `kill` may come before that
+                os.setpgid(pid, pid)
             return pid
         try:
             os.setpgid(0, 0)
