@@ -29,10 +29,9 @@ from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
-from entrypoint.boot.plan.check_steps import CheckWritable, ValidateSupervisord, runs_in_check
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import SERVE, WARNING, Step
+from entrypoint.boot.plan.steps import Step
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest
@@ -126,12 +125,7 @@ def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Pl
     plan = make_plan(settings, facts)
     with folders.temporary_folder(facts.machine.temporary) as folder:
         elsewhere = make_plan(replace(settings, run_dir=folder), facts)
-        steps: list[Step] = [step for step in elsewhere.steps if step.name not in {SERVE, WARNING}]
-        steps = [step for step in steps if runs_in_check(step) and not isinstance(step, ValidateSupervisord)]
-        logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
-        if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
-            steps += [ValidateSupervisord(file) for file in elsewhere.files if file.path.name == "supervisord.conf"]
-        execute_each(steps, _Silently(performer))
+        execute_each(run.validating(elsewhere, facts.machine), _Silently(performer))
     return plan
 
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from entrypoint.boot.decisions.config import ResolvedConfig
     from entrypoint.boot.effects.processes.children import Children
     from entrypoint.boot.plan.plan import Plan
-    from entrypoint.boot.plan.steps import Exec
+    from entrypoint.boot.plan.steps import Exec, Step
     from entrypoint.boot.settings.reference import Derived
 
 
@@ -134,27 +134,35 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415
         from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import SERVE, Ask, Step  # noqa: PLC0415
+        from entrypoint.boot.plan.steps import Ask  # noqa: PLC0415
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
         with folders.temporary_folder(machine.temporary) as folder:
             plan = make_plan(replace(settings, run_dir=folder), facts)
-            steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
-            # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
-            if "nginx" not in machine.programs:
-                steps = [step for step in steps if not isinstance(step, ValidateNginx)]
-            logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
-            if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
-                steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
-            steps += space(config)  # the space in the real run directory, not in the temporary one
+            # The space in the real run directory, not in the temporary one.
+            steps = [*validating(plan, machine), *space(config)]
             if agent:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
             execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+
+
+def validating(plan: "Plan", machine: Machine) -> list["Step"]:
+    """Return the steps that validate a plan in a temporary run directory."""
+    from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415 -- see above
+    from entrypoint.boot.plan.steps import SERVE  # noqa: PLC0415
+
+    steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
+    # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
+    if "nginx" not in machine.programs:
+        steps = [step for step in steps if not isinstance(step, ValidateNginx)]
+    logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
+    if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
+        steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
+    return steps
 
 
 def repair(settings: Settings, tell: Tell, migration: str, database: str, *, applied: bool) -> str:

@@ -9,8 +9,6 @@ from pathlib import Path
 from entrypoint.child_processes import children
 from entrypoint.protocol.supervision import StopChildren
 
-__all__ = ["Children", "children"]
-
 
 class Children:
     """The direct children of one program, each of which gets one signal."""

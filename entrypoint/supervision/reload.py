@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
+from entrypoint.child_processes import children
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
-from entrypoint.supervision.children import children
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.listeners import Listeners
 
