@@ -78,9 +78,9 @@ def test_a_descendant_may_tell(container: Container) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another user")
-def test_another_user_in_the_group_of_a_program_may_not_tell(container: Container) -> None:
+def test_another_user_in_the_group_of_a_program_may_not_tell(container: Container, reachable_python: str) -> None:
     container.program("site", SLEEP, essential=True)
-    command = f"{sys.executable} -S -u -c 'exec(eval(input()))'"  # it cannot read our files
+    command = f"{reachable_python} -S -u -c 'exec(eval(input()))'"  # it cannot read our files
     container.program("intruder", command, "user=nobody", ready="notify")
     container.start().said("ready after")
     script = f"""{NOTIFY}
