@@ -19,8 +19,10 @@ from typing import NamedTuple
 import pytest
 from deadline import until
 from docker_engine import BOOT, Container, Engine, docker
-from rows import rows
 from untrusted_site import HOME, LED_ASTRAY, OWN_HOOKS, REFUSED, SITE, Refusal, by_hand, context, plants
+
+# Three containers and every command in each; tests/process/test_trust.py shows most rules without one.
+pytestmark = pytest.mark.thorough
 
 PYTHON = "3.13"
 KINDS = (*(plant.kind for plant in plants(PYTHON)), *OWN_HOOKS)
@@ -207,14 +209,13 @@ def planted(engine_of_all: Engine, untrusted: str) -> Seen:
 
 
 @pytest.mark.usefixtures("untrusted")
-@pytest.mark.parametrize("seen", rows(["leaves", "planted"], ["planted"]))
+@pytest.mark.parametrize("seen", ["leaves", "planted"])
 def test_the_site_boots_and_reloads_nevertheless(request: pytest.FixtureRequest, seen: str) -> None:
     """Otherwise the commands have met nothing. It reloads by the command, and by the signal."""
     found: Seen = request.getfixturevalue(seen)
     assert found.reloads == ["reload: replaced uwsgi, reloaded nginx"] * 2, found.logs
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("area", AREAS)
 def test_root_follows_no_link_in(leaves: Seen, area: str) -> None:
     links = {path: target for path, target in leaves.replaced.items() if path.startswith(AREAS[area])}
@@ -225,21 +226,19 @@ def test_root_follows_no_link_in(leaves: Seen, area: str) -> None:
     assert not followed, leaves.logs
 
 
-@pytest.mark.thorough  # `leaves` replaces the files and the empty folders
 def test_root_follows_no_link_in_place_of_a_folder(folders: Seen) -> None:
     assert f"{SITE}/static_root" in folders.replaced
     assert not folders.changed, folders.logs
 
 
 @pytest.mark.usefixtures("untrusted")  # a scope of the module, by which these tests run beside the others of it
-@pytest.mark.parametrize("seen", rows(["leaves", "folders", "planted"], ["planted"]))
+@pytest.mark.parametrize("seen", ["leaves", "folders", "planted"])
 def test_no_file_of_roots_is_changed(request: pytest.FixtureRequest, seen: str) -> None:
     found: Seen = request.getfixturevalue(seen)
     assert len(found.before) > 1000
     assert not found.changed, found.logs
 
 
-@pytest.mark.thorough
 @pytest.mark.usefixtures("untrusted")
 @pytest.mark.parametrize("seen", ["leaves", "folders"])
 def test_no_secret_of_roots_is_handed_to_the_user(request: pytest.FixtureRequest, seen: str) -> None:
@@ -267,7 +266,6 @@ def start_after(engine: Engine, image: str, plant: str) -> Container:
     return container
 
 
-@pytest.mark.thorough  # a container each; `leaves` and `folders` replace these paths among all others
 @pytest.mark.parametrize("place", LED_ASTRAY)
 def test_root_is_not_led_astray_by(engine: Engine, untrusted: str, place: str) -> None:
     path, kind = LED_ASTRAY[place]
@@ -289,7 +287,6 @@ def test_root_is_not_led_astray_by(engine: Engine, untrusted: str, place: str) -
     assert container.state["Running"] or container.state["ExitCode"] != 70, container.logs
 
 
-@pytest.mark.thorough  # a container each; tests/process/test_trust.py shows these refusals without one
 @pytest.mark.parametrize("refusal", REFUSED, ids=lambda refusal: refusal.name)
 def test_a_project_file_of_the_users_cannot_ask_for(engine: Engine, untrusted: str, refusal: Refusal) -> None:
     container = start_after(engine, untrusted, f"cp /opt/refused/{refusal.name} {refusal.file}")
