@@ -139,6 +139,7 @@ def test_the_readmes_site_with_postgresql(engine: Engine, my_site: str) -> None:
 # ---- development with a mounted source
 
 
+@pytest.mark.thorough  # tests/system/test_servers.py shows it without a container
 def test_a_mounted_source_is_served_again_when_it_changes(
     engine: Engine, my_site: str, project: Path, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from deadline import until
 from docker_engine import Container, Engine, docker
 
@@ -48,6 +49,7 @@ def told(seen: dict[str, Any]) -> tuple[str, str, str]:
     return seen["address"], seen["scheme"], seen["host"]
 
 
+@pytest.mark.thorough  # tests/system/test_proxy.py shows it without a container
 def test_the_application_believes_the_proxy_and_nobody_else(
     engine: Engine, image: str, base: str, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_an_application_that_is_not_django_is_served(new_site: NewSite, tmp_path
     assert site.stop()[0] == 0
 
 
+@pytest.mark.thorough  # two sites on one machine are rare
 def test_two_sites_run_side_by_side(
     prepared_site: NewSite, prepared: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -30,6 +30,7 @@ def findings(site: Site) -> list[dict[str, Any]]:
     return [each for each in json.loads(done.stdout) if "database" in each["problem"]]
 
 
+@pytest.mark.thorough
 def test_a_database_that_is_too_small_for_the_workers_is_found_and_mended(
     new_site: NewSite, postgres_server: Postgres
 ) -> None:

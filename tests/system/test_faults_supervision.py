@@ -68,6 +68,7 @@ def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(pre
     assert site.stop()[0] == 0
 
 
+@pytest.mark.thorough  # tests/system/test_reload.py sends both, too
 def test_hup_to_process_1_and_to_nginx_loses_no_request(prepared_site: NewSite) -> None:
     site = prepared_site(NGINX_ACCESS_LOG="off").start().ready()
     (nginx,), (uwsgi,) = site.programs("nginx"), site.programs("uwsgi")
