@@ -1,5 +1,6 @@
 """What the log says when the kernel kills a process because the container's memory is used up."""
 
+import pytest
 from deadline import until
 from docker_engine import Engine
 
@@ -7,6 +8,7 @@ FULL = "kept = bytearray(400 << 20)"
 ONCE = f"import os, time; os.path.exists('/tmp/once') or (open('/tmp/once', 'w'), exec('{FULL}')); time.sleep(1000)"
 
 
+@pytest.mark.thorough
 def test_a_process_that_the_kernel_killed_for_memory_is_named(engine: Engine, image: str) -> None:
     settings = {"SECRET_KEY": "of-the-tests-alone", "ENTRYPOINT_PROGRAM_HOG": f'python -c "{ONCE}"'}
     container = engine.run(image, settings, options=("--memory", "256m", "--memory-swap", "256m")).ready()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 import requests
 from deadline import PATIENCE, until
 from own_etc import OwnEtc
@@ -194,6 +195,7 @@ def test_requests_are_served_while_it_drains(prepared_site: NewSite) -> None:
     assert site.wait() == 0
 
 
+@pytest.mark.thorough
 def test_a_worker_finishes_in_the_time_that_nginx_and_uwsgi_leave(prepared_site: NewSite, tmp_path: Path) -> None:
     hook = tmp_path / "hooks" / "pre-stop.d" / "10-bye.sh"
     hook.parent.mkdir(parents=True)
