@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
-from entrypoint import log, stderr
 from entrypoint.errors import EntrypointError, ProgramFailed
+from entrypoint.output import log, stderr
 from entrypoint.serving import serve
 
 _BUG: Final = 70  # EX_SOFTWARE

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 
 
 class EntrypointError(Exception):

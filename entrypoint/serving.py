@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from entrypoint import log
 from entrypoint.errors import Stopped
+from entrypoint.output import log
 
 if TYPE_CHECKING:
     from entrypoint.boot.settings.settings import Settings

@@ -13,7 +13,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Final
 
-from entrypoint import certificate, log
+from entrypoint import certificate
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.programs.programs import user_account
@@ -33,6 +33,7 @@ from entrypoint.boot.plan.steps import WARNING
 from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
+from entrypoint.output import log
 from entrypoint.protocol.agent import Application, CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint import log
 from entrypoint.boot import run
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
@@ -36,7 +35,8 @@ from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
-from entrypoint.log import Tell
+from entrypoint.output import log
+from entrypoint.output.log import Tell
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.reload import ReloadRecord, ReloadRequest, ReloadState
 

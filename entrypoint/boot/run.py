@@ -23,7 +23,7 @@ from entrypoint.boot.settings.sources.sources import SOURCED
 from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
-from entrypoint.log import Tell
+from entrypoint.output.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 from entrypoint.protocol.supervision import Environments
 

@@ -17,7 +17,7 @@ from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
 from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
 
 _EVERY: Final = 60.0  # seconds between two looks at what another container may have obtained

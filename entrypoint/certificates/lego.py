@@ -19,7 +19,7 @@ from entrypoint import certificate
 from entrypoint.certificate import Certificate
 from entrypoint.certificate_store import CHALLENGES
 from entrypoint.certificates.failure import ObtainError
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
 
 _ONE_ANSWER: Final = 30  # seconds of one request to the authority

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from entrypoint import log, serving
+from entrypoint import serving
 from entrypoint.boot.effects import signals
 from entrypoint.commands.group import Environ
+from entrypoint.output import log
 
 
 @click.group(epilog="Example: entrypoint cache purge /news/")

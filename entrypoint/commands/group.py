@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from entrypoint import log
+from entrypoint.output import log
 
 Environ = Mapping[str, str]
 IMPLICIT: Final = "entrypoint.implicit"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from entrypoint import log, serving
+from entrypoint import serving
 from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
+from entrypoint.output import log
 
 if TYPE_CHECKING:
     from entrypoint.boot.settings.settings import Settings

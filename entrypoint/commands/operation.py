@@ -4,11 +4,12 @@ from pathlib import PurePosixPath
 
 import click
 
-from entrypoint import log, serving
+from entrypoint import serving
 from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import IMPLICIT, Environ, commands
 from entrypoint.errors import NotFound, NotRunnable
+from entrypoint.output import log
 
 
 @click.command(epilog="Examples: entrypoint, or entrypoint --dry-run --diff")

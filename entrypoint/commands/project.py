@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from entrypoint import log
 from entrypoint.boot.effects import signals
 from entrypoint.commands import output
+from entrypoint.output import log
 
 
 @click.command(epilog="Examples: entrypoint init --kubernetes, or entrypoint init --from procfile")

@@ -15,7 +15,7 @@ from entrypoint.control import place, serving
 from entrypoint.control.health import in_words, unready
 from entrypoint.control.serving import Expiry, Serving
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.processes import Memory, Process, Processes, memory, processes, tree
+from entrypoint.processes.table import Memory, Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
 from entrypoint.protocol.reload import ReloadRecord
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord

@@ -6,8 +6,8 @@ from typing import Final
 
 from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
-from entrypoint.log import printable
-from entrypoint.processes import Memory
+from entrypoint.output.log import printable
+from entrypoint.processes.table import Memory
 from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")

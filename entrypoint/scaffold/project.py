@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 
 LARGEST: Final = 1 << 20
 """Bytes; a larger source file is not searched."""

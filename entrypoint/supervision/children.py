@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from entrypoint.child_processes import children
+from entrypoint.processes.children import children
 from entrypoint.protocol.supervision import StopChildren
 
 

@@ -4,7 +4,7 @@ import os
 import sched
 from collections.abc import Iterable, Mapping
 
-from entrypoint import log
+from entrypoint.output import log
 from entrypoint.protocol.probe import Kind
 from entrypoint.supervision.checks.checks import Checks
 from entrypoint.supervision.children import Children
@@ -15,7 +15,7 @@ from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import Sender, group
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Phase, Readiness
-from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reload.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop

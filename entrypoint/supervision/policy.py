@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from entrypoint.endings import exit_code, signal_name
+from entrypoint.processes.endings import exit_code, signal_name
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import ProgramConfig, Restart
 from entrypoint.supervision.internals import NEVER, Program, State

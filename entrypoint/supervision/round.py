@@ -21,7 +21,6 @@ from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
-from entrypoint.supervision.listeners import Listeners
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
 from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
@@ -30,7 +29,8 @@ from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
 from entrypoint.supervision.readiness import Readiness
 from entrypoint.supervision.reaper import Reaper
-from entrypoint.supervision.reload import ENDED, Reload
+from entrypoint.supervision.reload.listeners import Listeners
+from entrypoint.supervision.reload.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
 from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record

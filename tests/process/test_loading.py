@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.lines import LONGEST
+from entrypoint.output.lines import LONGEST
 
 if TYPE_CHECKING:
     from conftest import Command, Project

@@ -16,9 +16,13 @@ PACKAGES = ("app", "boot", "certificates", "contrib", "control", "scaffold", "su
 COMMAND_LINE = {"entrypoint.cli", "entrypoint.commands", "entrypoint.serving"}
 SHARED = {"contrib": "entrypoint.app"}  # both run in the application's processes
 PROTOCOL = ("entrypoint.protocol", "entrypoint.secret")
+SHARED_PACKAGES = ("output", "processes", "protocol")
 SHARED_FILES = {
     f"entrypoint.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}": path
-    for path in (*PACKAGE.glob("*.py"), *PACKAGE.glob("protocol/*.py"))
+    for path in (
+        *PACKAGE.glob("*.py"),
+        *(path for shared in SHARED_PACKAGES for path in PACKAGE.glob(f"{shared}/*.py")),
+    )
     if not path.stem.startswith("__")
 }
 TOP = SHARED_FILES.keys() - COMMAND_LINE
@@ -108,7 +112,6 @@ ORDER = {
             "tasks",
             "logs",
             "checks",
-            "listeners",
             "policy",
             "readiness",
         ),

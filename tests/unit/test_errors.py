@@ -1,7 +1,8 @@
 import pytest
 
-from entrypoint import errors, log
+from entrypoint import errors
 from entrypoint.errors import EntrypointError, StepFailed, Stopped, Unusable
+from entrypoint.output import log
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-from entrypoint.lines import LONGEST, Lines
+from entrypoint.output.lines import LONGEST, Lines
 
 
 def test_a_line_waits_for_its_newline() -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 
-from entrypoint import log
+from entrypoint.output import log
 
 
 @pytest.fixture(autouse=True)

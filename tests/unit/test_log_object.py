@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from entrypoint.log_object import Source, of_line, parse
+from entrypoint.output.log_object import Source, of_line, parse
 
 REQUEST = (
     '{"msec":1795651584.250,"level":"error","message":"GET /a?b=\\",\\"client\\": 502","client":"10.0.0.1",'

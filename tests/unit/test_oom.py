@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.oom import OutOfMemory
+from entrypoint.processes.oom import OutOfMemory
 
 CASES = {
     "v2 in a container": ("0::/\n", "sys/fs/cgroup/memory.events", "sys/fs/cgroup/memory.max"),

@@ -4,8 +4,8 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from entrypoint.output.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.protocol.supervision import ApplicationConfig
-from entrypoint.server_output import Banner, failure, is_end_of_worker, is_trouble
 
 FOLDER = PurePosixPath("/srv/project")
 UWSGI = ApplicationConfig("uwsgi", "config.wsgi:application", "WSGI_APPLICATION", FOLDER)

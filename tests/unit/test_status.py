@@ -14,7 +14,7 @@ from entrypoint.control import place, serving, status
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
-from entrypoint.processes import Memory, Process, family, memory, processes, tree
+from entrypoint.processes.table import Memory, Process, family, memory, processes, tree
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 

@@ -13,7 +13,7 @@ from entrypoint.boot.effects.timeline import Timeline
 from entrypoint.boot.plan.file_steps import MakeDirectories
 from entrypoint.boot.plan.steps import Exec, Reload, Serve, Start, Step
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.log import Tell, printable
+from entrypoint.output.log import Tell, printable
 
 
 class BootPerformer(RealPerformer):

@@ -22,8 +22,8 @@ from entrypoint.boot.files.template_values import template_values
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
-from entrypoint.child_processes import children
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
+from entrypoint.processes.children import children
 
 _PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
 _PAUSE: Final = 0.02  # seconds between two looks at nginx's workers

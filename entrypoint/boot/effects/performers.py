@@ -6,7 +6,7 @@ from functools import singledispatchmethod
 from pathlib import Path
 from typing import Final
 
-from entrypoint import certificate_store, log
+from entrypoint import certificate_store
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.effects.checks import places
 from entrypoint.boot.effects.checks.validation import validate_nginx, validate_supervisord
@@ -31,7 +31,8 @@ from entrypoint.boot.plan.steps import (
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
-from entrypoint.log import Tell, printable
+from entrypoint.output import log
+from entrypoint.output.log import Tell, printable
 from entrypoint.protocol.agent import HookDoneRequest, HookDueRequest, MigrateRequest, WaitRequest
 
 _RESULT_GRACE: Final = 2.0  # seconds that the agent's result may be late

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint import control_group
+from entrypoint.processes import control_group
 
 _UNLIMITED: Final = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")  # mountinfo escapes a space like this: proc(5)

@@ -7,7 +7,7 @@ from entrypoint.boot.manifest.containers import Container, ours
 from entrypoint.boot.manifest.documents import Manifest
 from entrypoint.boot.manifest.evaluated import Evaluated, evaluate
 from entrypoint.errors import Unusable
-from entrypoint.log import ENTRYPOINT, Tell
+from entrypoint.output.log import ENTRYPOINT, Tell
 
 
 def check(names: Sequence[str], environ: Mapping[str, str], tell: Tell) -> None:

@@ -13,7 +13,7 @@ from entrypoint.boot.settings.sources.sources import ENVIRONMENT, OTHER_NAMES
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.types import values
 from entrypoint.boot.settings.types.values import shown
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.secret import MASK
 
 _PLAIN: Final = re.compile(r"[\w%+,./:@-]+", re.ASCII)

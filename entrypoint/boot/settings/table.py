@@ -15,7 +15,7 @@ from entrypoint.boot.settings.types.addresses import Network
 from entrypoint.boot.settings.types.endpoints import Endpoint, endpoints
 from entrypoint.boot.settings.types.protection_types import BodySizes
 from entrypoint.boot.settings.types.values import Listen
-from entrypoint.log import LEVELS
+from entrypoint.output.log import LEVELS
 from entrypoint.secret import Secret
 
 

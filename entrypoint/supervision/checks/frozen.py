@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from entrypoint.child_processes import children
+from entrypoint.processes.children import children
 from entrypoint.supervision.checks import health
 from entrypoint.supervision.checks.health import Failures
 from entrypoint.supervision.checks.probes import Endpoint, attempt

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable
 
-from entrypoint.lines import Lines
+from entrypoint.output.lines import Lines
 from entrypoint.supervision.internals import Sink
 
 

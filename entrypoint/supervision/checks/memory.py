@@ -5,7 +5,7 @@ import sched
 from collections.abc import Callable
 from pathlib import Path
 
-from entrypoint.process_memory import pss
+from entrypoint.processes.memory import pss
 
 INTERVAL = 10.0
 """Seconds between two checks. A check reads the memory of all processes of the program."""

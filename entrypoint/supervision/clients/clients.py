@@ -4,7 +4,7 @@ import sched
 import signal
 from typing import TYPE_CHECKING
 
-from entrypoint import log
+from entrypoint.output import log
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision.clients.hup import Hup
 from entrypoint.supervision.clients.interface import Interface
@@ -13,7 +13,7 @@ from entrypoint.supervision.internals import Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.readiness import Readiness
-from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reload.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.shutdown.stop import Stop
 from entrypoint.supervision.tasks import Tasks

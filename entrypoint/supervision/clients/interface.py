@@ -8,7 +8,7 @@ from entrypoint.protocol.codec import from_json, to_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord, deferred
-from entrypoint.supervision.reload import Reload
+from entrypoint.supervision.reload.reload import Reload
 
 
 class Interface:

@@ -4,8 +4,8 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 
-from entrypoint import log
-from entrypoint.clock import timestamp
+from entrypoint.output import log
+from entrypoint.output.clock import timestamp
 from entrypoint.protocol.supervision import LogFormat, SupervisionConfig
 
 SUPERVISORD = "supervisord"
@@ -59,7 +59,7 @@ def _with_level(line: bytes) -> bytes:
 
 def as_json(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
     """Make each line an object, see log_object."""
-    from entrypoint import log_object  # noqa: PLC0415 -- only this format needs it
+    from entrypoint.output import log_object  # noqa: PLC0415 -- only this format needs it
 
     texts = b"\n".join(lines).decode("utf-8", "replace").split("\n")
     objects = log_object.of_lines(timestamp(), log_object.Source(name, stream, pid), texts)

@@ -3,9 +3,9 @@
 import sched
 from collections.abc import Callable
 
-from entrypoint.lines import Lines
+from entrypoint.output.lines import Lines
+from entrypoint.output.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.protocol.supervision import ApplicationConfig
-from entrypoint.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.supervision.internals import Sink
 
 HOLD = 2.0

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from entrypoint.lines import Lines
+from entrypoint.output.lines import Lines
 from entrypoint.supervision.logs.formats import SUPERVISORD
 from entrypoint.supervision.logs.stdout import Stdout
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from entrypoint.process_memory import pss
-from entrypoint.processes import Process, family, read
+from entrypoint.processes.memory import pss
+from entrypoint.processes.table import Process, family, read
 
 FRESH: Final = 1.0
 """Seconds for which the figures stay valid: a client that asks often costs no more than one that asks once a second."""

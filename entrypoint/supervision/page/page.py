@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.supervision.page.password import Password
 from entrypoint.supervision.tasks import Wait
 from entrypoint.supervision.web.conversation import Handler, Request, Response, Routes

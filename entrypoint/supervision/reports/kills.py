@@ -5,7 +5,7 @@ import sched
 import signal
 from collections.abc import Callable
 
-from entrypoint.oom import OutOfMemory
+from entrypoint.processes.oom import OutOfMemory
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import SupervisionConfig
 from entrypoint.supervision.checks.health import next_look

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable
 from contextlib import suppress
 
-from entrypoint.lines import Lines
+from entrypoint.output.lines import Lines
 from entrypoint.protocol.supervision import PreStopHook
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord, switch_user

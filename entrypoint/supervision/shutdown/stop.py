@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import NEVER, Program, State, Supervisord
-from entrypoint.supervision.listeners import Listeners
+from entrypoint.supervision.reload.listeners import Listeners
 from entrypoint.supervision.shutdown.accept_guard import CLOSING, SETTLING, AcceptGuard
 from entrypoint.supervision.shutdown.hooks import Hooks
 

@@ -11,7 +11,7 @@ from deadline import until
 from ports import free_port
 
 from entrypoint.supervision.checks.probes import connect
-from entrypoint.supervision.listeners import Listeners
+from entrypoint.supervision.reload.listeners import Listeners
 
 MANY = 20
 LOCK_FILTER = 44

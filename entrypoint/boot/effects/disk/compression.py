@@ -13,8 +13,8 @@ from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
 from entrypoint.boot.trust.accounts import look_up
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.endings import exit_code
 from entrypoint.errors import NotAllowed, StepFailed, Unusable
+from entrypoint.processes.endings import exit_code
 
 _LONGEST: Final = 24 * 3600.0  # seconds
 

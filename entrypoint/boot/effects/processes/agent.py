@@ -15,15 +15,15 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
 
-from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.reach import obstacle
 from entrypoint.boot.trust.accounts import MAY_SWITCH
-from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import EntrypointError, NotAllowed, NotRunnable, StepFailed, TimedOut, Unusable
-from entrypoint.lines import Lines
-from entrypoint.log import Tell, printable
+from entrypoint.output import log
+from entrypoint.output.lines import Lines
+from entrypoint.output.log import Tell, printable
+from entrypoint.processes.endings import exit_code, signal_name
 from entrypoint.protocol.agent import (
     AgentResult,
     Application,

@@ -16,18 +16,18 @@ from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final, NamedTuple, Self
 
-from entrypoint import log
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.effects.processes.relay import Relay
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.child_processes import children
-from entrypoint.endings import exit_code
 from entrypoint.errors import ProgramFailed
+from entrypoint.output import log
+from entrypoint.output.server_output import Banner, failure
+from entrypoint.processes.children import children
+from entrypoint.processes.endings import exit_code
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
-from entrypoint.server_output import Banner, failure
 
 _STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
 _DIES_WITHIN: Final = 2.0  # seconds after SIGKILL

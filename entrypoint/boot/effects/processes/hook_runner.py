@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from entrypoint import log
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
@@ -17,10 +16,11 @@ from entrypoint.boot.settings.sources.sources import MIGRATED, SOURCED
 from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.endings import exit_code, signal_name
 from entrypoint.errors import NotRunnable, StepFailed, TimedOut
-from entrypoint.lines import Lines
-from entrypoint.log import Tell
+from entrypoint.output import log
+from entrypoint.output.lines import Lines
+from entrypoint.output.log import Tell
+from entrypoint.processes.endings import exit_code, signal_name
 
 if TYPE_CHECKING:
     from entrypoint.boot.plan.steps import Run, RunHooks

@@ -12,7 +12,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Final
 
-from entrypoint import log
+from entrypoint.output import log
 
 _READ: Final = 65536
 _LONGEST: Final = 65536  # bytes of a line; longer lines are cut, as supervision does

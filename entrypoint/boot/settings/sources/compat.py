@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 
 AUTO: Final = "auto"
 TIANGOLO: Final = "tiangolo"

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
 
-from entrypoint.log import printable
+from entrypoint.output.log import printable
 from entrypoint.secret import Secret
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from entrypoint.clock import timestamp
-from entrypoint.stderr import Stderr
+from entrypoint.output.clock import timestamp
+from entrypoint.output.stderr import Stderr
 
 ENTRYPOINT: Final = "entrypoint"
 """The program name in entrypoint's own lines."""
@@ -124,7 +124,7 @@ def _formatted(name: str, text: str, level: str, fields: Mapping[str, str]) -> s
 def _json(name: str, text: str, level: str, fields: Mapping[str, str]) -> str:
     import os  # noqa: PLC0415 -- needed for this format only
 
-    from entrypoint import log_object  # noqa: PLC0415 -- as above: 5 ms
+    from entrypoint.output import log_object  # noqa: PLC0415 -- as above: 5 ms
 
     source = log_object.Source(name, "stderr", os.getpid())
     return log_object.of_line(timestamp(), source, text, level, fields)

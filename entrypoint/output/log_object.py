@@ -11,7 +11,7 @@ from json.encoder import encode_basestring as quoted
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from entrypoint.clock import timestamp
+from entrypoint.output.clock import timestamp
 
 INFO: Final = "info"
 NO_FIELDS: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
-from entrypoint.child_processes import children
+from entrypoint.processes.children import children
 from entrypoint.protocol.codec import ConfigError, read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 from entrypoint.supervision.internals import Program, State, Supervisord
-from entrypoint.supervision.listeners import Listeners
+from entrypoint.supervision.reload.listeners import Listeners
 
 PAUSE = 0.02
 """Seconds between two looks at what a reload waits for."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from entrypoint import control_group
+from entrypoint.processes import control_group
 
 _KILLS: Final = re.compile(r"(?m)^oom_kill ([0-9]+)$")
 _UNLIMITED: Final = 1 << 60  # cgroup v1 writes "no limit" as the largest multiple of a page in 63 bits

@@ -1,0 +1,1 @@
+"""What the container writes: log lines, and the output of its programs."""

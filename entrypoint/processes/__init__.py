@@ -1,0 +1,1 @@
+"""Processes: their table, their memory, their control group, and how they end."""
