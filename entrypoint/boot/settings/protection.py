@@ -17,7 +17,6 @@ class ProtectionTable:
         "NGINX_RATE_LIMIT",
         protection_types.rates,
         "how many requests one client address may send to all paths that begin with a path; others get 429",
-        default="",
     )
     connection_limit: int | None = setting(
         "NGINX_CONNECTION_LIMIT",
@@ -33,14 +32,12 @@ class ProtectionTable:
         "NGINX_ALLOW",
         addresses.networks,
         "the client addresses that may use the site: addresses, CIDR networks; others are answered with 403",
-        default="",
         when_unset="all",
     )
     denied: tuple[Network, ...] = setting(
         "NGINX_DENY",
         addresses.networks,
         "the client addresses that are answered with 403, even if NGINX_ALLOW contains them",
-        default="",
     )
     robots: str = setting(
         "NGINX_ROBOTS",
@@ -65,7 +62,6 @@ class ProtectionTable:
         protection_types.statuses,
         "errors that nginx answers with your own page: NNN.html in ENTRYPOINT_CONF_DIR, or errors/NNN.html among the "
         "static files",
-        default="",
     )
     canonical_host: str | None = setting(
         "NGINX_CANONICAL_HOST",

@@ -37,7 +37,6 @@ class TlsTable:
         "NGINX_TLS_DOMAIN",
         addresses.domains,
         "the host names of the certificate that is obtained and renewed; needs ENTRYPOINT_DATA_DIR",
-        default="",
     )
     tls_email: str | None = setting(
         "NGINX_TLS_EMAIL", values.email, "the e-mail address of your account at the authority"

@@ -62,6 +62,7 @@ def _exposed(value: str) -> str:
 
 @of_type(
     "URLs",
+    default="",
     exposes=_exposed,
     pattern=r"[^\x00-\x1f\x7f]*",
     examples=["redis://cache:6379 tcp://mail:25"],

@@ -18,15 +18,13 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _SIZE: Final = re.compile(r"(\d{1,30})([kKmMgG])?", re.ASCII)
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?", re.ASCII)
+_DOTTED: Final = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # bytes in os.environ that are not UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _SHORTEST_PASSWORD: Final = 8
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
 _SMALLEST_CACHE: Final = 1 << 20
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 HIGHEST_PORT: Final = 65535
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
@@ -42,6 +40,7 @@ class Type(Generic[T]):
     name: str  # as the reference shows it
     parse: Callable[[str], T]
     schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema keywords, besides `"type": "string"`
+    default: str | None = None  # the text that an unset setting means, unless the setting names another one
     booleans: tuple[str, str] = ("no", "yes")  # the texts that TOML's false and true mean
     exposes: Callable[[str], str] | None = None  # why a text must not be shown; None: `writeOnly` decides
 
@@ -62,16 +61,29 @@ class Type(Generic[T]):
 
 
 def of_type(
-    name: str, *, exposes: Callable[[str], str] | None = None, **schema: object
+    name: str, *, default: str | None = None, exposes: Callable[[str], str] | None = None, **schema: object
 ) -> Callable[[Callable[[str], T]], Type[T]]:
     """Turn a parsing function into a type. `schema` are JSON Schema keywords; its `pattern` is anchored here."""
     if "pattern" in schema:
         schema["pattern"] = f"^(?:{schema['pattern']})$"
 
     def decorate(parse: Callable[[str], T]) -> Type[T]:
-        return Type(name, parse, schema, exposes=exposes)
+        return Type(name, parse, schema, default, exposes=exposes)
 
     return decorate
+
+
+def of_form(name: str, pattern: str, why: str, *examples: str) -> Type[str]:
+    """Return the type of the texts that match `pattern`. `why` says that a text does not."""
+    form = re.compile(pattern, re.ASCII)
+
+    @of_type(name, pattern=pattern, examples=list(examples))
+    def parse(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(why)
+        return value
+
+    return parse
 
 
 def shown(text: str) -> str:
@@ -227,12 +239,12 @@ def path(value: str) -> PurePosixPath:
     return PurePosixPath(value)
 
 
-@of_type("file name", pattern=_FILE_NAME.pattern, examples=["index.html"])
-def file_name(value: str) -> str:
-    """Parse the name of a file without its folder. It becomes a part of a URL."""
-    if not _FILE_NAME.fullmatch(value):
-        raise ValueError("it is not a file name of ASCII letters, digits, ., _ and -")
-    return value
+file_name: Final = of_form(  # without its folder; it becomes a part of a URL
+    "file name",
+    r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}",
+    "it is not a file name of ASCII letters, digits, ., _ and -",
+    "index.html",
+)
 
 
 @of_type("e-mail address", pattern=_EMAIL.pattern)
@@ -243,20 +255,14 @@ def email(value: str) -> str:
     return value
 
 
-@of_type("module", pattern=_MODULE.pattern, examples=["config.settings"])
-def module(value: str) -> str:
-    """Parse a dotted module name."""
-    if not _MODULE.fullmatch(value):
-        raise ValueError("it is not a dotted module name")
-    return value
-
-
-@of_type("module:callable", pattern=_CALLABLE.pattern, examples=["config.wsgi:application", "app:create()"])
-def application(value: str) -> str:
-    """Parse `package.module:callable`. A callable that ends in `()` is a factory."""
-    if not _CALLABLE.fullmatch(value):
-        raise ValueError("it is not of the form package.module:callable")
-    return value
+module: Final = of_form("module", _DOTTED, "it is not a dotted module name", "config.settings")
+application: Final = of_form(  # a callable that ends in () is a factory
+    "module:callable",
+    rf"{_DOTTED}:{_DOTTED}(?:\(\))?",
+    "it is not of the form package.module:callable",
+    "config.wsgi:application",
+    "app:create()",
+)
 
 
 @of_type("user", pattern=_ACCOUNT.pattern, examples=["www-data", "1000", "1000:1000"])
@@ -312,7 +318,7 @@ def _yes(value: str) -> bool:
 yes_or_no: Final = Type("yes | no", _yes, {"enum": ["yes", "no"]})
 
 
-@of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
+@of_type("names", default="", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
 def names(value: str) -> tuple[str, ...]:
     """Parse a list of variable names, separated by commas or spaces."""
     found = tuple(value.replace(",", " ").split())
@@ -322,7 +328,7 @@ def names(value: str) -> tuple[str, ...]:
     return found
 
 
-@of_type("program names", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
+@of_type("program names", default="", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
 def program_names(value: str) -> tuple[str, ...]:
     """Parse a list of program names, separated by commas or spaces; return each one normalized."""
     found = items(value)
