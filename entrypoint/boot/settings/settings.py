@@ -59,7 +59,8 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         programs = sources.programs(by_program)
         sources.problems.extend(_conflicts(given, sources.refused, programs))
         roles = given["roles"] or ()
-        runs = {name: name in roles if roles else each.enabled for name, each in programs.items()}
+        runnable = {name: each for name, each in programs.items() if name != user_programs.RELEASE}
+        runs = {name: name in roles if roles else each.enabled for name, each in runnable.items()}
         sources.problems.extend(sites.problems(by_program.values(), given, runs, off=_off(given)))
         sources.problems.extend(user_programs.problems(programs, roles))
         sources.check_names()
