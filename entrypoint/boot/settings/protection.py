@@ -1,16 +1,18 @@
 """The settings that protect the site, and that send clients to the right address. All are off by default."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.types import addresses, protection_types, values
 from entrypoint.boot.settings.types.addresses import Network
 from entrypoint.boot.settings.types.protection_types import RateLimit
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
-class ProtectionTable:
+class ProtectionTable(SettingsTable):
     """One field per setting; None if the setting is not set and has no fixed default."""
 
     rate_limits: tuple[RateLimit, ...] = setting(
@@ -80,3 +82,32 @@ class ProtectionTable:
         "on: requests that a proxy of FORWARDED_ALLOW_IPS received by HTTP are redirected to HTTPS (308)",
         default="off",
     )
+
+
+def problems(settings: ProtectionTable, *, nginx: bool) -> Iterator[str]:
+    """Yield a problem for each protection that nothing would provide."""
+    by_nginx = {
+        "NGINX_BASIC_AUTH_FILE": settings.basic_auth_file,
+        "NGINX_ALLOW": settings.allowed,
+        "NGINX_DENY": settings.denied,
+    }
+    for name, value in by_nginx.items():
+        if value and not nginx:
+            yield f"cannot use {name} without nginx: set ENTRYPOINT_NGINX=on"
+    if settings.https_redirect == "on" and not settings.proxies:
+        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to the proxy's addresses"
+    canonical, names = (settings.canonical_host or "").partition(":")[0], settings.server_names or ("_",)
+    if canonical and "_" not in names and not any(_matches(name, canonical) for name in names):
+        yield (
+            f"cannot use NGINX_CANONICAL_HOST={canonical}: NGINX_SERVER_NAME does not name it; "
+            f"set NGINX_SERVER_NAME={','.join((*names, canonical))}"
+        )
+
+
+def _matches(name: str, host: str) -> bool:
+    """Return whether a name of nginx's `server_name` matches the host."""
+    if name.endswith(".*"):
+        return host.startswith(name[:-1])
+    if name.startswith("*"):
+        return host.endswith(name[1:])
+    return host == name.removeprefix(".") or (name.startswith(".") and host.endswith(name))
