@@ -71,10 +71,7 @@ def owner(found: os.stat_result) -> str:
         user = pwd.getpwuid(found.st_uid).pw_name
     except KeyError:
         user = str(found.st_uid)
-    try:
-        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
-    except KeyError:
-        return f"{user}:{found.st_gid}"
+    return f"{user}:{_group_name(found.st_gid) or found.st_gid}"
 
 
 def numeric(uid: int | str | None, gid: int | str | None) -> str | None:
