@@ -165,24 +165,21 @@ def _shares_of_orders(
 
     If the longest `request` can be finished, it is: the others get less then.
     """
-    unset = {each.order: each.waits_for_clients for each in sorted(members, key=_clients_last) if each.seconds is None}
+    unset = {each.order for each in members if each.seconds is None}
     if not unset:
         return least
-    first = next((order for order in unset if unset[order]), max(unset))
+    clients = {each.order for each in members if each.seconds is None and each.waits_for_clients}
+    first = max(clients or unset)
     # Where one program of an order sets more than the least, the others of that order get as much.
     fixed = {order: time for order, time in least.items() if order not in unset or (time > 1 and order != first)}
-    sharing = [order for order in unset if order not in fixed and order != first]
+    sharing = unset - fixed.keys() - {first}
     rest = total - sum(fixed.values())
-    share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if unset[first] else 1))))
+    share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if clients else 1))))
     if rest - share * len(sharing) < least[first]:
         share = 1
-    if sharing and unset[first] and int(rest - share * len(sharing)) < request <= rest - len(sharing):
+    if sharing and clients and int(rest - share * len(sharing)) < request <= rest - len(sharing):
         share = int((rest - request) / len(sharing))
     return {**fixed, **dict.fromkeys(sharing, share), first: int(rest - share * len(sharing))}
-
-
-def _clients_last(member: Member) -> bool:
-    return member.waits_for_clients
 
 
 def _least(member: Member) -> int:

@@ -3,12 +3,11 @@
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.decisions.folders.artifacts import READY
 from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.settings import Settings
 
 USUAL_RUN_DIR: Final = PurePosixPath("/run/entrypoint")
-READY_FILE: Final = PurePosixPath("www", READY)  # in the run directory
+READY_FILE: Final = PurePosixPath("www/ready.json")  # exists while the site is ready
 FIRST_READY_FILE: Final = PurePosixPath("www/first-ready")  # its mtime is the moment when this boot became ready
 UNREADY_FILE: Final = PurePosixPath("www/unready.json")  # why the programs run and the site is not ready
 DOWN_FILE: Final = PurePosixPath("www/down")  # exists while nothing will start an essential program again
