@@ -13,16 +13,8 @@ from entrypoint.boot.settings.types.values import Type
 from entrypoint.protocol.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
-_SWITCHES: Final = {
-    "yes": True,
-    "on": True,
-    "true": True,
-    "1": True,
-    "no": False,
-    "off": False,
-    "false": False,
-    "0": False,
-}
+_ON: Final = ("yes", "on", "true", "1")
+_OFF: Final = ("no", "off", "false", "0")
 _MOST_REPLICAS: Final = 99
 _HIGHEST_ORDER: Final = 999
 # As in user_programs, not compiled here.
@@ -66,9 +58,9 @@ def _switch(value: object) -> bool:
     """Parse true or false, or the text of a variable that other images named."""
     if not isinstance(value, str):
         return _boolean(value)
-    if value.lower() not in _SWITCHES:
-        raise ValueError(f"it is not one of {', '.join(_SWITCHES)}")
-    return _SWITCHES[value.lower()]
+    if value.lower() not in (*_ON, *_OFF):
+        raise ValueError(f"it is not one of {', '.join((*_ON, *_OFF))}")
+    return value.lower() in _ON
 
 
 def _whole(value: object, least: int, most: int) -> int:

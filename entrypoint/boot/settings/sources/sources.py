@@ -219,11 +219,10 @@ class Sources:
 
     def check_names(self) -> None:
         """Report each variable that looks like a setting and is not one, with the name that was probably meant."""
-        known = {spec.name: spec for spec in self._specs}
-        for name in sorted(self.environment):
-            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHER_NAMES.fullmatch(name):
-                continue
-            if name in self._other.names:
+        known = [spec.name for spec in self._specs]
+        ours = (name for name in self.environment if name.startswith(("ENTRYPOINT_", "NGINX_")))
+        for name in sorted({*ours}.difference(known, self._other.names)):
+            if OTHER_NAMES.fullmatch(name):
                 continue
             why = f"there is no such setting{other_names.hint(name, known)}"
             if name.startswith("ENTRYPOINT_"):
