@@ -177,18 +177,26 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        name = self.server.name if self.server else "none"
-        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
+        return self._of_this_socket(f"app/{self.server.name if self.server else 'none'}.sock")
 
     @property
     def server_file(self) -> PurePosixPath | None:
-        """The configuration file of the application server, one for each of its two sockets.
+        """The configuration file of the application server."""
+        template = self.server and self.server.template
+        return self._of_this_socket(template.removesuffix(".j2")) if template else None
 
-        So the new process of a reload leaves the file of the old one alone, which may have to start again.
+    @property
+    def statistics(self) -> PurePosixPath | None:
+        """The socket of uWSGI's statistics."""
+        return self._of_this_socket(STATISTICS_FILE) if self.server and self.server.name == "uwsgi" else None
+
+    def _of_this_socket(self, name: str | PurePosixPath) -> PurePosixPath:
+        """Return the path of a file that the application server has for each of its two sockets.
+
+        So the new process of a reload leaves the files of the old one alone. The old one may have to start again, and
+        removes its own sockets when it ends.
         """
-        if self.server is None or self.server.template is None:
-            return None
-        file = self.run_dir / self.server.template.removesuffix(".j2")
+        file = self.run_dir / name
         return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     @property
@@ -315,14 +323,6 @@ class ResolvedConfig:
         settings = self.settings
         asked = bool(settings.metrics_allow or settings.metrics_port or settings.status_page == "on")
         return self.nginx and asked and (self.nginx_switches or not self.machine.root)
-
-    @property
-    def statistics(self) -> PurePosixPath | None:
-        """The socket of uWSGI's statistics; at its end, the old process of a reload removes its own."""
-        if self.server is None or self.server.name != "uwsgi":
-            return None
-        file = self.run_dir / STATISTICS_FILE
-        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     # ---- the start
 

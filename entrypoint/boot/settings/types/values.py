@@ -309,13 +309,12 @@ def choice(*words: str) -> Type[str]:
     return Type(" | ".join(words), parse, {"enum": list(words)}, booleans=("off", "on"))
 
 
-def _yes(value: str) -> bool:
+@of_type("yes | no", enum=["yes", "no"])
+def yes_or_no(value: str) -> bool:
+    """Parse yes or no."""
     if value not in ("yes", "no"):
         raise ValueError("it is not yes or no")
     return value == "yes"
-
-
-yes_or_no: Final = Type("yes | no", _yes, {"enum": ["yes", "no"]})
 
 
 @of_type("names", default="", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
