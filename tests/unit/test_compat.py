@@ -187,6 +187,6 @@ def test_without_the_mode_the_names_of_the_image_mean_nothing(app: Path, mode: s
 
 @pytest.mark.parametrize("name", ["main.py", "uwsgi.ini"])
 def test_an_application_for_that_image_is_known_by_its_files(tmp_path: Path, name: str) -> None:
-    assert not compat.is_left(tmp_path)
+    assert not compat.has_application(tmp_path)
     (tmp_path / name).touch()
-    assert compat.is_left(tmp_path)
+    assert compat.has_application(tmp_path)

@@ -1,8 +1,8 @@
 """The time for a whole stop, and each program's part of it.
 
 The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
-Each program is guaranteed a part. What an order does not use goes to the next ones, when the container stops
-(`entrypoint/supervision/shutdown/stop.py`): so a program may have all the time that is not guaranteed to later ones.
+Each program is guaranteed a part. Time that an order does not use goes to the next ones
+(`entrypoint/supervision/shutdown/stop.py`), so a program may get all the time that is not guaranteed to later ones.
 """
 
 import math
@@ -105,14 +105,14 @@ def fits(stop_timeout: float, grace: float) -> bool:
 
 
 def grace_for(stop_timeout: float) -> int:
-    """Return the seconds that an engine had better give to a stop of `stop_timeout` seconds."""
+    """Return the grace period in seconds to set in an engine for a stop of `stop_timeout` seconds."""
     return math.ceil(stop_timeout) + _SPARE
 
 
 def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return the option by which the engine waits for a stop of `stop_timeout` seconds; empty if it does by default.
+    """Return the option that lets the engine wait for a stop of `stop_timeout` seconds; empty if it does by default.
 
-    With `kubernetes` it is Kubernetes, otherwise it may be any engine.
+    Without `kubernetes` the engine is not known.
     """
     seconds = grace_for(stop_timeout)
     settings = []
@@ -124,7 +124,7 @@ def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
 
 
 def engine_default(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return what happens without `engine_setting`."""
+    """Return when an engine without `engine_setting` kills the container, in words."""
     docker, late = f"Docker kills the container after {DOCKER} s", f"after {KUBERNETES} s"
     if kubernetes:
         return f"Kubernetes kills the container {late}"
@@ -146,8 +146,8 @@ def shares(
 ) -> Mapping[str, int]:
     """Return each program's guaranteed seconds from its stop signal to SIGKILL, by name.
 
-    The drain and the pre-stop `hooks` run first, together. The longest `request` takes so many seconds. Raises Unusable
-    if `stop_timeout` is too short; the message names the program that needs most of it.
+    The drain and the pre-stop `hooks` run first, at the same time. `request` is the seconds of the longest request.
+    Raises Unusable if `stop_timeout` is too short; the message names the program that needs most of it.
     """
     orders = {each.order for each in members}
     least = {order: max(_least(each) for each in members if each.order == order) for order in orders}
@@ -163,7 +163,7 @@ def _shares_of_orders(
 ) -> Mapping[int, int]:
     """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients.
 
-    If the longest `request` can be finished, it is: the others get less then.
+    If the others can give it enough time for the longest `request`, they do.
     """
     unset = {each.order for each in members if each.seconds is None}
     if not unset:
@@ -189,7 +189,7 @@ def _least(member: Member) -> int:
 def _too_much(
     members: Sequence[Member], least: Mapping[int, int], stop_timeout: float, drain_delay: float, *, hooks: bool
 ) -> str:
-    """Return the message: the program that needs most, and all times that add up."""
+    """Return the message, which names the program that needs most and all the times that add up."""
     orders = sorted(least, reverse=True)
     longest = [next(m for m in members if m.order == order and _least(m) == least[order]) for order in orders]
     parts = [f"{each.name} {_least(each)} s" for each in longest]

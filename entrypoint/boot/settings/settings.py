@@ -135,7 +135,7 @@ class Settings(TlsTable, ProtectionTable):  # the fields of their common table c
 
     @property
     def wants_nginx(self) -> bool:
-        """Whether nginx serves the site, in whatever container that is."""
+        """Whether nginx serves the site, in this container or in another one."""
         return self.nginx == "on" if self.nginx else not self.development
 
     def listen_on(self, *, root: bool) -> Listen:

@@ -14,7 +14,7 @@ _LONGEST: Final = 253  # characters of a host name: RFC 1035; a value of the uws
 
 
 def first_request(config: ResolvedConfig) -> RequestConfig | None:
-    """Return the request to the application server; None if none is wanted, or if what the server speaks is unknown."""
+    """Return the request to the application server; None if none is wanted, or its protocol is unknown."""
     path = config.settings.ready_path or (_OFF if config.development else _ANY_PATH)
     if config.protocol is None or path == _OFF:
         return None

@@ -111,7 +111,7 @@ def nginx(config: ResolvedConfig) -> Program:
     if daemon and daemon[1] == "on":
         raise Unusable(f"cannot use {config.own_nginx_conf}: supervisord cannot supervise nginx with `daemon on`")
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
-    # Of a certificate that entrypoint obtains itself, another program watches the file.
+    # If entrypoint obtains the certificate, the program `certificates` reloads nginx.
     keys = (config.settings.tls_certificate, config.settings.tls_key) if config.settings.tls_source == FILES else ()
     return Program(
         name=NGINX,
@@ -163,7 +163,7 @@ def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | Non
     if server.stop_children is None or server.stop_children.late:
         return server.stop_children
     workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
-    # If the server opens its socket itself, clients still connect then, and that process would accept nothing.
+    # A server that has opened its socket itself still gets connections then, and no worker would accept them.
     held = config.nginx or config.inherits_socket
     return server.stop_children if held and workers >= server.master_from else None
 
@@ -173,7 +173,7 @@ def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tupl
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         yield "FORWARDED_ALLOW_IPS", "*"
     elif server.protocol == "http" and config.settings.proxies:
-        # In our setting, spaces may separate the addresses. gunicorn would not start with those.
+        # Our setting allows spaces between the addresses. gunicorn would not start with them.
         yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
     # The settings in force, for entrypoint/app/served and entrypoint/contrib/django
     if config.logs_failed_requests:

@@ -1,7 +1,7 @@
 """The variables and files of tiangolo/uwsgi-nginx and tiangolo/uwsgi-nginx-flask, as a source of settings.
 
-An image that was built on one of them brings its variables, uwsgi.ini and main.py along. Each stands for a setting of
-ours; the tables below say for which one.
+An image that was built on one of them still has its variables, uwsgi.ini and main.py. Each stands for a setting of
+ours, which the tables below name.
 """
 
 import errno
@@ -33,7 +33,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
 }
 """The settings that their variables stand for. Other variables have the same name and meaning in both."""
 _CONVERTED: Final[Mapping[str, Mapping[str, str]]] = {"STATIC_INDEX": {"1": "index.html"}}
-"""The texts of a setting by the texts of their variable; every other text leaves the setting unset."""
+"""The text of the setting for each text of the variable; every other text leaves the setting unset."""
 _DEFAULTS: Final[Mapping[str, str]] = {"NGINX_CLIENT_MAX_BODY_SIZE": "0", "NGINX_WORKER_PROCESSES": "1"}
 _STATIC: Final = ("NGINX_STATIC_URL", "NGINX_STATIC_ROOT", "NGINX_STATIC_INDEX")
 _PROCESSES: Final = 16  # the most workers
@@ -62,8 +62,8 @@ class OtherImage(NamedTuple):
 NO_OTHER_IMAGE: Final = OtherImage({}, {}, {}, frozenset())
 
 
-def is_left(folder: Path = HOME) -> bool:
-    """Return whether an application for one of those images lies in `folder`."""
+def has_application(folder: Path = HOME) -> bool:
+    """Return whether `folder` holds an application for one of those images."""
     return any(os.path.isfile(folder / name) for name in (MAIN, UWSGI_INI))  # noqa: PTH113 -- Path.is_file may raise
 
 

@@ -28,7 +28,7 @@ _KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)
 MIGRATED: Final = "ENTRYPOINT_MIGRATED"
 """How many migrations the boot has applied, for the hooks after them."""
 SOURCED: Final = "ENTRYPOINT_SOURCED"
-"""Is set where hooks have been sourced, and while they are: their variables are there."""
+"""Is set while hooks are sourced, and afterwards: the environment then has their variables."""
 OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+|{MIGRATED}|{SOURCED}")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
@@ -87,7 +87,7 @@ class Sources:
         mode = self.text_of("ENTRYPOINT_COMPAT") or self._project.texts.get("compat") or compat.AUTO
         if mode != compat.AUTO:
             return mode == compat.TIANGOLO
-        return folder in ("", str(compat.HOME)) and compat.is_left() and not self._has_own_application()
+        return folder in ("", str(compat.HOME)) and compat.has_application() and not self._has_own_application()
 
     def _has_own_application(self) -> bool:
         """Return whether the settings, or the files in the application's folder, name what runs in this container."""
@@ -236,7 +236,7 @@ class Sources:
         }
         django = os.path.lexists(self._folder / "manage.py")
         hints = list(other_names.warnings(others, self._specs, django=django))
-        # A misspelt name may be the cause of a problem: that its right name is not set.
+        # A misspelt name may be the cause of a problem, such as a setting that is missing.
         (self.problems or self.warnings).extend(hints)
 
     def _note(self, name: str, text: str, origin: str) -> None:
