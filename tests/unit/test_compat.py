@@ -6,7 +6,7 @@ import pytest
 
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import compat
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.errors import Unusable
 
 DEFAULT = "tiangolo's default"

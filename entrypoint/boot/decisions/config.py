@@ -22,7 +22,7 @@ from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.programs.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.supervision import LISTENER

@@ -8,7 +8,7 @@ from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.probe import LONGEST_SOCKET
 

@@ -13,7 +13,8 @@ from entrypoint.boot.settings.protection import ProtectionTable
 from entrypoint.boot.settings.sources.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.tls import TlsTable
-from entrypoint.boot.settings.types.values import Listen, nearest, shown
+from entrypoint.boot.settings.types.addresses import Listen
+from entrypoint.boot.settings.types.values import nearest, shown
 from entrypoint.boot.trust import accounts
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret

@@ -11,10 +11,9 @@ from entrypoint.boot.settings import server_names
 from entrypoint.boot.settings.sources import compat
 from entrypoint.boot.settings.spec import setting
 from entrypoint.boot.settings.types import addresses, protection_types, values
-from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.addresses import Listen, Network
 from entrypoint.boot.settings.types.endpoints import Endpoint, endpoints
 from entrypoint.boot.settings.types.protection_types import BodySizes
-from entrypoint.boot.settings.types.values import Listen
 from entrypoint.output.log import LEVELS
 from entrypoint.secret import Secret
 
@@ -37,7 +36,7 @@ class SettingsTable:
     )
     listen: Listen | None = setting(
         "PORT",
-        values.listen,
+        addresses.listen,
         "where nginx listens: a port, or address:port; without nginx, the application server listens there",
         when_unset="80 as root, else 8080; with TLS, 443 and 80 as root, else 8443 and 8080",
     )
@@ -226,7 +225,7 @@ class SettingsTable:
     )
     metrics_port: Listen | None = setting(
         "ENTRYPOINT_METRICS_PORT",
-        values.metrics_port,
+        addresses.metrics_port,
         "a port for /metrics alone: a port, or address:port; ENTRYPOINT_METRICS_ALLOW, if it is set, applies there too",
     )
     status_page: str = setting(

@@ -12,8 +12,7 @@ from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
 from entrypoint.boot.settings.programs.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.types.addresses import Network
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen, Network
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
 from entrypoint.protocol.supervision import ApplicationConfig, StopChildren

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from entrypoint.boot.settings import server_names
 from entrypoint.boot.settings.programs import program_keys
 from entrypoint.boot.settings.programs.sites import Site
-from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types import addresses, values
 from entrypoint.boot.settings.types.values import nearest, shown, text
 
 WEB: Final = "web"
@@ -139,7 +139,7 @@ class UserPrograms:
 
     def _check_port(self, program: UserProgram) -> None:
         try:
-            address = values.listen(program.environment["PORT"]).address
+            address = addresses.listen(program.environment["PORT"]).address
             why = "nginx connects to 127.0.0.1, so it must be a port without an address" if address else ""
         except ValueError as error:
             why = str(error)

@@ -1,7 +1,8 @@
-"""The types of settings that are addresses: networks, host names, URL paths and database URLs."""
+"""The types of settings that are addresses: ports, networks, host names, URL paths and database URLs."""
 
 import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ Network = IPv4Network | IPv6Network
 LOOPBACK: Final[tuple[Network, ...]] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 """The addresses of this machine or container itself."""
 
+HIGHEST_PORT: Final = 65535
 _LABEL: Final = r"[a-z0-9_][a-z0-9_-]{0,62}"
 HOST: Final = re.compile(rf"(?:\*\.|\.)?{_LABEL}(?:\.{_LABEL})*|{_LABEL}(?:\.{_LABEL})*\.\*", re.ASCII)
 LONGEST_HOST: Final = 255
@@ -30,6 +32,49 @@ _YEAR: Final = 365 * 24 * 3600
 _DATABASE_URL: Final = re.compile(
     r"(?:postgres|postgresql|mysql|mariadb)://[^\x00-\x20\x7f/?#]+/[^\x00-\x20\x7f/?#]+(?:\?[^\x00-\x20\x7f#]*)?"
 )
+
+
+@dataclass(frozen=True)
+class Listen:
+    """A port to listen on, and the address; without an address, every address."""
+
+    port: int
+    address: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}" if self.address else str(self.port)
+
+    @property
+    def host(self) -> str:
+        """The address that a client on this machine connects to."""
+        return self.address.strip("[]") if self.address else "127.0.0.1"
+
+    @property
+    def probe(self) -> str:
+        """The probe that shows that a program listens there."""
+        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
+
+
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["8080", "127.0.0.1:8080", "[::1]:8080"])
+def listen(value: str) -> Listen:
+    """Parse `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
+    address, colon, port = value.rpartition(":")
+    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
+        raise ValueError(f"a port is a number from 1 to {HIGHEST_PORT}, optionally after an IP address and a colon")
+    if not colon:
+        return Listen(int(port))
+    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
+    if (":" in bare) != address.startswith("["):
+        raise ValueError("an IPv6 address before a port must be in brackets")
+    return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
+
+
+@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
+def metrics_port(value: str) -> Listen:
+    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
+    if value.startswith(("tcp://", "udp://")):
+        raise ValueError("Kubernetes has set it for a Service of this name; set enableServiceLinks: false in the pod")
+    return listen(value)
 
 
 @of_type("database URL", pattern=_DATABASE_URL.pattern, writeOnly=True, examples=["postgres://name@db:5432/site"])

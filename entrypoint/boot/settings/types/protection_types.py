@@ -4,8 +4,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from entrypoint.boot.settings.types.addresses import HOST, LONGEST_HOST
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, items, of_type, shown, size, text
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, HOST, LONGEST_HOST
+from entrypoint.boot.settings.types.values import items, of_type, shown, size, text
 
 _PATH: Final = r"/[!#%-+./0-9:;=@A-Z_a-z~-]{0,500}"  # ASCII without characters that a query or nginx needs
 _PREFIX: Final = re.compile(_PATH)

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
 
@@ -26,7 +25,6 @@ _SHORTEST_PASSWORD: Final = 8
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
 _SMALLEST_CACHE: Final = 1 << 20
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-HIGHEST_PORT: Final = 65535
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
@@ -100,27 +98,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-@dataclass(frozen=True)
-class Listen:
-    """A port to listen on, and the address; without an address, every address."""
-
-    port: int
-    address: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.address}:{self.port}" if self.address else str(self.port)
-
-    @property
-    def host(self) -> str:
-        """The address that a client on this machine connects to."""
-        return self.address.strip("[]") if self.address else "127.0.0.1"
-
-    @property
-    def probe(self) -> str:
-        """The probe that shows that a program listens there."""
-        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
-
-
 @of_type("text", pattern=r"[^\x00-\x1f\x7f]*")
 def text(value: str) -> str:
     """Return the text. It must not contain control characters."""
@@ -139,28 +116,6 @@ def utf8(value: str) -> str:
     if _UNDECODED.search(value):
         raise ValueError("it is not UTF-8 text")
     return value
-
-
-@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["8080", "127.0.0.1:8080", "[::1]:8080"])
-def listen(value: str) -> Listen:
-    """Parse `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
-    address, colon, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
-        raise ValueError(f"a port is a number from 1 to {HIGHEST_PORT}, optionally after an IP address and a colon")
-    if not colon:
-        return Listen(int(port))
-    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
-    if (":" in bare) != address.startswith("["):
-        raise ValueError("an IPv6 address before a port must be in brackets")
-    return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
-
-
-@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
-def metrics_port(value: str) -> Listen:
-    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
-    if value.startswith(("tcp://", "udp://")):
-        raise ValueError("Kubernetes has set it for a Service of this name; set enableServiceLinks: false in the pod")
-    return listen(value)
 
 
 @of_type("number", pattern=r"0*[1-9][0-9]{0,5}", maxLength=6)
