@@ -94,7 +94,7 @@ class Trust(NamedTuple):
 
     @contextmanager
     def acting(self, folder: os.PathLike[str], account: Account) -> Iterator[bool]:
-        """Act as `account` if root does not trust `folder`, where it must not follow links; yield whether it does."""
+        """Act as `account` if root does not trust `folder`, whose links may lead anywhere; yield whether it does so."""
         if self.fault(folder) is None:
             yield False
         else:

@@ -1,4 +1,4 @@
-"""The keys of a user program, `programs.NAME.KEY`: each parses its value, or raises ValueError with the reason."""
+"""The keys of a user program, `programs.NAME.KEY`, each with the function that parses its value."""
 
 import re
 import shlex
@@ -55,7 +55,7 @@ def _boolean(value: object) -> bool:
 
 
 def _switch(value: object) -> bool:
-    """Parse true or false, or the text of a variable that other images named."""
+    """Parse true or false, or the text of a variable, such as `yes` or `1`."""
     if not isinstance(value, str):
         return _boolean(value)
     if value.lower() not in (*_ON, *_OFF):
@@ -78,10 +78,7 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _stop_signal(value: str) -> str:
-    name = value.upper().removeprefix("SIG")
-    if name not in SIGNALS:
-        raise ValueError(f"it is not one of {', '.join(SIGNALS)}")
-    return name
+    return values.choice(*SIGNALS)(value.upper().removeprefix("SIG"))
 
 
 def _directory(value: str) -> str:
@@ -121,6 +118,7 @@ def _environment(value: object) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+# Each raises ValueError with the reason if the value is invalid.
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "command": command,
     "enabled": _switch,

@@ -53,7 +53,7 @@ class Given(NamedTuple):
 class OtherImage(NamedTuple):
     """The settings that follow from the variables and files of another image."""
 
-    given: Mapping[str, Given]  # by our settings' names; wins over the project's file, and the environment over it
+    given: Mapping[str, Given]  # by our settings' names; overrides the project's file, and the environment overrides it
     defaults: Mapping[str, Given]  # by our settings' names, for what nothing else sets
     environment: Mapping[str, str]  # variables of the programs that are not set
     names: frozenset[str]  # the variables that have a meaning because of that image
@@ -70,9 +70,9 @@ def has_application(folder: Path = HOME) -> bool:
 def read(
     folder: Path, environ: Mapping[str, str], trust: Trust, report: Callable[[str], None], *, sized: bool
 ) -> OtherImage:
-    """Return what the variables and the application in `folder` mean. `sized`: WEB_CONCURRENCY is set.
+    """Return the settings that follow from the variables and from the application in `folder`.
 
-    Call `report` with each problem.
+    `sized`: WEB_CONCURRENCY is set. Call `report` with each problem.
     """
     ini = folder / (environ.get("UWSGI_INI") or UWSGI_INI)
     options = _options(ini, trust, report)
@@ -125,7 +125,7 @@ def _serves_static(folder: Path, environ: Mapping[str, str], *, django: bool) ->
 
 
 def _workers(environ: Mapping[str, str], options: Mapping[str, str], *, sized: bool) -> dict[str, str]:
-    """Return the variables by which uWSGI starts as many workers as there. uWSGI reads its file after them."""
+    """Return the variables that let uWSGI start as many workers as in that image; uwsgi.ini overrides them."""
     if sized or options.keys() & {"processes", "workers"}:
         return {}
     given = environ.get("UWSGI_PROCESSES") or environ.get("UWSGI_WORKERS") or ""
@@ -151,7 +151,7 @@ def _application(folder: Path, ini: Path, options: Mapping[str, str]) -> Given |
 
 
 def _module(folder: PurePosixPath, file: str) -> str:
-    """Return the dotted name of a file in the folder; the file itself, which is no such name, if it is elsewhere."""
+    """Return the dotted name of a file in the folder; elsewhere its path, which the setting's type refuses."""
     path = folder / file
     if path.suffix != ".py" or not path.is_relative_to(folder):
         return file

@@ -66,7 +66,7 @@ def read(
 
 
 class References:
-    """The values `{env = "NAME"}` of one file, which are those of variables."""
+    """Replaces each value `{env = "NAME"}` of one file by the text of the variable."""
 
     def __init__(self, file: str, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.names: set[str] = set()

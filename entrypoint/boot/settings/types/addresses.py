@@ -71,7 +71,7 @@ def listen(value: str) -> Listen:
 
 @of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
 def metrics_port(value: str) -> Listen:
-    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
+    """Parse a port as `listen` does. Kubernetes sets the variable, too, for a Service named entrypoint-metrics."""
     if value.startswith(("tcp://", "udp://")):
         raise ValueError("Kubernetes has set it for a Service of this name; set enableServiceLinks: false in the pod")
     return listen(value)
