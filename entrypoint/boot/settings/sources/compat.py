@@ -24,7 +24,7 @@ HOME: Final = Path("/app")
 MAIN: Final = "main.py"
 UWSGI_INI: Final = "uwsgi.ini"
 
-_VARIABLES: Final[Mapping[str, str]] = {
+VARIABLES: Final[Mapping[str, str]] = {
     "LISTEN_PORT": "PORT",
     "NGINX_MAX_UPLOAD": "NGINX_CLIENT_MAX_BODY_SIZE",
     "STATIC_URL": "NGINX_STATIC_URL",
@@ -97,7 +97,7 @@ def read(
             **_workers(environ, options, sized=sized),
             **({} if environ.get("PYTHONPATH") else {"PYTHONPATH": str(folder)}),
         },
-        frozenset(_VARIABLES),
+        frozenset(VARIABLES),
     )
 
 
@@ -111,7 +111,7 @@ def _missing_users(ini: Path, options: Mapping[str, str]) -> Iterator[str]:
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
-    for name, setting in _VARIABLES.items():
+    for name, setting in VARIABLES.items():
         text = environ.get(name, "")
         if becomes := _CONVERTED[name].get(text) if name in _CONVERTED else text:
             yield setting, Given(f"{name}={shown(text)}", becomes, name)
