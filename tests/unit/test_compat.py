@@ -177,6 +177,12 @@ def test_the_application_lies_in_app_unless_it_is_told_where() -> None:
     assert (settings.app_dir, settings.origins["ENTRYPOINT_APP_DIR"]) == (PurePosixPath("/app"), DEFAULT)
 
 
+def test_a_procfile_of_another_folder_names_no_programs(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (app / "Procfile").write_text("worker: celery\n")
+    monkeypatch.chdir(app)
+    assert not Settings.read({"ENTRYPOINT_COMPAT": "tiangolo"}).programs
+
+
 @pytest.mark.parametrize("mode", ["auto", "off"])
 def test_without_the_mode_the_names_of_the_image_mean_nothing(app: Path, mode: str) -> None:
     settings = read(app, ENTRYPOINT_COMPAT=mode, LISTEN_PORT="8080")

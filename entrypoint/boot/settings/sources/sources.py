@@ -80,7 +80,7 @@ class Sources:
         by_key = {spec.key: spec for spec in self._specs}
         self._folder = folder
         self._project = project_file.read(folder, by_key, self.problems.append, self._trust, self.environment)
-        self._read_procfile(folder / PROCFILE)
+        self._procfile = self._text_of_file(folder / PROCFILE)
 
     def _is_tiangolo(self, folder: str) -> bool:
         """Return whether the application was made for one of tiangolo's images: ENTRYPOINT_COMPAT, or by its files."""
@@ -100,12 +100,13 @@ class Sources:
             or os.path.lexists(self._folder / "manage.py")
         )
 
-    def _read_procfile(self, path: Path) -> None:
-        if os.path.lexists(path):
-            try:
-                self._procfile = textfile.read(path, self._trust)
-            except ValueError as error:
-                self.problems.append(f"cannot read {shown(str(path))}: {error}")
+    def _text_of_file(self, path: Path) -> str:
+        """Return the text of a file; empty if it does not exist or cannot be read."""
+        try:
+            return textfile.read(path, self._trust) if os.path.lexists(path) else ""
+        except ValueError as error:
+            self.problems.append(f"cannot read {shown(str(path))}: {error}")
+            return ""
 
     def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- the spec's type
         """Return the value of a setting; None if it is not set or is invalid."""
