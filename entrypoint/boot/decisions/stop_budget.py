@@ -89,14 +89,10 @@ def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
         yield Member(server.name, SERVER_ORDER, waits_for_clients=not settings.behind_nginx)
     for own in settings.chosen:
         if own.name != RELEASE:
-            yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
-
-
-def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
-    if own.stop_timeout is None:
-        return Member(own.name, order_of(own), waits_for_clients=waits_for_clients)
-    seconds = math.ceil(own.stop_timeout)
-    return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
+            waits = own.name == WEB and not settings.behind_nginx
+            seconds = None if own.stop_timeout is None else math.ceil(own.stop_timeout)
+            source = "" if seconds is None else own.describe("stop_timeout")
+            yield Member(own.name, order_of(own), seconds, waits, source)
 
 
 def fits(stop_timeout: float, grace: float) -> bool:
