@@ -206,10 +206,8 @@ class ResolvedConfig:
         return "http" if self.own_server else self.server.protocol if self.server else None
 
     @property
-    def ready(self) -> str:
-        """The readiness probe of the application server."""
-        if self.server and self.server.ready:
-            return self.server.ready
+    def connects(self) -> str:
+        """The probe that connects to the application server."""
         return self.bind.probe if self.bind else f"unix:{self.socket}"
 
     # ---- TLS
