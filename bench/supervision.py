@@ -118,8 +118,8 @@ stdout_logfile_maxbytes = 0
 
 def ours(home: Path, scripts: Sequence[Path], log_format: str = "text") -> list[str]:
     """Lay out what boot renders; return the command."""
-    programs = [Program(script.name, (str(script),), None, "running", "TERM", 5, stop_order=0) for script in scripts]
     each = ProgramConfig(essential=True, restart=Restart.ALWAYS)
+    programs = [Program(script.name, (str(script),), None, "TERM", 5, each) for script in scripts]
     config = SupervisionConfig(
         ready_file=PurePosixPath(home / "ready.json"),
         programs={program.name: each for program in programs},

@@ -16,7 +16,7 @@ from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import ProgramFailed
-from entrypoint.protocol.supervision import ApplicationConfig
+from entrypoint.protocol.supervision import ApplicationConfig, ProgramConfig
 
 FAILS = """\
 import os, sys
@@ -34,7 +34,7 @@ def started(place: Path, code: str, *words: str) -> tuple[Children, psutil.Proce
     (place / "server.py").write_text(code, encoding="ascii")
     application = ApplicationConfig("uwsgi", "site.wsgi:x", "ENTRYPOINT_APP", PurePosixPath(place))
     command = (sys.executable, "-S", str(place / "server.py"), *words)
-    program = Program("uwsgi", command, None, "running", "TERM", 1, 0, application=application)
+    program = Program("uwsgi", command, None, "TERM", 1, ProgramConfig(application=application))
     children, before = Children(Trust()), set(psutil.Process().children())
     children.start(Start(program, PurePosixPath(place), dict(os.environ), "", loads=True))
     (server,) = set(psutil.Process().children()) - before

@@ -6,7 +6,7 @@ import pytest
 
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources import compat
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.errors import Unusable
 
 DEFAULT = "tiangolo's default"
@@ -177,6 +177,12 @@ def test_the_application_lies_in_app_unless_it_is_told_where() -> None:
     assert (settings.app_dir, settings.origins["ENTRYPOINT_APP_DIR"]) == (PurePosixPath("/app"), DEFAULT)
 
 
+def test_a_procfile_of_another_folder_names_no_programs(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (app / "Procfile").write_text("worker: celery\n")
+    monkeypatch.chdir(app)
+    assert not Settings.read({"ENTRYPOINT_COMPAT": "tiangolo"}).programs
+
+
 @pytest.mark.parametrize("mode", ["auto", "off"])
 def test_without_the_mode_the_names_of_the_image_mean_nothing(app: Path, mode: str) -> None:
     settings = read(app, ENTRYPOINT_COMPAT=mode, LISTEN_PORT="8080")
@@ -187,6 +193,6 @@ def test_without_the_mode_the_names_of_the_image_mean_nothing(app: Path, mode: s
 
 @pytest.mark.parametrize("name", ["main.py", "uwsgi.ini"])
 def test_an_application_for_that_image_is_known_by_its_files(tmp_path: Path, name: str) -> None:
-    assert not compat.is_left(tmp_path)
+    assert not compat.has_application(tmp_path)
     (tmp_path / name).touch()
-    assert compat.is_left(tmp_path)
+    assert compat.has_application(tmp_path)

@@ -27,7 +27,7 @@ from entrypoint.boot.plan.findings import of_config
 from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.agent import Application, Database, User

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.settings.types.endpoints import endpoints
-from entrypoint.boot.settings.types.values import Listen, shown
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import Unusable
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from entrypoint.boot.settings.settings import Settings, setting_specs
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.types import values
-from entrypoint.boot.settings.types.values import Listen, shown
+from entrypoint.boot.settings.types.addresses import Listen
+from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import Unusable
 from entrypoint.secret import Secret
 

@@ -145,8 +145,8 @@ def test_root_trusts_a_path_that_nobody_else_can_change(
 
 
 def test_a_file_that_anyone_could_make_first_is_not_trusted_for_writing(place: Path) -> None:
-    assert TRUST.fault_of_new(missing_in_a_sticky_folder(place)) == f"someone can write {place}"
-    assert TRUST.fault_of_new(own(place, 0o755) / "missing") is None
+    assert TRUST.fault(missing_in_a_sticky_folder(place), create=True) == f"someone can write {place}"
+    assert TRUST.fault(own(place, 0o755) / "missing", create=True) is None
 
 
 def test_a_link_that_someone_has_put_there_leads_root_to_nothing_that_they_cannot_read(place: Path) -> None:

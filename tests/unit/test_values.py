@@ -9,7 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from entrypoint.boot.settings.types import addresses, values
-from entrypoint.boot.settings.types.values import Listen, Type, shown
+from entrypoint.boot.settings.types.addresses import Listen
+from entrypoint.boot.settings.types.values import Type, shown
 from entrypoint.secret import Secret
 
 one_of = values.choice("auto", "off")
@@ -17,13 +18,13 @@ SITE = Secret("postgres://name:pa%2Fss@db:5432/site?sslmode=require")
 
 TAKEN: list[tuple[Type[Any], str, Any]] = [
     (values.text, "a text; with 'all' kinds of \\ $ % {} #, ünïcode and  spaces", None),
-    (values.listen, "1", Listen(1)),
-    (values.listen, "65535", Listen(65535)),
-    (values.listen, "8080", Listen(8080)),
-    (values.listen, "127.0.0.1:8080", Listen(8080, "127.0.0.1")),
-    (values.listen, "0.0.0.0:80", Listen(80, "0.0.0.0")),
-    (values.listen, "[::1]:8080", Listen(8080, "[::1]")),
-    (values.listen, "[0:0::1]:8080", Listen(8080, "[::1]")),
+    (addresses.listen, "1", Listen(1)),
+    (addresses.listen, "65535", Listen(65535)),
+    (addresses.listen, "8080", Listen(8080)),
+    (addresses.listen, "127.0.0.1:8080", Listen(8080, "127.0.0.1")),
+    (addresses.listen, "0.0.0.0:80", Listen(80, "0.0.0.0")),
+    (addresses.listen, "[::1]:8080", Listen(8080, "[::1]")),
+    (addresses.listen, "[0:0::1]:8080", Listen(8080, "[::1]")),
     (values.count, "1", 1),
     (values.count, "999999", 999999),
     (values.count_or_auto, "3", 3),
@@ -101,21 +102,21 @@ REFUSED: list[tuple[Type[Any], str, str]] = [
     (values.text, "\x1b[31m", "it contains a control character"),
     (values.text, "\x7f", "it contains a control character"),
     (values.text, "caf\udce9", "it is not UTF-8 text"),
-    (values.listen, "", A_PORT),
-    (values.listen, "0", A_PORT),
-    (values.listen, "65536", A_PORT),
-    (values.listen, "99999", A_PORT),
-    (values.listen, "0000099999", A_PORT),
-    (values.listen, "9" * 100_000, A_PORT),
-    (values.listen, "-1", A_PORT),
-    (values.listen, "80 ", A_PORT),
-    (values.listen, "http", A_PORT),
-    (values.listen, "٨٠", A_PORT),
-    (values.listen, "1.2.3.4:", A_PORT),
-    (values.listen, "::1:80", "an IPv6 address before a port must be in brackets"),
-    (values.listen, "[127.0.0.1]:80", "an IPv6 address before a port must be in brackets"),
-    (values.listen, "localhost:80", "'localhost' does not appear to be an IPv4 or IPv6 address"),
-    (values.listen, ":80", "'' does not appear to be an IPv4 or IPv6 address"),
+    (addresses.listen, "", A_PORT),
+    (addresses.listen, "0", A_PORT),
+    (addresses.listen, "65536", A_PORT),
+    (addresses.listen, "99999", A_PORT),
+    (addresses.listen, "0000099999", A_PORT),
+    (addresses.listen, "9" * 100_000, A_PORT),
+    (addresses.listen, "-1", A_PORT),
+    (addresses.listen, "80 ", A_PORT),
+    (addresses.listen, "http", A_PORT),
+    (addresses.listen, "٨٠", A_PORT),
+    (addresses.listen, "1.2.3.4:", A_PORT),
+    (addresses.listen, "::1:80", "an IPv6 address before a port must be in brackets"),
+    (addresses.listen, "[127.0.0.1]:80", "an IPv6 address before a port must be in brackets"),
+    (addresses.listen, "localhost:80", "'localhost' does not appear to be an IPv4 or IPv6 address"),
+    (addresses.listen, ":80", "'' does not appear to be an IPv4 or IPv6 address"),
     (values.count, "0", A_COUNT),
     (values.count, "-3", A_COUNT),
     (values.count, "2.5", A_COUNT),
@@ -267,7 +268,7 @@ def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
     "case",
     [
         (values.text, "two\nlines"),
-        (values.listen, "port"),
+        (addresses.listen, "port"),
         (values.count, "0"),
         (values.duration, "soon"),
         (values.size, "10mb"),

@@ -1,7 +1,7 @@
 """The address of the site, for the last line of a boot."""
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 
 
 def of_site(config: ResolvedConfig) -> str:

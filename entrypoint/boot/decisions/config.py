@@ -1,4 +1,4 @@
-"""What several files or steps need to know, decided once."""
+"""The resolved configuration: settings and facts of one boot, and what several files or steps decide from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,10 @@ from entrypoint.boot.decisions.folders import written_folders
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.decisions.folders.run_dir import (
     CERTIFICATE_FILE,
-    DOWN_FILE,
-    FIRST_READY_FILE,
-    PROGRAMS_FILE,
+    READINESS_FILES,
     READY_FILE,
-    RELOAD_FILE,
     REQUESTS_FILE,
     STATISTICS_FILE,
-    UNREADY_FILE,
 )
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
@@ -26,7 +22,7 @@ from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.settings.programs.user_programs import NGINX, RELEASE, WEB, UserProgram
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.supervision import LISTENER
@@ -97,12 +93,12 @@ class ResolvedConfig:
 
     @property
     def nginx_stop(self) -> int:
-        """The seconds that nginx certainly has to finish its requests at a stop."""
+        """The seconds that a stop guarantees to nginx for its last requests."""
         return self.stop_times[NGINX].guaranteed
 
     @property
     def server_stop(self) -> int:
-        """The seconds that the application server has at most at a stop, 0 if there is none."""
+        """The most seconds that a stop gives to the application server; 0 if there is none."""
         return self.stop_times[self.server_name].longest if self.server_name else 0
 
     def path(self, program: str) -> PurePosixPath:
@@ -111,7 +107,7 @@ class ResolvedConfig:
 
     @property
     def handed_over(self) -> tuple[PurePosixPath, ...]:
-        """The folders that the application writes, if PUID asks for handing them over to it."""
+        """The folders that root gives to the application's user, if PUID is set: those that the application writes."""
         if self.settings.puid is None or not self.machine.root or self.machine.account.uid == 0:
             return ()
         return written_folders.of(self.settings, self.machine.app_dir, self.application)
@@ -155,7 +151,7 @@ class ResolvedConfig:
 
     @property
     def listens_on(self) -> str:
-        """Where the application server is told to listen, as gunicorn and uWSGI spell it."""
+        """Where the application server listens, as gunicorn and uWSGI spell it."""
         return f"fd://{LISTENER}" if self.inherits_socket else self.upstream
 
     @property
@@ -177,18 +173,26 @@ class ResolvedConfig:
     @property
     def socket(self) -> PurePosixPath:
         """The Unix socket between nginx and the application server."""
-        name = self.server.name if self.server else "none"
-        return self.run_dir / "app" / f"{name}{'.2' if self.second_socket else ''}.sock"
+        return self._of_this_socket(f"app/{self.server.name if self.server else 'none'}.sock")
 
     @property
     def server_file(self) -> PurePosixPath | None:
-        """The configuration file of the application server, one for each of its two sockets.
+        """The configuration file of the application server."""
+        template = self.server and self.server.template
+        return self._of_this_socket(template.removesuffix(".j2")) if template else None
 
-        So the new process of a reload leaves the file of the old one alone, which may have to start again.
+    @property
+    def statistics(self) -> PurePosixPath | None:
+        """The socket of uWSGI's statistics."""
+        return self._of_this_socket(STATISTICS_FILE) if self.server and self.server.name == "uwsgi" else None
+
+    def _of_this_socket(self, name: str | PurePosixPath) -> PurePosixPath:
+        """Return the path of a file that the application server has for each of its two sockets.
+
+        So the new process of a reload leaves the files of the old one alone. The old one may have to start again, and
+        removes its own sockets when it ends.
         """
-        if self.server is None or self.server.template is None:
-            return None
-        file = self.run_dir / self.server.template.removesuffix(".j2")
+        file = self.run_dir / name
         return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     @property
@@ -202,10 +206,8 @@ class ResolvedConfig:
         return "http" if self.own_server else self.server.protocol if self.server else None
 
     @property
-    def ready(self) -> str:
-        """The readiness probe of the application server."""
-        if self.server and self.server.ready:
-            return self.server.ready
+    def connects(self) -> str:
+        """The probe that connects to the application server."""
         return self.bind.probe if self.bind else f"unix:{self.socket}"
 
     # ---- TLS
@@ -308,21 +310,13 @@ class ResolvedConfig:
 
     @property
     def counts_requests(self) -> bool:
-        """Whether nginx's requests are counted, which takes a line of a log for each: if anybody was let in.
+        """Whether nginx logs each request for the metrics: only if somebody may read them.
 
-        The file lies in a folder of root's, or this process is not root: a user's file is nothing to open for root.
+        Root must not open a file of another user. So if this process is root, nginx's folder must be root's.
         """
         settings = self.settings
         asked = bool(settings.metrics_allow or settings.metrics_port or settings.status_page == "on")
         return self.nginx and asked and (self.nginx_switches or not self.machine.root)
-
-    @property
-    def statistics(self) -> PurePosixPath | None:
-        """The socket of uWSGI's statistics; at its end, the old process of a reload removes its own."""
-        if self.server is None or self.server.name != "uwsgi":
-            return None
-        file = self.run_dir / STATISTICS_FILE
-        return file.with_stem(f"{file.stem}.2") if self.second_socket else file
 
     # ---- the start
 
@@ -338,18 +332,17 @@ class ResolvedConfig:
 
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
-        """The files by which supervisord tells the state of the programs, and whether the site is or was ready."""
-        names = (READY_FILE, FIRST_READY_FILE, UNREADY_FILE, DOWN_FILE, PROGRAMS_FILE, RELOAD_FILE)
-        return tuple(self.run_dir / name for name in names)
+        """The files that tell the state of the programs, and whether the site is or was ready."""
+        return tuple(self.run_dir / name for name in READINESS_FILES)
 
     @property
     def stale_files(self) -> tuple[PurePosixPath, ...]:
-        """The files that a killed container may have left, and that would tell of it."""
+        """The files of a killed container. A boot removes them, because they tell the state of that container."""
         return (*self.readiness_files, *([self.run_dir / REQUESTS_FILE] if self.counts_requests else ()))
 
     @property
     def opens_early(self) -> bool:
-        """Whether nginx answers during the preparation. A user's template of nginx may lack what that needs."""
+        """Whether nginx answers during the preparation. With a template of the user's it may not be able to."""
         own = {*templates.OF_NGINX, templates.NGINX_CONF}
         return self.nginx and self.machine.templates.keys().isdisjoint(own)
 

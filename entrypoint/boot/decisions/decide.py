@@ -1,4 +1,4 @@
-"""Decides what several files or steps need to know, and checks what can be checked then."""
+"""Resolves the configuration from settings and facts, and checks it."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.facts.machine import Facts, Machine
 from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, Listen
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
@@ -16,7 +16,10 @@ LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.con
 
 
 def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
-    """Decide. Raises Unusable if there is nothing to serve or settings contradict each other, NotAllowed for a port."""
+    """Return the resolved configuration.
+
+    Raises Unusable if nothing would serve or settings contradict each other, NotAllowed if the port is privileged.
+    """
     if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
         why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
         raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")

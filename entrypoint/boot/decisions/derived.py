@@ -48,7 +48,7 @@ def _why_user(settings: Settings, root: bool) -> str:  # noqa: FBT001 -- a fact
 
 
 def _serving(settings: Settings, facts: Facts) -> Iterator[tuple[str, Derived]]:
-    """Yield what serves the site."""
+    """Yield the settings that say what serves the site."""
     mode = f"DJANGO_ENV={settings.environment_kind}"
     if not settings.serves:
         for name in ("ENTRYPOINT_NGINX", "ENTRYPOINT_SERVER", "WEB_CONCURRENCY"):

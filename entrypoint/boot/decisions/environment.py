@@ -37,7 +37,7 @@ def for_application(settings: Settings, machine: Machine, settings_module: str |
 
 
 def for_agent(settings: Settings, machine: Machine) -> Mapping[str, str]:
-    """Return the agent's environment: the application's. It serves nothing, so it writes no metrics either."""
+    """Return the agent's environment: the application's, without metrics, because it serves nothing."""
     environment = for_application(settings, machine, settings.settings_module)
     return {name: text for name, text in environment.items() if name not in MULTIPROCESS_METRICS}
 
@@ -45,7 +45,7 @@ def for_agent(settings: Settings, machine: Machine) -> Mapping[str, str]:
 def for_programs(settings: Settings, machine: Machine, settings_module: str | None) -> Mapping[str, str]:
     """Return the programs' environment: the application's without the secret settings and the superuser's fields.
 
-    Only the boot needs those, and an error report that lists the environment would leak them.
+    Only the boot needs them, and an error report of a program may list its environment.
     """
     environment = without_secrets(for_application(settings, machine, settings_module))
     if settings.superuser_password:

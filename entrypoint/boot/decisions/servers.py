@@ -25,13 +25,13 @@ class Server:
     ready: str | None = None  # its readiness probe; None: it listens only after it has loaded the application
     unix: bool = True  # whether it can listen on a Unix socket
     static: bool = False  # whether it can serve static files without nginx
-    keeps_prefix: bool = False  # whether it removes NGINX_PREFIX from the path itself
+    keeps_prefix: bool = False  # whether nginx keeps NGINX_PREFIX in the path, because the server removes it
     worker_variables: Words | None = ()  # its own variables for WEB_CONCURRENCY; None: it has no workers
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
     stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
     stop_children: StopChildren | None = None  # the stop signal for its workers; None: it stops them well by itself
-    master_from: int = 1  # the fewest workers with which it has a process beside them, which stops them
+    master_from: int = 1  # the least number of workers with which it has a parent process that stops them
 
 
 SERVERS: Final = {

@@ -1,8 +1,8 @@
 """The time for a whole stop, and each program's part of it.
 
 The programs of the highest stop order stop first, together; the next order follows, so the times of all orders add up.
-Each program is guaranteed a part. What an order does not use goes to the next ones, when the container stops
-(`entrypoint/supervision/shutdown/stop.py`): so a program may have all the time that is not guaranteed to later ones.
+Each program is guaranteed a part. Time that an order does not use goes to the next ones
+(`entrypoint/supervision/shutdown/stop.py`), so a program may get all the time that is not guaranteed to later ones.
 """
 
 import math
@@ -89,14 +89,10 @@ def _members(settings: Settings, server: Server | None) -> Iterator[Member]:
         yield Member(server.name, SERVER_ORDER, waits_for_clients=not settings.behind_nginx)
     for own in settings.chosen:
         if own.name != RELEASE:
-            yield _member(own, waits_for_clients=own.name == WEB and not settings.behind_nginx)
-
-
-def _member(own: UserProgram, *, waits_for_clients: bool) -> Member:
-    if own.stop_timeout is None:
-        return Member(own.name, order_of(own), waits_for_clients=waits_for_clients)
-    seconds = math.ceil(own.stop_timeout)
-    return Member(own.name, order_of(own), seconds, waits_for_clients, own.describe("stop_timeout"))
+            waits = own.name == WEB and not settings.behind_nginx
+            seconds = None if own.stop_timeout is None else math.ceil(own.stop_timeout)
+            source = "" if seconds is None else own.describe("stop_timeout")
+            yield Member(own.name, order_of(own), seconds, waits, source)
 
 
 def fits(stop_timeout: float, grace: float) -> bool:
@@ -105,14 +101,14 @@ def fits(stop_timeout: float, grace: float) -> bool:
 
 
 def grace_for(stop_timeout: float) -> int:
-    """Return the seconds that an engine had better give to a stop of `stop_timeout` seconds."""
+    """Return the grace period in seconds to set in an engine for a stop of `stop_timeout` seconds."""
     return math.ceil(stop_timeout) + _SPARE
 
 
 def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return the option by which the engine waits for a stop of `stop_timeout` seconds; empty if it does by default.
+    """Return the option that lets the engine wait for a stop of `stop_timeout` seconds; empty if it does by default.
 
-    With `kubernetes` it is Kubernetes, otherwise it may be any engine.
+    Without `kubernetes` the engine is not known.
     """
     seconds = grace_for(stop_timeout)
     settings = []
@@ -124,7 +120,7 @@ def engine_setting(stop_timeout: float, *, kubernetes: bool = False) -> str:
 
 
 def engine_default(stop_timeout: float, *, kubernetes: bool = False) -> str:
-    """Return what happens without `engine_setting`."""
+    """Return when an engine without `engine_setting` kills the container, in words."""
     docker, late = f"Docker kills the container after {DOCKER} s", f"after {KUBERNETES} s"
     if kubernetes:
         return f"Kubernetes kills the container {late}"
@@ -146,8 +142,8 @@ def shares(
 ) -> Mapping[str, int]:
     """Return each program's guaranteed seconds from its stop signal to SIGKILL, by name.
 
-    The drain and the pre-stop `hooks` run first, together. The longest `request` takes so many seconds. Raises Unusable
-    if `stop_timeout` is too short; the message names the program that needs most of it.
+    The drain and the pre-stop `hooks` run first, at the same time. `request` is the seconds of the longest request.
+    Raises Unusable if `stop_timeout` is too short; the message names the program that needs most of it.
     """
     orders = {each.order for each in members}
     least = {order: max(_least(each) for each in members if each.order == order) for order in orders}
@@ -163,26 +159,23 @@ def _shares_of_orders(
 ) -> Mapping[int, int]:
     """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients.
 
-    If the longest `request` can be finished, it is: the others get less then.
+    If the others can give it enough time for the longest `request`, they do.
     """
-    unset = {each.order: each.waits_for_clients for each in sorted(members, key=_clients_last) if each.seconds is None}
+    unset = {each.order for each in members if each.seconds is None}
     if not unset:
         return least
-    first = next((order for order in unset if unset[order]), max(unset))
+    clients = {each.order for each in members if each.seconds is None and each.waits_for_clients}
+    first = max(clients or unset)
     # Where one program of an order sets more than the least, the others of that order get as much.
     fixed = {order: time for order, time in least.items() if order not in unset or (time > 1 and order != first)}
-    sharing = [order for order in unset if order not in fixed and order != first]
+    sharing = unset - fixed.keys() - {first}
     rest = total - sum(fixed.values())
-    share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if unset[first] else 1))))
+    share = max(1, round(rest / (len(sharing) + (_PARTS_OF_THE_FIRST if clients else 1))))
     if rest - share * len(sharing) < least[first]:
         share = 1
-    if sharing and unset[first] and int(rest - share * len(sharing)) < request <= rest - len(sharing):
+    if sharing and clients and int(rest - share * len(sharing)) < request <= rest - len(sharing):
         share = int((rest - request) / len(sharing))
     return {**fixed, **dict.fromkeys(sharing, share), first: int(rest - share * len(sharing))}
-
-
-def _clients_last(member: Member) -> bool:
-    return member.waits_for_clients
 
 
 def _least(member: Member) -> int:
@@ -192,7 +185,7 @@ def _least(member: Member) -> int:
 def _too_much(
     members: Sequence[Member], least: Mapping[int, int], stop_timeout: float, drain_delay: float, *, hooks: bool
 ) -> str:
-    """Return the message: the program that needs most, and all times that add up."""
+    """Return the message, which names the program that needs most and all the times that add up."""
     orders = sorted(least, reverse=True)
     longest = [next(m for m in members if m.order == order and _least(m) == least[order]) for order in orders]
     parts = [f"{each.name} {_least(each)} s" for each in longest]

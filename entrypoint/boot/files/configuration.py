@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -18,7 +17,6 @@ from entrypoint.boot.decisions.folders.run_dir import (
     TIMELINE_FILE,
 )
 from entrypoint.boot.decisions.programs import certificates
-from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
@@ -29,9 +27,7 @@ from entrypoint.boot.files.template_values import TemplateValues, template_value
 from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.boot.trust.accounts import Account
-from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import to_json
-from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import (
     Identity,
     LogFormat,
@@ -39,9 +35,6 @@ from entrypoint.protocol.supervision import (
     OnFailure,
     PreStopHook,
     ProgramConfig,
-    ReloadConfig,
-    RequestConfig,
-    Restart,
     SupervisionConfig,
 )
 
@@ -178,15 +171,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
         programs={
-            process: _program(
-                program,
-                processes,
-                str(config.bind) if config.inherits_socket and program.name == config.server_name else "",
-                _first_request(config, program.name),
-                config.settings.liveness_timeout,
-            )
-            for program in supervised
-            for process in program.processes
+            process: _supervised(config, program, processes) for program in supervised for process in program.processes
         },
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if ours else (),
@@ -194,12 +179,6 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         second_socket=config.second_socket,
         metrics=_metrics(config),
     )
-
-
-def _first_request(config: ResolvedConfig, name: str) -> RequestConfig | None:
-    if name == config.server_name:
-        return first_request(config)
-    return next((first_request_of_site(config, own) for own in config.sites if own.name == name), None)
 
 
 def _metrics(config: ResolvedConfig) -> MetricsConfig:
@@ -228,46 +207,11 @@ def _identity(account: Account | None) -> Identity | None:
     return Identity(account.uid, account.gid, account.groups) if account else None
 
 
-def _program(
-    program: Program,
-    processes: Mapping[str, tuple[str, ...]],
-    listen: str,
-    request: RequestConfig | None,
-    timeout: float,
-) -> ProgramConfig:
-    return ProgramConfig(
-        essential=program.essential,
+def _supervised(config: ResolvedConfig, program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+    timeout = config.settings.liveness_timeout
+    return program.supervision._replace(
         # A program that runs in another container is not waited for.
-        after=tuple(process for name in program.after for process in processes.get(name, ())),
-        listen=listen,
-        ready=_probe(program.name, program.ready),
-        first_request=request,
-        liveness=_probe(program.name, program.live) if program.live else None,
+        after=tuple(process for name in program.supervision.after for process in processes.get(name, ())),
         frozen_seconds=timeout if math.isfinite(timeout) else None,
-        accepts=_accepts(program),
-        patience=program.patience,
-        restart=Restart(program.restart),
-        memory_limit=program.memory_limit,
-        stop_order=program.stop_order,
-        stop_seconds=program.stop_guaranteed,
-        stop_interval=program.stop_interval,
-        stop_children=program.stop_children,
-        environment=program.environment,
-        raw=program.raw,
-        reload=ReloadConfig(program.reload_on, "HUP") if program.reload_on else None,
-        application=program.application,
         identity=_identity(program.identity),
     )
-
-
-def _accepts(program: Program) -> Probe | None:
-    with suppress(ValueError):  # PORT may name an interface: [fe80::1%eth0]:8080
-        return Probe.parse(program.accepts) if program.accepts else None
-    return None
-
-
-def _probe(name: str, text: str) -> Probe:
-    try:
-        return Probe.parse(text)
-    except ValueError as error:  # PORT may name an interface: [fe80::1%eth0]:8080
-        raise Unusable(f"cannot probe {name} by {text}: {error}") from error

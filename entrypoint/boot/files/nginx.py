@@ -19,8 +19,7 @@ from entrypoint.boot.files.locations import Location, Served, locations
 from entrypoint.boot.files.protection import Protection, protection
 from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
 from entrypoint.boot.files.sites import FurtherSite, further_sites
-from entrypoint.boot.settings.types.addresses import LOOPBACK, Network
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import LOOPBACK, Listen, Network
 from entrypoint.errors import Unusable
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`

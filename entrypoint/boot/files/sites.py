@@ -7,7 +7,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files.locations import Served
 from entrypoint.boot.files.protection import Protection
 from entrypoint.boot.settings.programs.sites import Site
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 
 
 class FurtherSite(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.files import nginx, supervisor_files
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 
 _MOST_DESCRIPTORS: Final = 65536
 _LONGEST_BACKLOG: Final = 1024

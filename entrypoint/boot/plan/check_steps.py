@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from entrypoint.boot.decisions.folders.artifacts import File
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.trust.accounts import Account
 
 _Step = TypeVar("_Step", bound=tuple[Any, ...])

@@ -235,16 +235,14 @@ def _pair(config: ResolvedConfig) -> tuple[PurePosixPath, PurePosixPath] | None:
 def _programs(config: ResolvedConfig) -> tuple[Program, ...]:
     return (
         *([programs.application_server(config, config.server)] if config.server else []),
-        *([programs.user_server(config, config.own_server, config.bind)] if config.own_server and config.bind else []),
+        *([programs.user_program(config, config.own_server, config.bind)] if config.own_server else []),
         *([programs.nginx(config)] if config.nginx else []),
         *([certificates.program(config)] if config.nginx and config.settings.acme else []),
-        *(_user_program(config, own) for own in config.user_programs),
+        *(
+            programs.user_program(config, own, config.bind_of_site(own) if own in config.sites else None)
+            for own in config.user_programs
+        ),
     )
-
-
-def _user_program(config: ResolvedConfig, own: UserProgram) -> Program:
-    serves = own in config.sites
-    return programs.user_server(config, own, config.bind_of_site(own)) if serves else programs.user_program(config, own)
 
 
 def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:

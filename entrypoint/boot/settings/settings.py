@@ -1,27 +1,27 @@
 """The settings of one boot: read once, with every problem reported at once."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import PurePosixPath
-from typing import Any, Self
+from typing import Self
 
-from entrypoint.boot.settings import server_names, tls
-from entrypoint.boot.settings.programs import sites, user_programs
+from entrypoint.boot.settings import protection, server_names, tls
+from entrypoint.boot.settings.programs import user_programs
 from entrypoint.boot.settings.programs.sites import Site
 from entrypoint.boot.settings.programs.user_programs import VARIABLE, WEB, UserProgram
 from entrypoint.boot.settings.protection import ProtectionTable
 from entrypoint.boot.settings.sources.sources import ENVIRONMENT, Sources
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.tls import TlsTable
-from entrypoint.boot.settings.types.values import Listen, shown
+from entrypoint.boot.settings.types.addresses import Listen
+from entrypoint.boot.settings.types.values import nearest, shown
 from entrypoint.boot.trust import accounts
 from entrypoint.errors import Unusable
 from entrypoint.secret import MASK, Secret
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the last table come first
+class Settings(TlsTable, ProtectionTable):  # the fields of their common table come first
     """All settings of one boot, typed."""
 
     programs: Mapping[str, UserProgram] = field(default_factory=dict)
@@ -53,30 +53,25 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         sources = Sources(environ, tuple(setting_specs()))
         sources.read_project("ENTRYPOINT_APP_DIR")
         given = {f.name: sources.value(f.metadata["spec"]) for f in fields(cls) if f.metadata}
-        sources.read_files(given.get("secrets") or ())
-        extra = sources.superuser_fields()
+        sources.read_files(given["secrets"] or ())
+        superuser_fields = sources.superuser_fields()
         by_program = sources.sites()
-        programs = sources.programs(by_program)
-        sources.problems.extend(_conflicts(given, sources.refused, programs))
-        roles = given["roles"] or ()
-        runs = {name: name in roles if roles else each.enabled for name, each in programs.items()}
-        sources.problems.extend(sites.problems(by_program.values(), given, runs, off=_off(given)))
-        sources.problems.extend(user_programs.problems(programs, roles))
-        sources.check_names()
-        Unusable.check(sources.problems)
-        given["user"] = given["user"] or accounts.numeric(given["puid"], given["pgid"])
-        return cls(
+        settings = cls(
             **{name: value for name, value in given.items() if value is not None},
-            programs=programs,
-            superuser_fields=extra,
+            programs=sources.programs(by_program),
+            superuser_fields=superuser_fields,
             origins=sources.origins,
             texts=sources.texts,
             environment=sources.environment,
             surroundings=environ,
             tiangolo=sources.tiangolo,
             owner=sources.owner,
-            warnings=tuple(sources.warnings),
         )
+        sources.problems.extend(_conflicts(settings, by_program.values(), sources.refused))
+        sources.check_names()
+        Unusable.check(sources.problems)
+        user = settings.user or accounts.numeric(settings.puid, settings.pgid)
+        return replace(settings, user=user, warnings=tuple(sources.warnings))
 
     def given(self) -> tuple[str, ...]:
         """Return what was set as `NAME=value (file)` for printing; secrets are masked."""
@@ -102,12 +97,12 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
     @property
     def behind_nginx(self) -> bool:
         """Whether nginx serves the site in this container."""
-        return self._web_runs_here and self._nginx_wanted
+        return self.web_runs_here and self.wants_nginx
 
     @property
     def serves(self) -> bool:
         """Whether the site is served in this container: by nginx, by the application server, or by both."""
-        return self._web_runs_here and (self._nginx_wanted or self.server != server_names.NONE or bool(self._web))
+        return self.web_runs_here and (self.wants_nginx or self.server != server_names.NONE or bool(self._web))
 
     @property
     def own_server(self) -> UserProgram | None:
@@ -135,11 +130,13 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         return tuple(each.site for each in self.chosen if each.site) if self.behind_nginx else ()
 
     @property
-    def _web_runs_here(self) -> bool:
+    def web_runs_here(self) -> bool:
+        """Whether ENTRYPOINT_PROGRAMS lets nginx and the application server run in this container."""
         return not self.roles or WEB in self.roles
 
     @property
-    def _nginx_wanted(self) -> bool:
+    def wants_nginx(self) -> bool:
+        """Whether nginx serves the site, in this container or in another one."""
         return self.nginx == "on" if self.nginx else not self.development
 
     def listen_on(self, *, root: bool) -> Listen:
@@ -152,51 +149,50 @@ class Settings(TlsTable, ProtectionTable, SettingsTable):  # the fields of the l
         return Listen(80 if root else 8080) if self.tls and self.listen is None else None
 
 
-def _conflicts(
-    given: Mapping[str, Any], refused: Callable[[str], bool], programs: Mapping[str, UserProgram]
-) -> Iterator[str]:
-    """Yield a problem for each setting that conflicts with another."""
-    if given["puid"] is not None and given["user"]:
+def _conflicts(settings: Settings, sites: Collection[Site], refused: Callable[[str], bool]) -> Iterator[str]:
+    """Yield a problem for each setting that conflicts with another, with the further sites or with the programs."""
+    if settings.puid is not None and settings.user:
         yield "cannot use PUID and ENTRYPOINT_USER: both name the application's user; set one of them"
-    if given["pgid"] is not None and given["puid"] is None and not refused("PUID"):
+    if settings.pgid is not None and settings.puid is None and not refused("PUID"):
         yield "cannot use PGID: PUID is not set; set both"
-    off = _off(given)
-    yield from tls.problems(given, refused, nginx=not off)
-    yield from _unprotected(given, off=off)
-    for name in ("cache_lock", "cache_sessions"):
-        if given[name] and given["cache"] is None and not refused("NGINX_CACHE"):
-            yield f"cannot use NGINX_{name.upper()}: NGINX_CACHE is not set; set it to a size, such as 64m"
-    if off and given["server"] == server_names.NONE and not programs.keys() - {user_programs.RELEASE}:
+    nginx = settings.wants_nginx
+    yield from tls.problems(settings, refused, nginx=nginx)
+    yield from protection.problems(settings, nginx=nginx)
+    for name, value in (("NGINX_CACHE_LOCK", settings.cache_lock), ("NGINX_CACHE_SESSIONS", settings.cache_sessions)):
+        if value and settings.cache is None and not refused("NGINX_CACHE"):
+            yield f"cannot use {name}: NGINX_CACHE is not set; set it to a size, such as 64m"
+    if not nginx and settings.server == server_names.NONE and not settings.programs.keys() - {user_programs.RELEASE}:
         yield "cannot use ENTRYPOINT_SERVER=none without nginx: nothing would serve the site"
+    yield from _problems_of_sites(settings, sites)
+    yield from user_programs.problems(settings.programs, settings.roles)
 
 
-def _off(given: Mapping[str, Any]) -> bool:
-    """Return whether nginx is turned off."""
-    return given["nginx"] == "off" or (given["environment_kind"] == "development" and given["nginx"] is None)
-
-
-def _unprotected(given: Mapping[str, Any], *, off: bool) -> Iterator[str]:
-    """Yield a problem for each protection that nothing would provide."""
-    for field_name, name in (("basic_auth_file", "BASIC_AUTH_FILE"), ("allowed", "ALLOW"), ("denied", "DENY")):
-        if off and given[field_name]:
-            yield f"cannot use NGINX_{name} without nginx: set ENTRYPOINT_NGINX=on"
-    if given["https_redirect"] == "on" and not given["proxies"]:
-        yield "cannot use NGINX_HTTPS_REDIRECT: no proxy is trusted; set FORWARDED_ALLOW_IPS to the proxy's addresses"
-    canonical, names = (given["canonical_host"] or "").partition(":")[0], given["server_names"] or ("_",)
-    if canonical and "_" not in names and not any(_matches(name, canonical) for name in names):
-        yield (
-            f"cannot use NGINX_CANONICAL_HOST={canonical}: NGINX_SERVER_NAME does not name it; "
-            f"set NGINX_SERVER_NAME={','.join((*names, canonical))}"
-        )
-
-
-def _matches(name: str, host: str) -> bool:
-    """Return whether a name of nginx's `server_name` matches the host."""
-    if name.endswith(".*"):
-        return host.startswith(name[:-1])
-    if name.startswith("*"):
-        return host.endswith(name[1:])
-    return host == name.removeprefix(".") or (name.startswith(".") and host.endswith(name))
+def _problems_of_sites(settings: Settings, sites: Iterable[Site]) -> Iterator[str]:
+    """Yield a problem for each site that conflicts with another site, with a setting or with the programs."""
+    taken = {name.removeprefix("."): "NGINX_SERVER_NAME" for name in settings.server_names}
+    domains, programs = settings.tls_domains, settings.programs
+    running = [program.name for program in settings.chosen if program.name != user_programs.RELEASE]
+    for site in sites:
+        if not settings.wants_nginx:
+            yield f"cannot use sites.{site.name} in {site.file} without nginx: set ENTRYPOINT_NGINX=on"
+        for host in site.hosts:
+            if host in taken:
+                yield f"cannot use {site.describe('hosts')}: {taken[host]} names {host}, too; name it in one place"
+            taken.setdefault(host, f"sites.{site.name}")
+        if unnamed := [host for host in site.hosts if domains and host not in domains]:
+            names = ",".join((*domains, *unnamed))
+            yield f"cannot use {site.describe('hosts')}: the certificate lacks them; set NGINX_TLS_DOMAIN={names}"
+        if site.application not in programs:
+            yield (
+                f"cannot use {site.describe('application')}: there is no program {site.application}"
+                f"{nearest(site.application, programs) or f'; define one in programs.{site.application}'}"
+            )
+        elif settings.web_runs_here and site.application not in running:
+            here = ("web", *running, site.application)
+            yield (
+                f"cannot use {site.describe('application')}: {site.application} does not run in this container; "
+                f"set ENTRYPOINT_PROGRAMS={','.join(dict.fromkeys(here))}"
+            )
 
 
 def setting_specs() -> Iterator[SettingSpec]:

@@ -51,6 +51,7 @@ def setting(  # noqa: PLR0913 -- one argument per column of the reference
     aliases: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 -- a dataclass field takes the type of its annotation
     """Return the dataclass field of one setting; `default` is parsed like a text from the environment."""
+    default = type_.default if default is None else default
     value = None if default is None else type_(default)
     spec = SettingSpec(name, type_, meaning, default, default or when_unset, aliases)
     return field(default=value, metadata={"spec": spec})

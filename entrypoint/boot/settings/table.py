@@ -11,10 +11,9 @@ from entrypoint.boot.settings import server_names
 from entrypoint.boot.settings.sources import compat
 from entrypoint.boot.settings.spec import setting
 from entrypoint.boot.settings.types import addresses, protection_types, values
-from entrypoint.boot.settings.types.addresses import Network
+from entrypoint.boot.settings.types.addresses import Listen, Network
 from entrypoint.boot.settings.types.endpoints import Endpoint, endpoints
 from entrypoint.boot.settings.types.protection_types import BodySizes
-from entrypoint.boot.settings.types.values import Listen
 from entrypoint.output.log import LEVELS
 from entrypoint.secret import Secret
 
@@ -37,7 +36,7 @@ class SettingsTable:
     )
     listen: Listen | None = setting(
         "PORT",
-        values.listen,
+        addresses.listen,
         "where nginx listens: a port, or address:port; without nginx, the application server listens there",
         when_unset="80 as root, else 8080; with TLS, 443 and 80 as root, else 8443 and 8080",
     )
@@ -160,7 +159,6 @@ class SettingsTable:
         "ENTRYPOINT_WAIT_FOR",
         endpoints,
         "services to wait for, besides Django's databases: tcp, http, https, unix, file, postgres, mysql, redis, amqp",
-        default="",
     )
     wait_timeout: float = setting(
         "ENTRYPOINT_WAIT_TIMEOUT", values.duration, "how long all waiting together may take", default="60s"
@@ -200,7 +198,6 @@ class SettingsTable:
         "ENTRYPOINT_PROGRAMS",
         values.program_names,
         "the programs that run in this container; web is nginx and the application server",
-        default="",
         when_unset="all",
     )
     log_format: str = setting(
@@ -225,11 +222,10 @@ class SettingsTable:
         "ENTRYPOINT_METRICS_ALLOW",
         addresses.networks,
         "the clients that may read /-/metrics, besides loopback addresses: addresses, CIDR networks, or *",
-        default="",
     )
     metrics_port: Listen | None = setting(
         "ENTRYPOINT_METRICS_PORT",
-        values.metrics_port,
+        addresses.metrics_port,
         "a port for /metrics alone: a port, or address:port; ENTRYPOINT_METRICS_ALLOW, if it is set, applies there too",
     )
     status_page: str = setting(
@@ -260,9 +256,7 @@ class SettingsTable:
         values.path,
         "a volume for data that must outlive the container: a SECRET_KEY is generated there if none is set",
     )
-    secrets: tuple[str, ...] = setting(
-        "ENTRYPOINT_SECRETS", values.names, "further variables whose NAME_FILE is read", default=""
-    )
+    secrets: tuple[str, ...] = setting("ENTRYPOINT_SECRETS", values.names, "further variables whose NAME_FILE is read")
     client_max_body_size: BodySizes = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE",
         protection_types.body_sizes,
@@ -273,7 +267,6 @@ class SettingsTable:
         "FORWARDED_ALLOW_IPS",
         addresses.networks,
         "the proxies whose X-Forwarded-For, -Proto, -Host and -Port are trusted: addresses, CIDR networks, or *",
-        default="",
     )
     access_log: str | None = setting(
         "NGINX_ACCESS_LOG",
@@ -346,7 +339,6 @@ class SettingsTable:
         addresses.url_paths,
         "URL paths whose pages are all public: of many requests for a page that is not in the cache, one reaches the "
         "application and the others wait for it",
-        default="",
     )
     cache_sessions: bool = setting(
         "NGINX_CACHE_SESSIONS",

@@ -1,11 +1,12 @@
 """The settings of TLS, and which of them contradict each other."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
 from entrypoint.boot.settings.spec import setting
+from entrypoint.boot.settings.table import SettingsTable
 from entrypoint.boot.settings.types import addresses, values
 from entrypoint.protocol.certificates import EAB_KEY
 from entrypoint.secret import Secret
@@ -17,7 +18,7 @@ OFF: Final = "off"
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)  # Settings generates these methods
-class TlsTable:
+class TlsTable(SettingsTable):
     """One field per setting of TLS."""
 
     tls_mode: str | None = setting(
@@ -37,7 +38,6 @@ class TlsTable:
         "NGINX_TLS_DOMAIN",
         addresses.domains,
         "the host names of the certificate that is obtained and renewed; needs ENTRYPOINT_DATA_DIR",
-        default="",
     )
     tls_email: str | None = setting(
         "NGINX_TLS_EMAIL", values.email, "the e-mail address of your account at the authority"
@@ -72,7 +72,7 @@ class TlsTable:
     @property
     def tls_source(self) -> str:
         """Where the certificate comes from: files, acme, self-signed, or off."""
-        return _source(self.tls_mode, self.tls_certificate, self.tls_domains)
+        return self.tls_mode or (FILES if self.tls_certificate else ACME if self.tls_domains else OFF)
 
     @property
     def tls(self) -> bool:
@@ -85,47 +85,46 @@ class TlsTable:
         return self.tls_source == ACME
 
 
-def _source(mode: str | None, certificate: PurePosixPath | None, domains: tuple[str, ...]) -> str:
-    return mode or (FILES if certificate else ACME if domains else OFF)
-
-
-def problems(given: Mapping[str, Any], refused: Callable[[str], bool], *, nginx: bool) -> Iterator[str]:
+def problems(settings: TlsTable, refused: Callable[[str], bool], *, nginx: bool) -> Iterator[str]:
     """Yield a problem for each of these settings that conflicts with another."""
-    certificate, domains, mode = given["tls_certificate"], given["tls_domains"], given["tls_mode"]
-    source = _source(mode, certificate, domains)
-    for one, other in (("certificate", "key"), ("key", "certificate")):
-        if given[f"tls_{one}"] and not given[f"tls_{other}"] and not refused(f"NGINX_TLS_{other.upper()}"):
-            yield f"cannot use NGINX_TLS_{one.upper()}: NGINX_TLS_{other.upper()} is not set"
-    if source == OFF or refused("NGINX_TLS"):
+    certificate, domains, mode = settings.tls_certificate, settings.tls_domains, settings.tls_mode
+    yield from _half("NGINX_TLS_CERTIFICATE", certificate, "NGINX_TLS_KEY", settings.tls_key, refused)
+    if not settings.tls or refused("NGINX_TLS"):
         return
     if not nginx:
         name = f"NGINX_TLS={mode}" if mode else "NGINX_TLS_CERTIFICATE" if certificate else "NGINX_TLS_DOMAIN"
         yield f"cannot use {name} without nginx: set ENTRYPOINT_NGINX=on"
+    source = settings.tls_source
     if certificate and (domains or source != FILES):
         other = "NGINX_TLS_DOMAIN" if domains else f"NGINX_TLS={source}"
         yield f"cannot use NGINX_TLS_CERTIFICATE with {other}: each names another certificate; unset one of them"
     elif source == FILES and not certificate and not refused("NGINX_TLS_CERTIFICATE"):
         yield "cannot use NGINX_TLS=files: NGINX_TLS_CERTIFICATE and NGINX_TLS_KEY are not set"
-    if source == SELF_SIGNED and given["hsts"]:
+    if source == SELF_SIGNED and settings.hsts:
         why = "browsers would refuse localhost until its certificate is valid; unset NGINX_HSTS"
         yield f"cannot use NGINX_HSTS with NGINX_TLS=self-signed: {why}"
     if source == ACME:
-        yield from _acme_problems(given, refused)
+        yield from _acme_problems(settings, refused)
 
 
-def _acme_problems(given: Mapping[str, Any], refused: Callable[[str], bool]) -> Iterator[str]:
-    what = "NGINX_TLS_DOMAIN" if given["tls_domains"] else "NGINX_TLS=acme"
-    if not given["tls_domains"] and not refused("NGINX_TLS_DOMAIN"):
+def _acme_problems(settings: TlsTable, refused: Callable[[str], bool]) -> Iterator[str]:
+    what = "NGINX_TLS_DOMAIN" if settings.tls_domains else "NGINX_TLS=acme"
+    if not settings.tls_domains and not refused("NGINX_TLS_DOMAIN"):
         yield "cannot use NGINX_TLS=acme: NGINX_TLS_DOMAIN is not set"
-    if given["data_dir"] is None and not refused("ENTRYPOINT_DATA_DIR"):
+    if settings.data_dir is None and not refused("ENTRYPOINT_DATA_DIR"):
         how = "set it to a volume, such as docker run -v my-site:/data -e ENTRYPOINT_DATA_DIR=/data"
         yield f"cannot use {what}: ENTRYPOINT_DATA_DIR, where the certificate is kept, is not set; {how}"
-    if given["tls_email"] is None and not refused("NGINX_TLS_EMAIL"):
+    if settings.tls_email is None and not refused("NGINX_TLS_EMAIL"):
         yield f"cannot use {what}: NGINX_TLS_EMAIL, the address of the account at the authority, is not set"
-    for one, other in (("kid", "key"), ("key", "kid")):
-        names = {"kid": "NGINX_TLS_EAB_KID", "key": EAB_KEY}
-        if given[f"tls_eab_{one}"] and not given[f"tls_eab_{other}"] and not refused(names[other]):
-            yield f"cannot use {names[one]}: {names[other]} is not set"
-    if given["listen"] is not None:
+    yield from _half("NGINX_TLS_EAB_KID", settings.tls_eab_kid, EAB_KEY, settings.tls_eab_key, refused)
+    if settings.listen is not None:
         why = "the authority connects to port 80, and PORT would be the only port"
-        yield f"cannot use {what} with PORT={given['listen']}: {why}; unset PORT, and publish 80 and 443"
+        yield f"cannot use {what} with PORT={settings.listen}: {why}; unset PORT, and publish 80 and 443"
+
+
+def _half(one: str, value: object, other: str, other_value: object, refused: Callable[[str], bool]) -> Iterator[str]:
+    """Yield a problem if only one setting of a pair is set."""
+    if value and not other_value and not refused(other):
+        yield f"cannot use {one}: {other} is not set"
+    if other_value and not value and not refused(one):
+        yield f"cannot use {other}: {one} is not set"

@@ -37,7 +37,7 @@ class Account:
     def switching(self, command: tuple[str, ...]) -> tuple[str, ...]:
         """Return the command that root runs to switch to this user and then run `command`.
 
-        Only for root's own environment: with variables of the user's, LD_PRELOAD for example, it would obey those.
+        Use it only with root's own environment: setpriv would obey variables of the user, such as LD_PRELOAD.
         """
         groups = f"--groups={','.join(map(str, self.groups))}" if self.groups else "--clear-groups"
         return (_SETPRIV, f"--reuid={self.uid}", f"--regid={self.gid}", groups, "--", *command)
@@ -71,10 +71,7 @@ def owner(found: os.stat_result) -> str:
         user = pwd.getpwuid(found.st_uid).pw_name
     except KeyError:
         user = str(found.st_uid)
-    try:
-        return f"{user}:{grp.getgrgid(found.st_gid).gr_name}"
-    except KeyError:
-        return f"{user}:{found.st_gid}"
+    return f"{user}:{_group_name(found.st_gid) or found.st_gid}"
 
 
 def numeric(uid: int | str | None, gid: int | str | None) -> str | None:

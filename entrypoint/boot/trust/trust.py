@@ -55,19 +55,21 @@ class Trust(NamedTuple):
                 found[account.uid, account.gid] = account
         return cls(tuple(found.values()))
 
-    def fault(self, path: os.PathLike[str] | str) -> str | None:
+    def fault(self, path: os.PathLike[str] | str, *, create: bool = False) -> str | None:
         """Return why root does not trust the file or folder `path`, such as `www-data can write /srv`, else None.
 
-        For a path that does not exist, the folders on the way to it count.
+        For a path that does not exist, the folders on the way to it count. If root is going to `create` the file, it
+        does not trust a folder such as /tmp: another user could create the file first.
         """
-        return self._fault(path, create=False) if self.suspects else None
-
-    def fault_of_new(self, path: os.PathLike[str] | str) -> str | None:
-        """Return why root must not create or open for writing the file `path`, else None.
-
-        A folder such as /tmp is not trusted for that: another user could create the file first.
-        """
-        return self._fault(path, create=True) if self.suspects else None
+        if not self.suspects:
+            return None
+        places = list(_way(str(Path.cwd() / path)))
+        for (place, found), following in zip(places, [*places[1:], None], strict=True):
+            may_create = create or following is not None
+            for account in self.suspects:
+                if _can_change(account, place, found, following and following[1], may_create=may_create):
+                    return f"{account} can write {place}"
+        return None
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return `environment` for a process of root: with root's HOME, and without paths to untrusted code."""
@@ -92,21 +94,12 @@ class Trust(NamedTuple):
 
     @contextmanager
     def acting(self, folder: os.PathLike[str], account: Account) -> Iterator[bool]:
-        """Act as `account` if root does not trust `folder`, where it must not follow links; yield whether it does."""
+        """Act as `account` if root does not trust `folder`, whose links may lead anywhere; yield whether it does so."""
         if self.fault(folder) is None:
             yield False
         else:
             with acting_as(account):
                 yield True
-
-    def _fault(self, path: os.PathLike[str] | str, *, create: bool) -> str | None:
-        places = list(_way(str(Path.cwd() / path)))
-        for (place, found), following in zip(places, [*places[1:], None], strict=True):
-            for account in self.suspects:
-                last = following is None
-                if _can_change(account, place, found, following and following[1], may_create=create or not last):
-                    return f"{account} can write {place}"
-        return None
 
 
 NO_SUSPECTS: Final = Trust()

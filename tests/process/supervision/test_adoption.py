@@ -27,8 +27,8 @@ from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.plan.steps import Start
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.protocol.supervision import Environments
-site = Program("site", tuple(sys.argv[2].split()), None, "running", "TERM", 1, 0)
+from entrypoint.protocol.supervision import Environments, ProgramConfig
+site = Program("site", tuple(sys.argv[2].split()), None, "TERM", 1, ProgramConfig())
 children = Children(Trust())
 children.start(Start(site, PurePosixPath("."), dict(os.environ), "", loads=sys.argv[1] == "loads"))
 while sys.argv[1] != "loads" and "[site] one" not in Path("stderr").read_text():

@@ -2,12 +2,9 @@
 
 import json
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from entrypoint.boot.trust.accounts import Account
-
-READY: Final = "ready.json"
-"""The file that exists while the site is ready, in the folder that nginx serves for entrypoint."""
 
 
 class Directory(NamedTuple):

@@ -9,6 +9,7 @@ from entrypoint.boot.decisions.stop_budget import NGINX_ORDER
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES
 from entrypoint.protocol.certificates import CertificatesConfig
+from entrypoint.protocol.supervision import ProgramConfig, Restart
 
 CONFIG: Final = "certificates.json"
 SECURED_CONF: Final = "nginx-app-tls.conf"
@@ -26,14 +27,15 @@ def program(config: ResolvedConfig) -> Program:
             str(config.run_dir / CONFIG),
         ),
         account=None,
-        ready="running",
         stop_signal="TERM",
         stop_seconds=config.stop_times[CERTIFICATES].longest,
-        stop_guaranteed=config.stop_times[CERTIFICATES].guaranteed,
-        stop_order=NGINX_ORDER,
+        supervision=ProgramConfig(
+            restart=Restart.ALWAYS,
+            stop_order=NGINX_ORDER,
+            stop_seconds=config.stop_times[CERTIFICATES].guaranteed,
+            environment={"LEGO_CA_CERTIFICATES": str(authority)} if authority else {},
+        ),
         start_seconds=0,
-        essential=False,
-        environment={"LEGO_CA_CERTIFICATES": str(authority)} if authority else {},
     )
 
 

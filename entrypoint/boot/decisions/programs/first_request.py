@@ -1,10 +1,12 @@
 """The request that the application must answer before the site is ready."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.settings.programs.user_programs import UserProgram
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.protocol.probe import Probe
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 
@@ -14,15 +16,13 @@ _LONGEST: Final = 253  # characters of a host name: RFC 1035; a value of the uws
 
 
 def first_request(config: ResolvedConfig) -> RequestConfig | None:
-    """Return the request to the application server; None if none is wanted, or if what the server speaks is unknown."""
+    """Return the request to the application server; None if none is wanted, or its protocol is unknown."""
     path = config.settings.ready_path or (_OFF if config.development else _ANY_PATH)
     if config.protocol is None or path == _OFF:
         return None
     if not config.nginx and config.own_server:
         return None  # its port may speak another protocol
-    try:
-        to = Probe.parse(config.bind.probe if config.bind else f"unix:{config.socket}")
-    except ValueError:  # PORT may name an interface: [fe80::1%eth0]:8080
+    if (to := connection(config.connects)) is None:
         return None
     return RequestConfig(
         to=to,
@@ -36,20 +36,31 @@ def first_request(config: ResolvedConfig) -> RequestConfig | None:
     )
 
 
-def first_request_of_site(config: ResolvedConfig, own: UserProgram) -> RequestConfig | None:
-    """Return the request to the program of a further site; its path is /, ENTRYPOINT_READY_PATH is the main site's."""
-    if config.development or config.settings.ready_path == _OFF or own.site is None:
+def request_of(config: ResolvedConfig, own: UserProgram, bind: Listen | None) -> RequestConfig | None:
+    """Return the request to a user program that serves a site at `bind`; None if it serves none.
+
+    At a further site its path is /, because ENTRYPOINT_READY_PATH is the main site's.
+    """
+    if bind is None or own.site is None:
+        return first_request(config) if bind else None
+    if config.development or config.settings.ready_path == _OFF:
         return None
     return RequestConfig(
-        to=Probe.parse(config.bind_of_site(own).probe),
+        to=Probe.parse(bind.probe),
         protocol=Protocol.HTTP,
         path=_ANY_PATH,
         host=own.site.hosts[0],
         scheme="https" if config.settings.tls else "http",
         seconds=float(config.nginx_timeout),
         any_status=True,
-        prefix="",
     )
+
+
+def connection(text: str) -> Probe | None:
+    """Return the probe that connects to a program; None if PORT names an interface: [fe80::1%eth0]:8080."""
+    with suppress(ValueError):
+        return Probe.parse(text)
+    return None
 
 
 def _hosts(config: ResolvedConfig) -> Iterator[str]:

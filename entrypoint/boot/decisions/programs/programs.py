@@ -2,25 +2,31 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.programs.first_request import connection, first_request, request_of
 from entrypoint.boot.decisions.programs.server_commands import command_of
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER, SERVER_ORDER, order_of
 from entrypoint.boot.settings.programs.user_programs import NGINX, UserProgram
 from entrypoint.boot.settings.tls import FILES
-from entrypoint.boot.settings.types.addresses import Network
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen, Network
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
-from entrypoint.protocol.supervision import ApplicationConfig, StopChildren
+from entrypoint.protocol.probe import Kind, Probe
+from entrypoint.protocol.supervision import ApplicationConfig, ProgramConfig, ReloadConfig, Restart, StopChildren
 
 _DAEMON: Final = re.compile(r"^[ \t]*daemon\s+(on|off)\s*;", re.MULTILINE)
 # The kernel accepts connections for a frozen server, and a busy one does not answer: see supervision/checks/frozen.py.
-_NOT_FROZEN: Final = "process"
+_NOT_FROZEN: Final = Probe(Kind.PROCESS, "process")
+_AUTORESTART: Final[Mapping[Restart | None, str]] = {
+    Restart.ALWAYS: "true",
+    Restart.ON_FAILURE: "unexpected",
+    Restart.NEVER: "false",
+}
 
 
 @dataclass(frozen=True)
@@ -30,29 +36,19 @@ class Program:
     name: str
     command: tuple[str, ...]
     account: Account | None  # None: it runs as supervisord's user
-    ready: str  # its readiness probe: running, notify (sd_notify), exit, unix:…, tcp:…, http://…, log:…
     stop_signal: str
     stop_seconds: int  # at most, from the stop signal to SIGKILL
-    stop_order: int  # the programs of the highest order stop first, together
-    stop_guaranteed: int | None = None  # seconds that it gets even if the programs before it use all of theirs
-    stop_interval: float | None = None  # seconds between its stop signals; None: it gets one
-    stop_children: StopChildren | None = None  # the stop signal for the processes that it has started itself
+    supervision: ProgramConfig  # `after` names programs; files/configuration.py puts in their processes, and the user
     start_seconds: int = 1  # an exit before that counts as a failed start
     start_retries: int = 1  # a start that failed twice will fail again: the container's orchestrator decides then
-    essential: bool = True
-    after: tuple[str, ...] = ()  # the programs that must be ready before it starts
-    restart: str = "always"  # or on-failure, never
-    live: str | None = None  # its liveness probe: unix:…, tcp:…, http://…, notify, process
-    accepts: str | None = None  # with the probe `process`: where it takes connections, unix:… or tcp:…
-    patience: int = 0  # seconds within which it takes each connection
-    memory_limit: int | None = None  # bytes
     directory: PurePosixPath | None = None  # None: the application's
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)  # in addition to that of all programs
     replicas: int = 1
-    raw: bool = False  # whether it writes to the container's standard output directly
     log_file: PurePosixPath | None = None  # for its output; None: the container's output
-    reload_on: tuple[PurePosixPath, ...] = ()  # when one of these files changes, it gets a HUP
-    application: ApplicationConfig | None = None  # the application that it loads, if it is one of our servers
+
+    @property
+    def stop_order(self) -> int:
+        """The value of supervisord's `priority=`."""
+        return self.supervision.stop_order
 
     @property
     def tier(self) -> int:
@@ -99,8 +95,8 @@ class Program:
 
     @property
     def autorestart(self) -> str:
-        """The value of supervisord's `autorestart=` for `restart`; exit status 0 is expected."""
-        return {"always": "true", "on-failure": "unexpected", "never": "false"}[self.restart]
+        """The value of supervisord's `autorestart=`; exit status 0 is expected."""
+        return _AUTORESTART[self.supervision.restart]
 
 
 def nginx(config: ResolvedConfig) -> Program:
@@ -111,21 +107,25 @@ def nginx(config: ResolvedConfig) -> Program:
     if daemon and daemon[1] == "on":
         raise Unusable(f"cannot use {config.own_nginx_conf}: supervisord cannot supervise nginx with `daemon on`")
     foreground = () if whole is None or daemon else ("-g", "daemon off;")  # nginx refuses a repeated directive
-    # Of a certificate that entrypoint obtains itself, another program watches the file.
+    # If entrypoint obtains the certificate, the program `certificates` reloads nginx.
     keys = (config.settings.tls_certificate, config.settings.tls_key) if config.settings.tls_source == FILES else ()
+    files = tuple(path for path in keys if path)
     return Program(
         name=NGINX,
         command=(str(config.path("nginx")), "-e", "stderr", "-c", conf, *foreground),
         account=None if config.nginx_switches else config.run_as,
-        ready="running",
         stop_signal="QUIT",
         stop_seconds=config.stop_times[NGINX].longest,
-        stop_guaranteed=config.nginx_stop,
-        stop_order=NGINX_ORDER,
+        supervision=ProgramConfig(
+            essential=True,
+            liveness=_NOT_FROZEN,
+            accepts=connection(config.addresses[0].probe),
+            restart=Restart.ALWAYS,
+            stop_order=NGINX_ORDER,
+            stop_seconds=config.nginx_stop,
+            reload=ReloadConfig(files, "HUP") if files else None,
+        ),
         start_seconds=0,  # its configuration has been validated
-        live=_NOT_FROZEN,
-        accepts=config.addresses[0].probe,
-        reload_on=tuple(path for path in keys if path),
     )
 
 
@@ -136,26 +136,40 @@ def application_server(config: ResolvedConfig, server: Server) -> Program:
         name=server.name,
         command=command_of(server.name, config),
         account=config.run_as,
-        ready=config.ready,
         stop_signal="TERM",
         stop_seconds=config.server_stop,
-        stop_guaranteed=config.stop_times[server.name].guaranteed,
-        stop_order=SERVER_ORDER,
-        stop_interval=server.stop_interval,
-        stop_children=_stop_children(config, server),
-        live=_NOT_FROZEN,
-        # Only where the server ends each request in time: the others may be busy for as long as they want.
-        accepts=(config.bind.probe if config.bind else f"unix:{config.socket}") if bounded else None,
-        patience=config.request_seconds if bounded else 0,
-        environment=dict(_server_environment(config, server)),
-        application=ApplicationConfig(
-            server.name,
-            config.module,
-            "ENTRYPOINT_APP" if config.settings.app else f"{config.interface.upper()}_APPLICATION",
-            config.machine.app_dir,
-            behind_nginx=config.nginx,
+        supervision=ProgramConfig(
+            essential=True,
+            listen=str(config.bind) if config.inherits_socket else "",
+            ready=_ready(server.name, server.ready or config.connects),
+            first_request=first_request(config),
+            liveness=_NOT_FROZEN,
+            # Only where the server ends each request in time: the others may be busy for as long as they want.
+            accepts=connection(config.connects) if bounded else None,
+            patience=config.request_seconds if bounded else 0,
+            restart=Restart.ALWAYS,
+            stop_order=SERVER_ORDER,
+            stop_seconds=config.stop_times[server.name].guaranteed,
+            stop_interval=server.stop_interval,
+            stop_children=_stop_children(config, server),
+            environment=dict(_server_environment(config, server)),
+            application=ApplicationConfig(
+                server.name,
+                config.module,
+                "ENTRYPOINT_APP" if config.settings.app else f"{config.interface.upper()}_APPLICATION",
+                config.machine.app_dir,
+                behind_nginx=config.nginx,
+            ),
         ),
     )
+
+
+def _ready(name: str, text: str) -> Probe:
+    """Return a readiness probe. Raises Unusable."""
+    try:
+        return Probe.parse(text)
+    except ValueError as error:  # PORT may name an interface: [fe80::1%eth0]:8080
+        raise Unusable(f"cannot probe {name} by {text}: {error}") from error
 
 
 def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | None:
@@ -163,7 +177,7 @@ def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | Non
     if server.stop_children is None or server.stop_children.late:
         return server.stop_children
     workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
-    # If the server opens its socket itself, clients still connect then, and that process would accept nothing.
+    # A server that has opened its socket itself still gets connections then, and no worker would accept them.
     held = config.nginx or config.inherits_socket
     return server.stop_children if held and workers >= server.master_from else None
 
@@ -173,7 +187,7 @@ def _server_environment(config: ResolvedConfig, server: Server) -> Iterator[tupl
         # gunicorn and uvicorn read it too. Only nginx reaches their socket, and nginx has checked the proxies already.
         yield "FORWARDED_ALLOW_IPS", "*"
     elif server.protocol == "http" and config.settings.proxies:
-        # In our setting, spaces may separate the addresses. gunicorn would not start with those.
+        # Our setting allows spaces between the addresses. gunicorn would not start with them.
         yield "FORWARDED_ALLOW_IPS", ",".join(dict.fromkeys(map(_proxy, config.settings.proxies)))
     # The settings in force, for entrypoint/app/served and entrypoint/contrib/django
     if config.logs_failed_requests:
@@ -192,28 +206,35 @@ def _proxy(network: Network) -> str:
     return str(network.network_address if network.num_addresses == 1 else network)
 
 
-def user_program(config: ResolvedConfig, declared: UserProgram) -> Program:
-    """Return a user program. Unless declared, it is essential if the container serves no site and it does not exit."""
+def user_program(config: ResolvedConfig, declared: UserProgram, bind: Listen | None = None) -> Program:
+    """Return a user program; if it serves a site, it listens at `bind`, its $PORT.
+
+    Unless declared, a program is essential if it serves, or if the container serves no site and it does not exit.
+    """
     machine, once = config.machine, declared.ready == "exit"
+    essential = bind is not None or not (config.settings.serves or once)
     return Program(
         name=declared.name,
         command=user_command(config, declared),
         account=user_account(config, declared),
-        ready=declared.ready or "running",
         stop_signal=declared.stop_signal or "TERM",
         stop_seconds=config.stop_times[declared.name].longest,
-        stop_guaranteed=config.stop_times[declared.name].guaranteed,
-        stop_order=order_of(declared),
+        supervision=ProgramConfig(
+            essential=essential if declared.essential is None else declared.essential,
+            after=declared.after,
+            ready=_ready(declared.name, declared.ready or (bind.probe if bind else Kind.RUNNING)),
+            first_request=request_of(config, declared, bind),
+            liveness=Probe.parse(declared.live) if declared.live else None,
+            restart=Restart(declared.restart or ("on-failure" if once else "always")),
+            memory_limit=declared.memory_limit,
+            stop_order=order_of(declared),
+            stop_seconds=config.stop_times[declared.name].guaranteed,
+            environment=_variables(config, declared, bind),
+            raw=declared.log == "raw",
+        ),
         start_seconds=0 if once else 1,
-        essential=not config.settings.serves and not once if declared.essential is None else declared.essential,
-        after=declared.after,
-        restart=declared.restart or ("on-failure" if once else "always"),
-        live=declared.live,
-        memory_limit=declared.memory_limit,
         directory=machine.app_dir / declared.directory if declared.directory else None,
-        environment=declared.environment,
         replicas=declared.replicas,
-        raw=declared.log == "raw",
         log_file=machine.app_dir / declared.log_file if declared.log_file else None,
     )
 
@@ -228,13 +249,10 @@ def user_account(config: ResolvedConfig, declared: UserProgram) -> Account | Non
     return config.machine.accounts.get(declared.name, config.machine.account) if config.machine.root else None
 
 
-def user_server(config: ResolvedConfig, declared: UserProgram, bind: Listen) -> Program:
-    """Return the user program that is the application server. It listens on $PORT."""
+def _variables(config: ResolvedConfig, declared: UserProgram, bind: Listen | None) -> Mapping[str, str]:
+    """Return the variables of a user program: with $PORT, if it listens at `bind`."""
+    if bind is None:
+        return declared.environment
     # gunicorn and uvicorn read it: they trust the client's address that nginx sends.
     trusted = {"FORWARDED_ALLOW_IPS": bind.host} if config.nginx else {}
-    return replace(
-        user_program(config, declared),
-        ready=declared.ready or bind.probe,
-        essential=declared.essential is not False,
-        environment={**trusted, **declared.environment, "PORT": str(bind.port)},
-    )
+    return {**trusted, **declared.environment, "PORT": str(bind.port)}

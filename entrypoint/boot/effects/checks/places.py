@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Final
 
-from entrypoint.boot.settings.types.values import Listen
+from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, Unusable
 
@@ -56,7 +56,7 @@ def log_file_errors(files: Mapping[PurePosixPath, str], trust: Trust) -> Iterato
             yield Unusable(f"cannot use {key}: it is not a regular file")
         elif not os.access(file.parent, os.W_OK | os.X_OK):
             yield NotAllowed(f"cannot use {key}: the folder {file.parent} is not writable")
-        elif fault := trust.fault_of_new(file):
+        elif fault := trust.fault(file, create=True):
             why = "supervisord writes as root and would follow a link there; use a folder that only root can write"
             yield NotAllowed(f"cannot use {key}: {fault}; {why}")
         elif os.path.exists(file) and not os.access(file, os.W_OK):  # noqa: PTH110 -- see above

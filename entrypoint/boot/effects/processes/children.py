@@ -27,6 +27,7 @@ from entrypoint.output.server_output import Banner, failure
 from entrypoint.processes.children import children
 from entrypoint.processes.endings import exit_code
 from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import Environments, Handover, RunningProgram
 
 _STARTS_WITHIN: Final = 2.0  # seconds for nginx to start its workers; it usually takes milliseconds
@@ -72,7 +73,7 @@ class Children:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
-                env={**self._environment(step), **program.environment, **self._notification(program)},
+                env={**self._environment(step), **program.supervision.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -107,7 +108,7 @@ class Children:
         Another attempt would fail in the same way: nothing has changed since.
         """
         for name, child in self._running.items():
-            application, code = child.step.program.application, child.process.poll()
+            application, code = child.step.program.supervision.application, child.process.poll()
             if not child.step.loads or application is None or not code:
                 continue
             output = self._relay.read_rest(child.output).splitlines()
@@ -164,7 +165,7 @@ class Children:
 
     def _notification(self, program: Program) -> Mapping[str, str]:
         """Return the variables with which a program reports that it is ready: sd_notify(3)."""
-        if program.ready != "notify":
+        if program.supervision.ready.kind is not Kind.NOTIFY:
             return {}
         if self._notify is None:
             self._notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)

@@ -1,4 +1,4 @@
-"""The keys of a user program, `programs.NAME.KEY`: each parses its value, or raises ValueError with the reason."""
+"""The keys of a user program, `programs.NAME.KEY`, each with the function that parses its value."""
 
 import re
 import shlex
@@ -13,16 +13,8 @@ from entrypoint.boot.settings.types.values import Type
 from entrypoint.protocol.probe import LIVENESS, READINESS, Kind, Probe
 
 SIGNALS: Final = ("TERM", "HUP", "INT", "QUIT", "KILL", "USR1", "USR2")  # the signals that supervisord accepts
-_SWITCHES: Final = {
-    "yes": True,
-    "on": True,
-    "true": True,
-    "1": True,
-    "no": False,
-    "off": False,
-    "false": False,
-    "0": False,
-}
+_ON: Final = ("yes", "on", "true", "1")
+_OFF: Final = ("no", "off", "false", "0")
 _MOST_REPLICAS: Final = 99
 _HIGHEST_ORDER: Final = 999
 # As in user_programs, not compiled here.
@@ -63,12 +55,12 @@ def _boolean(value: object) -> bool:
 
 
 def _switch(value: object) -> bool:
-    """Parse true or false, or the text of a variable that other images named."""
+    """Parse true or false, or the text of a variable, such as `yes` or `1`."""
     if not isinstance(value, str):
         return _boolean(value)
-    if value.lower() not in _SWITCHES:
-        raise ValueError(f"it is not one of {', '.join(_SWITCHES)}")
-    return _SWITCHES[value.lower()]
+    if value.lower() not in (*_ON, *_OFF):
+        raise ValueError(f"it is not one of {', '.join((*_ON, *_OFF))}")
+    return value.lower() in _ON
 
 
 def _whole(value: object, least: int, most: int) -> int:
@@ -86,10 +78,7 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _stop_signal(value: str) -> str:
-    name = value.upper().removeprefix("SIG")
-    if name not in SIGNALS:
-        raise ValueError(f"it is not one of {', '.join(SIGNALS)}")
-    return name
+    return values.choice(*SIGNALS)(value.upper().removeprefix("SIG"))
 
 
 def _directory(value: str) -> str:
@@ -129,6 +118,7 @@ def _environment(value: object) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+# Each raises ValueError with the reason if the value is invalid.
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "command": command,
     "enabled": _switch,

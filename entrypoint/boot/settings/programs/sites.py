@@ -1,6 +1,6 @@
 """Further sites of the container, `sites.NAME` in the project's file: host names, an application and static files."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from types import MappingProxyType
@@ -50,37 +50,6 @@ def read(file: str, tables: Mapping[str, Any], report: Callable[[str], None]) ->
             report(f"cannot use {where} in {file}: {name} is missing; set {_EXAMPLES[name]}")
         if not missing and all(name in found for name in table):
             yield Site(name=shown(key), file=file, **found)
-
-
-def problems(sites: Iterable[Site], given: Mapping[str, Any], runs: Mapping[str, bool], *, off: bool) -> Iterator[str]:
-    """Yield the problems of the sites with each other, the settings `given` and the programs.
-
-    `runs`: whether each user program runs in this container. `off`: nginx is turned off.
-    """
-    roles = given["roles"] or ()
-    taken = {name.removeprefix("."): "NGINX_SERVER_NAME" for name in given["server_names"] or ()}
-    for site in sites:
-        if off:
-            yield f"cannot use sites.{site.name} in {site.file} without nginx: set ENTRYPOINT_NGINX=on"
-        for host in site.hosts:
-            if host in taken:
-                yield f"cannot use {site.describe('hosts')}: {taken[host]} names {host}, too; name it in one place"
-            taken.setdefault(host, f"sites.{site.name}")
-        domains = given["tls_domains"] or ()
-        if unnamed := [host for host in site.hosts if domains and host not in domains]:
-            names = ",".join((*domains, *unnamed))
-            yield f"cannot use {site.describe('hosts')}: the certificate lacks them; set NGINX_TLS_DOMAIN={names}"
-        if site.application not in runs:
-            yield (
-                f"cannot use {site.describe('application')}: there is no program {site.application}"
-                f"{nearest(site.application, runs) or f'; define one in programs.{site.application}'}"
-            )
-        elif (not roles or "web" in roles) and not runs[site.application]:
-            here = ("web", *(name for name in runs if runs[name]), site.application)
-            yield (
-                f"cannot use {site.describe('application')}: {site.application} does not run in this container; "
-                f"set ENTRYPOINT_PROGRAMS={','.join(dict.fromkeys(here))}"
-            )
 
 
 def _hosts(value: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from entrypoint.boot.settings import server_names
 from entrypoint.boot.settings.programs import program_keys
 from entrypoint.boot.settings.programs.sites import Site
-from entrypoint.boot.settings.types import values
+from entrypoint.boot.settings.types import addresses, values
 from entrypoint.boot.settings.types.values import nearest, shown, text
 
 WEB: Final = "web"
@@ -137,12 +137,14 @@ class UserPrograms:
                 self._check_port(program)
         return found
 
-    def _check_port(self, web: UserProgram) -> None:
+    def _check_port(self, program: UserProgram) -> None:
         try:
-            if values.listen(web.environment["PORT"]).address:
-                raise ValueError("nginx connects to 127.0.0.1, so it must be a port without an address")  # noqa: TRY301 -- like an error of the type
+            address = addresses.listen(program.environment["PORT"]).address
+            why = "nginx connects to 127.0.0.1, so it must be a port without an address" if address else ""
         except ValueError as error:
-            self._report(f"cannot use programs.{web.name}.environment.PORT in {web.file}: {error}")
+            why = str(error)
+        if why:
+            self._report(f"cannot use programs.{program.name}.environment.PORT in {program.file}: {why}")
 
     def _name(self, name: str, where: str, names: set[str]) -> str | None:
         normalized = values.program_name(name)

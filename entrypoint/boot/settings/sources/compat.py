@@ -1,7 +1,7 @@
 """The variables and files of tiangolo/uwsgi-nginx and tiangolo/uwsgi-nginx-flask, as a source of settings.
 
-An image that was built on one of them brings its variables, uwsgi.ini and main.py along. Each stands for a setting of
-ours; the tables below say for which one.
+An image that was built on one of them still has its variables, uwsgi.ini and main.py. Each stands for a setting of
+ours, which the tables below name.
 """
 
 import errno
@@ -24,7 +24,7 @@ HOME: Final = Path("/app")
 MAIN: Final = "main.py"
 UWSGI_INI: Final = "uwsgi.ini"
 
-_VARIABLES: Final[Mapping[str, str]] = {
+VARIABLES: Final[Mapping[str, str]] = {
     "LISTEN_PORT": "PORT",
     "NGINX_MAX_UPLOAD": "NGINX_CLIENT_MAX_BODY_SIZE",
     "STATIC_URL": "NGINX_STATIC_URL",
@@ -33,7 +33,7 @@ _VARIABLES: Final[Mapping[str, str]] = {
 }
 """The settings that their variables stand for. Other variables have the same name and meaning in both."""
 _CONVERTED: Final[Mapping[str, Mapping[str, str]]] = {"STATIC_INDEX": {"1": "index.html"}}
-"""The texts of a setting by the texts of their variable; every other text leaves the setting unset."""
+"""The text of the setting for each text of the variable; every other text leaves the setting unset."""
 _DEFAULTS: Final[Mapping[str, str]] = {"NGINX_CLIENT_MAX_BODY_SIZE": "0", "NGINX_WORKER_PROCESSES": "1"}
 _STATIC: Final = ("NGINX_STATIC_URL", "NGINX_STATIC_ROOT", "NGINX_STATIC_INDEX")
 _PROCESSES: Final = 16  # the most workers
@@ -53,7 +53,7 @@ class Given(NamedTuple):
 class OtherImage(NamedTuple):
     """The settings that follow from the variables and files of another image."""
 
-    given: Mapping[str, Given]  # by our settings' names; wins over the project's file, and the environment over it
+    given: Mapping[str, Given]  # by our settings' names; overrides the project's file, and the environment overrides it
     defaults: Mapping[str, Given]  # by our settings' names, for what nothing else sets
     environment: Mapping[str, str]  # variables of the programs that are not set
     names: frozenset[str]  # the variables that have a meaning because of that image
@@ -62,17 +62,17 @@ class OtherImage(NamedTuple):
 NO_OTHER_IMAGE: Final = OtherImage({}, {}, {}, frozenset())
 
 
-def is_left(folder: Path = HOME) -> bool:
-    """Return whether an application for one of those images lies in `folder`."""
+def has_application(folder: Path = HOME) -> bool:
+    """Return whether `folder` holds an application for one of those images."""
     return any(os.path.isfile(folder / name) for name in (MAIN, UWSGI_INI))  # noqa: PTH113 -- Path.is_file may raise
 
 
 def read(
     folder: Path, environ: Mapping[str, str], trust: Trust, report: Callable[[str], None], *, sized: bool
 ) -> OtherImage:
-    """Return what the variables and the application in `folder` mean. `sized`: WEB_CONCURRENCY is set.
+    """Return the settings that follow from the variables and from the application in `folder`.
 
-    Call `report` with each problem.
+    `sized`: WEB_CONCURRENCY is set. Call `report` with each problem.
     """
     ini = folder / (environ.get("UWSGI_INI") or UWSGI_INI)
     options = _options(ini, trust, report)
@@ -97,7 +97,7 @@ def read(
             **_workers(environ, options, sized=sized),
             **({} if environ.get("PYTHONPATH") else {"PYTHONPATH": str(folder)}),
         },
-        frozenset(_VARIABLES),
+        frozenset(VARIABLES),
     )
 
 
@@ -111,7 +111,7 @@ def _missing_users(ini: Path, options: Mapping[str, str]) -> Iterator[str]:
 
 
 def _given(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
-    for name, setting in _VARIABLES.items():
+    for name, setting in VARIABLES.items():
         text = environ.get(name, "")
         if becomes := _CONVERTED[name].get(text) if name in _CONVERTED else text:
             yield setting, Given(f"{name}={shown(text)}", becomes, name)
@@ -125,7 +125,7 @@ def _serves_static(folder: Path, environ: Mapping[str, str], *, django: bool) ->
 
 
 def _workers(environ: Mapping[str, str], options: Mapping[str, str], *, sized: bool) -> dict[str, str]:
-    """Return the variables by which uWSGI starts as many workers as there. uWSGI reads its file after them."""
+    """Return the variables that let uWSGI start as many workers as in that image; uwsgi.ini overrides them."""
     if sized or options.keys() & {"processes", "workers"}:
         return {}
     given = environ.get("UWSGI_PROCESSES") or environ.get("UWSGI_WORKERS") or ""
@@ -151,7 +151,7 @@ def _application(folder: Path, ini: Path, options: Mapping[str, str]) -> Given |
 
 
 def _module(folder: PurePosixPath, file: str) -> str:
-    """Return the dotted name of a file in the folder; the file itself, which is no such name, if it is elsewhere."""
+    """Return the dotted name of a file in the folder; elsewhere its path, which the setting's type refuses."""
     path = folder / file
     if path.suffix != ".py" or not path.is_relative_to(folder):
         return file

@@ -7,6 +7,7 @@ and the resemblance is close.
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
+from entrypoint.boot.settings.sources import compat
 from entrypoint.boot.settings.spec import SettingSpec
 from entrypoint.boot.settings.types.values import nearest, shown
 
@@ -16,13 +17,10 @@ _OF_PROJECTS: Final = ("SECRET_KEY", "DATABASE_URL")
 _SIMILAR: Final = 0.93  # difflib's ratio; lower, and SUPERUSER_SURNAME would be taken for SUPERUSER_USERNAME
 _TRANSPOSED: Final = 0.9  # the same letters in another order
 _MOST_DIFFERENT: Final = 2  # letters
+_STATIC_INDEX: Final = "STATIC_INDEX"  # of tiangolo/uwsgi-nginx-flask, 0 or 1
 
 _ALIASES: Final[Mapping[str, str]] = {
-    # tiangolo/uwsgi-nginx and tiangolo/uwsgi-nginx-flask
-    "LISTEN_PORT": "PORT",
-    "NGINX_MAX_UPLOAD": "NGINX_CLIENT_MAX_BODY_SIZE",
-    "STATIC_PATH": "NGINX_STATIC_ROOT",
-    "STATIC_URL": "NGINX_STATIC_URL",
+    **{name: setting for name, setting in compat.VARIABLES.items() if name != _STATIC_INDEX},
     # serversideup/php
     "NGINX_HTTP_PORT": "PORT",
     "NGINX_HTTPS_PORT": "PORT",
@@ -41,7 +39,6 @@ _ALIASES: Final[Mapping[str, str]] = {
 }
 _OF_KUBERNETES: Final = ("ENTRYPOINT_PORT", "NGINX_PORT")  # tcp://…, for a service named entrypoint or nginx
 _OF_DJANGO: Final = "STATIC_URL"  # Django projects read it in their settings, and nginx follows them
-_STATIC_INDEX: Final = "STATIC_INDEX"  # of tiangolo/uwsgi-nginx-flask, 0 or 1
 
 
 def hint(name: str, known: Collection[str]) -> str:

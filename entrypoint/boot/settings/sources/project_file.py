@@ -4,13 +4,12 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.settings.spec import SettingSpec
-from entrypoint.boot.settings.types.values import Type, nearest, shown
-from entrypoint.boot.trust.trust import NO_SUSPECTS, Trust
+from entrypoint.boot.settings.types.values import nearest, shown
+from entrypoint.boot.trust.trust import Trust
 
 PYPROJECT: Final = "pyproject.toml"
 OWN: Final = "entrypoint.toml"
@@ -37,8 +36,8 @@ def read(
     folder: Path,
     setting_specs: Mapping[str, SettingSpec],
     report: Callable[[str], None],
-    trust: Trust = NO_SUSPECTS,
-    environ: Mapping[str, str] = MappingProxyType({}),
+    trust: Trust,
+    environ: Mapping[str, str],
 ) -> Project:
     """Return the content of the project's file in `folder`; an empty Project if there is none.
 
@@ -55,21 +54,19 @@ def read(
     found = {name: table for name, table in tables.items() if table}
     if len(found) > 1:
         report(f"cannot use {OWN}: {PYPROJECT} has [tool.entrypoint] as well")
+    if len(found) != 1:
         return Project()
-    for name, table in found.items():
-        # `programs` with a text is the setting ENTRYPOINT_PROGRAMS.
-        programs = table[PROGRAMS] if isinstance(table.get(PROGRAMS), dict) else {}
-        sites = table[SITES] if isinstance(table.get(SITES), dict) else {}
-        settings = {key: value for key, value in table.items() if value is not programs and value is not sites}
-        references = References(name, environ, report)
-        texts = dict(_texts(name, references.resolved(settings), setting_specs, report))
-        own = {key: references.of_program(key, program) for key, program in programs.items()}
-        return Project(name, texts, frozenset(references.names), own, sites)
-    return Project()
+    [(file, settings)] = found.items()
+    # `programs` with a text is the setting ENTRYPOINT_PROGRAMS.
+    programs, sites = (settings.pop(key) if isinstance(settings.get(key), dict) else {} for key in (PROGRAMS, SITES))
+    references = References(file, environ, report)
+    texts = _texts(file, references.resolved(settings), setting_specs, report)
+    own = {key: references.of_program(key, program) for key, program in programs.items()}
+    return Project(file, texts, frozenset(references.names), own, sites)
 
 
 class References:
-    """The values `{env = "NAME"}` of one file, which are those of variables."""
+    """Replaces each value `{env = "NAME"}` of one file by the text of the variable."""
 
     def __init__(self, file: str, environ: Mapping[str, str], report: Callable[[str], None]) -> None:
         self.names: set[str] = set()
@@ -77,9 +74,9 @@ class References:
         self._environ = environ
         self._report = report
 
-    def resolved(self, table: Table, prefix: str = "") -> dict[str, Any]:
+    def resolved(self, table: Table) -> Table:
         """Return the table with the text of each variable; a key is left out if it is unset and has no default."""
-        found = {key: self._value(f"{prefix}{key}", value) for key, value in table.items()}
+        found = {key: self._value(key, value) for key, value in table.items()}
         return {key: value for key, value in found.items() if value is not None}
 
     def of_program(self, name: str, program: Any) -> Any:  # noqa: ANN401 -- any value of a TOML file
@@ -100,7 +97,7 @@ class References:
         return self._environ.get(name) or value.get("default")
 
 
-def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
+def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> dict[str, Any]:
     """Return the table under `keys`. Raises ValueError with the reason if the file is invalid."""
     if not os.path.exists(path):  # noqa: PTH110 -- Path.exists raises if the name is too long
         return {}
@@ -122,8 +119,8 @@ def _table(path: Path, keys: tuple[str, ...], trust: Trust) -> Table:
 
 def _texts(
     file: str, table: Table, setting_specs: Mapping[str, SettingSpec], report: Callable[[str], None]
-) -> list[tuple[str, str]]:
-    found = []
+) -> Mapping[str, str]:
+    found = {}
     for key, value in table.items():
         spec = setting_specs.get(key)
         if spec is None:
@@ -136,9 +133,5 @@ def _texts(
         elif why := spec.type.secret_in(str(value)):
             report(f"cannot use {key} in {file}: {why}; set {spec.name}_FILE instead")
         else:
-            found.append((key, _text(value, spec.type)))
+            found[key] = spec.type.booleans[value] if isinstance(value, bool) else str(value)
     return found
-
-
-def _text(value: str | int, kind: Type[Any]) -> str:
-    return kind.booleans[value] if isinstance(value, bool) else str(value)

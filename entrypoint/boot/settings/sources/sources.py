@@ -28,7 +28,7 @@ _KUBERNETES: Final = re.compile(r"(?:ENTRYPOINT|NGINX)_(?:SERVICE_.+|PORT(?:_.+)
 MIGRATED: Final = "ENTRYPOINT_MIGRATED"
 """How many migrations the boot has applied, for the hooks after them."""
 SOURCED: Final = "ENTRYPOINT_SOURCED"
-"""Is set where hooks have been sourced, and while they are: their variables are there."""
+"""Is set while hooks are sourced, and afterwards: the environment then has their variables."""
 OTHER_NAMES: Final = re.compile(rf"{_KUBERNETES.pattern}|{VARIABLE}.+|{MIGRATED}|{SOURCED}")
 SUPERUSER_FIELD: Final = re.compile(r"(?:DJANGO_)?SUPERUSER_([A-Z][A-Z0-9_]*)")
 
@@ -80,14 +80,14 @@ class Sources:
         by_key = {spec.key: spec for spec in self._specs}
         self._folder = folder
         self._project = project_file.read(folder, by_key, self.problems.append, self._trust, self.environment)
-        self._read_procfile(folder / PROCFILE)
+        self._procfile = self._text_of_file(folder / PROCFILE)
 
     def _is_tiangolo(self, folder: str) -> bool:
         """Return whether the application was made for one of tiangolo's images: ENTRYPOINT_COMPAT, or by its files."""
         mode = self.text_of("ENTRYPOINT_COMPAT") or self._project.texts.get("compat") or compat.AUTO
         if mode != compat.AUTO:
             return mode == compat.TIANGOLO
-        return folder in ("", str(compat.HOME)) and compat.is_left() and not self._has_own_application()
+        return folder in ("", str(compat.HOME)) and compat.has_application() and not self._has_own_application()
 
     def _has_own_application(self) -> bool:
         """Return whether the settings, or the files in the application's folder, name what runs in this container."""
@@ -100,12 +100,13 @@ class Sources:
             or os.path.lexists(self._folder / "manage.py")
         )
 
-    def _read_procfile(self, path: Path) -> None:
-        if os.path.lexists(path):
-            try:
-                self._procfile = textfile.read(path, self._trust)
-            except ValueError as error:
-                self.problems.append(f"cannot read {shown(str(path))}: {error}")
+    def _text_of_file(self, path: Path) -> str:
+        """Return the text of a file; empty if it does not exist or cannot be read."""
+        try:
+            return textfile.read(path, self._trust) if os.path.lexists(path) else ""
+        except ValueError as error:
+            self.problems.append(f"cannot read {shown(str(path))}: {error}")
+            return ""
 
     def value(self, spec: SettingSpec) -> Any:  # noqa: ANN401 -- the spec's type
         """Return the value of a setting; None if it is not set or is invalid."""
@@ -219,11 +220,10 @@ class Sources:
 
     def check_names(self) -> None:
         """Report each variable that looks like a setting and is not one, with the name that was probably meant."""
-        known = {spec.name: spec for spec in self._specs}
-        for name in sorted(self.environment):
-            if name in known or not name.startswith(("ENTRYPOINT_", "NGINX_")) or OTHER_NAMES.fullmatch(name):
-                continue
-            if name in self._other.names:
+        known = [spec.name for spec in self._specs]
+        ours = (name for name in self.environment if name.startswith(("ENTRYPOINT_", "NGINX_")))
+        for name in sorted({*ours}.difference(known, self._other.names)):
+            if OTHER_NAMES.fullmatch(name):
                 continue
             why = f"there is no such setting{other_names.hint(name, known)}"
             if name.startswith("ENTRYPOINT_"):
@@ -237,7 +237,7 @@ class Sources:
         }
         django = os.path.lexists(self._folder / "manage.py")
         hints = list(other_names.warnings(others, self._specs, django=django))
-        # A misspelt name may be the cause of a problem: that its right name is not set.
+        # A misspelt name may be the cause of a problem, such as a setting that is missing.
         (self.problems or self.warnings).extend(hints)
 
     def _note(self, name: str, text: str, origin: str) -> None:

@@ -4,13 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from entrypoint.boot.settings.types.values import items, of_type
+from entrypoint.protocol.probe import LONGEST_SOCKET
 from entrypoint.secret import Secret
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
 
 _PORTS: Final[Mapping[str, int | None]] = {  # the default ports; None if the scheme has none
     "tcp": None,
@@ -25,7 +24,6 @@ _PATHS: Final = ("unix", "file")
 _SAME: Final = {"postgresql": "postgres"}  # DATABASE_URL uses both
 _HOST: Final = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 _LONGEST_HOST: Final = 253
-_LONGEST_SOCKET: Final = 107  # unix(7)
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,7 @@ def _exposed(value: str) -> str:
 
 @of_type(
     "URLs",
+    default="",
     exposes=_exposed,
     pattern=r"[^\x00-\x1f\x7f]*",
     examples=["redis://cache:6379 tcp://mail:25"],
@@ -80,8 +79,6 @@ def endpoints(value: str) -> tuple[Endpoint, ...]:
 
 
 def _endpoint(item: str) -> Endpoint:
-    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 -- 3 ms, needed for a wait only
-
     try:
         url = urlsplit(item)
     except ValueError:
@@ -112,15 +109,15 @@ def _is_host(host: str) -> bool:
     return True
 
 
-def _path(scheme: str, url: "SplitResult", path: str) -> str:
+def _path(scheme: str, url: SplitResult, path: str) -> str:
     if url.netloc or not path.startswith("/"):
         raise ValueError(f"({scheme}) has no absolute path, such as {scheme}:/run/it")
-    if scheme == "unix" and len(path.encode()) > _LONGEST_SOCKET:
+    if scheme == "unix" and len(path.encode()) > LONGEST_SOCKET:
         raise ValueError(f"({scheme}) has a path that is too long for a socket")
     return path
 
 
-def _port(scheme: str, url: "SplitResult") -> int:
+def _port(scheme: str, url: SplitResult) -> int:
     try:
         port = url.port or _PORTS[scheme]
     except ValueError:

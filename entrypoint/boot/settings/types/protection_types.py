@@ -4,8 +4,8 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from entrypoint.boot.settings.types.addresses import HOST, LONGEST_HOST
-from entrypoint.boot.settings.types.values import HIGHEST_PORT, items, of_type, shown, size, text
+from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, HOST, LONGEST_HOST
+from entrypoint.boot.settings.types.values import items, of_type, shown, size, text
 
 _PATH: Final = r"/[!#%-+./0-9:;=@A-Z_a-z~-]{0,500}"  # ASCII without characters that a query or nginx needs
 _PREFIX: Final = re.compile(_PATH)
@@ -47,7 +47,7 @@ def _path(word: str) -> str:
     return word
 
 
-@of_type("rates", pattern=r"[!-~ ]*", examples=["/admin/login/ 5/m, /api/ 20/s"])
+@of_type("rates", default="", pattern=r"[!-~ ]*", examples=["/admin/login/ 5/m, /api/ 20/s"])
 def rates(value: str) -> tuple[RateLimit, ...]:
     """Parse a list of paths with their rates, separated by commas."""
     found = []
@@ -75,7 +75,7 @@ def body_sizes(value: str) -> BodySizes:
     return BodySizes(size(_USUAL_SIZE) if anywhere is None else anywhere, tuple(paths.items()))
 
 
-@of_type("statuses", pattern=r"[0-9, ]*", examples=["404,502,503"])
+@of_type("statuses", default="", pattern=r"[0-9, ]*", examples=["404,502,503"])
 def statuses(value: str) -> tuple[int, ...]:
     """Parse a list of the statuses of nginx's own errors, separated by commas or spaces."""
     found = items(value)

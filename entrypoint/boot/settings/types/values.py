@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any, Final, Generic, TypeVar
 
@@ -18,17 +17,14 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _SIZE: Final = re.compile(r"(\d{1,30})([kKmMgG])?", re.ASCII)
 _BYTES: Final = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
-_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_CALLABLE: Final = re.compile(_MODULE.pattern + r":[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\(\))?", re.ASCII)
+_DOTTED: Final = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _UNDECODED: Final = re.compile(r"[\ud800-\udfff]")  # bytes in os.environ that are not UTF-8
 _ACCOUNT: Final = re.compile(r"[A-Za-z_][\w.-]*\$?|\d+(?::\d+)?", re.ASCII)
 _SHORTEST_PASSWORD: Final = 8
 _LARGEST_SIZE: Final = 2**63 - 1  # nginx's limit
 _SMALLEST_CACHE: Final = 1 << 20
-_FILE_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _NAME: Final = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-HIGHEST_PORT: Final = 65535
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 _HIGHEST_ID: Final = 2**32 - 2
 _LONGEST_DURATION: Final = 366 * 24 * 3600.0
@@ -42,6 +38,7 @@ class Type(Generic[T]):
     name: str  # as the reference shows it
     parse: Callable[[str], T]
     schema: Mapping[str, Any] = field(default_factory=dict)  # JSON Schema keywords, besides `"type": "string"`
+    default: str | None = None  # the text that an unset setting means, unless the setting names another one
     booleans: tuple[str, str] = ("no", "yes")  # the texts that TOML's false and true mean
     exposes: Callable[[str], str] | None = None  # why a text must not be shown; None: `writeOnly` decides
 
@@ -62,16 +59,29 @@ class Type(Generic[T]):
 
 
 def of_type(
-    name: str, *, exposes: Callable[[str], str] | None = None, **schema: object
+    name: str, *, default: str | None = None, exposes: Callable[[str], str] | None = None, **schema: object
 ) -> Callable[[Callable[[str], T]], Type[T]]:
     """Turn a parsing function into a type. `schema` are JSON Schema keywords; its `pattern` is anchored here."""
     if "pattern" in schema:
         schema["pattern"] = f"^(?:{schema['pattern']})$"
 
     def decorate(parse: Callable[[str], T]) -> Type[T]:
-        return Type(name, parse, schema, exposes=exposes)
+        return Type(name, parse, schema, default, exposes=exposes)
 
     return decorate
+
+
+def of_form(name: str, pattern: str, why: str, *examples: str) -> Type[str]:
+    """Return the type of the texts that match `pattern`. `why` says that a text does not."""
+    form = re.compile(pattern, re.ASCII)
+
+    @of_type(name, pattern=pattern, examples=list(examples))
+    def parse(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(why)
+        return value
+
+    return parse
 
 
 def shown(text: str) -> str:
@@ -86,27 +96,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     near = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-@dataclass(frozen=True)
-class Listen:
-    """A port to listen on, and the address; without an address, every address."""
-
-    port: int
-    address: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.address}:{self.port}" if self.address else str(self.port)
-
-    @property
-    def host(self) -> str:
-        """The address that a client on this machine connects to."""
-        return self.address.strip("[]") if self.address else "127.0.0.1"
-
-    @property
-    def probe(self) -> str:
-        """The probe that shows that a program listens there."""
-        return f"tcp:[{self.host}]:{self.port}" if ":" in self.host else f"tcp:{self.host}:{self.port}"
 
 
 @of_type("text", pattern=r"[^\x00-\x1f\x7f]*")
@@ -127,28 +116,6 @@ def utf8(value: str) -> str:
     if _UNDECODED.search(value):
         raise ValueError("it is not UTF-8 text")
     return value
-
-
-@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["8080", "127.0.0.1:8080", "[::1]:8080"])
-def listen(value: str) -> Listen:
-    """Parse `8080`, `127.0.0.1:8080` or `[::1]:8080`."""
-    address, colon, port = value.rpartition(":")
-    if not port.isascii() or not port.isdigit() or len(port) > 5 or not 1 <= int(port) <= HIGHEST_PORT:  # noqa: PLR2004 -- digits of the highest
-        raise ValueError(f"a port is a number from 1 to {HIGHEST_PORT}, optionally after an IP address and a colon")
-    if not colon:
-        return Listen(int(port))
-    bare = address[1:-1] if address.startswith("[") and address.endswith("]") else address
-    if (":" in bare) != address.startswith("["):
-        raise ValueError("an IPv6 address before a port must be in brackets")
-    return Listen(int(port), f"[{ip_address(bare)}]" if ":" in bare else str(ip_address(bare)))
-
-
-@of_type("port", pattern=r"(\S+:)?[0-9]{1,5}", examples=["9100", "127.0.0.1:9100"])
-def metrics_port(value: str) -> Listen:
-    """Parse as `listen` does. Kubernetes sets the variable, too, for a service of the name entrypoint-metrics."""
-    if value.startswith(("tcp://", "udp://")):
-        raise ValueError("Kubernetes has set it for a Service of this name; set enableServiceLinks: false in the pod")
-    return listen(value)
 
 
 @of_type("number", pattern=r"0*[1-9][0-9]{0,5}", maxLength=6)
@@ -227,12 +194,12 @@ def path(value: str) -> PurePosixPath:
     return PurePosixPath(value)
 
 
-@of_type("file name", pattern=_FILE_NAME.pattern, examples=["index.html"])
-def file_name(value: str) -> str:
-    """Parse the name of a file without its folder. It becomes a part of a URL."""
-    if not _FILE_NAME.fullmatch(value):
-        raise ValueError("it is not a file name of ASCII letters, digits, ., _ and -")
-    return value
+file_name: Final = of_form(  # without its folder; it becomes a part of a URL
+    "file name",
+    r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}",
+    "it is not a file name of ASCII letters, digits, ., _ and -",
+    "index.html",
+)
 
 
 @of_type("e-mail address", pattern=_EMAIL.pattern)
@@ -243,20 +210,14 @@ def email(value: str) -> str:
     return value
 
 
-@of_type("module", pattern=_MODULE.pattern, examples=["config.settings"])
-def module(value: str) -> str:
-    """Parse a dotted module name."""
-    if not _MODULE.fullmatch(value):
-        raise ValueError("it is not a dotted module name")
-    return value
-
-
-@of_type("module:callable", pattern=_CALLABLE.pattern, examples=["config.wsgi:application", "app:create()"])
-def application(value: str) -> str:
-    """Parse `package.module:callable`. A callable that ends in `()` is a factory."""
-    if not _CALLABLE.fullmatch(value):
-        raise ValueError("it is not of the form package.module:callable")
-    return value
+module: Final = of_form("module", _DOTTED, "it is not a dotted module name", "config.settings")
+application: Final = of_form(  # a callable that ends in () is a factory
+    "module:callable",
+    rf"{_DOTTED}:{_DOTTED}(?:\(\))?",
+    "it is not of the form package.module:callable",
+    "config.wsgi:application",
+    "app:create()",
+)
 
 
 @of_type("user", pattern=_ACCOUNT.pattern, examples=["www-data", "1000", "1000:1000"])
@@ -303,16 +264,15 @@ def choice(*words: str) -> Type[str]:
     return Type(" | ".join(words), parse, {"enum": list(words)}, booleans=("off", "on"))
 
 
-def _yes(value: str) -> bool:
+@of_type("yes | no", enum=["yes", "no"])
+def yes_or_no(value: str) -> bool:
+    """Parse yes or no."""
     if value not in ("yes", "no"):
         raise ValueError("it is not yes or no")
     return value == "yes"
 
 
-yes_or_no: Final = Type("yes | no", _yes, {"enum": ["yes", "no"]})
-
-
-@of_type("names", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
+@of_type("names", default="", pattern=rf"[\s,]*(({_NAME.pattern})([\s,]+|$))*", examples=["SECRET_KEY,API_TOKEN"])
 def names(value: str) -> tuple[str, ...]:
     """Parse a list of variable names, separated by commas or spaces."""
     found = tuple(value.replace(",", " ").split())
@@ -322,7 +282,7 @@ def names(value: str) -> tuple[str, ...]:
     return found
 
 
-@of_type("program names", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
+@of_type("program names", default="", pattern=r"[A-Za-z0-9_, -]*", examples=["web", "worker,beat"])
 def program_names(value: str) -> tuple[str, ...]:
     """Parse a list of program names, separated by commas or spaces; return each one normalized."""
     found = items(value)
