@@ -198,8 +198,8 @@ def _user() -> User:
     return User(
         model=model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
         username_field=model.USERNAME_FIELD,
-        fields=sorted(fields_of(model)),
-        required=required(model),
+        fields=tuple(sorted(fields_of(model))),
+        required=tuple(required(model)),
         superuser={field: Secret(text) for field, text in described(model).items()},
     )
 

@@ -15,7 +15,7 @@ from entrypoint.app.databases import connection_error
 from entrypoint.app.migrations import lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, SuperuserRequest
-from entrypoint.secret import Secret
+from entrypoint.secret import MASK, Secret
 
 # Passwords that an attacker tries first, besides the user's own name.
 _WELL_KNOWN: Final = frozenset(
@@ -26,7 +26,6 @@ _WELL_KNOWN: Final = frozenset(
     """.split()  # noqa: SIM905 -- a list of words is read as one
 )
 _FLAGS: Final = ("is_staff", "is_superuser", "is_active")
-_MASK: Final = "***"
 _PATIENCE: Final = 30.0  # seconds for the lock's own connection
 _CREATE: Final = lock.Purpose("create the superuser in", "at work there")
 _INVALID: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
@@ -180,5 +179,5 @@ def _reason(error: Exception, hidden: Mapping[str, str]) -> str:
 
 def _hide(text: str, hidden: Mapping[str, str]) -> str:
     for value in sorted(filter(None, hidden.values()), key=len, reverse=True):
-        text = text.replace(value, _MASK)
+        text = text.replace(value, MASK)
     return " ".join(text.split())

@@ -9,9 +9,9 @@ from django.db.utils import InterfaceError, OperationalError
 from entrypoint.app.databases import sqlite_error
 from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError
+from entrypoint.secret import MASK
 
 UNKNOWN_HOST: Final = "unknown host"
-_MASK: Final = "***"
 
 # MySQL and MariaDB, "Server Error Message Reference": access to the database denied, wrong password, unknown database,
 # host not allowed, old password, unknown plugin, no password; and the client's own: plugin cannot be loaded or used.
@@ -58,7 +58,7 @@ def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as abov
     if connection.vendor == "sqlite":
         return sqlite_error.reason(connection, text)
     password = str(connection.settings_dict["PASSWORD"] or "")
-    return text.replace(password, _MASK) if password else text
+    return text.replace(password, MASK) if password else text
 
 
 def _is_rejected(error: Exception, text: str) -> bool:
