@@ -70,8 +70,8 @@ def main(descriptor: int) -> NoReturn:
 def _carry_out(request: Message, progress: Progress) -> AgentResult:
     # Only now is Django known to be installed.
     from entrypoint.app import checks, once, superuser  # noqa: PLC0415
-    from entrypoint.app.databases import database  # noqa: PLC0415
-    from entrypoint.app.migrations import run  # noqa: PLC0415
+    from entrypoint.app.databases import capacity, database  # noqa: PLC0415
+    from entrypoint.app.migrations import repair, run  # noqa: PLC0415
     from entrypoint.app.static import static  # noqa: PLC0415
 
     actions: Mapping[type[Message], Callable[[Any, Progress], AgentResult]] = {
@@ -80,24 +80,12 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
         SuperuserRequest: superuser.keep,
         CollectStaticRequest: static.collect,
         CheckRequest: checks.check,
-        CapacityRequest: _examine,
-        RepairRequest: _repair,
+        CapacityRequest: capacity.examine,
+        RepairRequest: repair.repair,
         HookDueRequest: once.begin,
         HookDoneRequest: once.finish,
     }
     return actions[type(request)](request, progress)
-
-
-def _examine(request: CapacityRequest, progress: Progress) -> AgentResult:
-    from entrypoint.app.databases import capacity  # noqa: PLC0415 -- no boot needs it
-
-    return capacity.examine(request, progress)
-
-
-def _repair(request: RepairRequest, progress: Progress) -> AgentResult:
-    from entrypoint.app.migrations.repair import repair  # noqa: PLC0415 -- no boot repairs
-
-    return repair(request, progress)
 
 
 def _print_traceback(error: Exception) -> None:

@@ -122,7 +122,8 @@ def _create(name: str, password: str, fields: Mapping[str, object]) -> None:
 
 
 def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the project's user
-    changed = [flag for flag in _FLAGS if _is_field(user, flag) and not getattr(user, flag)]
+    fields = {field.name for field in user._meta.concrete_fields}  # noqa: SLF001 -- as above
+    changed = [flag for flag in _FLAGS if flag in fields and not getattr(user, flag)]
     for flag in changed:
         setattr(user, flag, True)
     if not user.check_password(password):  # a new salt for the same password would end the user's sessions
@@ -132,10 +133,6 @@ def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the 
         return f"user {name} is up to date"
     user.save(update_fields=changed)
     return f"user {name} updated: {', '.join(changed)}"
-
-
-def _is_field(user: Any, name: str) -> bool:  # noqa: ANN401 -- the project's user
-    return any(field.name == name for field in user._meta.concrete_fields)  # noqa: SLF001 -- Django documents the _meta API
 
 
 def _clean(field: str, text: str) -> object:

@@ -72,8 +72,7 @@ def recorded(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401
         yield
         return
     journal = _Journal(connection, migration)
-    operations = list(enumerate(migration.operations, 1))
-    for number, operation in operations:
+    for number, operation in enumerate(migration.operations, 1):
         operation.database_forwards = journal.traced(number, operation)
     try:
         with connection.execute_wrapper(journal.execute):
@@ -84,7 +83,7 @@ def recorded(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401
                 clear(connection)
         raise
     finally:
-        for _number, operation in operations:
+        for operation in migration.operations:
             del operation.database_forwards
     clear(connection)
 

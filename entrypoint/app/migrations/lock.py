@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from entrypoint.app.databases import connection_error, sqlite_error
 from entrypoint.app.databases.database import reach
@@ -23,7 +23,6 @@ from entrypoint.app.reporting import AgentError, Progress
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 0.5
 _REPORT_EVERY: Final = 5.0
-_ANONYMOUS: Final = "another replica"
 _IDLE_TIMEOUT: Final = 120  # seconds after which MySQL ends an idle session
 _CLOSE_TIMEOUT: Final = 2.0  # seconds
 
@@ -43,14 +42,19 @@ _Holder = tuple[str, float | None]
 """The name of a replica, empty where the database does not know it, and for how many seconds it has held the lock."""
 
 
-class Lock(Protocol):
-    """A lock on one database."""
+class Lock:
+    """A lock on one database.
+
+    This class itself locks nothing: no other process shares the database, or its vendor has no known lock.
+    """
 
     def acquire(self) -> bool:
         """Acquire it if it is free; return whether this process holds it."""
+        return True
 
     def holder(self) -> _Holder | None:
         """Return the replica that holds it, None if it is free."""
+        return None
 
     def release(self) -> None:
         """Release it if it is held, and close its connection."""
@@ -108,16 +112,16 @@ def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  
 
 def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:  # noqa: ANN401 -- as above
     """Return the lock of a database: on a connection of its own, or a file beside SQLite's."""
-    if connection.vendor == "sqlite":
-        return _NoLock() if connection.is_in_memory_db() else _SQLite(connection, name)
+    if connection.vendor == "sqlite" and not connection.is_in_memory_db():
+        return _SQLite(connection, name)
     if connection.vendor not in _SESSIONS:
-        return _NoLock()
+        return Lock()
     own = connection.copy()
     reach({connection.alias: own}, seconds, progress)
     return _SESSIONS[connection.vendor](own, name)
 
 
-class _PostgreSQL:
+class _PostgreSQL(Lock):
     """An advisory lock, keyed by the schema; PostgreSQL itself keys it by the database.
 
     A transaction holds it, not a session: a connection pooler assigns a session for one transaction only.
@@ -160,7 +164,7 @@ class _PostgreSQL:
         self._connection.close()
 
 
-class _MySQL:
+class _MySQL(Lock):
     """A named lock, which ends with the session. The server keys it by name alone, so the name contains the database's.
 
     MySQL has no setting for the detection of a lost node. So the session gets a short idle timeout, and a thread of the
@@ -171,15 +175,13 @@ class _MySQL:
         self._connection = connection
         self._name = f"concat('entrypoint.{name}.', sha1(coalesce(database(), '')))"
         self._idle_timeout = idle_timeout
-        self._fresh = True
         self._released = Event()
         self._heartbeat: Thread | None = None
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION wait_timeout = {idle_timeout}")
 
     def acquire(self) -> bool:
         with self._connection.cursor() as cursor:
-            if self._fresh:
-                cursor.execute(f"SET SESSION wait_timeout = {self._idle_timeout}")
-                self._fresh = False
             cursor.execute(f"SELECT get_lock({self._name}, 0)")
             taken = bool(cursor.fetchone()[0] == 1)
         if taken:
@@ -214,7 +216,7 @@ class _MySQL:
         self._connection.close()
 
 
-class _SQLite:
+class _SQLite(Lock):
     """A lock on a file beside the database, which contains the name of the holder."""
 
     def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
@@ -249,19 +251,6 @@ class _SQLite:
         self._file.close()
 
 
-class _NoLock:
-    """For a database that no other process shares, or of a vendor without a known lock."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def holder(self) -> _Holder | None:
-        return None
-
-    def release(self) -> None:
-        pass
-
-
 _SESSIONS: Final[Mapping[str, Callable[[Any, str], Lock]]] = {"postgresql": _PostgreSQL, "mysql": _MySQL}
 
 
@@ -271,9 +260,7 @@ def _own_name() -> str:
 
 def _describe(holder: _Holder, purpose: Purpose) -> str:
     name, seconds = holder
-    who = f"replica {name}" if name else _ANONYMOUS
-    return (
-        f"{who} is {purpose.doing}"
-        if seconds is None
-        else f"{who} has been {purpose.doing} for {max(0, seconds):.0f} s"
-    )
+    who = f"replica {name}" if name else "another replica"
+    if seconds is None:
+        return f"{who} is {purpose.doing}"
+    return f"{who} has been {purpose.doing} for {max(0, seconds):.0f} s"

@@ -13,6 +13,7 @@ from django.db.utils import OperationalError
 
 from entrypoint.app.migrations import journal, lock
 from entrypoint.app.migrations.connection import connected, limits
+from entrypoint.app.migrations.error import failure
 from entrypoint.app.migrations.state import State, look, takes_migrations
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, MigrateRequest
@@ -35,7 +36,7 @@ def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | N
     except AgentError:
         raise
     except Exception as error:  # such as an error in the graph of the migrations
-        raise _failure(connections[alias], None, error, limited=False) from error
+        raise failure(connections[alias], None, error, limited=False) from error
 
 
 # Each mode returns the number of migrations that it has applied, None where none was pending at first.
@@ -209,14 +210,8 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
         with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
             call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     except Exception as error:
-        raise _failure(connections[alias], current, error, limited=limited) from error
+        raise failure(connections[alias], current, error, limited=limited) from error
     journal.clear_all(connections[alias])
-
-
-def _failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- as above
-    from entrypoint.app.migrations.error import failure  # noqa: PLC0415 -- a boot that fails needs it, and no other
-
-    return failure(connection, migration, error, limited=limited)
 
 
 def _count(number: int) -> str:

@@ -138,11 +138,7 @@ def _command() -> Any:  # noqa: ANN401 -- Django ships no types
 def _run(command: Any) -> None:  # noqa: ANN401 -- Django ships no types
     try:
         call_command(command, interactive=False, verbosity=0, skip_checks=True)
-    except (
-        CommandError,
-        SuspiciousOperation,
-        ValueError,
-    ) as error:  # such as a reference to a missing file
+    except (CommandError, SuspiciousOperation, ValueError) as error:  # such as a reference to a missing file
         raise AgentError(f"cannot collect static files: {' '.join(str(error).split())}", "failed") from error
 
 
