@@ -7,7 +7,6 @@ from typing import Final
 from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.output.log import printable
-from entrypoint.processes.table import Memory
 from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
@@ -75,14 +74,10 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
         str(row.pid or "-"),
         "-" if row.uptime is None else duration(row.uptime),
         "-" if row.cpu is None else f"{row.cpu:.0f} %",
-        "-" if row.memory is None else _size(row.memory),
+        "-" if row.memory is None else f"{row.memory / _MIB:.1f} MiB {str(row.memory_kind).upper()}",
         str(row.restarts),
         f"{row.last_end}, {duration(now - row.ended)} ago" if row.ended else row.last_end,
     )
-
-
-def _size(memory: Memory) -> str:
-    return f"{memory.size / _MIB:.1f} MiB {memory.kind.upper()}"
 
 
 def duration(seconds: float) -> str:
