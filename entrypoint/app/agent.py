@@ -50,7 +50,9 @@ def main(descriptor: int) -> NoReturn:
                 send(ErrorReport(text=str(error), kind=error.kind, hint=error.hint))
                 return False
             except Exception as error:  # noqa: BLE001 -- the application's code may raise anything, and boot reports it
-                _print_traceback(error)
+                from entrypoint.app.application_traceback import application_traceback  # noqa: PLC0415 -- needs Django
+
+                sys.stderr.write(application_traceback(error) or traceback.format_exc())
                 send(ErrorReport(text=last_line(error), kind="failed"))
                 return False
             return True
@@ -86,10 +88,3 @@ def _carry_out(request: Message, progress: Progress) -> AgentResult:
         HookDoneRequest: once.finish,
     }
     return actions[type(request)](request, progress)
-
-
-def _print_traceback(error: Exception) -> None:
-    """Print it from the application's first frame on, or as a whole: then it may be a bug of the toolkit."""
-    from entrypoint.app.application_traceback import application_traceback  # noqa: PLC0415 -- Django may be missing
-
-    sys.stderr.write(application_traceback(error) or "".join(traceback.format_exception(error)))

@@ -123,7 +123,8 @@ def parse(program: str, line: str) -> Said:
     """Return what a line says, by the formats that the program of this name writes."""
     if line.startswith("{") and (object_ := _object(line)):
         return _of_object(object_)
-    return _FORMATS.get(program, _by_level)(line)
+    form = _FORMATS.get(program)
+    return form(line) if form else Said(_level(line), line)
 
 
 def _object(line: str) -> dict[str, Any] | None:
@@ -173,10 +174,6 @@ def _level(line: str) -> str:
     return _LEVELS[found[1].lower()] if found else INFO
 
 
-def _by_level(line: str) -> Said:
-    return Said(_level(line), line)
-
-
 _NGINX: Final = re.compile(
     r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |nginx: )\[(\w+)\] (?:\d+#\d+: )?(?:\*(\d+) )?(.*)", re.DOTALL
 )
@@ -221,7 +218,7 @@ def _uwsgi(line: str) -> Said:
         level = "error" if status >= _SERVER_ERROR else INFO
         return Said(level, f"{request['method']} {request['uri']} {status}", fields)
     known = next((level for begins, level in _UWSGI_LEVELS if line.strip().startswith(begins)), None)
-    return Said(known, line) if known else _by_level(line)
+    return Said(known or _level(line), line)
 
 
 def _supervisord(line: str) -> Said:

@@ -39,7 +39,7 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
     if not isinstance(error, OperationalError | InterfaceError):
         why = psycopg_mismatch() if connection.vendor == "postgresql" else ""
         return AgentError(f"cannot use database {name}: {text}{f'; {why}' if why else ''}", "unusable")
-    if _is_rejected(error, text):
+    if (error.args and error.args[0] in _MYSQL) or _WORDS.search(text):
         return AgentError(f"cannot use database {name}: {text}", "unusable")
     return None
 
@@ -59,10 +59,6 @@ def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as abov
         return sqlite_error.reason(connection, text)
     password = str(connection.settings_dict["PASSWORD"] or "")
     return text.replace(password, MASK) if password else text
-
-
-def _is_rejected(error: Exception, text: str) -> bool:
-    return bool(error.args and error.args[0] in _MYSQL) or bool(_WORDS.search(text))
 
 
 def _is_unknown(host: str) -> bool:

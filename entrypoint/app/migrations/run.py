@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from django.core.management import call_command, get_commands, load_command_class
@@ -15,7 +15,7 @@ from entrypoint.app.migrations import journal, lock
 from entrypoint.app.migrations.connection import connected, limits
 from entrypoint.app.migrations.error import failure
 from entrypoint.app.migrations.state import State, look, takes_migrations
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.protocol.agent import AgentResult, MigrateRequest
 
 _POLL_EVERY: Final = 0.5  # seconds between two looks at the progress of another replica
@@ -26,7 +26,7 @@ def migrate(request: MigrateRequest, progress: Progress) -> AgentResult:
     """Migrate each database that Django migrates, or wait or check, by the mode. Raises AgentError."""
     found = [_migrate(alias, request, progress) for alias in connections if takes_migrations(alias)]
     applied = sum(number or 0 for number in found)
-    text = f"{_count(applied)} applied" if applied else "no migration is pending"
+    text = f"{count(applied, 'migration')} applied" if applied else "no migration is pending"
     return AgentResult(text, changed=any(number is not None for number in found), number=applied)
 
 
@@ -139,7 +139,7 @@ def _refuse_if_older(alias: str, state: State, request: MigrateRequest, progress
     number, last = len(state.unknown), state.unknown[-1]
     mismatch = (
         f"this image is older than database {alias}, "
-        f"which has {number} migration{'s' if number > 1 else ''} that it does not know, the last is {last}"
+        f"which has {count(number, 'migration')} that it does not know, the last is {last}"
     )
     if not request.allow_older:
         raise AgentError(f"cannot start: {mismatch}; ENTRYPOINT_MIGRATE_ALLOW_OLDER=yes starts it anyway", "failed")
@@ -175,13 +175,10 @@ def _atomic(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 
     if not (connection.features.can_rollback_ddl and migration.atomic):
         yield
         return
-    sqlite = connection.vendor == "sqlite"
-    if sqlite:  # Django's schema editor needs it, and it has no effect inside a transaction
-        connection.disable_constraint_checking()
-    with transaction.atomic(using=connection.alias):
+    # SQLite's schema editor in Django needs the checks off, and inside a transaction nothing turns them off.
+    unchecked = connection.constraint_checks_disabled() if connection.vendor == "sqlite" else nullcontext()
+    with unchecked, transaction.atomic(using=connection.alias):
         yield
-    if sqlite:
-        connection.enable_constraint_checking()
 
 
 def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None:
@@ -205,14 +202,10 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
     recorder = MigrationRecorder(connections[alias])
     if journal.BEGUN not in recorder.applied_migrations():
         recorder.record_applied(*journal.BEGUN)
-    progress(f"applying {_count(total)}", 0, total)
+    progress(f"applying {count(total, 'migration')}", 0, total)
     try:
         with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
             call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     except Exception as error:
         raise failure(connections[alias], current, error, limited=limited) from error
     journal.clear_all(connections[alias])
-
-
-def _count(number: int) -> str:
-    return f"{number} migration{'' if number == 1 else 's'}"
