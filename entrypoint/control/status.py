@@ -7,7 +7,7 @@ that tests whether it answers.
 import json
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +29,11 @@ _RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
 _MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
 _EXECED: Final = '{"phase": "starting"}'  # supervisord is process 1, and has not written its record yet
+_UNSEEN: Final = {
+    "GONE": "it has ended, and supervisord has not noticed",
+    "FROZEN": "a signal has stopped it (SIGSTOP)",
+}
+"""The states that /proc shows and supervisord does not know."""
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
@@ -85,12 +90,7 @@ class Status(NamedTuple):
     """Those of the site; none while supervisord does not tell."""
 
 
-def read(
-    run_dir: Path,
-    settings: Sequence[Setting],
-    sleep: Callable[[float], None] = time.sleep,
-    proc: Path = Path("/proc"),
-) -> Status:
+def read(run_dir: Path, settings: Sequence[Setting], proc: Path = Path("/proc")) -> Status:
     """Return the state of the container whose run directory this is. Raises NotAllowed, Unusable."""
     www = run_dir / "www"
     maintenance = (www / _MAINTENANCE).exists()
@@ -103,7 +103,7 @@ def read(
     began = time.monotonic()
     supervisord = _state(record, before, run_dir / "supervisor.sock")
     asked, samples = time.monotonic(), serving.ask(run_dir / _HTTP) if supervisord in _ANSWERING else {}
-    sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
+    time.sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
     now = processes()
     seconds = time.monotonic() - began
     again = serving.ask(run_dir / _HTTP) if samples else {}
@@ -199,7 +199,7 @@ def _row(record: ProgramRecord, before: Processes, now: Processes, seconds: floa
         restarts=record.restarts,
         last_end=record.last_end,
         ended=record.ended or None,
-        why=record.why if state == record.state else _unseen(state),
+        why=record.why if state == record.state else _UNSEEN[state],
         memory_kind=kind,
     )
 
@@ -212,10 +212,6 @@ def _shown_state(record: ProgramRecord, process: Process | None) -> str:
     return "FROZEN" if process.state in "Tt" else record.state
 
 
-def _unseen(state: str) -> str:
-    return "it has ended, and supervisord has not noticed" if state == "GONE" else "a signal has stopped it (SIGSTOP)"
-
-
 def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float:
     """Return the percent of one CPU that the processes used since `before`."""
     used = sum(each.cpu - (before[each.pid].cpu if each.pid in before else 0) for each in members)
@@ -224,7 +220,7 @@ def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float
 
 def _readiness(www: Path, rows: Sequence[Row]) -> tuple[bool, str]:
     """Return whether the container is ready, and why not. /proc wins over the file that supervisord wrote."""
-    unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in {"GONE", "FROZEN"}]
+    unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in _UNSEEN]
     if unseen:
         return False, "; ".join(unseen)
     return (True, "") if (www / _READY).exists() else (False, unready(www))

@@ -47,7 +47,7 @@ class Said(NamedTuple):
 def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapping[str, str] = NO_FIELDS) -> str:
     """Return the object, as text without a newline, for a line that was written at the time `now`.
 
-    A `level` other than info is the line's; `fields` are added to those that the line has.
+    A `level` other than info replaces the line's own; `fields` are added to the line's own.
     """
     if source.program == "nginx" and (request := _request(source, line)):
         return request

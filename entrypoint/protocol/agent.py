@@ -14,7 +14,7 @@ from entrypoint.protocol.codec import plain, typed
 from entrypoint.secret import Secret
 
 UNKNOWN: Final = "unknown: "
-"""How a line about a database begins that could not be reached, which is no error."""
+"""The prefix of a line about a database that could not be reached. Such a line is a note, not an error."""
 
 
 class Database(NamedTuple):
@@ -126,7 +126,7 @@ class CheckRequest(NamedTuple):
 
 
 class CapacityRequest(NamedTuple):
-    """Compare the limits and the clock of each database server with this container: a line for each finding."""
+    """Compare each database server's limits and clock with this container; the result has a line for each finding."""
 
     connections: int  # that the workers of one container may open
     seconds: float  # to wait for each server
@@ -143,7 +143,7 @@ class RepairRequest(NamedTuple):
 
 
 class HookDueRequest(NamedTuple):
-    """Ask whether a hook that runs once is due; if it is, no other replica runs it until it is recorded."""
+    """Ask whether a hook that runs once is due. If it is, the agent locks out other replicas until it is recorded."""
 
     hook: str  # its name, and the release or the text that it runs once for
 
@@ -182,7 +182,7 @@ class AgentResult(NamedTuple):
     """The outcome of a request, as a line for the log."""
 
     text: str
-    changed: bool = False  # whether an application that was loaded before has read what this changed
+    changed: bool = False  # whether an application that is already loaded has to load again to see the change
     number: int = 0  # of applied migrations, or of hooks that are due
 
 

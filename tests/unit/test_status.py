@@ -167,7 +167,7 @@ def test_a_supervisord_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     record = StatusRecord(own.pid, own.started, stopping=False, programs=(gone,))
     (tmp_path / "www" / "programs.json").write_text(to_json(record), encoding="utf-8")
     (tmp_path / "www" / "ready.json").touch()
-    found = status.read(tmp_path, (), sleep=lambda _: None)
+    found = status.read(tmp_path, ())
     assert (found.supervisord, found.ready, found.programs[0].state) == ("unresponsive", False, "GONE")
 
 

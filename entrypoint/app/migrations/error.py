@@ -22,8 +22,8 @@ _READ_ONLY: Final = "readonly database"  # SQLite's words
 def failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- Django ships no types
     """Return the error, and print the traceback of the application's own code.
 
-    `migration` is the one that was being applied, None if there was none. `limited`: a timeout of ours may have ended
-    the statement.
+    `migration` is the one that was being applied, or None. `limited` means that a setting limits how long a statement
+    takes, so that this may have ended it.
     """
     from_database = isinstance(error, DatabaseError)
     if not isinstance(error, CommandError):

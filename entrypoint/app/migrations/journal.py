@@ -19,7 +19,7 @@ APP: Final = "entrypoint"
 """The app of our rows in Django's table. No app of that name has migrations."""
 BEGUN: Final = (APP, "migrating")
 """A row that exists from before the first migration until after Django's `post_migrate`, which creates permissions.
-Without it a boot that was killed in between would look finished."""
+The next boot sees by it that a boot was killed in between."""
 HOW_TO: Final = "docs/how-to/repair-a-migration.md"
 _TABLE: Final = MigrationRecorder.Migration._meta.db_table  # noqa: SLF001 -- Django documents the _meta API
 _LONGEST: Final = 255  # characters: the length of the column

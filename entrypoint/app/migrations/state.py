@@ -15,8 +15,8 @@ class State:
 
     pending: tuple[str, ...]
     unknown: tuple[str, ...]  # applied by a newer image
-    begun: bool  # a process has begun to migrate, and has not reached the end
-    unfinished: Unfinished | None  # which the database could not roll back
+    begun: bool  # whether a process has begun to migrate and has not reached the end
+    unfinished: Unfinished | None  # the migration that failed, or was killed, where the database cannot roll it back
 
     @property
     def done(self) -> bool:

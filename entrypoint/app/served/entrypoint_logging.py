@@ -16,9 +16,9 @@ from typing import Any, Final
 NO_REQUEST: Final = "-"
 """The ID in records that are about no request."""
 
-# Django logs a failed request at the first level and less, such as a missing page, at a lower one; and what it refuses
-# for security at the second level.
+# The levels at which Django logs a failed request, and a request that it refuses for security.
 _LEVELS: Final = {"django.request": logging.ERROR, "django.security": logging.WARNING}
+_REQUEST: Final = "django.request."  # its warnings are about a missing page and the like
 _WRONG_HOST: Final = "django.security.DisallowedHost"
 _UNTRUSTED: Final = "HTTP_X_ENTRYPOINT_UNTRUSTED"  # conf/nginx-app.conf.j2 sets it to a part of a sentence
 _REQUEST_ID: Final = r"[A-Za-z0-9._:+/=-]{1,128}"
@@ -33,7 +33,7 @@ def log_failed_requests() -> None:
         return
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.addFilter(lambda record: record.levelno >= _least(record.name))
+    handler.addFilter(lambda record: record.levelno >= logging.ERROR or not f"{record.name}.".startswith(_REQUEST))
     handler.setFormatter(formatter())
     for logger in ("django", *(name for name in _LEVELS if not logging.getLogger(name).propagate)):
         logging.getLogger(logger).addHandler(handler)
@@ -49,10 +49,6 @@ def request_id(meta: Mapping[str, Any]) -> str:
     given = meta.get("HTTP_X_REQUEST_ID", "")
     nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send this header itself
     return given if nginx and re.fullmatch(_REQUEST_ID, given) else ""
-
-
-def _least(name: str) -> int:
-    return next((level for logger, level in _LEVELS.items() if f"{name}.".startswith(f"{logger}.")), logging.WARNING)
 
 
 def _is_configured(logger: logging.Logger, level: int) -> bool:

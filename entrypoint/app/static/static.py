@@ -69,7 +69,10 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
 
 
 def obstacle() -> str:
-    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or are there. Raises AgentError."""
+    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or if they are already there.
+
+    Raises AgentError.
+    """
     root = _root()
     why = fault(root)
     sources = _sources() if why else {}
