@@ -83,11 +83,11 @@ class Status(NamedTuple):
     reload: ReloadRecord | None = None
     """The last reload."""
     serving: Serving | None = None
-    """None if there is no application server, or supervisord does not tell."""
+    """None if there is no application server, or supervisord does not answer."""
     maintenance: bool = False
     """Whether visitors get 503."""
     certificates: tuple[Expiry, ...] = ()
-    """Those of the site; none while supervisord does not tell."""
+    """Those of the site; empty while supervisord does not answer."""
 
 
 def read(run_dir: Path, settings: Sequence[Setting], proc: Path = Path("/proc")) -> Status:

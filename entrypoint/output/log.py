@@ -26,7 +26,7 @@ class Tell(Protocol):
 
 
 class _Use:
-    """How lines are logged now."""
+    """The settings of the log."""
 
     form = "text"
     level = "info"

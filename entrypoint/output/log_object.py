@@ -29,7 +29,7 @@ _LEVELS: Final = {
 
 
 class Source(NamedTuple):
-    """What wrote a line."""
+    """The origin of a line."""
 
     program: str
     stream: str
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a line says."""
+    """The parsed content of a line."""
 
     level: str
     message: str
@@ -120,7 +120,7 @@ def _tail(source: Source) -> str:
 
 
 def parse(program: str, line: str) -> Said:
-    """Return what a line says, by the formats that the program of this name writes."""
+    """Parse a line by the formats that the program of this name writes."""
     if line.startswith("{") and (object_ := _object(line)):
         return _of_object(object_)
     form = _FORMATS.get(program)
@@ -180,7 +180,7 @@ _NGINX: Final = re.compile(
 
 
 def _nginx(line: str) -> Said:
-    """Return what a line of nginx's error log says. The access log has the number of the connection, too."""
+    """Parse a line of nginx's error log. The access log has the number of the connection, too."""
     if not (found := _NGINX.fullmatch(line)):
         return Said(INFO, line)
     fields = {"connection": int(found[2])} if found[2] else {}
@@ -222,7 +222,7 @@ def _uwsgi(line: str) -> Said:
 
 
 def _supervisord(line: str) -> Said:
-    """Return what a line of supervisord says; the plugin has put a level before it, unless it is INFO or DEBUG."""
+    """Parse a line of supervisord. The plugin has put the level before it, except INFO and DEBUG."""
     word, _, rest = line.partition(" ")
     return Said(_LEVELS[word.lower()], rest) if word in ("WARN", "ERRO", "CRIT") else Said(INFO, line)
 

@@ -1,4 +1,4 @@
-"""What boot hands to supervisord's plugin: the supervision config and the handover.
+"""The supervision config and the handover, which boot passes to supervisord's plugin.
 
 Named tuples, not dataclasses: supervisord imports this before it starts anything.
 """
@@ -43,7 +43,7 @@ class LogFormat(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What a program that serves the site speaks."""
+    """The protocol of a program that serves the site."""
 
     HTTP = "http"
     UWSGI = "uwsgi"

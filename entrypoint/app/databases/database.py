@@ -16,7 +16,7 @@ from entrypoint.protocol.agent import AgentResult, WaitRequest
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 1.0
-_REPORT_AFTER: Final = 1.0  # where a database does not respond at all
+_REPORT_AFTER: Final = 1.0  # seconds without a response to the first attempt
 _REPORT_EVERY: Final = 5.0
 _ATTEMPT: Final = 10  # seconds that one attempt to connect may take: a firewall may drop it silently
 _NO_RESPONSE: Final = "it does not respond"

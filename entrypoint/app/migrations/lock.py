@@ -61,10 +61,10 @@ class Lock:
 
 
 class Purpose(NamedTuple):
-    """What the lock is held for, in the messages of a waiting replica."""
+    """The purpose of a lock, in the words of a waiting replica."""
 
-    to: str
-    doing: str
+    to: str  # after "waiting to", such as migrate
+    doing: str  # after "replica X is", such as migrating
     name: str = "migrate"  # of the lock, in the database
     lock: str = "migration lock"  # in messages
 

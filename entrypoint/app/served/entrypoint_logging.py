@@ -108,7 +108,7 @@ def _request_id(record: logging.LogRecord) -> str:
         return "" if identifier == NO_REQUEST else str(identifier)
     try:
         return request_id(record.request.META)  # type: ignore[attr-defined] # Django's
-    except Exception:  # noqa: BLE001 -- what is logged must not fail for lack of an ID
+    except Exception:  # noqa: BLE001 -- a record without an ID has to be logged, too
         return ""
 
 
@@ -136,7 +136,7 @@ def _cause(record: logging.LogRecord) -> str:
     """Return why Django refused a request, and what to set if it should not have; "" where that is not known."""
     try:
         return next(_causes(record.name, record.getMessage(), record.request), "")  # type: ignore[attr-defined] # Django's
-    except Exception:  # noqa: BLE001 -- what is logged must not fail for lack of an explanation
+    except Exception:  # noqa: BLE001 -- a record without an explanation has to be logged, too
         return ""
 
 
