@@ -29,7 +29,7 @@ def check(request: CheckRequest, progress: Progress) -> AgentResult:
     return AgentResult(f"no errors, {count(warned, 'warning')}")
 
 
-def _line(message: Any) -> str:  # noqa: ANN401 -- Django ships no types
+def _line(message: Any) -> str:
     word = next(word for level, word in _WORDS if message.level >= level or level == checks.DEBUG)
     where = f"{message.obj}: " if message.obj is not None else ""
     hint = f" {message.hint}" if message.hint else ""

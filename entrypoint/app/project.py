@@ -182,7 +182,7 @@ def _user() -> User:
 
     model = get_user_model()
     return User(
-        model=model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
+        model=model._meta.label,
         username_field=model.USERNAME_FIELD,
         fields=tuple(sorted(fields_of(model))),
         required=tuple(required(model)),
@@ -196,7 +196,7 @@ def _callable(dotted: str | None) -> str:
     return f"{module}:{name}" if module else ""
 
 
-def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
+def _asgi(settings: Any) -> str:
     """Return ASGI_APPLICATION (which is not Django's own), else asgi.py beside wsgi.py, else Django's factory."""
     named = _callable(getattr(settings, "ASGI_APPLICATION", None))
     package = (settings.WSGI_APPLICATION or "").rpartition(".wsgi.")[0]
@@ -205,7 +205,7 @@ def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
     return named or "django.core.asgi:get_asgi_application()"
 
 
-def _url(settings: Any, name: str) -> str:  # noqa: ANN401 -- as above
+def _url(settings: Any, name: str) -> str:
     """Return the URL in the setting `name`, with a leading slash, as Django has it without a script prefix.
 
     Django's own `settings` would import its views and models for this, which takes 80 ms.

@@ -44,7 +44,7 @@ def examine(request: CapacityRequest, progress: Progress) -> AgentResult:
     return AgentResult("\n".join(found))
 
 
-def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
+def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:
     """Yield a line for too few connections, and for a clock that differs. `wanted`: of one container."""
     with connection.cursor() as cursor:
         before = time.time()

@@ -30,7 +30,7 @@ _WORDS: Final = re.compile(
 )
 
 
-def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:  # noqa: ANN401 -- Django ships no types
+def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:
     """Return the error that ends the boot where waiting does not help."""
     text = reason(connection, error)
     if connection.vendor == "sqlite":
@@ -44,13 +44,13 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
     return None
 
 
-def temporary(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+def temporary(connection: Any, error: Exception) -> str:
     """Return why a connection failed that may succeed later. The name of a container appears when it starts."""
     host = str(connection.settings_dict["HOST"])
     return f"{UNKNOWN_HOST} {host}" if _is_unknown(host) else reason(connection, error)
 
 
-def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+def reason(connection: Any, error: Exception) -> str:
     """Return the driver's message, in one line and without the password."""
     # PyMySQL and mysqlclient raise errors with a number and a text.
     message = str(error.args[1]) if connection.vendor == "mysql" and len(error.args) > 1 else str(error)

@@ -62,7 +62,7 @@ def parse(url: str, vendor: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def limits(connection: Any, lock: float | None, statement: float | None) -> Iterator[None]:  # noqa: ANN401 -- Django ships no types
+def limits(connection: Any, lock: float | None, statement: float | None) -> Iterator[None]:
     """Limit how many seconds a statement waits for a lock, and how many it takes. Raises AgentError behind a pooler."""
     vendor = "mariadb" if connection.vendor == "mysql" and connection.mysql_is_mariadb else connection.vendor
     wanted = [
@@ -84,7 +84,7 @@ def limits(connection: Any, lock: float | None, statement: float | None) -> Iter
         connection.close()  # so that the next statement starts a new session
 
 
-def _is_pooled(connection: Any) -> bool:  # noqa: ANN401 -- as above
+def _is_pooled(connection: Any) -> bool:
     """Return whether a pooler stands before PostgreSQL: it sends a process ID of its own at the start of a session."""
     if connection.vendor != "postgresql":
         return False

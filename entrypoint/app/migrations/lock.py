@@ -73,12 +73,7 @@ MIGRATE: Final = Purpose("migrate", "migrating")
 
 
 @contextmanager
-def held(
-    connection: Any,  # noqa: ANN401 -- Django ships no types
-    seconds: float,
-    progress: Progress,
-    purpose: Purpose = MIGRATE,
-) -> Iterator[None]:
+def held(connection: Any, seconds: float, progress: Progress, purpose: Purpose = MIGRATE) -> Iterator[None]:
     """Hold the migration lock of a database; wait without a limit while another replica holds it.
 
     The lock has a connection of its own, which must succeed within `seconds`. Raises AgentError.
@@ -100,7 +95,7 @@ def held(
         lock.release()
 
 
-def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  # noqa: ANN401 -- as above
+def holder(connection: Any, seconds: float, progress: Progress) -> str | None:
     """Return which replica is migrating that database, as a clause; None if none is. Raises AgentError."""
     lock = _lock_of(connection, seconds, progress, MIGRATE.name)
     try:
@@ -110,7 +105,7 @@ def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  
         lock.release()
 
 
-def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:  # noqa: ANN401 -- as above
+def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:
     """Return the lock of a database: on a connection of its own, or a file beside SQLite's."""
     if connection.vendor == "sqlite" and not connection.is_in_memory_db():
         return _SQLite(connection, name)
@@ -129,7 +124,7 @@ class _PostgreSQL(Lock):
 
     _OBJECT: Final = "hashtext(coalesce(current_schema(), '')) & 2147483647"
 
-    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str) -> None:
         self._connection = connection
         self._class = zlib.crc32(f"entrypoint {name}".encode()) & 0x7FFFFFFF
 
@@ -171,7 +166,7 @@ class _MySQL(Lock):
     holder sends a query more often than that.
     """
 
-    def __init__(self, connection: Any, name: str, idle_timeout: int = _IDLE_TIMEOUT) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str, idle_timeout: int = _IDLE_TIMEOUT) -> None:
         self._connection = connection
         self._name = f"concat('entrypoint.{name}.', sha1(coalesce(database(), '')))"
         self._idle_timeout = idle_timeout
@@ -219,7 +214,7 @@ class _MySQL(Lock):
 class _SQLite(Lock):
     """A lock on a file beside the database, which contains the name of the holder."""
 
-    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str) -> None:
         file = sqlite_error.file_of(connection)
         self._path = Path(f"{file}.{name}-lock")
         try:

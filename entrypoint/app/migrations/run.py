@@ -147,7 +147,7 @@ def _refuse_if_older(alias: str, state: State, request: MigrateRequest, progress
 
 
 @contextmanager
-def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 -- as above
+def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:
     """Yield a function that exits if a stop was requested: a migration that cannot be rolled back is finished first."""
     if connection.features.can_rollback_ddl:
         yield lambda: None
@@ -166,7 +166,7 @@ def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: AN
 
 
 @contextmanager
-def _atomic(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 -- as above
+def _atomic(connection: Any, migration: Any) -> Iterator[None]:
     """Apply a migration and record it in one transaction.
 
     Django commits them separately where statements are deferred to the end (`MigrationExecutor.apply_migration`). A
@@ -186,7 +186,7 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
     done, current = 0, None
 
-    def follow(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002, ARG001 -- Django's signature
+    def follow(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: FBT001, FBT002, ARG001 -- Django's signature
         nonlocal done, current
         if action == "apply_start":
             current = migration

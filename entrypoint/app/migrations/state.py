@@ -38,7 +38,7 @@ def look(alias: str) -> State:
     return State(pending, tuple(_unknown(loader)), BEGUN in rows, unfinished(rows))
 
 
-def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+def _unknown(loader: Any) -> list[str]:
     """Return the migrations that were applied after the last one of the same app that this project knows.
 
     Earlier unknown ones are usually the parts of a squashed migration whose files were deleted.

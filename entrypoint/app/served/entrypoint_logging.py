@@ -140,7 +140,7 @@ def _cause(record: logging.LogRecord) -> str:
         return ""
 
 
-def _causes(logger: str, message: str, request: Any) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
+def _causes(logger: str, message: str, request: Any) -> Iterator[str]:
     nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send these headers itself
     untrusted = request.META.get(_UNTRUSTED, "") if nginx else ""
     if not re.fullmatch(_BY_NGINX, untrusted):  # behind an nginx.conf of the project's own, the client's words
