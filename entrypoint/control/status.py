@@ -93,8 +93,8 @@ class Status(NamedTuple):
 def read(run_dir: Path, settings: Sequence[Setting], proc: Path = Path("/proc")) -> Status:
     """Return the state of the container whose run directory this is. Raises NotAllowed, Unusable."""
     www = run_dir / "www"
-    maintenance = (www / _MAINTENANCE).exists()
     record, before = _record(www / _PROGRAMS), processes()
+    maintenance = (www / _MAINTENANCE).exists()
     if record is None or not _lives(record, before):
         phase = _text(www / _PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else "")
         if not phase:
