@@ -88,7 +88,8 @@ def _check(alias: str, request: MigrateRequest, progress: Progress) -> None:
 
 def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None:
     """Wait until another replica has migrated. Each progress of the other replica restarts the patience."""
-    end, tick, waiting, left = time.monotonic() + request.patience, 0.0, False, -1
+    end, tick, waiting = time.monotonic() + request.patience, 0.0, False
+    left = -1  # unknown: SQLite's file has been locked since the first look
     while True:
         state = _look_unlocked(alias)
         now = time.monotonic()
@@ -106,15 +107,20 @@ def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None
             if who:
                 end = now + request.patience
             elif now >= end:
-                raise AgentError(
-                    f"cannot start: {left} migrations are pending on database {alias}, and no replica has applied one "
-                    f"for {request.patience:g} s",
-                    "timed out",
-                )
-            still = "still " if waiting else ""
-            progress(f"{still}waiting for {left} migrations of database {alias}: {who or 'no replica is migrating'}")
+                raise _nobody_migrated(alias, left, request.patience)
+            what = f"{left} migrations" if left >= 0 else "the migrations"
+            idle = "no replica is migrating" if left >= 0 else "another process has locked its file"
+            progress(f"{'still ' if waiting else ''}waiting for {what} of database {alias}: {who or idle}")
             waiting, tick = True, now + _REPORT_EVERY
         time.sleep(_POLL_EVERY)
+
+
+def _nobody_migrated(alias: str, left: int, patience: float) -> AgentError:
+    """Return the error of a wait that is over. A negative `left` is unknown: the file of SQLite was always locked."""
+    why = f"{left} migrations are pending on database {alias}, and no replica has applied one"
+    if left < 0:
+        why = f"another process has locked the file of database {alias}, and no replica has migrated it"
+    return AgentError(f"cannot start: {why} for {patience:g} s", "timed out")
 
 
 _MODES: Final[dict[str, Callable[[str, MigrateRequest, Progress], int | None]]] = {
