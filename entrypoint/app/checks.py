@@ -5,7 +5,7 @@ from typing import Any, Final
 from django.core import checks
 
 from entrypoint.app.packages import mismatches
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.app.static import static
 from entrypoint.protocol.agent import AgentResult, CheckRequest
 
@@ -19,22 +19,18 @@ def check(request: CheckRequest, progress: Progress) -> AgentResult:
         progress(_line(message))
     errors = sum(message.level >= checks.ERROR for message in found)
     if errors:
-        raise AgentError(f"cannot pass manage.py check --deploy: {_count(errors, 'error')}", "failed")
+        raise AgentError(f"cannot pass manage.py check --deploy: {count(errors, 'error')}", "failed")
     warnings = [f"warning: packages: {text}" for text in mismatches()]
     if request.collects and (obstacle := static.obstacle()):
         warnings.append(f"warning: cannot use STATIC_ROOT: {obstacle}")
     for text in warnings:
         progress(text)
-    count = sum(message.level >= checks.WARNING for message in found) + len(warnings)
-    return AgentResult(f"no errors, {_count(count, 'warning')}")
+    warned = sum(message.level >= checks.WARNING for message in found) + len(warnings)
+    return AgentResult(f"no errors, {count(warned, 'warning')}")
 
 
-def _line(message: Any) -> str:  # noqa: ANN401 -- Django ships no types
+def _line(message: Any) -> str:
     word = next(word for level, word in _WORDS if message.level >= level or level == checks.DEBUG)
     where = f"{message.obj}: " if message.obj is not None else ""
     hint = f" {message.hint}" if message.hint else ""
     return " ".join(f"{word}: {message.id or 'check'}: {where}{message.msg}{hint}".split())
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

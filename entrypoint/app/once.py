@@ -42,7 +42,7 @@ def finish(request: HookDoneRequest, _progress: Progress) -> AgentResult:
     return AgentResult(f"{request.hook} is recorded")
 
 
-def _has_run(connection: Any, hook: str) -> bool:  # noqa: ANN401 -- Django ships no types
+def _has_run(connection: Any, hook: str) -> bool:
     return (APP, _row(hook)) in MigrationRecorder(connection).applied_migrations()
 
 

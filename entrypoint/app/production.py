@@ -25,14 +25,14 @@ def weak_key(key: str | bytes) -> str:
     return ""
 
 
-def needs_static_root(settings: Any) -> bool:  # noqa: ANN401 -- Django ships no types
+def needs_static_root(settings: Any) -> bool:
     """Return whether static files are served from STATIC_ROOT alone: not from their sources and not from elsewhere."""
     storage = _backend(settings, "staticfiles")
     finders = getattr(settings, "WHITENOISE_USE_FINDERS", False) or getattr(settings, "WHITENOISE_AUTOREFRESH", False)
     return storage.startswith(_FOLDER_STORAGES) and not finders
 
 
-def unwritable(settings: Any, media_root: str, sqlite: dict[str, str]) -> Iterator[str]:  # noqa: ANN401 -- as above
+def unwritable(settings: Any, media_root: str, sqlite: dict[str, str]) -> Iterator[str]:
     """Yield why the application's user cannot write MEDIA_ROOT and each of the SQLite databases."""
     uploads = media_root and _backend(settings, "default") == "django.core.files.storage.FileSystemStorage"
     if uploads and (why := writable.fault(Path(media_root))):
@@ -43,5 +43,5 @@ def unwritable(settings: Any, media_root: str, sqlite: dict[str, str]) -> Iterat
             yield f"cannot use database {alias}: {why}"
 
 
-def _backend(settings: Any, alias: str) -> str:  # noqa: ANN401 -- as above
+def _backend(settings: Any, alias: str) -> str:
     return str(getattr(settings, "STORAGES", {}).get(alias, {}).get("BACKEND", ""))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from entrypoint.app import production
+from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError, last_line
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
 from entrypoint.secret import Secret
@@ -33,7 +34,7 @@ def load_settings() -> Application:
     application's traceback, where they cannot be loaded.
     """
     try:
-        import django  # noqa: PLC0415 -- the application may lack it
+        import django  # noqa: F401, PLC0415 -- the application may lack it
     except ImportError as error:
         raise AgentError(
             f"cannot load the application: {sys.executable} has no Django ({error}); set ENTRYPOINT_PYTHON",
@@ -43,17 +44,21 @@ def load_settings() -> Application:
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
     with _load_errors():
         _run_manage()
-        _check_key()
-        return _settings(django.get_version())
+        return _settings()
 
 
 def load_apps() -> AppsReport:
     """Load the project's apps; return the facts from them. Raises AgentError as above."""
     import django  # noqa: PLC0415 -- as above
+    from django.apps import apps  # noqa: PLC0415 -- as above
 
     with _load_errors():
         django.setup()
-        return _apps()
+        return AppsReport(
+            databases=_databases(),  # not among the settings: it imports the drivers and Django's models, which is slow
+            staticfiles=apps.is_installed("django.contrib.staticfiles"),
+            user=_user() if apps.is_installed("django.contrib.auth") else None,
+        )
 
 
 @contextmanager
@@ -96,20 +101,10 @@ def _run_manage() -> None:
         management.execute_from_command_line, sys.argv = execute, argv
 
 
-def _check_key() -> None:
-    """Let Django report a missing SECRET_KEY now, and not at the first request."""
-    from django.conf import settings  # noqa: PLC0415 -- only now is Django known to be installed
-
-    settings.SECRET_KEY  # noqa: B018 -- reading it raises
-
-
 def _hint(line: str, error: BaseException) -> str:
     """Return the fix for settings that fail to load, where the error tells it."""
-    if "psycopg" in line:
-        from entrypoint.app.packages import psycopg_mismatch  # noqa: PLC0415 -- needed for this error only
-
-        if why := psycopg_mismatch():
-            return f"; {why}"
+    if "psycopg" in line and (why := psycopg_mismatch()):
+        return f"; {why}"
     named = _KEY.search(line)
     if named and not os.environ.get(named[0]):
         return f"; set {named[0]}, or set ENTRYPOINT_DATA_DIR to a volume where one is generated and kept"
@@ -145,7 +140,8 @@ def _own_line(error: BaseException) -> str:
     return f"{line} ({own[-1].filename}, line {own[-1].lineno})" if own else line
 
 
-def _settings(version: str) -> Application:
+def _settings() -> Application:
+    import django  # noqa: PLC0415 -- as above
     from django.conf import settings  # noqa: PLC0415 -- only now is Django known to be installed
 
     media_root = _absolute(settings.MEDIA_ROOT)
@@ -155,7 +151,7 @@ def _settings(version: str) -> Application:
         if _SQLITE.search(database.get("ENGINE", ""))
     }
     return Application(
-        version=version,
+        version=django.get_version(),
         settings_module=os.environ["DJANGO_SETTINGS_MODULE"],
         wsgi=_callable(settings.WSGI_APPLICATION) or "django.core.wsgi:get_wsgi_application()",
         asgi=_asgi(settings),
@@ -169,23 +165,13 @@ def _settings(version: str) -> Application:
         allowed_hosts=tuple(str(host) for host in settings.ALLOWED_HOSTS),
         sqlite=sqlite,
         debug=bool(settings.DEBUG),
-        weak_key=production.weak_key(settings.SECRET_KEY),
+        weak_key=production.weak_key(settings.SECRET_KEY),  # a missing one is reported now, not at the first request
         needs_static_root=production.needs_static_root(settings),
         unwritable=tuple(production.unwritable(settings, media_root, sqlite)),
         ssl_redirect=bool(settings.SECURE_SSL_REDIRECT),
         proxy_ssl_header=bool(settings.SECURE_PROXY_SSL_HEADER),
         csrf_trusted_origins=tuple(map(str, settings.CSRF_TRUSTED_ORIGINS)),
         session_cookie=str(settings.SESSION_COOKIE_NAME),
-    )
-
-
-def _apps() -> AppsReport:
-    from django.apps import apps  # noqa: PLC0415 -- only now is Django set up
-
-    return AppsReport(
-        databases=_databases(),  # not among the settings: it imports the drivers and Django's models, which is slow
-        staticfiles=apps.is_installed("django.contrib.staticfiles"),
-        user=_user() if apps.is_installed("django.contrib.auth") else None,
     )
 
 
@@ -196,10 +182,10 @@ def _user() -> User:
 
     model = get_user_model()
     return User(
-        model=model._meta.label,  # noqa: SLF001 -- Django documents the _meta API
+        model=model._meta.label,
         username_field=model.USERNAME_FIELD,
-        fields=sorted(fields_of(model)),
-        required=required(model),
+        fields=tuple(sorted(fields_of(model))),
+        required=tuple(required(model)),
         superuser={field: Secret(text) for field, text in described(model).items()},
     )
 
@@ -210,7 +196,7 @@ def _callable(dotted: str | None) -> str:
     return f"{module}:{name}" if module else ""
 
 
-def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
+def _asgi(settings: Any) -> str:
     """Return ASGI_APPLICATION (which is not Django's own), else asgi.py beside wsgi.py, else Django's factory."""
     named = _callable(getattr(settings, "ASGI_APPLICATION", None))
     package = (settings.WSGI_APPLICATION or "").rpartition(".wsgi.")[0]
@@ -219,7 +205,7 @@ def _asgi(settings: Any) -> str:  # noqa: ANN401 -- Django ships no types
     return named or "django.core.asgi:get_asgi_application()"
 
 
-def _url(settings: Any, name: str) -> str:  # noqa: ANN401 -- as above
+def _url(settings: Any, name: str) -> str:
     """Return the URL in the setting `name`, with a leading slash, as Django has it without a script prefix.
 
     Django's own `settings` would import its views and models for this, which takes 80 ms.

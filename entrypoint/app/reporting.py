@@ -22,6 +22,11 @@ class Progress(Protocol):
         """Log the line."""
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def last_line(error: BaseException) -> str:
     """Return the last line of the exception's traceback, on one line."""
     return " ".join(traceback.format_exception_only(error)[-1].split())

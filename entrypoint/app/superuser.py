@@ -15,7 +15,7 @@ from entrypoint.app.databases import connection_error
 from entrypoint.app.migrations import lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, SuperuserRequest
-from entrypoint.secret import Secret
+from entrypoint.secret import MASK, Secret
 
 # Passwords that an attacker tries first, besides the user's own name.
 _WELL_KNOWN: Final = frozenset(
@@ -26,7 +26,6 @@ _WELL_KNOWN: Final = frozenset(
     """.split()  # noqa: SIM905 -- a list of words is read as one
 )
 _FLAGS: Final = ("is_staff", "is_superuser", "is_active")
-_MASK: Final = "***"
 _PATIENCE: Final = 30.0  # seconds for the lock's own connection
 _CREATE: Final = lock.Purpose("create the superuser in", "at work there")
 _INVALID: Final = (ValidationError, DataError, IntegrityError, ValueError, TypeError)
@@ -63,7 +62,7 @@ def _keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
     return AgentResult(_update(user, name, password) if request.update else f"user {name} exists")
 
 
-def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress) -> Any:  # noqa: ANN401 -- as below
+def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress) -> Any:
     """Create the user; return None, or the user who exists already. Raises AgentError."""
     try:
         cleaned = {field: _clean(field, text) for field, text in fields.items()}
@@ -80,27 +79,27 @@ def _new(name: str, password: str, fields: Mapping[str, str], progress: Progress
     return None
 
 
-def fields_of(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+def fields_of(model: Any) -> list[str]:
     """Return the names of the fields that this model defines, without those of reverse relations."""
-    return [field.name for field in model._meta.get_fields() if field.concrete or not field.auto_created]  # noqa: SLF001 -- Django documents the _meta API
+    return [field.name for field in model._meta.get_fields() if field.concrete or not field.auto_created]
 
 
-def required(model: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+def required(model: Any) -> list[str]:
     """Return the fields that a superuser of this model must have, besides name and password."""
-    fields = {field.name: field for field in model._meta.get_fields()}  # noqa: SLF001 -- as above
+    fields = {field.name: field for field in model._meta.get_fields()}
     # REQUIRED_FIELDS, for which Django prompts, also names fields that may be blank, such as the e-mail address.
     return [name for name in model.REQUIRED_FIELDS if not (fields[name].blank or fields[name].has_default())]
 
 
-def described(model: Any) -> dict[str, str]:  # noqa: ANN401 -- as above
+def described(model: Any) -> dict[str, str]:
     """Return what Django's settings SUPERUSER_<FIELD> say, by field."""
     fields = {*fields_of(model), "username", "email", "password"}
     return {field: str(value) for field in fields if (value := getattr(settings, f"SUPERUSER_{field.upper()}", None))}
 
 
-def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- the project's user, or None
+def _find(name: str, *, in_any_case: bool = False) -> Any:
     model = get_user_model()
-    manager = model._default_manager  # noqa: SLF001 -- Django documents it for such code
+    manager = model._default_manager
     if hasattr(manager, "get_by_natural_key"):  # how the project itself finds a user at login
         with suppress(model.DoesNotExist):
             return manager.get_by_natural_key(name)
@@ -112,7 +111,7 @@ def _find(name: str, *, in_any_case: bool = False) -> Any:  # noqa: ANN401 -- th
 
 def _create(name: str, password: str, fields: Mapping[str, object]) -> None:
     model = get_user_model()
-    manager = model._default_manager  # noqa: SLF001 -- as above
+    manager = model._default_manager
     if not hasattr(manager, "create_superuser"):
         raise AgentError(
             f"cannot create the superuser {name}: the manager of {model.__name__} has no create_superuser", "unusable"
@@ -122,8 +121,9 @@ def _create(name: str, password: str, fields: Mapping[str, object]) -> None:
         manager.create_superuser(**{**fields, model.USERNAME_FIELD: name, "password": password})
 
 
-def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the project's user
-    changed = [flag for flag in _FLAGS if _is_field(user, flag) and not getattr(user, flag)]
+def _update(user: Any, name: str, password: str) -> str:
+    fields = {field.name for field in user._meta.concrete_fields}
+    changed = [flag for flag in _FLAGS if flag in fields and not getattr(user, flag)]
     for flag in changed:
         setattr(user, flag, True)
     if not user.check_password(password):  # a new salt for the same password would end the user's sessions
@@ -135,14 +135,10 @@ def _update(user: Any, name: str, password: str) -> str:  # noqa: ANN401 -- the 
     return f"user {name} updated: {', '.join(changed)}"
 
 
-def _is_field(user: Any, name: str) -> bool:  # noqa: ANN401 -- the project's user
-    return any(field.name == name for field in user._meta.concrete_fields)  # noqa: SLF001 -- Django documents the _meta API
-
-
 def _clean(field: str, text: str) -> object:
     """Convert the value of a field to its type. Raises ValidationError."""
     try:
-        return get_user_model()._meta.get_field(field).clean(text, None)  # noqa: SLF001 -- as above
+        return get_user_model()._meta.get_field(field).clean(text, None)
     except ValidationError as error:
         raise ValidationError({field: error.messages}) from error
 
@@ -161,7 +157,7 @@ def _check_password(name: str, password: str, *, development: bool, progress: Pr
 def _warn(name: str, password: str, fields: Mapping[str, object], progress: Progress) -> None:
     """Log what the project's own password validators say."""
     model = get_user_model()
-    plain = {field: value for field, value in fields.items() if not model._meta.get_field(field).is_relation}  # noqa: SLF001 -- as above
+    plain = {field: value for field, value in fields.items() if not model._meta.get_field(field).is_relation}
     try:
         validate_password(password, model(**{**plain, model.USERNAME_FIELD: name}))
     except ValidationError as error:
@@ -180,5 +176,5 @@ def _reason(error: Exception, hidden: Mapping[str, str]) -> str:
 
 def _hide(text: str, hidden: Mapping[str, str]) -> str:
     for value in sorted(filter(None, hidden.values()), key=len, reverse=True):
-        text = text.replace(value, _MASK)
+        text = text.replace(value, MASK)
     return " ".join(text.split())

@@ -31,7 +31,7 @@ def creation(folder: Path) -> str:
 
 
 def install(folder: Path, who: str, gid: int) -> str:
-    """Return the command that makes a folder for a user, and for a uid of an engine's choice, whose group is root."""
+    """Return the command that creates a folder for a user and for group root, which an arbitrary uid belongs to."""
     owner = "" if who.isdigit() and gid == 0 else f" -o {who}"
     return f"install -d{owner} -g root -m 775 {folder}"
 

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     label: str
     bars: Sequence[Bar | None]
     title: str = ""
-    """What is shown under the mouse pointer; empty: the label."""
+    """The tooltip; empty: the label."""
 
     @property
     def lines(self) -> Sequence[str]:

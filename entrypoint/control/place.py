@@ -18,9 +18,9 @@ def run_dir(expected: Path, usual: Path, proc: Path = Path("/proc")) -> Path:
 
 
 def of_root(uid: int, proc: Path = Path("/proc")) -> bool:
-    """Return whether root has booted the site, for a caller with this `uid`. The default ports follow from it.
+    """Return whether root has booted the site; `uid` is the caller's. The default ports depend on this.
 
-    A user who is not the container's own learns it from process 1: a boot, supervisord, or the engine's init of them.
+    The owner of process 1 decides where that is a boot, supervisord, or an init that runs one of them.
     """
     try:
         names = {Path(word).name for word in _words(proc)}

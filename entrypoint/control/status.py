@@ -7,7 +7,7 @@ that tests whether it answers.
 import json
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from entrypoint.control import place, serving
 from entrypoint.control.health import in_words, unready
 from entrypoint.control.serving import Expiry, Serving
 from entrypoint.errors import NotAllowed, Unusable
-from entrypoint.processes.table import Memory, Process, Processes, memory, processes, tree
+from entrypoint.processes.table import Process, Processes, memory, processes, tree
 from entrypoint.protocol.codec import ConfigError, from_json
 from entrypoint.protocol.reload import ReloadRecord
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
@@ -29,6 +29,11 @@ _RELOAD: Final = "reload.json"  # beside the ready file
 _READY: Final = "ready.json"
 _MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
 _EXECED: Final = '{"phase": "starting"}'  # supervisord is process 1, and has not written its record yet
+_UNSEEN: Final = {
+    "GONE": "it has ended, and supervisord has not noticed",
+    "FROZEN": "a signal has stopped it (SIGSTOP)",
+}
+"""The states that /proc shows and supervisord does not know."""
 _PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
@@ -53,14 +58,16 @@ class Row(NamedTuple):
     """Seconds."""
     cpu: float | None
     """Percent of one CPU, with all descendants."""
-    memory: Memory | None
-    """With all descendants."""
+    memory: int | None
+    """Bytes, with all descendants."""
     restarts: int
     last_end: str
     ended: float | None
     """When that was, in seconds since the epoch."""
     why: str
     """Why it is not ready."""
+    memory_kind: str | None
+    """How its memory is counted, pss or rss: see Memory."""
 
 
 class Status(NamedTuple):
@@ -76,39 +83,27 @@ class Status(NamedTuple):
     reload: ReloadRecord | None = None
     """The last reload."""
     serving: Serving | None = None
-    """None if there is no application server, or supervisord does not tell."""
+    """None if there is no application server, or supervisord does not answer."""
     maintenance: bool = False
     """Whether visitors get 503."""
     certificates: tuple[Expiry, ...] = ()
-    """Those of the site; none while supervisord does not tell."""
+    """Those of the site; empty while supervisord does not answer."""
 
 
-def read(
-    run_dir: Path,
-    settings: Sequence[Setting],
-    sleep: Callable[[float], None] = time.sleep,
-    proc: Path = Path("/proc"),
-) -> Status:
+def read(run_dir: Path, settings: Sequence[Setting], proc: Path = Path("/proc")) -> Status:
     """Return the state of the container whose run directory this is. Raises NotAllowed, Unusable."""
     www = run_dir / "www"
-    record = _record(www / _PROGRAMS)
-    before = processes()
+    record, before = _record(www / _PROGRAMS), processes()
+    maintenance = (www / _MAINTENANCE).exists()
     if record is None or not _lives(record, before):
-        if phase := _text(www / _PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else ""):
-            maintenance = (www / _MAINTENANCE).exists()
-            return Status(
-                ready=False,
-                waits_for=in_words(phase),
-                supervisord="starting",
-                programs=(),
-                settings=tuple(settings),
-                maintenance=maintenance,
-            )
-        raise Unusable(_nothing(run_dir, record))
+        phase = _text(www / _PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else "")
+        if not phase:
+            raise Unusable(_nothing(run_dir, record))
+        return Status(False, in_words(phase), "starting", (), tuple(settings), maintenance=maintenance)  # noqa: FBT003 -- a field
     began = time.monotonic()
     supervisord = _state(record, before, run_dir / "supervisor.sock")
     asked, samples = time.monotonic(), serving.ask(run_dir / _HTTP) if supervisord in _ANSWERING else {}
-    sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
+    time.sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
     now = processes()
     seconds = time.monotonic() - began
     again = serving.ask(run_dir / _HTTP) if samples else {}
@@ -116,23 +111,20 @@ def read(
     fresh = _record(www / _PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
     ready, waits_for = _readiness(www, rows)
-    reloaded, maintenance = _last_reload(www / _RELOAD), (www / _MAINTENANCE).exists()
-    expiries = serving.expiries(samples)
+    reloaded, expiries = _last_reload(www / _RELOAD), serving.expiries(samples)
     return Status(ready, waits_for, supervisord, rows, tuple(settings), reloaded, served, maintenance, expiries)
 
 
 def as_json(status: Status) -> str:
     """Return the status as JSON; docs/how-to/look-inside.md describes it."""
-    programs = [
-        {**row._asdict(), "memory": row.memory and row.memory.size, "memory_kind": row.memory and row.memory.kind}
-        for row in status.programs
-    ]
-    settings = [setting._asdict() for setting in status.settings]
-    served = status.serving and status.serving._asdict()
-    reload = status.reload and status.reload._asdict()
-    certificates = [each._asdict() for each in status.certificates]
-    inner = {"programs": programs, "settings": settings, "reload": reload, "serving": served}
-    return json.dumps({**status._asdict(), **inner, "certificates": certificates}, indent=2) + "\n"
+    return json.dumps(_plain(status), indent=2) + "\n"
+
+
+def _plain(value: object) -> object:
+    """Return a named tuple, and each that it contains, as a dictionary."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {key: _plain(each) for key, each in value._asdict().items()}
+    return list(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _last_reload(file: Path) -> ReloadRecord | None:
@@ -194,6 +186,7 @@ def _row(record: ProgramRecord, before: Processes, now: Processes, seconds: floa
     alive = process is not None and process.state != "Z"
     state = _shown_state(record, process)
     members = tuple(tree(record.pid, now)) if alive else ()
+    size, kind = memory(members) if alive else (None, None)
     return Row(
         program=record.name,
         state=state,
@@ -202,11 +195,12 @@ def _row(record: ProgramRecord, before: Processes, now: Processes, seconds: floa
         pid=record.pid or None,
         uptime=round(process.seconds, 1) if process and alive else None,
         cpu=_cpu(members, before, seconds) if alive else None,
-        memory=memory(members) if alive else None,
+        memory=size,
         restarts=record.restarts,
         last_end=record.last_end,
         ended=record.ended or None,
-        why=record.why if state == record.state else _unseen(state),
+        why=record.why if state == record.state else _UNSEEN[state],
+        memory_kind=kind,
     )
 
 
@@ -218,10 +212,6 @@ def _shown_state(record: ProgramRecord, process: Process | None) -> str:
     return "FROZEN" if process.state in "Tt" else record.state
 
 
-def _unseen(state: str) -> str:
-    return "it has ended, and supervisord has not noticed" if state == "GONE" else "a signal has stopped it (SIGSTOP)"
-
-
 def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float:
     """Return the percent of one CPU that the processes used since `before`."""
     used = sum(each.cpu - (before[each.pid].cpu if each.pid in before else 0) for each in members)
@@ -230,7 +220,7 @@ def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float
 
 def _readiness(www: Path, rows: Sequence[Row]) -> tuple[bool, str]:
     """Return whether the container is ready, and why not. /proc wins over the file that supervisord wrote."""
-    unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in {"GONE", "FROZEN"}]
+    unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in _UNSEEN]
     if unseen:
         return False, "; ".join(unseen)
     return (True, "") if (www / _READY).exists() else (False, unready(www))

@@ -7,8 +7,6 @@ from typing import Final
 from entrypoint.control.serving import in_words
 from entrypoint.control.status import Row, Status
 from entrypoint.output.log import printable
-from entrypoint.processes.table import Memory
-from entrypoint.protocol.reload import ReloadRecord
 
 _HEAD: Final = ("PROGRAM", "STATE", "READY", "PID", "UPTIME", "CPU", "MEMORY", "RESTARTS", "LAST END")
 _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # at the right of their column
@@ -23,37 +21,34 @@ _SUPERVISORD: Final = {
 
 def table(status: Status, now: float | None = None) -> str:
     """Return the programs, what the container waits for, and the settings, as lines."""
-    now = time.time() if now is None else now
-    lines = [
-        *(_programs(status.programs, now) if status.programs else ()),
-        *([""] if status.programs else ()),
-        "ready" if status.ready else _sentence(status.waits_for),
-        *(["maintenance: visitors get 503"] if status.maintenance else ()),
-        *([text] if (text := _SUPERVISORD.get(status.supervisord)) else ()),
-        *([in_words(status.serving)] if status.serving else ()),
-        *(f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for),
-        *(_certificate(*each, now) for each in status.certificates),
-        *_reload(status.reload, now),
-        "",
-        "settings that are set:" if status.settings else "no setting is set",
-        *(f"  {name}={value} ({source})" for name, value, source in status.settings),
-    ]
-    return "".join(f"{printable(line)}\n" for line in lines)
+    return "".join(f"{printable(line)}\n" for line in _lines(status, time.time() if now is None else now))
 
 
-def _reload(last: ReloadRecord | None, now: float) -> Iterator[str]:
-    if last:
-        yield f"last reload, {duration(now - last.at)} ago: {last.result}"
-
-
-def _certificate(file: str, expires: float, now: float) -> str:
-    left = expires - now
-    when = f"expires in {duration(left)}" if left > 0 else f"expired {duration(-left)} ago"
-    return f"the certificate {when}: {file}"
-
-
-def _sentence(text: str) -> str:
-    return text if text.startswith(("not ready", "starting")) else f"not ready: {text}"
+def _lines(status: Status, now: float) -> Iterator[str]:
+    if status.programs:
+        yield from _programs(status.programs, now)
+        yield ""
+    if status.ready:
+        yield "ready"
+    else:
+        named = status.waits_for.startswith(("not ready", "starting"))
+        yield status.waits_for if named else f"not ready: {status.waits_for}"
+    if status.maintenance:
+        yield "maintenance: visitors get 503"
+    if status.supervisord in _SUPERVISORD:
+        yield _SUPERVISORD[status.supervisord]
+    if status.serving:
+        yield in_words(status.serving)
+    yield from (f"{row.program}: {row.why}" for row in status.programs if row.why and row.why not in status.waits_for)
+    for file, expires in status.certificates:
+        left = expires - now
+        when = f"expires in {duration(left)}" if left > 0 else f"expired {duration(-left)} ago"
+        yield f"the certificate {when}: {file}"
+    if status.reload:
+        yield f"last reload, {duration(now - status.reload.at)} ago: {status.reload.result}"
+    yield ""
+    yield "settings that are set:" if status.settings else "no setting is set"
+    yield from (f"  {name}={value} ({source})" for name, value, source in status.settings)
 
 
 def _programs(rows: Sequence[Row], now: float) -> Iterator[str]:
@@ -75,14 +70,10 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
         str(row.pid or "-"),
         "-" if row.uptime is None else duration(row.uptime),
         "-" if row.cpu is None else f"{row.cpu:.0f} %",
-        "-" if row.memory is None else _size(row.memory),
+        "-" if row.memory is None else f"{row.memory / _MIB:.1f} MiB {str(row.memory_kind).upper()}",
         str(row.restarts),
         f"{row.last_end}, {duration(now - row.ended)} ago" if row.ended else row.last_end,
     )
-
-
-def _size(memory: Memory) -> str:
-    return f"{memory.size / _MIB:.1f} MiB {memory.kind.upper()}"
 
 
 def duration(seconds: float) -> str:

@@ -44,17 +44,15 @@ class Timeline:
 def read(file: Path, first_ready: Path) -> Timeline:
     """Read boot.json. `first_ready` is the file that appears when all programs are ready. Raises EntrypointError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        record = from_json(BootRecord, file.read_bytes(), str(file))
+        ready = _ready(record.began, first_ready)
+        return Timeline(record.began, ready, tuple(_steps(record.steps, ready)))
     except FileNotFoundError:
         raise Unusable(f"cannot show the last boot: no boot has finished in {file.parent}") from None
     except OSError as error:
         kind = NotAllowed if isinstance(error, PermissionError) else Unusable
         raise kind(f"cannot read {file}: {error.strerror}") from error
-    try:
-        record = from_json(BootRecord, text, str(file))
-        ready = _ready(record.began, first_ready)
-        return Timeline(record.began, ready, tuple(_steps(record.steps, ready)))
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError) as error:
         raise Unusable(f"cannot read {file}: it is not the record of a boot") from error
 
 

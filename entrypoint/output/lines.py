@@ -13,13 +13,10 @@ class Lines:
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes, without their newlines."""
         *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LONGEST:
-            *begun, self._rest = _pieces(self._rest)
-        else:
-            begun = []
-        if max(map(len, whole), default=0) > LONGEST:
-            whole = [piece for line in whole for piece in _pieces(line)]
-        return whole + begun
+        if max(map(len, (*whole, self._rest))) <= LONGEST:
+            return whole
+        *begun, self._rest = _pieces(self._rest)
+        return [piece for line in whole for piece in _pieces(line)] + begun
 
     def end(self) -> list[bytes]:
         """Return the last line of a stream that ended without a newline."""
@@ -28,6 +25,4 @@ class Lines:
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    if len(line) <= LONGEST:
-        return [line]
-    return [line[at : at + LONGEST] for at in range(0, len(line), LONGEST)]
+    return [line[at : at + LONGEST] for at in range(0, len(line) or 1, LONGEST)]

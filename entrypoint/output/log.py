@@ -1,5 +1,6 @@
 """The log format of the container: the program's name and its line, or a JSON object."""
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Final, Protocol
@@ -25,7 +26,7 @@ class Tell(Protocol):
 
 
 class _Use:
-    """How lines are logged now."""
+    """The settings of the log."""
 
     form = "text"
     level = "info"
@@ -122,9 +123,7 @@ def _formatted(name: str, text: str, level: str, fields: Mapping[str, str]) -> s
 
 
 def _json(name: str, text: str, level: str, fields: Mapping[str, str]) -> str:
-    import os  # noqa: PLC0415 -- needed for this format only
-
-    from entrypoint.output import log_object  # noqa: PLC0415 -- as above: 5 ms
+    from entrypoint.output import log_object  # noqa: PLC0415 -- 5 ms, needed for this format only
 
     source = log_object.Source(name, "stderr", os.getpid())
     return log_object.of_line(timestamp(), source, text, level, fields)

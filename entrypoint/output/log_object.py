@@ -29,7 +29,7 @@ _LEVELS: Final = {
 
 
 class Source(NamedTuple):
-    """What wrote a line."""
+    """The origin of a line."""
 
     program: str
     stream: str
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a line says."""
+    """The parsed content of a line."""
 
     level: str
     message: str
@@ -47,7 +47,7 @@ class Said(NamedTuple):
 def of_line(now: str, source: Source, line: str, level: str = INFO, fields: Mapping[str, str] = NO_FIELDS) -> str:
     """Return the object, as text without a newline, for a line that was written at the time `now`.
 
-    A `level` other than info is the line's; `fields` are added to those that the line has.
+    A `level` other than info replaces the line's own; `fields` are added to the line's own.
     """
     if source.program == "nginx" and (request := _request(source, line)):
         return request
@@ -120,10 +120,11 @@ def _tail(source: Source) -> str:
 
 
 def parse(program: str, line: str) -> Said:
-    """Return what a line says, by the formats that the program of this name writes."""
+    """Parse a line by the formats that the program of this name writes."""
     if line.startswith("{") and (object_ := _object(line)):
         return _of_object(object_)
-    return _FORMATS.get(program, _by_level)(line)
+    form = _FORMATS.get(program)
+    return form(line) if form else Said(_level(line), line)
 
 
 def _object(line: str) -> dict[str, Any] | None:
@@ -173,17 +174,13 @@ def _level(line: str) -> str:
     return _LEVELS[found[1].lower()] if found else INFO
 
 
-def _by_level(line: str) -> Said:
-    return Said(_level(line), line)
-
-
 _NGINX: Final = re.compile(
     r"(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |nginx: )\[(\w+)\] (?:\d+#\d+: )?(?:\*(\d+) )?(.*)", re.DOTALL
 )
 
 
 def _nginx(line: str) -> Said:
-    """Return what a line of nginx's error log says. The access log has the number of the connection, too."""
+    """Parse a line of nginx's error log. The access log has the number of the connection, too."""
     if not (found := _NGINX.fullmatch(line)):
         return Said(INFO, line)
     fields = {"connection": int(found[2])} if found[2] else {}
@@ -221,11 +218,11 @@ def _uwsgi(line: str) -> Said:
         level = "error" if status >= _SERVER_ERROR else INFO
         return Said(level, f"{request['method']} {request['uri']} {status}", fields)
     known = next((level for begins, level in _UWSGI_LEVELS if line.strip().startswith(begins)), None)
-    return Said(known, line) if known else _by_level(line)
+    return Said(known or _level(line), line)
 
 
 def _supervisord(line: str) -> Said:
-    """Return what a line of supervisord says; the plugin has put a level before it, unless it is INFO or DEBUG."""
+    """Parse a line of supervisord. The plugin has put the level before it, except INFO and DEBUG."""
     word, _, rest = line.partition(" ")
     return Said(_LEVELS[word.lower()], rest) if word in ("WARN", "ERRO", "CRIT") else Said(INFO, line)
 

@@ -46,7 +46,7 @@ _BANNER: Final = (
 )
 # nginx reads a request's body before it passes the request on, so a slow upload does not keep uWSGI waiting.
 _VOID_BEHIND_NGINX: Final = b" *** WARNING: you have enabled harakiri without post buffering. "
-# After the banner the application prints too, so these name the end of the line as well.
+# Lines after the banner. The application prints here too, so both the beginning and the end of a line must match.
 _START: Final = (
     (b"added ", b" to pythonpath."),
     (b'running "call:PyRun_SimpleString import gc; gc.', b" app)..."),
@@ -68,7 +68,7 @@ _LOADING: Final = r", in (import_app|import_from_string|load_target)$"
 _NO_APP: Final = "unable to load app 0 "
 _UVICORN: Final = r"ERROR: +Error loading ASGI app\. (.+)"
 _WORKER_ENDED: Final = rb"INFO: +Child process \[\d+\] died$|\[ERROR\] Unexpected exit from worker-\d+$"
-"""How uvicorn and granian report the end of a worker, which they replace."""
+"""How uvicorn and granian report that a worker has ended. They start another one."""
 
 
 class Banner:

@@ -47,4 +47,4 @@ def _as_owner(folder: Path) -> Iterator[None]:
     finally:
         libc.setfsuid(0)
         libc.setfsgid(0)
-        libc.prctl(_SET_DUMPABLE, dumpable)  # the change of user has reset it, and hidden our own memory
+        libc.prctl(_SET_DUMPABLE, dumpable)  # the change of user has cleared it, and /proc hid our own memory: prctl(2)

@@ -23,8 +23,7 @@ class OutOfMemory:
 
     def __init__(self, root: Path = Path("/")) -> None:
         """Count from now on. `root` is the folder of /proc and /sys."""
-        files = next(_files(root), None)
-        self._events, self._limit = files or (Path(os.devnull), Path(os.devnull))
+        self._events, self._limit = next(_files(root), (Path(os.devnull), Path(os.devnull)))
         self._seen = self._count()
 
     @property

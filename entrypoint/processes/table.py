@@ -23,7 +23,7 @@ class Process(NamedTuple):
     cpu: float
     """Seconds of CPU time, without that of its children."""
     cpu_of_ended: float
-    """Seconds of CPU time of its children that have ended, and of theirs."""
+    """Seconds of CPU time of its descendants that have ended: cutime and cstime of proc(5)."""
     started: int
     """In clock ticks since the boot of the machine."""
     resident: int

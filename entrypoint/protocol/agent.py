@@ -6,14 +6,15 @@ take the place of each of these messages.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType, UnionType
-from typing import Any, Final, Literal, NamedTuple, Self, get_args, get_origin
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal, NamedTuple, Self
 
+from entrypoint.protocol.codec import plain, typed
 from entrypoint.secret import Secret
 
 UNKNOWN: Final = "unknown: "
-"""How a line about a database begins that could not be reached, which is no error."""
+"""The prefix of a line about a database that could not be reached. Such a line is a note, not an error."""
 
 
 class Database(NamedTuple):
@@ -35,8 +36,8 @@ class User(NamedTuple):
 
     model: str
     username_field: str
-    fields: Sequence[str]
-    required: Sequence[str]  # the fields that a superuser must have, besides name and password
+    fields: tuple[str, ...]
+    required: tuple[str, ...]  # the fields that a superuser must have, besides name and password
     superuser: Mapping[str, Secret] = MappingProxyType({})  # what Django's settings SUPERUSER_<FIELD> say, by field
 
 
@@ -105,7 +106,7 @@ class SuperuserRequest(NamedTuple):
 
     name: str
     password: Secret
-    fields: Mapping[str, str | Secret]
+    fields: Mapping[str, str | Secret]  # the agent decodes all of them as str
     update: bool
     development: bool  # whether a well-known password only causes a warning
 
@@ -125,7 +126,7 @@ class CheckRequest(NamedTuple):
 
 
 class CapacityRequest(NamedTuple):
-    """Compare the limits and the clock of each database server with this container: a line for each finding."""
+    """Compare each database server's limits and clock with this container; the result has a line for each finding."""
 
     connections: int  # that the workers of one container may open
     seconds: float  # to wait for each server
@@ -142,7 +143,7 @@ class RepairRequest(NamedTuple):
 
 
 class HookDueRequest(NamedTuple):
-    """Ask whether a hook that runs once is due; if it is, no other replica runs it until it is recorded."""
+    """Ask whether a hook that runs once is due. If it is, the agent locks out other replicas until it is recorded."""
 
     hook: str  # its name, and the release or the text that it runs once for
 
@@ -181,7 +182,7 @@ class AgentResult(NamedTuple):
     """The outcome of a request, as a line for the log."""
 
     text: str
-    changed: bool = False  # whether an application that was loaded before has read what this changed
+    changed: bool = False  # whether an application that is already loaded has to load again to see the change
     number: int = 0  # of applied migrations, or of hooks that are due
 
 
@@ -196,12 +197,11 @@ class ErrorReport(NamedTuple):
 Message = Application | AppsReport | ProgressReport | AgentResult | ErrorReport | Request
 
 _MESSAGES: Final[Mapping[str, Any]] = {each.__name__: each for each in Message.__args__}
-_SECRET: Final = "<secret>"  # noqa: S105 -- the key that marks a secret in JSON
 
 
 def encode(message: Message) -> bytes:
-    """Return a message as a line of JSON. A Secret is sent as plain text, and is a Secret again at the other end."""
-    return json.dumps([type(message).__name__, message._asdict()], default=_mark).encode() + b"\n"
+    """Return a message as a line of JSON, in which secrets are plain text."""
+    return json.dumps([type(message).__name__, plain(message)]).encode() + b"\n"
 
 
 def decode(line: bytes | str) -> Message:
@@ -209,38 +209,6 @@ def decode(line: bytes | str) -> Message:
 
     The application can write to the agent's socket, so the line may have any form.
     """
-    name, fields = json.loads(line, object_hook=_unmark)
-    values = {field: tuple(value) if isinstance(value, list) else value for field, value in fields.items()}
-    message: Message = _MESSAGES[name](**values)
-    if isinstance(message, AppsReport):
-        databases = tuple(Database(*each) for each in message.databases)
-        message = message._replace(databases=databases, user=message.user and User(*message.user))
-    if not _fits(type(message), message):
-        raise ValueError(name)
+    name, fields = json.loads(line)
+    message: Message = typed(_MESSAGES[name], fields)
     return message
-
-
-def _fits(kind: Any, value: Any) -> bool:  # noqa: ANN401 -- a field of any type
-    """Return whether the value is of the type that the field is declared with."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is UnionType:
-        return any(_fits(each, value) for each in inner)
-    if origin is Literal:
-        return type(value) is str and value in inner
-    if origin in {tuple, Sequence}:
-        return isinstance(value, list | tuple) and all(_fits(inner[0], each) for each in value)
-    if origin is Mapping:
-        return isinstance(value, dict | MappingProxyType) and all(_fits(inner[1], each) for each in value.values())
-    if issubclass(kind, tuple):
-        return isinstance(value, kind) and all(map(_fits, kind.__annotations__.values(), value))
-    return type(value) is kind or (kind is float and type(value) is int)
-
-
-def _mark(value: object) -> Mapping[str, str]:
-    if isinstance(value, Secret):
-        return {_SECRET: value.reveal()}
-    raise TypeError(type(value))
-
-
-def _unmark(value: dict[str, Any]) -> Any:  # noqa: ANN401 -- a Secret, or the dictionary itself
-    return Secret(value[_SECRET]) if value.keys() == {_SECRET} else value

@@ -1,4 +1,4 @@
-"""What `entrypoint reload` and supervisord's plugin say to each other, as JSON on supervisord's control socket."""
+"""The messages between `entrypoint reload` and supervisord's plugin, as JSON on supervisord's control socket."""
 
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from entrypoint.protocol.supervision import Environments
 
 
 class ReloadState(NamedTuple):
-    """What a reload starts from."""
+    """The state of the container before a reload."""
 
     environments: Environments
     """A reload reads the settings from the environment of the boot, and compares those of the programs."""
@@ -18,7 +18,7 @@ class ReloadState(NamedTuple):
 
 
 class ReloadRequest(NamedTuple):
-    """What to apply, after the files have been replaced."""
+    """The changes to apply, after the files have been replaced."""
 
     environments: Environments
     server: str = ""

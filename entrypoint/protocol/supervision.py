@@ -1,4 +1,4 @@
-"""What boot hands to supervisord's plugin: the supervision config and the handover.
+"""The supervision config and the handover, which boot passes to supervisord's plugin.
 
 Named tuples, not dataclasses: supervisord imports this before it starts anything.
 """
@@ -43,7 +43,7 @@ class LogFormat(StrEnum):
 
 
 class Protocol(StrEnum):
-    """What a program that serves the site speaks."""
+    """The protocol of a program that serves the site."""
 
     HTTP = "http"
     UWSGI = "uwsgi"
@@ -65,7 +65,7 @@ class RequestConfig(NamedTuple):
     prefix: str = ""
     """The path below which the site is served, which the uwsgi protocol names SCRIPT_NAME."""
     any_status: bool = False
-    """Only status 500 is a failure: the user did not choose the path. Otherwise each status from 500 on is."""
+    """Whether only status 500 is a failure, as for a path that the user did not choose; else 500 and above are."""
 
 
 class ReloadConfig(NamedTuple):
@@ -89,14 +89,14 @@ class ApplicationConfig(NamedTuple):
 
 
 class StopChildren(NamedTuple):
-    """At a stop, each process that the program itself has started gets a signal, too, once."""
+    """The signal that a stop also sends, once, to each process that the program itself has started."""
 
     signal: str
     """Its name, such as TERM."""
     handles: str
-    """A process gets the signal once it has a handler for this one, which shows that it has come up."""
+    """The name of a signal. A process that has a handler for it has come up; before that it gets no signal."""
     late: bool = False
-    """Only those get it that had not come up when the stop began: the program itself signals the others."""
+    """Only processes that come up after the stop has begun get it: the program itself signals the others."""
 
 
 class Identity(NamedTuple):

@@ -310,6 +310,19 @@ def test_a_locked_sqlite_file_is_told_with_its_path(entrypoint: Command, project
     assert why in done.err.splitlines()[-1]
 
 
+def test_a_replica_that_waits_names_a_locked_sqlite_file(entrypoint: Command, project: Project) -> None:
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+    environ = {"ENTRYPOINT_MIGRATE": "wait", "ENTRYPOINT_WAIT_TIMEOUT": "300ms"}
+    with closing(sqlite3.connect(project.database)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        done = entrypoint.run(project.root, "prepare", "--only", "migrate", **environ)
+    assert done.code == 75
+    assert "waiting for the migrations of database default: another process has locked its file\n" in done.err
+    why = "another process has locked the file of database default, and no replica has migrated it for 0.3 s"
+    assert done.err.splitlines()[-1] == f"[entrypoint] cannot start: {why}"
+
+
 @pytest.mark.alone
 @pytest.mark.parametrize(
     ("number", "code"),

@@ -47,8 +47,8 @@ PROGRAMS = {
     "lego": PurePosixPath("/usr/bin/lego"),
     "openssl": PurePosixPath("/usr/bin/openssl"),
 }
-USER = User("auth.User", "username", ["email", "first_name", "password", "username"], [])
-BY_EMAIL = User("members.Member", "email", ["email", "full_name", "password"], ["full_name"])
+USER = User("auth.User", "username", ("email", "first_name", "password", "username"), ())
+BY_EMAIL = User("members.Member", "email", ("email", "full_name", "password"), ("full_name",))
 ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open sesame"}
 CREATED = {"password": Secret("open sesame"), "update": False, "development": False}
 
@@ -757,7 +757,7 @@ def test_a_superuser_gets_what_the_user_model_has() -> None:
 
 
 def test_an_address_is_left_out_where_the_user_model_has_none() -> None:
-    made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, User("m.User", "username", ["username"], []))
+    made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, User("m.User", "username", ("username",), ()))
     assert made == {"name": "admin", "fields": {}, **CREATED}
 
 
@@ -770,13 +770,13 @@ def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
 
 
 def test_an_address_is_the_name_beside_a_username_that_the_model_asks_for() -> None:
-    user = User("members.Member", "email", ["email", "password", "username"], ["username"])
+    user = User("members.Member", "email", ("email", "password", "username"), ("username",))
     made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, user)
     assert made == {"name": "a@b.c", "fields": {"username": "admin"}, **CREATED}
 
 
 def test_a_field_that_is_the_name_may_be_given_by_its_own_variable() -> None:
-    user = User("members.Member", "handle", ["handle", "password"], [])
+    user = User("members.Member", "handle", ("handle", "password"), ())
     environ = {"DJANGO_SUPERUSER_HANDLE": "ada", "DJANGO_SUPERUSER_PASSWORD": "open sesame"}
     assert superuser(environ, user) == {"name": "ada", "fields": {}, **CREATED}
 
@@ -950,7 +950,7 @@ def test_a_user_by_a_name_that_has_another_group_is_set_by_its_numbers() -> None
 def test_the_programs_get_nothing_that_makes_the_superuser(tmp_path: Path, prefix: str, field: str) -> None:
     (tmp_path / "name").write_text("open sesame\n")
     text = str(tmp_path / "name") if field.endswith("_FILE") else "open sesame"
-    user = User("auth.User", "username", ["email", "first_name", "last_name", "password", "username"], [])
+    user = User("auth.User", "username", ("email", "first_name", "last_name", "password", "username"), ())
     given = plan({**ADMIN, prefix + field: text}, user=user).exec.programs
     assert given["SUPERUSER_USERNAME"] == "admin"
     assert not {name for name in given if name.startswith(prefix)} - {"SUPERUSER_USERNAME"}

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from entrypoint.protocol.agent import AppsReport, Database, ErrorReport, Message, SuperuserRequest, User, decode, encode
 from entrypoint.protocol.codec import ConfigError, from_json, read_json, to_json
 from entrypoint.protocol.probe import LIVENESS, READINESS, RUNNING, Kind, Probe
 from entrypoint.protocol.supervision import (
@@ -26,6 +27,7 @@ from entrypoint.protocol.supervision import (
     StopChildren,
     SupervisionConfig,
 )
+from entrypoint.secret import Secret
 
 EVERYTHING = SupervisionConfig(
     ready_file=PurePosixPath("/run/ready.json"),
@@ -153,6 +155,33 @@ def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(ConfigError, match=f"cannot read {file}: Expecting property name"):
         read_json(SupervisionConfig, file)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        SuperuserRequest("ada", Secret("\udcff"), {"email": "a@b.c"}, update=True, development=False),
+        AppsReport((Database("default", "sqlite", "db", "", ""),), staticfiles=True, user=None),
+        AppsReport((), staticfiles=False, user=User("a.User", "email", ("email",), (), {"email": Secret("a@b.c")})),
+        ErrorReport("why", "timed out"),
+    ],
+)
+def test_a_message_of_the_agent_comes_back_as_it_was(message: Message) -> None:
+    assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["ErrorReport", {"text": "why", "kind": "any"}]',
+        '["ErrorReport", {"text": "why", "kind": ["failed"]}]',
+        '["ProgressReport", {"text": "a", "done": true}]',
+        '["AppsReport", {"databases": [["a"]], "staticfiles": true, "user": null}]',
+    ],
+)
+def test_a_message_of_another_form_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="not "):
+        decode(line)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from entrypoint.control import place, serving, status
 from entrypoint.control.status import Row, Setting, Status
 from entrypoint.control.status_table import duration, table
 from entrypoint.errors import Unusable
-from entrypoint.processes.table import Memory, Process, family, memory, processes, tree
+from entrypoint.processes.table import Process, family, memory, processes, tree
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 
@@ -29,13 +29,14 @@ WEB = Row(
     pid=12,
     uptime=200.0,
     cpu=1.5,
-    memory=Memory(45 << 20, "pss"),
+    memory=45 << 20,
     restarts=0,
     last_end="",
     ended=None,
     why="",
+    memory_kind="pss",
 )
-GONE = WEB._replace(ready=False, pid=None, uptime=None, cpu=None, memory=None)
+GONE = WEB._replace(ready=False, pid=None, uptime=None, cpu=None, memory=None, memory_kind=None)
 HOG = GONE._replace(
     program="hog",
     state="BACKOFF",
@@ -166,7 +167,7 @@ def test_a_supervisord_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
     record = StatusRecord(own.pid, own.started, stopping=False, programs=(gone,))
     (tmp_path / "www" / "programs.json").write_text(to_json(record), encoding="utf-8")
     (tmp_path / "www" / "ready.json").touch()
-    found = status.read(tmp_path, (), sleep=lambda _: None)
+    found = status.read(tmp_path, ())
     assert (found.supervisord, found.ready, found.programs[0].state) == ("unresponsive", False, "GONE")
 
 

@@ -26,7 +26,7 @@ _MYSQL: Final = "SELECT @@max_connections, @@max_user_connections, 0, UNIX_TIMES
 
 
 def examine(request: CapacityRequest, progress: Progress) -> AgentResult:
-    """Return a line for each thing that is wrong, with UNKNOWN before it where a server cannot be reached in time."""
+    """Return a line for each finding. UNKNOWN precedes the line of a server that cannot be reached in time."""
     del progress  # these lines are the answer
     found: list[str] = []
     for alias in connections:
@@ -44,7 +44,7 @@ def examine(request: CapacityRequest, progress: Progress) -> AgentResult:
     return AgentResult("\n".join(found))
 
 
-def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
+def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:
     """Yield a line for too few connections, and for a clock that differs. `wanted`: of one container."""
     with connection.cursor() as cursor:
         before = time.time()

@@ -9,9 +9,9 @@ from django.db.utils import InterfaceError, OperationalError
 from entrypoint.app.databases import sqlite_error
 from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError
+from entrypoint.secret import MASK
 
 UNKNOWN_HOST: Final = "unknown host"
-_MASK: Final = "***"
 
 # MySQL and MariaDB, "Server Error Message Reference": access to the database denied, wrong password, unknown database,
 # host not allowed, old password, unknown plugin, no password; and the client's own: plugin cannot be loaded or used.
@@ -30,7 +30,7 @@ _WORDS: Final = re.compile(
 )
 
 
-def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:  # noqa: ANN401 -- Django ships no types
+def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:
     """Return the error that ends the boot where waiting does not help."""
     text = reason(connection, error)
     if connection.vendor == "sqlite":
@@ -39,18 +39,18 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
     if not isinstance(error, OperationalError | InterfaceError):
         why = psycopg_mismatch() if connection.vendor == "postgresql" else ""
         return AgentError(f"cannot use database {name}: {text}{f'; {why}' if why else ''}", "unusable")
-    if _is_rejected(error, text):
+    if (error.args and error.args[0] in _MYSQL) or _WORDS.search(text):
         return AgentError(f"cannot use database {name}: {text}", "unusable")
     return None
 
 
-def temporary(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+def temporary(connection: Any, error: Exception) -> str:
     """Return why a connection failed that may succeed later. The name of a container appears when it starts."""
     host = str(connection.settings_dict["HOST"])
     return f"{UNKNOWN_HOST} {host}" if _is_unknown(host) else reason(connection, error)
 
 
-def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+def reason(connection: Any, error: Exception) -> str:
     """Return the driver's message, in one line and without the password."""
     # PyMySQL and mysqlclient raise errors with a number and a text.
     message = str(error.args[1]) if connection.vendor == "mysql" and len(error.args) > 1 else str(error)
@@ -58,11 +58,7 @@ def reason(connection: Any, error: Exception) -> str:  # noqa: ANN401 -- as abov
     if connection.vendor == "sqlite":
         return sqlite_error.reason(connection, text)
     password = str(connection.settings_dict["PASSWORD"] or "")
-    return text.replace(password, _MASK) if password else text
-
-
-def _is_rejected(error: Exception, text: str) -> bool:
-    return bool(error.args and error.args[0] in _MYSQL) or bool(_WORDS.search(text))
+    return text.replace(password, MASK) if password else text
 
 
 def _is_unknown(host: str) -> bool:

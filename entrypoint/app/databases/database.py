@@ -16,7 +16,7 @@ from entrypoint.protocol.agent import AgentResult, WaitRequest
 
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 1.0
-_REPORT_AFTER: Final = 1.0  # where a database does not respond at all
+_REPORT_AFTER: Final = 1.0  # seconds without a response to the first attempt
 _REPORT_EVERY: Final = 5.0
 _ATTEMPT: Final = 10  # seconds that one attempt to connect may take: a firewall may drop it silently
 _NO_RESPONSE: Final = "it does not respond"
@@ -76,7 +76,7 @@ def reach(wanted: Mapping[str, Any], seconds: float, progress: Progress) -> bool
     return late
 
 
-def _keep_trying(name: str, connection: Any, put: Callable[[_Attempt], None]) -> None:  # noqa: ANN401 -- Django ships no types
+def _keep_trying(name: str, connection: Any, put: Callable[[_Attempt], None]) -> None:
     delay = _FIRST_DELAY
     while True:
         try:
@@ -95,7 +95,7 @@ def _keep_trying(name: str, connection: Any, put: Callable[[_Attempt], None]) ->
             return
 
 
-def _fail_fast(connection: Any) -> None:  # noqa: ANN401 -- as above
+def _fail_fast(connection: Any) -> None:
     """Make a connection fail soon, with the reason; Django's connection pool would hide the reason."""
     options = {name: value for name, value in connection.settings_dict["OPTIONS"].items() if name != "pool"}
     if connection.vendor in ("postgresql", "mysql"):

@@ -7,13 +7,13 @@ from typing import Any
 from entrypoint.app import writable
 
 
-def file_of(connection: Any) -> Path:  # noqa: ANN401 -- Django ships no types
+def file_of(connection: Any) -> Path:
     """Return the absolute path of the database's file."""
     name = str(connection.settings_dict["NAME"]).removeprefix("file:").partition("?")[0]
     return Path(name).absolute()
 
 
-def reason(connection: Any, text: str) -> str:  # noqa: ANN401 -- as above
+def reason(connection: Any, text: str) -> str:
     """Return SQLite's message with its cause and what fixes it, or unchanged where the file is not the cause."""
     if connection.is_in_memory_db():
         return text

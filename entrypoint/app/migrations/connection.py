@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from entrypoint.app.databases.database import reach
 from entrypoint.app.reporting import AgentError, Progress
@@ -13,7 +13,12 @@ from entrypoint.secret import Secret
 
 NAME: Final = "ENTRYPOINT_MIGRATE_DATABASE_URL"
 _VENDORS: Final = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
-_DEFAULT: Final = "default"
+# How long a statement waits for a lock, and how long it takes. MySQL limits SELECT alone.
+_LIMITS: Final = {
+    "postgresql": ("lock_timeout = {milliseconds}", "statement_timeout = {milliseconds}"),
+    "mysql": ("lock_wait_timeout = {seconds}", "max_execution_time = {milliseconds}"),
+    "mariadb": ("lock_wait_timeout = {seconds}", "max_statement_time = {milliseconds}e-3"),
+}
 
 
 @contextmanager
@@ -23,7 +28,7 @@ def connected(alias: str, url: Secret | None, seconds: float, progress: Progress
     The URL is for the default database. Raises AgentError where it cannot be reached within `seconds`.
     """
     usual = connections[alias]
-    if url is None or alias != _DEFAULT:
+    if url is None or alias != DEFAULT_DB_ALIAS:
         if _is_pooled(usual):
             progress(f"database {alias} is behind a connection pooler; set {NAME} to migrate over a direct connection")
         yield usual
@@ -57,9 +62,14 @@ def parse(url: str, vendor: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def limits(connection: Any, lock: float | None, statement: float | None) -> Iterator[None]:  # noqa: ANN401 -- Django ships no types
+def limits(connection: Any, lock: float | None, statement: float | None) -> Iterator[None]:
     """Limit how many seconds a statement waits for a lock, and how many it takes. Raises AgentError behind a pooler."""
-    wanted = [line for line in (_lock(connection, lock), _statement(connection, statement)) if line]
+    vendor = "mariadb" if connection.vendor == "mysql" and connection.mysql_is_mariadb else connection.vendor
+    wanted = [
+        limit.format(milliseconds=max(1, round(seconds * 1000)), seconds=max(1, round(seconds)))
+        for limit, seconds in zip(_LIMITS.get(vendor, ()), (lock, statement), strict=False)
+        if seconds is not None
+    ]
     if wanted and _is_pooled(connection):
         raise AgentError(
             f"cannot limit the statements of migrations on database {connection.alias}: a connection pooler shares its "
@@ -67,33 +77,14 @@ def limits(connection: Any, lock: float | None, statement: float | None) -> Iter
             "unusable",
         )
     with connection.cursor() as cursor:
-        for name, value in wanted:
-            cursor.execute(f"SET SESSION {name} = {value}")
+        for limit in wanted:
+            cursor.execute(f"SET SESSION {limit}")
     yield
     if wanted:
         connection.close()  # so that the next statement starts a new session
 
 
-def _lock(connection: Any, seconds: float | None) -> tuple[str, int | float] | None:  # noqa: ANN401 -- as above
-    if seconds is None or connection.vendor not in ("postgresql", "mysql"):
-        return None
-    if connection.vendor == "postgresql":
-        return "lock_timeout", max(1, round(seconds * 1000))
-    return "lock_wait_timeout", max(1, round(seconds))
-
-
-def _statement(connection: Any, seconds: float | None) -> tuple[str, int | float] | None:  # noqa: ANN401 -- as above
-    if seconds is None or connection.vendor not in ("postgresql", "mysql"):
-        return None
-    milliseconds = max(1, round(seconds * 1000))
-    if connection.vendor == "postgresql":
-        return "statement_timeout", milliseconds
-    if connection.mysql_is_mariadb:
-        return "max_statement_time", milliseconds / 1000
-    return "max_execution_time", milliseconds  # MySQL limits SELECT alone
-
-
-def _is_pooled(connection: Any) -> bool:  # noqa: ANN401 -- as above
+def _is_pooled(connection: Any) -> bool:
     """Return whether a pooler stands before PostgreSQL: it sends a process ID of its own at the start of a session."""
     if connection.vendor != "postgresql":
         return False

@@ -19,11 +19,11 @@ _TIMEOUTS: Final = {"55P03", "57014", 1205, 1969, 3024}
 _READ_ONLY: Final = "readonly database"  # SQLite's words
 
 
-def failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- Django ships no types
+def failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:
     """Return the error, and print the traceback of the application's own code.
 
-    `migration` is the one that was being applied, None if there was none. `limited`: a timeout of ours may have ended
-    the statement.
+    `migration` is the one that was being applied, or None. `limited` means that a setting limits how long a statement
+    takes, so that this may have ended it.
     """
     from_database = isinstance(error, DatabaseError)
     if not isinstance(error, CommandError):
@@ -44,12 +44,12 @@ def failure(connection: Any, migration: Any, error: Exception, *, limited: bool)
     )
 
 
-def _file(migration: Any) -> str:  # noqa: ANN401 -- as above
+def _file(migration: Any) -> str:
     module = type(migration).__module__
     return str(getattr(sys.modules.get(module), "__file__", None) or module)
 
 
-def _operation(migration: Any, error: Exception) -> str:  # noqa: ANN401 -- as above
+def _operation(migration: Any, error: Exception) -> str:
     """Return which operation of the migration failed: the one in the frame of Django's loop over them.
 
     The frame is missing for the statements that Django defers to the end of the migration.

@@ -19,9 +19,9 @@ APP: Final = "entrypoint"
 """The app of our rows in Django's table. No app of that name has migrations."""
 BEGUN: Final = (APP, "migrating")
 """A row that exists from before the first migration until after Django's `post_migrate`, which creates permissions.
-Without it a boot that was killed in between would look finished."""
+The next boot sees by it that a boot was killed in between."""
 HOW_TO: Final = "docs/how-to/repair-a-migration.md"
-_TABLE: Final = MigrationRecorder.Migration._meta.db_table  # noqa: SLF001 -- Django documents the _meta API
+_TABLE: Final = MigrationRecorder.Migration._meta.db_table
 _LONGEST: Final = 255  # characters: the length of the column
 _LONGEST_NAME: Final = 80  # characters of an operation's description
 # Statements that change nothing, and statements that a transaction can roll back. All others end the transaction
@@ -43,7 +43,7 @@ class Unfinished(NamedTuple):
         return f"{self.app}.{self.name}"
 
 
-def unfinished(applied: Any) -> Unfinished | None:  # noqa: ANN401 -- Django ships no types
+def unfinished(applied: Any) -> Unfinished | None:
     """Return the unfinished migration among the rows of Django's table; `applied` has app and name as keys."""
     for app, text in applied:
         if app == APP and (app, text) != BEGUN:
@@ -66,14 +66,13 @@ def unfinished_error(alias: str, found: Unfinished) -> AgentError:
 
 
 @contextmanager
-def recorded(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 -- as above
+def recorded(connection: Any, migration: Any) -> Iterator[None]:
     """Keep the row while a migration is applied; leave it where the migration fails and cannot be rolled back."""
     if connection.features.can_rollback_ddl:
         yield
         return
     journal = _Journal(connection, migration)
-    operations = list(enumerate(migration.operations, 1))
-    for number, operation in operations:
+    for number, operation in enumerate(migration.operations, 1):
         operation.database_forwards = journal.traced(number, operation)
     try:
         with connection.execute_wrapper(journal.execute):
@@ -84,22 +83,22 @@ def recorded(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401
                 clear(connection)
         raise
     finally:
-        for _number, operation in operations:
+        for operation in migration.operations:
             del operation.database_forwards
     clear(connection)
 
 
-def clear(connection: Any) -> None:  # noqa: ANN401 -- as above
+def clear(connection: Any) -> None:
     """Remove the row of an unfinished migration."""
     _rows(connection).delete()
 
 
-def clear_all(connection: Any) -> None:  # noqa: ANN401 -- as above
+def clear_all(connection: Any) -> None:
     """Remove all rows of the journal: every migration is finished."""
     MigrationRecorder(connection).migration_qs.filter(app=APP).delete()
 
 
-def place(number: int, total: int, operation: Any) -> str:  # noqa: ANN401 -- as above
+def place(number: int, total: int, operation: Any) -> str:
     """Return which operation of a migration this is, in words."""
     return f"operation {number} of {total} ({operation.describe()[:_LONGEST_NAME]})"
 
@@ -110,7 +109,7 @@ class _Journal:
     So a rollback also removes the row, and the row describes what the database has kept.
     """
 
-    def __init__(self, connection: Any, migration: Any) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, migration: Any) -> None:
         self.changed = False  # whether something has changed that cannot be rolled back
         self._connection = connection
         self._migration = f"{migration.app_label}.{migration.name}"
@@ -119,12 +118,12 @@ class _Journal:
         self._statement = ""  # the last changing statement of this operation
         self._written = ""
 
-    def traced(self, number: int, operation: Any) -> Callable[..., None]:  # noqa: ANN401 -- as above
+    def traced(self, number: int, operation: Any) -> Callable[..., None]:
         """Return the operation's `database_forwards`, with the journal around it."""
         forwards = operation.database_forwards
         where = place(number, self._total, operation)
 
-        def database_forwards(*arguments: Any) -> None:  # noqa: ANN401 -- Django's signature
+        def database_forwards(*arguments: Any) -> None:
             self._place, self._statement = f"in {where}", ""
             forwards(*arguments)
             # The operation's transaction ends here; only its deferred statements follow.
@@ -135,7 +134,7 @@ class _Journal:
 
         return database_forwards
 
-    def execute(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:  # noqa: ANN401, FBT001 -- Django's signature
+    def execute(self, execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:  # noqa: FBT001 -- Django's signature
         """Execute a statement; write the row first where the statement cannot be rolled back."""
         text = " ".join(str(sql).split())
         if _CHANGES_NOTHING.match(text) or _TABLE in text:
@@ -162,5 +161,5 @@ class _Journal:
             MigrationRecorder(self._connection).record_applied(APP, name)
 
 
-def _rows(connection: Any) -> Any:  # noqa: ANN401 -- as above
+def _rows(connection: Any) -> Any:
     return MigrationRecorder(connection).migration_qs.filter(app=APP).exclude(name=BEGUN[1])

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from entrypoint.app.databases import connection_error, sqlite_error
 from entrypoint.app.databases.database import reach
@@ -23,7 +23,6 @@ from entrypoint.app.reporting import AgentError, Progress
 _FIRST_DELAY: Final = 0.05  # seconds, growing by half each time
 _LONGEST_DELAY: Final = 0.5
 _REPORT_EVERY: Final = 5.0
-_ANONYMOUS: Final = "another replica"
 _IDLE_TIMEOUT: Final = 120  # seconds after which MySQL ends an idle session
 _CLOSE_TIMEOUT: Final = 2.0  # seconds
 
@@ -43,24 +42,29 @@ _Holder = tuple[str, float | None]
 """The name of a replica, empty where the database does not know it, and for how many seconds it has held the lock."""
 
 
-class Lock(Protocol):
-    """A lock on one database."""
+class Lock:
+    """A lock on one database.
+
+    This class itself locks nothing: no other process shares the database, or its vendor has no known lock.
+    """
 
     def acquire(self) -> bool:
         """Acquire it if it is free; return whether this process holds it."""
+        return True
 
     def holder(self) -> _Holder | None:
         """Return the replica that holds it, None if it is free."""
+        return None
 
     def release(self) -> None:
         """Release it if it is held, and close its connection."""
 
 
 class Purpose(NamedTuple):
-    """What the lock is held for, in the messages of a waiting replica."""
+    """The purpose of a lock, in the words of a waiting replica."""
 
-    to: str
-    doing: str
+    to: str  # after "waiting to", such as migrate
+    doing: str  # after "replica X is", such as migrating
     name: str = "migrate"  # of the lock, in the database
     lock: str = "migration lock"  # in messages
 
@@ -69,12 +73,7 @@ MIGRATE: Final = Purpose("migrate", "migrating")
 
 
 @contextmanager
-def held(
-    connection: Any,  # noqa: ANN401 -- Django ships no types
-    seconds: float,
-    progress: Progress,
-    purpose: Purpose = MIGRATE,
-) -> Iterator[None]:
+def held(connection: Any, seconds: float, progress: Progress, purpose: Purpose = MIGRATE) -> Iterator[None]:
     """Hold the migration lock of a database; wait without a limit while another replica holds it.
 
     The lock has a connection of its own, which must succeed within `seconds`. Raises AgentError.
@@ -96,7 +95,7 @@ def held(
         lock.release()
 
 
-def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  # noqa: ANN401 -- as above
+def holder(connection: Any, seconds: float, progress: Progress) -> str | None:
     """Return which replica is migrating that database, as a clause; None if none is. Raises AgentError."""
     lock = _lock_of(connection, seconds, progress, MIGRATE.name)
     try:
@@ -106,18 +105,18 @@ def holder(connection: Any, seconds: float, progress: Progress) -> str | None:  
         lock.release()
 
 
-def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:  # noqa: ANN401 -- as above
+def _lock_of(connection: Any, seconds: float, progress: Progress, name: str) -> Lock:
     """Return the lock of a database: on a connection of its own, or a file beside SQLite's."""
-    if connection.vendor == "sqlite":
-        return _NoLock() if connection.is_in_memory_db() else _SQLite(connection, name)
+    if connection.vendor == "sqlite" and not connection.is_in_memory_db():
+        return _SQLite(connection, name)
     if connection.vendor not in _SESSIONS:
-        return _NoLock()
+        return Lock()
     own = connection.copy()
     reach({connection.alias: own}, seconds, progress)
     return _SESSIONS[connection.vendor](own, name)
 
 
-class _PostgreSQL:
+class _PostgreSQL(Lock):
     """An advisory lock, keyed by the schema; PostgreSQL itself keys it by the database.
 
     A transaction holds it, not a session: a connection pooler assigns a session for one transaction only.
@@ -125,7 +124,7 @@ class _PostgreSQL:
 
     _OBJECT: Final = "hashtext(coalesce(current_schema(), '')) & 2147483647"
 
-    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str) -> None:
         self._connection = connection
         self._class = zlib.crc32(f"entrypoint {name}".encode()) & 0x7FFFFFFF
 
@@ -160,26 +159,24 @@ class _PostgreSQL:
         self._connection.close()
 
 
-class _MySQL:
+class _MySQL(Lock):
     """A named lock, which ends with the session. The server keys it by name alone, so the name contains the database's.
 
     MySQL has no setting for the detection of a lost node. So the session gets a short idle timeout, and a thread of the
     holder sends a query more often than that.
     """
 
-    def __init__(self, connection: Any, name: str, idle_timeout: int = _IDLE_TIMEOUT) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str, idle_timeout: int = _IDLE_TIMEOUT) -> None:
         self._connection = connection
         self._name = f"concat('entrypoint.{name}.', sha1(coalesce(database(), '')))"
         self._idle_timeout = idle_timeout
-        self._fresh = True
         self._released = Event()
         self._heartbeat: Thread | None = None
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION wait_timeout = {idle_timeout}")
 
     def acquire(self) -> bool:
         with self._connection.cursor() as cursor:
-            if self._fresh:
-                cursor.execute(f"SET SESSION wait_timeout = {self._idle_timeout}")
-                self._fresh = False
             cursor.execute(f"SELECT get_lock({self._name}, 0)")
             taken = bool(cursor.fetchone()[0] == 1)
         if taken:
@@ -214,10 +211,10 @@ class _MySQL:
         self._connection.close()
 
 
-class _SQLite:
+class _SQLite(Lock):
     """A lock on a file beside the database, which contains the name of the holder."""
 
-    def __init__(self, connection: Any, name: str) -> None:  # noqa: ANN401 -- as above
+    def __init__(self, connection: Any, name: str) -> None:
         file = sqlite_error.file_of(connection)
         self._path = Path(f"{file}.{name}-lock")
         try:
@@ -249,19 +246,6 @@ class _SQLite:
         self._file.close()
 
 
-class _NoLock:
-    """For a database that no other process shares, or of a vendor without a known lock."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def holder(self) -> _Holder | None:
-        return None
-
-    def release(self) -> None:
-        pass
-
-
 _SESSIONS: Final[Mapping[str, Callable[[Any, str], Lock]]] = {"postgresql": _PostgreSQL, "mysql": _MySQL}
 
 
@@ -271,9 +255,7 @@ def _own_name() -> str:
 
 def _describe(holder: _Holder, purpose: Purpose) -> str:
     name, seconds = holder
-    who = f"replica {name}" if name else _ANONYMOUS
-    return (
-        f"{who} is {purpose.doing}"
-        if seconds is None
-        else f"{who} has been {purpose.doing} for {max(0, seconds):.0f} s"
-    )
+    who = f"replica {name}" if name else "another replica"
+    if seconds is None:
+        return f"{who} is {purpose.doing}"
+    return f"{who} has been {purpose.doing} for {max(0, seconds):.0f} s"

@@ -36,7 +36,7 @@ def repair(request: RepairRequest, progress: Progress) -> AgentResult:
     return AgentResult(f"{migration} of database {database} is now recorded as {state}")
 
 
-def _record(connection: Any, found: journal.Unfinished) -> None:  # noqa: ANN401 -- Django ships no types
+def _record(connection: Any, found: journal.Unfinished) -> None:
     """Record a migration as Django does: for a squashed one, also those that it replaces."""
     executor = MigrationExecutor(connection)
     migration = executor.loader.disk_migrations.get((found.app, found.name))

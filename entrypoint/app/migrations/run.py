@@ -3,7 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, Final
 
 from django.core.management import call_command, get_commands, load_command_class
@@ -13,8 +13,9 @@ from django.db.utils import OperationalError
 
 from entrypoint.app.migrations import journal, lock
 from entrypoint.app.migrations.connection import connected, limits
+from entrypoint.app.migrations.error import failure
 from entrypoint.app.migrations.state import State, look, takes_migrations
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.protocol.agent import AgentResult, MigrateRequest
 
 _POLL_EVERY: Final = 0.5  # seconds between two looks at the progress of another replica
@@ -25,7 +26,7 @@ def migrate(request: MigrateRequest, progress: Progress) -> AgentResult:
     """Migrate each database that Django migrates, or wait or check, by the mode. Raises AgentError."""
     found = [_migrate(alias, request, progress) for alias in connections if takes_migrations(alias)]
     applied = sum(number or 0 for number in found)
-    text = f"{_count(applied)} applied" if applied else "no migration is pending"
+    text = f"{count(applied, 'migration')} applied" if applied else "no migration is pending"
     return AgentResult(text, changed=any(number is not None for number in found), number=applied)
 
 
@@ -35,7 +36,7 @@ def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | N
     except AgentError:
         raise
     except Exception as error:  # such as an error in the graph of the migrations
-        raise _failure(connections[alias], None, error, limited=False) from error
+        raise failure(connections[alias], None, error, limited=False) from error
 
 
 # Each mode returns the number of migrations that it has applied, None where none was pending at first.
@@ -87,7 +88,8 @@ def _check(alias: str, request: MigrateRequest, progress: Progress) -> None:
 
 def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None:
     """Wait until another replica has migrated. Each progress of the other replica restarts the patience."""
-    end, tick, waiting, left = time.monotonic() + request.patience, 0.0, False, -1
+    end, tick, waiting = time.monotonic() + request.patience, 0.0, False
+    left = -1  # unknown: SQLite's file has been locked since the first look
     while True:
         state = _look_unlocked(alias)
         now = time.monotonic()
@@ -105,15 +107,20 @@ def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None
             if who:
                 end = now + request.patience
             elif now >= end:
-                raise AgentError(
-                    f"cannot start: {left} migrations are pending on database {alias}, and no replica has applied one "
-                    f"for {request.patience:g} s",
-                    "timed out",
-                )
-            still = "still " if waiting else ""
-            progress(f"{still}waiting for {left} migrations of database {alias}: {who or 'no replica is migrating'}")
+                raise _nobody_migrated(alias, left, request.patience)
+            what = f"{left} migrations" if left >= 0 else "the migrations"
+            idle = "no replica is migrating" if left >= 0 else "another process has locked its file"
+            progress(f"{'still ' if waiting else ''}waiting for {what} of database {alias}: {who or idle}")
             waiting, tick = True, now + _REPORT_EVERY
         time.sleep(_POLL_EVERY)
+
+
+def _nobody_migrated(alias: str, left: int, patience: float) -> AgentError:
+    """Return the error of a wait that is over. A negative `left` is unknown: the file of SQLite was always locked."""
+    why = f"{left} migrations are pending on database {alias}, and no replica has applied one"
+    if left < 0:
+        why = f"another process has locked the file of database {alias}, and no replica has migrated it"
+    return AgentError(f"cannot start: {why} for {patience:g} s", "timed out")
 
 
 _MODES: Final[dict[str, Callable[[str, MigrateRequest, Progress], int | None]]] = {
@@ -138,7 +145,7 @@ def _refuse_if_older(alias: str, state: State, request: MigrateRequest, progress
     number, last = len(state.unknown), state.unknown[-1]
     mismatch = (
         f"this image is older than database {alias}, "
-        f"which has {number} migration{'s' if number > 1 else ''} that it does not know, the last is {last}"
+        f"which has {count(number, 'migration')} that it does not know, the last is {last}"
     )
     if not request.allow_older:
         raise AgentError(f"cannot start: {mismatch}; ENTRYPOINT_MIGRATE_ALLOW_OLDER=yes starts it anyway", "failed")
@@ -146,7 +153,7 @@ def _refuse_if_older(alias: str, state: State, request: MigrateRequest, progress
 
 
 @contextmanager
-def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 -- as above
+def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:
     """Yield a function that exits if a stop was requested: a migration that cannot be rolled back is finished first."""
     if connection.features.can_rollback_ddl:
         yield lambda: None
@@ -165,7 +172,7 @@ def _deferred_stop(connection: Any) -> Iterator[Callable[[], None]]:  # noqa: AN
 
 
 @contextmanager
-def _atomic(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 -- as above
+def _atomic(connection: Any, migration: Any) -> Iterator[None]:
     """Apply a migration and record it in one transaction.
 
     Django commits them separately where statements are deferred to the end (`MigrationExecutor.apply_migration`). A
@@ -174,13 +181,10 @@ def _atomic(connection: Any, migration: Any) -> Iterator[None]:  # noqa: ANN401 
     if not (connection.features.can_rollback_ddl and migration.atomic):
         yield
         return
-    sqlite = connection.vendor == "sqlite"
-    if sqlite:  # Django's schema editor needs it, and it has no effect inside a transaction
-        connection.disable_constraint_checking()
-    with transaction.atomic(using=connection.alias):
+    # SQLite's schema editor in Django needs the checks off, and inside a transaction nothing turns them off.
+    unchecked = connection.constraint_checks_disabled() if connection.vendor == "sqlite" else nullcontext()
+    with unchecked, transaction.atomic(using=connection.alias):
         yield
-    if sqlite:
-        connection.enable_constraint_checking()
 
 
 def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None:
@@ -188,7 +192,7 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
     command: Any = load_command_class(get_commands()["migrate"], "migrate")
     done, current = 0, None
 
-    def follow(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002, ARG001 -- Django's signature
+    def follow(action: str, migration: Any = None, fake: bool = False) -> None:  # noqa: FBT001, FBT002, ARG001 -- Django's signature
         nonlocal done, current
         if action == "apply_start":
             current = migration
@@ -204,20 +208,10 @@ def _apply(alias: str, total: int, progress: Progress, *, limited: bool) -> None
     recorder = MigrationRecorder(connections[alias])
     if journal.BEGUN not in recorder.applied_migrations():
         recorder.record_applied(*journal.BEGUN)
-    progress(f"applying {_count(total)}", 0, total)
+    progress(f"applying {count(total, 'migration')}", 0, total)
     try:
         with _deferred_stop(connections[alias]) as exit_if_requested, ExitStack() as around:
             call_command(command, database=alias, interactive=False, verbosity=0, skip_checks=True)
     except Exception as error:
-        raise _failure(connections[alias], current, error, limited=limited) from error
+        raise failure(connections[alias], current, error, limited=limited) from error
     journal.clear_all(connections[alias])
-
-
-def _failure(connection: Any, migration: Any, error: Exception, *, limited: bool) -> AgentError:  # noqa: ANN401 -- as above
-    from entrypoint.app.migrations.error import failure  # noqa: PLC0415 -- a boot that fails needs it, and no other
-
-    return failure(connection, migration, error, limited=limited)
-
-
-def _count(number: int) -> str:
-    return f"{number} migration{'' if number == 1 else 's'}"

@@ -15,8 +15,8 @@ class State:
 
     pending: tuple[str, ...]
     unknown: tuple[str, ...]  # applied by a newer image
-    begun: bool  # a process has begun to migrate, and has not reached the end
-    unfinished: Unfinished | None  # which the database could not roll back
+    begun: bool  # whether a process has begun to migrate and has not reached the end
+    unfinished: Unfinished | None  # the migration that failed, or was killed, where the database cannot roll it back
 
     @property
     def done(self) -> bool:
@@ -38,7 +38,7 @@ def look(alias: str) -> State:
     return State(pending, tuple(_unknown(loader)), BEGUN in rows, unfinished(rows))
 
 
-def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
+def _unknown(loader: Any) -> list[str]:
     """Return the migrations that were applied after the last one of the same app that this project knows.
 
     Earlier unknown ones are usually the parts of a squashed migration whose files were deleted.
@@ -46,20 +46,14 @@ def _unknown(loader: Any) -> list[str]:  # noqa: ANN401 -- Django ships no types
     known = set(loader.disk_migrations)
     known.update(part for migration in loader.disk_migrations.values() for part in migration.replaces)
     # Django also lists a squashed migration whose parts are all applied. That entry is a migration and has no row.
-    rows = {
-        key: row.id
-        for key, row in loader.applied_migrations.items()
-        if key[0] in loader.migrated_apps and hasattr(row, "id")
-    }
-    newest: dict[str, int] = {}
-    for (app, _name), number in ((key, number) for key, number in rows.items() if key in known):
-        newest[app] = max(newest.get(app, 0), number)
-    found = [
-        (number, f"{app}.{name}")
-        for (app, name), number in rows.items()
-        if (app, name) not in known and number > newest.get(app, 0)
-    ]
-    return [name for _number, name in sorted(found)]
+    rows = {key: row.id for key, row in loader.applied_migrations.items() if hasattr(row, "id")}
+    found: list[tuple[str, str]] = []
+    for app, name in sorted(rows, key=rows.__getitem__):
+        if (app, name) in known:
+            found = [each for each in found if each[0] != app]
+        elif app in loader.migrated_apps:
+            found.append((app, name))
+    return [f"{app}.{name}" for app, name in found]
 
 
 def takes_migrations(alias: str) -> bool:

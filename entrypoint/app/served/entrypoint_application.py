@@ -19,7 +19,7 @@ if _callable.endswith("()"):  # a factory
 import_module("entrypoint_logging").log_failed_requests()
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 -- the application's code has no types
+def __getattr__(name: str) -> Any:
     """Return the application for granian behind nginx: `wsgi_behind_nginx` or `asgi_behind_nginx`.
 
     All other servers take the client's address and scheme from nginx by themselves.

@@ -14,7 +14,7 @@ class _Inherited:
     def __init__(self, *_: object) -> None:
         pass
 
-    def build(self) -> Any:  # noqa: ANN401 -- a class of granian's own, which names no types for this call
+    def build(self) -> Any:
         """Return the socket: its descriptor, whether it is a Unix socket, its backlog."""
         return import_module("granian.net").SocketHolder(_DESCRIPTOR, False, _BACKLOG)  # noqa: FBT003 -- its signature
 

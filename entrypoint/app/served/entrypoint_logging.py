@@ -16,9 +16,9 @@ from typing import Any, Final
 NO_REQUEST: Final = "-"
 """The ID in records that are about no request."""
 
-# Django logs a failed request at the first level and less, such as a missing page, at a lower one; and what it refuses
-# for security at the second level.
+# The levels at which Django logs a failed request, and a request that it refuses for security.
 _LEVELS: Final = {"django.request": logging.ERROR, "django.security": logging.WARNING}
+_REQUEST: Final = "django.request."  # its warnings are about a missing page and the like
 _WRONG_HOST: Final = "django.security.DisallowedHost"
 _UNTRUSTED: Final = "HTTP_X_ENTRYPOINT_UNTRUSTED"  # conf/nginx-app.conf.j2 sets it to a part of a sentence
 _REQUEST_ID: Final = r"[A-Za-z0-9._:+/=-]{1,128}"
@@ -33,7 +33,7 @@ def log_failed_requests() -> None:
         return
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
-    handler.addFilter(lambda record: record.levelno >= _least(record.name))
+    handler.addFilter(lambda record: record.levelno >= logging.ERROR or not f"{record.name}.".startswith(_REQUEST))
     handler.setFormatter(formatter())
     for logger in ("django", *(name for name in _LEVELS if not logging.getLogger(name).propagate)):
         logging.getLogger(logger).addHandler(handler)
@@ -49,10 +49,6 @@ def request_id(meta: Mapping[str, Any]) -> str:
     given = meta.get("HTTP_X_REQUEST_ID", "")
     nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send this header itself
     return given if nginx and re.fullmatch(_REQUEST_ID, given) else ""
-
-
-def _least(name: str) -> int:
-    return next((level for logger, level in _LEVELS.items() if f"{name}.".startswith(f"{logger}.")), logging.WARNING)
 
 
 def _is_configured(logger: logging.Logger, level: int) -> bool:
@@ -112,7 +108,7 @@ def _request_id(record: logging.LogRecord) -> str:
         return "" if identifier == NO_REQUEST else str(identifier)
     try:
         return request_id(record.request.META)  # type: ignore[attr-defined] # Django's
-    except Exception:  # noqa: BLE001 -- what is logged must not fail for lack of an ID
+    except Exception:  # noqa: BLE001 -- a record without an ID has to be logged, too
         return ""
 
 
@@ -140,11 +136,11 @@ def _cause(record: logging.LogRecord) -> str:
     """Return why Django refused a request, and what to set if it should not have; "" where that is not known."""
     try:
         return next(_causes(record.name, record.getMessage(), record.request), "")  # type: ignore[attr-defined] # Django's
-    except Exception:  # noqa: BLE001 -- what is logged must not fail for lack of an explanation
+    except Exception:  # noqa: BLE001 -- a record without an explanation has to be logged, too
         return ""
 
 
-def _causes(logger: str, message: str, request: Any) -> Iterator[str]:  # noqa: ANN401 -- Django ships no types
+def _causes(logger: str, message: str, request: Any) -> Iterator[str]:
     nginx = os.environ.get("ENTRYPOINT_NGINX") == "on"  # else a client can send these headers itself
     untrusted = request.META.get(_UNTRUSTED, "") if nginx else ""
     if not re.fullmatch(_BY_NGINX, untrusted):  # behind an nginx.conf of the project's own, the client's words

@@ -32,7 +32,7 @@ class Compressed(NamedTuple):
 
     before: int  # bytes
     after: Mapping[str, int]  # bytes of its compressed files, by suffix
-    written: int  # of these
+    written: bool  # whether any of these is new
 
 
 def compress(folder: Path) -> str:
@@ -45,10 +45,9 @@ def compress(folder: Path) -> str:
     methods = dict(_methods())
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found = list(pool.map(partial(_compress_file, methods=methods), _files(folder)))
-    done = [each for each in found if each.after]
-    parts = [f"{sum(1 for each in found if each.written)} of {len(found)} files compressed"]
+    parts = [f"{sum(each.written for each in found)} of {len(found)} files compressed"]
     for suffix in methods:
-        sizes = [(each.before, each.after[suffix]) for each in done if suffix in each.after]
+        sizes = [(each.before, each.after[suffix]) for each in found if suffix in each.after]
         if sizes:
             before, after = map(sum, zip(*sizes, strict=True))
             parts.append(f"{suffix}: {len(sizes)} files, {_kilobytes(before)} become {_kilobytes(after)}")
@@ -93,7 +92,7 @@ def _compress_file(path: Path, methods: Mapping[str, Method]) -> Compressed:
     times = path.stat()
     data = b""
     after = {}
-    written = 0
+    written = False
     for suffix, method in methods.items():
         target = path.with_name(path.name + suffix)
         with suppress(FileNotFoundError):
@@ -108,7 +107,7 @@ def _compress_file(path: Path, methods: Mapping[str, Method]) -> Compressed:
             continue
         _replace(target, packed, path, times)
         after[suffix] = len(packed)
-        written += 1
+        written = True
     return Compressed(times.st_size, after, written)
 
 

@@ -3,7 +3,6 @@
 import filecmp
 import os
 import shutil
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +14,7 @@ def deploy(staging: Path, root: Path, *, last: str) -> None:
 
     Old files stay: pages that were sent before the deploy still reference them.
     """
-    names = {str(path.relative_to(staging)) for path in _files(staging)}
+    names = {str(Path(place, name).relative_to(staging)) for place, _, names in os.walk(staging) for name in names}
     compressed = {name for name in names if name.endswith(SUFFIXES) and name[:-3] in names}
     for name in sorted(names - compressed, key=lambda name: (name == last, name)):
         _make_folder(staging, root, Path(name).parent)
@@ -29,7 +28,7 @@ def _replace(new: Path, target: Path) -> None:
     """Replace a file, after its outdated precompressed files, which nginx would serve instead of it."""
     same = target.is_file() and filecmp.cmp(new, target, shallow=False)
     for suffix in SUFFIXES:
-        compressed = _compressed(target, suffix)
+        compressed = target.with_name(target.name + suffix)
         with suppress(FileNotFoundError):
             if not same or compressed.stat().st_mtime < target.stat().st_mtime:
                 compressed.unlink()
@@ -43,11 +42,3 @@ def _make_folder(staging: Path, root: Path, folder: Path) -> None:
         with suppress(FileExistsError):
             (root / folder).mkdir()
         shutil.copymode(staging / folder, root / folder)
-
-
-def _compressed(path: Path, suffix: str) -> Path:
-    return path.with_name(path.name + suffix)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (Path(place, name) for place, _, names in os.walk(folder) for name in names)

@@ -69,7 +69,10 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
 
 
 def obstacle() -> str:
-    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or are there. Raises AgentError."""
+    """Return why static files cannot be collected into STATIC_ROOT; "" if they can, or if they are already there.
+
+    Raises AgentError.
+    """
     root = _root()
     why = fault(root)
     sources = _sources() if why else {}
@@ -107,7 +110,7 @@ def _is_local() -> bool:
     return isinstance(staticfiles_storage, FileSystemStorage)
 
 
-def _storage_in(folder: Path) -> Any:  # noqa: ANN401 -- Django ships no types
+def _storage_in(folder: Path) -> Any:
     """Return the project's storage for another folder; None where it has no folder, or a fixed one."""
     if not _is_local():
         return None
@@ -118,7 +121,7 @@ def _storage_in(folder: Path) -> Any:  # noqa: ANN401 -- Django ships no types
         return None
 
 
-def _command() -> Any:  # noqa: ANN401 -- Django ships no types
+def _command() -> Any:
     """Return the project's `collectstatic`, which replaces every file of a local storage.
 
     Django's own keeps a file that is as new as its source: after a rollback, the wrong one.
@@ -135,14 +138,10 @@ def _command() -> Any:  # noqa: ANN401 -- Django ships no types
     return command
 
 
-def _run(command: Any) -> None:  # noqa: ANN401 -- Django ships no types
+def _run(command: Any) -> None:
     try:
         call_command(command, interactive=False, verbosity=0, skip_checks=True)
-    except (
-        CommandError,
-        SuspiciousOperation,
-        ValueError,
-    ) as error:  # such as a reference to a missing file
+    except (CommandError, SuspiciousOperation, ValueError) as error:  # such as a reference to a missing file
         raise AgentError(f"cannot collect static files: {' '.join(str(error).split())}", "failed") from error
 
 

@@ -32,15 +32,15 @@ def middleware(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     # Not at the end of the middleware: a streamed response is produced after that.
     request_finished.connect(_forget)
 
-    def remember(request: Any) -> None:  # noqa: ANN401 -- Django ships no types
+    def remember(request: Any) -> None:
         request.request_id = entrypoint_logging.request_id(request.META) or uuid.uuid4().hex
         _current.set(request.request_id)
 
-    async def answer_async(request: Any) -> Any:  # noqa: ANN401 -- as above
+    async def answer_async(request: Any) -> Any:
         remember(request)
         return await get_response(request)
 
-    def answer(request: Any) -> Any:  # noqa: ANN401 -- as above
+    def answer(request: Any) -> Any:
         remember(request)
         return get_response(request)
 
