@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from entrypoint.processes.memory import pss
+from entrypoint.processes.table import family
 
 INTERVAL = 10.0
 """Seconds between two checks. A check reads the memory of all processes of the program."""
@@ -53,7 +54,7 @@ class MemoryLimit:
             self.begin()
 
     def _used(self) -> int:
-        processes = tree(self._pid())
+        processes = [each.pid for each in family(self._pid())]
         try:
             return sum(map(self._measure, processes))
         except PermissionError as error:  # a program that runs as another user again, or has capabilities
@@ -63,16 +64,6 @@ class MemoryLimit:
                 "memory that several processes share counts once for each"
             )
             return sum(map(self._measure, processes))
-
-
-def tree(pid: int) -> list[int]:
-    """Return `pid` and its descendants; nothing if it has ended."""
-    import psutil  # noqa: PLC0415 - 16 ms, needed only for a limit
-
-    try:
-        return [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def resident(pid: int) -> int:
