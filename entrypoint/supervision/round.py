@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from entrypoint.protocol.codec import ConfigError
@@ -166,7 +167,7 @@ class Round:
         supervisord.on_change(serving(self._failures.follow))
         supervisord.on_change(serving(self._lifecycle.follow))
         supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
-        supervisord.on_change(lambda program, _: self._record.follow(program))
+        supervisord.on_change(self._record.follow)
         supervisord.on_change(self._follow_beside)
         supervisord.on_change(self._close_listener)
         supervisord.on_stopping(self._end)
@@ -176,7 +177,7 @@ class Round:
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
             if running := self._inherited.programs.get(program.name):
-                program.adopt(running.pid, running.output, running.unwritten.encode("latin-1"))
+                program.child.adopt(running.pid, running.output, running.unwritten.encode("latin-1"))
 
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
@@ -187,29 +188,26 @@ class Round:
         holds, environments = self._reloading.next or (self._current.config, self._current.environments)
         config = holds.program(program.name)
         checks = Checks(
-            program,
+            lambda: program.pid,
             config,
             self._tasks,
             self._timers,
-            became_ready=self._lifecycle.ready,
-            refused=self._lifecycle.refused,
-            unresponsive=self._lifecycle.unresponsive,
-            failed=self._lifecycle.restart,
-            log=self._supervisord.warn,
+            became_ready=partial(self._lifecycle.ready, program),
+            refused=partial(self._lifecycle.refused, program),
+            unresponsive=partial(self._lifecycle.unresponsive, program),
+            failed=partial(self._lifecycle.restart, program),
+            log=lambda what: self._supervisord.warn(f"memory_limit of {program.name} {what}"),
             connect_to=self._listeners.connect_to(program),
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
         # A logfile in the user's own supervisord files is left to supervisord.
-        program.log_to(
+        program.child.log_to(
             lambda stream: checks.sink(self._log_of(program, stream)),
             beside_file=program.name in self._current.config.programs,
         )
         if config.listen:
-            program.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
-        program.know_its_user()
-        if config.raw and sys.stdout is not None:
-            program.inherit_output()
+            program.child.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
         if reload := config.reload:
             files.watch(map(Path, reload.files), lambda: self._reload(program, reload.signal), self._timers)
         program.start_if(lambda: self._readiness.has(config.after))
@@ -221,14 +219,16 @@ class Round:
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
         private = self._inherited.environments.private.get(program.name, {})
-        program.extend_environment({**variables(config, self._notify.variables), **private})
-        if config.identity:
-            program.run_as(config.identity)
-        as_root = program.as_root and not config.identity
-        program.run_in(environments.root if as_root else environments.programs)
+        as_root = program.child.as_root and not config.identity
+        program.child.start_with(
+            environments.root if as_root else environments.programs,
+            {**variables(config, self._notify.variables), **private},
+            identity=config.identity,
+            raw=config.raw and sys.stdout is not None,
+        )
 
     def _log_of(self, program: Program, stream: str) -> Sink:
-        if program.logfile:
+        if program.child.logfile:
             return Elsewhere()
         own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
         application = self._current.program(program.name).application
@@ -243,9 +243,9 @@ class Round:
             failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
 
-    def _became_ready(self, seconds: float, *, again: bool) -> None:
-        address = f": {self._current.config.address}" if self._current.config.address else ""
-        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
+    def _became_ready(self, when: str) -> None:
+        address = self._current.config.address
+        self._supervisord.info(f"ready {when}{f': {address}' if address else ''}")
 
     def _before_sleep(self) -> float:
         self._record.write()
@@ -285,14 +285,14 @@ class Round:
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)
 
-    def _of_those_that_serve(self, callback: Callable[[Program], object]) -> Callable[[Program, bool], None]:
-        def follow(program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _of_those_that_serve(self, callback: Callable[[Program], None]) -> Callable[[Program], None]:
+        def follow(program: Program) -> None:
             if not self._reloading.has(program):
                 callback(program)
 
         return follow
 
-    def _follow_beside(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _follow_beside(self, program: Program) -> None:
         if self._reloading.has(program):
             self._lifecycle.follow_beside(program)
 
@@ -303,7 +303,7 @@ class Round:
             self._supervisord.critical(f"cannot listen on {address} for {program.name}: {error.strerror}")
             raise
 
-    def _close_listener(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _close_listener(self, program: Program) -> None:
         """Let nobody wait for a program that takes no connections: it has ended for some time, or the site stops."""
         if program.state in ENDED and self._policies[program].due(time.monotonic()) > 0:
             self._listeners.close(program)

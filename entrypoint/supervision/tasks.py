@@ -1,4 +1,4 @@
-"""Generators that run in supervisord's one thread: each yields what it waits for, and never blocks."""
+"""What runs in supervisord's one thread besides its own work: timers, and generators that never block."""
 
 import math
 import sched
@@ -6,6 +6,35 @@ import select
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import NamedTuple
+
+
+class Timer:
+    """Calls a function once, some seconds after `start`, unless `stop` is called before."""
+
+    def __init__(self, timers: sched.scheduler, expired: Callable[[], None]) -> None:
+        self._timers = timers
+        self._expired = expired
+        self._event: sched.Event | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the function will be called."""
+        return self._event is not None
+
+    def start(self, seconds: float) -> None:
+        """Start, or start again."""
+        self.stop()
+        self._event = self._timers.enter(seconds, 0, self._expire)
+
+    def stop(self) -> None:
+        """Stop; that has no effect if the timer does not run."""
+        if self._event is not None:
+            self._timers.cancel(self._event)
+            self._event = None
+
+    def _expire(self) -> None:
+        self._event = None
+        self._expired()
 
 
 class Wait(NamedTuple):

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from entrypoint.processes.children import children
-from entrypoint.supervision.checks import health
-from entrypoint.supervision.checks.health import Failures
+from entrypoint.supervision.checks.health import FailuresInARow, until_next_look
 from entrypoint.supervision.checks.probes import Endpoint, attempt
-from entrypoint.supervision.tasks import Tasks
+from entrypoint.supervision.tasks import Tasks, Timer
 
 STOPPED = b"T"
 """The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
@@ -31,19 +30,12 @@ class FrozenProbe:
         timers: sched.scheduler,
         pid: Callable[[], int],
         acceptance: "Acceptance | None",
-        after: float | None,
-        report: tuple[Callable[[str | None], None], Callable[[str], None]],
+        failures: FailuresInARow,
     ) -> None:
-        """`report` holds the functions `unresponsive` and `failed` of Failures.
-
-        `failed` is called after `after` seconds of failures, and never if `after` is None.
-        """
-        self._timers = timers
+        self._timer = Timer(timers, self._check)
         self._pid = pid
         self._acceptance = acceptance
-        most = math.inf if after is None else max(health.UNRESPONSIVE, math.ceil(after / health.INTERVAL))
-        self._failures = Failures(most, *report)
-        self._timer: sched.Event | None = None
+        self._failures = failures
 
     def begin(self) -> None:
         """Start checking."""
@@ -51,24 +43,18 @@ class FrozenProbe:
         self._failures.forget()
         if self._acceptance:
             self._acceptance.check()
-        self._enter()
+        self._timer.start(until_next_look())
 
     def end(self) -> None:
         """Stop checking."""
         if self._acceptance:
             self._acceptance.end()
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
-
-    def _enter(self) -> None:
-        self._timer = self._timers.enterabs(health.next_look(), 0, self._check)
+        self._timer.stop()
 
     def _check(self) -> None:
-        self._timer = None
         missing = self._acceptance.check() if self._acceptance else None
         if self._failures.record(frozen(self._pid()) or missing):
-            self._enter()
+            self._timer.start(until_next_look())
 
 
 class Acceptance:

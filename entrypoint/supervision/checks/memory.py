@@ -7,6 +7,7 @@ from pathlib import Path
 
 from entrypoint.processes.memory import pss
 from entrypoint.processes.table import family
+from entrypoint.supervision.tasks import Timer
 
 INTERVAL = 10.0
 """Seconds between two checks. A check reads the memory of all processes of the program."""
@@ -26,27 +27,19 @@ class MemoryLimit:
         log: Callable[[str], None],
     ) -> None:
         """`limit` is in bytes; `exceeded` gets the reason, `log` once what is measured if it is not the PSS."""
-        self._timers = timers
+        self._timer = Timer(timers, self._check)
+        self.end = self._timer.stop
         self._limit = limit
         self._pid = pid
         self._exceeded = exceeded
         self._log = log
         self._measure = pss
-        self._timer: sched.Event | None = None
 
     def begin(self) -> None:
         """Start checking."""
-        self.end()
-        self._timer = self._timers.enter(INTERVAL, 0, self._check)
-
-    def end(self) -> None:
-        """Stop checking."""
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
+        self._timer.start(INTERVAL)
 
     def _check(self) -> None:
-        self._timer = None
         used = self._used()
         if used > self._limit:
             self._exceeded(f"{used / MIB:.1f} MiB of memory used, and the limit is {self._limit / MIB:.1f} MiB")

@@ -26,7 +26,7 @@ from entrypoint.supervision.metrics.exposition import (
 )
 from entrypoint.supervision.metrics.programs import Usage, Usages, own_usage
 from entrypoint.supervision.metrics.requests import INTERVAL, RequestCount
-from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.tasks import Timer, Wait
 from entrypoint.supervision.web.conversation import Request, Response
 
 CONNECTIONS: Final = "x-entrypoint-connections"
@@ -50,11 +50,10 @@ class Metrics:
     def __init__(self, config: MetricsConfig, container: Container, timers: sched.scheduler) -> None:
         self._config = config
         self._container = container
-        self._timers = timers
         self._usages = Usages()
         self._boot: boot.Boot | None = None
         self._requests: RequestCount | None = None
-        self._next_count: sched.Event | None = None
+        self._timer = Timer(timers, self._count)
         self.use(config)
 
     def use(self, config: MetricsConfig) -> None:
@@ -64,7 +63,7 @@ class Metrics:
             self._requests = None
         elif self._requests is None or self._requests.file != Path(config.requests):
             self._requests = RequestCount(Path(config.requests))
-        if self._requests and not self._next_count:
+        if self._requests and not self._timer.running:
             self._count()
 
     def answer(self, request: Request) -> Generator[Wait, bool, Response]:
@@ -103,10 +102,9 @@ class Metrics:
 
     def _count(self) -> None:
         """Count requests every so often, so that nginx's file stays small although nobody asks for metrics."""
-        self._next_count = None
         if self._requests:
             self._requests.read()
-            self._next_count = self._timers.enter(INTERVAL, 0, self._count)
+            self._timer.start(INTERVAL)
 
     def _of_container(self) -> Iterator[Family]:
         yield gauge(
