@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from entrypoint.protocol.supervision import OnFailure
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
-from entrypoint.supervision.policy import FAILURE, UNLOADABLE, PermanentFailure, Policy
+from entrypoint.supervision.policy import FAILURE, UNLOADABLE, End, Policy
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.stop import Stop
 
@@ -30,7 +30,7 @@ class Failures:
         self._killed = killed
         self._waits = waits
         self._stop = stop
-        self._failures: dict[str, PermanentFailure] = {}
+        self._failures: dict[str, End] = {}
 
     def __contains__(self, name: str) -> bool:
         """Return whether the program `name` failed permanently."""
@@ -59,9 +59,7 @@ class Failures:
         if not keep:
             self._stop.begin()
 
-    def _failure(self, program: Program) -> PermanentFailure:
+    def _failure(self, program: Program) -> End:
         if program.replaced and self._policies[program].unloadable:
-            return PermanentFailure(FAILURE, UNLOADABLE)  # its status is that of our stop
-        if program.wait_status is not None:
-            return PermanentFailure.of_status(program.wait_status, self._killed(program))
-        return PermanentFailure(*(program.command_fault() or (FAILURE, "could not be started")))
+            return End(FAILURE, UNLOADABLE)  # its status is that of our stop
+        return End.of(program, self._killed(program))

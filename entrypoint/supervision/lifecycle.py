@@ -159,7 +159,7 @@ class Lifecycle:
             return
         self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
-        self._policies[program].give_up_loading()
+        self._policies[program].unloadable = True
         program.replace()
 
     def notified(self, messages: Iterable[tuple[Sender, Mapping[str, str]]]) -> None:

@@ -16,7 +16,7 @@ from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import LISTENER, Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
-from entrypoint.supervision.checks.checks import Checks, variables, verify
+from entrypoint.supervision.checks.checks import Checks, variables
 from entrypoint.supervision.clients.clients import Clients
 from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current, Inheritance, keep
@@ -24,7 +24,7 @@ from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
-from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
+from entrypoint.supervision.logs.sinks import ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
@@ -33,7 +33,6 @@ from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.reload.listeners import Listeners
 from entrypoint.supervision.reload.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
-from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.accept_guard import CLOSING
@@ -80,18 +79,21 @@ class Round:
             use=self._use,
             succeed=self._succeed,
         )
-        present = Present(current, self._policies, self._checks, self._readiness, hidden=self._reloading.has)
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
-            shown=present.record,
+            current,
+            self._policies,
+            self._checks,
+            readiness=self._readiness,
+            hidden=self._reloading.has,
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, current, self._timers, present.why_not_ready)
+        self._waits = Waits(supervisord, current, self._timers, self._record.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
-        self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
+        self._reaper = Reaper(supervisord.program_with, self._died)
         self._hooks = Hooks(current, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, current, self._hooks, self._listeners, begins=self._end)
         self._failures = Failures(
@@ -129,8 +131,6 @@ class Round:
             reloading=self._reloading,
         )
         self.interface = self._clients.interface
-        for name, program in config.programs.items():
-            verify(name, program)
         supervisord.each_program(self._prepare)
         names = {program.name for program in supervisord.programs}
         for name in config.programs.keys() - names:
@@ -161,7 +161,7 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
-        supervisord.on_running(self._clients.open)
+        supervisord.on_running(self._clients.web.open)
         serving = self._of_those_that_serve
         supervisord.on_change(serving(lambda program: self._policies[program].follow()))
         supervisord.on_change(serving(self._failures.follow))
@@ -228,11 +228,10 @@ class Round:
         )
 
     def _log_of(self, program: Program, stream: str) -> Sink:
-        if program.child.logfile:
-            return Elsewhere()
-        own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        in_file = program.child.logfile  # supervisord writes it
+        own = ProgramLog(program.name, Stdout(None) if in_file else self._stdout, stream, lambda: program.pid)
         application = self._current.program(program.name).application
-        if application is None:
+        if in_file or application is None:
             return own
         return ServerLog(
             own,
@@ -248,11 +247,8 @@ class Round:
         self._supervisord.info(f"ready {when}{f': {address}' if address else ''}")
 
     def _before_sleep(self) -> float:
+        """Write the record; return the seconds that supervisord may sleep."""
         self._record.write()
-        return self._timeout()
-
-    def _timeout(self) -> float:
-        """Return the seconds that supervisord may sleep."""
         now = time.monotonic()
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
@@ -280,7 +276,7 @@ class Round:
         self._current.config, self._current.environments = config, environments
         keep(environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
-        self._clients.renew()
+        self._clients.web.renew(config.metrics)
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)
@@ -310,10 +306,6 @@ class Round:
         elif program.state is State.STOPPING and self._stop.begun:
             self._timers.enter(CLOSING, 0, self._listeners.close, (program,))
 
-    def _is_stopping(self, pid: int) -> bool:
-        program = self._supervisord.program_with(pid)
-        return program is not None and program.state is State.STOPPING
-
     def _end(self) -> None:
         self._reloading.stop()
         self._record.change()
@@ -337,7 +329,7 @@ class Round:
                 if number in signals.HELD:
                     os.kill(os.getpid(), number)
         self._hooks.close()
-        self._clients.close()
+        self._clients.web.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._tasks.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

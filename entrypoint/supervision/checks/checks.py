@@ -6,8 +6,7 @@ import sched
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from entrypoint.protocol.codec import ConfigError
-from entrypoint.protocol.probe import CONNECTS, LIVENESS, READINESS, Kind
+from entrypoint.protocol.probe import CONNECTS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
 from entrypoint.supervision.checks import health
 from entrypoint.supervision.checks.first_request import FirstRequest
@@ -124,19 +123,6 @@ class Checks:
 def _most(seconds: float | None) -> float:
     """Return how many failures in a row take so many seconds; None means that the program is never restarted."""
     return math.inf if seconds is None else max(health.UNRESPONSIVE, math.ceil(seconds / health.INTERVAL))
-
-
-def verify(name: str, config: ProgramConfig) -> None:
-    """Raise ConfigError if a probe of the program `name` is of a kind that its key cannot have."""
-    fault = ""
-    if config.ready.kind not in READINESS:
-        fault = f"ready: {config.ready.kind}: shows nothing about a program that starts"
-    elif config.liveness and config.liveness.kind not in {*LIVENESS, Kind.PROCESS}:
-        fault = f"liveness: {config.liveness.kind}: shows nothing about a program that is ready"
-    elif config.raw and config.ready.kind is Kind.LOG:
-        fault = "ready: log: nothing reads the lines of a program that writes directly to the container's output"
-    if fault:
-        raise ConfigError(f"cannot supervise {name}: {fault}")
 
 
 def variables(config: ProgramConfig, notify: Mapping[str, str]) -> Mapping[str, str]:

@@ -4,8 +4,8 @@ It offers two typed classes, `Supervisord` and `Program`. It guards every callba
 would end supervisord and leave its children without supervision.
 """
 
+from entrypoint.supervision.internals.child import switch_user
 from entrypoint.supervision.internals.contract import IncompatibleError, verify
-from entrypoint.supervision.internals.identity import switch_user
 from entrypoint.supervision.internals.interface import deferred
 from entrypoint.supervision.internals.output import Sink
 from entrypoint.supervision.internals.program import NEVER, Program, State

@@ -10,7 +10,6 @@ from supervisor.dispatchers import POutputDispatcher
 
 from entrypoint.protocol.supervision import Identity
 from entrypoint.supervision.internals.guard import Guard
-from entrypoint.supervision.internals.identity import switch_user
 from entrypoint.supervision.internals.output import Output, Sink
 
 _CANNOT_RUN = 126
@@ -147,3 +146,14 @@ class Child:
     def outputs(self) -> list[Output]:
         """Return the channels of its output that sinks get."""
         return [each for each in self._process.dispatchers.values() if isinstance(each, Output)]
+
+
+def switch_user(identity: Identity) -> None:
+    """Drop root for good. Raises PermissionError.
+
+    It is done here and not by a command such as setpriv: root would start that with the environment of the program,
+    and with LD_PRELOAD of the application's user in it.
+    """
+    os.setgroups(identity.groups)
+    os.setgid(identity.gid)
+    os.setuid(identity.uid)

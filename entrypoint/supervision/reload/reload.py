@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from entrypoint.processes.children import children
-from entrypoint.protocol.codec import ConfigError, read_json
+from entrypoint.protocol.codec import read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 from entrypoint.supervision.internals import Program, State, Supervisord
@@ -68,7 +68,6 @@ class Reload:
         self._steps: Steps | None = None
         self._result = ReloadResult()
         self._done: list[str] = []
-        self._stopping = ""
         self._beside: set[Program] = set()
         self._ready: set[Program] = set()
         self._faults: dict[Program, str] = {}
@@ -99,39 +98,37 @@ class Reload:
 
     def begin(self, request: ReloadRequest) -> Callable[[], ReloadResult | None]:
         """Begin a reload; return a function that returns its result once it has ended."""
-        self._done, self._stopping = [], ""
+        self._done = []
         self._steps = self._apply(request)
         self._proceed()
         return lambda: None if self.running else self._result
 
     def stop(self) -> None:
         """End the reload: the container stops, and with it all programs."""
-        self._stopping = "the container stops"
+        if self.running:
+            self._end("the container stops", late=True)
 
     def _proceed(self) -> None:
         steps = self._steps
         if steps is None:
             return
         try:
-            self._check_running()
             next(steps)
         except StopIteration:
-            self._end(ReloadResult(tuple(self._done)))
-        except (_RefusedError, ConfigError, ValueError) as error:
-            late = isinstance(error, _RefusedError) and error.late
-            self._end(ReloadResult(tuple(self._done), str(error) or type(error).__name__, late))
+            self._end()
+        except _RefusedError as error:
+            self._end(str(error), late=error.late)
+        except ValueError as error:  # in supervision.json, or in supervisord's configuration
+            self._end(str(error) or type(error).__name__)
         except Exception as error:
-            self._end(ReloadResult(tuple(self._done), f"{type(error).__name__}: {error}"))
+            self._end(f"{type(error).__name__}: {error}")
             raise  # the guard of timers logs it
         else:
             self._timers.enter(PAUSE, 0, self._proceed)
 
-    def _check_running(self) -> None:
-        if self._stopping:
-            raise _RefusedError(self._stopping, late=True)
-
-    def _end(self, result: ReloadResult) -> None:
-        self._steps, self._result, self.next = None, result, None
+    def _end(self, error: str = "", *, late: bool = False) -> None:
+        self._steps, self.next = None, None
+        self._result = ReloadResult(tuple(self._done), error, late)
 
     def _apply(self, request: ReloadRequest) -> Steps:
         new, (old, environments) = read_json(SupervisionConfig, self._file), self._current()
@@ -227,7 +224,10 @@ class Reload:
         """Let nginx read its files; return the PIDs of its old workers."""
         (nginx,) = self._supervisord.groups.programs(NGINX)
         before = children(nginx.pid)
-        yield from self._send(nginx, "HUP")
+        while nginx.state is State.STARTING:  # supervisord sends a signal only to a program that is RUNNING
+            yield
+        if not nginx.signal(signal.SIGHUP):
+            raise _RefusedError("nginx does not run")
         deadline = time.monotonic() + NGINX_STARTS_WITHIN
         while not children(nginx.pid) - before:
             if time.monotonic() > deadline:
@@ -235,13 +235,6 @@ class Reload:
             yield
         self._done.append("reloaded nginx")
         return before
-
-    def _send(self, program: Program, name: str) -> Steps:
-        """Send a program a signal, once supervisord counts it as running."""
-        while program.state is State.STARTING:
-            yield
-        if not program.signal(signal.Signals[f"SIG{name}"]):
-            raise _RefusedError(f"{program.name} does not run")
 
     def _remove(self, names: list[str]) -> Steps:
         """Stop groups, and remove them once they have ended."""

@@ -3,10 +3,10 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 from entrypoint.output.lines import Lines
 from entrypoint.protocol.supervision import PreStopHook
+from entrypoint.supervision import signals
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord, switch_user
 
@@ -106,15 +106,10 @@ class Hooks:
 
     def _fork(self, hook: PreStopHook, output: int) -> int:
         """Start a hook as another user; return its PID. Raises OSError."""
-        if pid := os.fork():
-            with suppress(OSError):  # the child does the same; `kill` may come before that
-                os.setpgid(pid, pid)
+        if pid := signals.fork():
             return pid
         try:
             os.setpgid(0, 0)
-            for number in IGNORED:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
