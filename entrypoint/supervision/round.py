@@ -218,7 +218,7 @@ class Round:
         )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
-        private = self._inherited.environments.private.get(program.name, {})
+        private = environments.private.get(program.name, {})
         as_root = program.child.as_root and not config.identity
         program.child.start_with(
             environments.root if as_root else environments.programs,
