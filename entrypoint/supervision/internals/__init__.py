@@ -1,4 +1,4 @@
-"""supervisord's internals, as far as the plugin relies on them. Only this package imports supervisor.
+"""The part of supervisord's internals that the plugin relies on. Only this package imports supervisor.
 
 It offers two typed classes, `Supervisord` and `Program`. It guards every callback, because an exception in a callback
 would end supervisord and leave its children without supervision.

@@ -7,7 +7,7 @@ import time
 from collections import deque
 
 WRONG = 10
-"""Wrong passwords within WITHIN seconds; then none is accepted until they are older."""
+"""After so many wrong passwords within WITHIN seconds, no password is accepted until they are older."""
 
 WITHIN = 60.0
 
