@@ -104,15 +104,10 @@ class Readiness:
         self._reasons.pop(name, None)
         self._update()
 
-    def remove(self, name: str, phase: Phase | None = None, why: str = "") -> None:
-        """Record that the program `name` is not ready; by default because it is starting or restarting.
-
-        Clients are shown `why` as by `explain`.
-        """
+    def remove(self, name: str, phase: Phase | None = None) -> None:
+        """Record that the program `name` is not ready; by default because it is starting or restarting."""
         self._ready.discard(name)
         self._reasons.pop(name, None)
-        if why:
-            self._reasons[name] = why
         if phase or self._phases.get(name, Phase.STARTING) is not Phase.STARTING:
             self._phases[name] = phase or Phase.RESTARTING
         self._update()

@@ -9,8 +9,8 @@ from pathlib import Path
 from entrypoint.supervision.internals import Program, State
 
 FINISHING = 0.02
-"""Seconds between two checks of a group whose leader has ended: its members are not our children, so no signal tells
-of their end."""
+"""Seconds between two checks of a group whose leader has ended: its members are not our children, so no signal reports
+their end."""
 
 
 class Reaper:

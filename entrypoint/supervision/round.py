@@ -18,7 +18,6 @@ from entrypoint.protocol.supervision import LISTENER, Environments, Restart, Sup
 from entrypoint.supervision import files, signals
 from entrypoint.supervision.checks.checks import Checks, variables
 from entrypoint.supervision.clients.clients import Clients
-from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
@@ -75,7 +74,7 @@ class Round:
             self._timers,
             self._listeners,
             Path(config.ready_file).parent.with_name("supervision.json"),
-            current=lambda: (current.config, current.environments),
+            current=current,
             use=self._use,
             succeed=self._succeed,
         )
@@ -96,14 +95,6 @@ class Round:
         self._reaper = Reaper(supervisord.program_with, self._died)
         self._hooks = Hooks(current, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, current, self._hooks, self._listeners, begins=self._end)
-        self._failures = Failures(
-            supervisord,
-            current,
-            self._policies,
-            killed=self._kills.reason,
-            waits=self._waits,
-            stop=self._stop,
-        )
         self._lifecycle = Lifecycle(
             supervisord,
             current,
@@ -114,14 +105,13 @@ class Round:
             readiness=self._readiness,
             record=self._record,
             waits=self._waits,
-            failures=self._failures,
             stop=self._stop,
             reloading=self._reloading,
+            killed=self._kills.reason,
         )
         self._clients = Clients(
             supervisord,
             current,
-            timers=self._timers,
             tasks=self._tasks,
             stdout=self._stdout,
             readiness=self._readiness,
@@ -164,7 +154,7 @@ class Round:
         supervisord.on_running(self._clients.web.open)
         serving = self._of_those_that_serve
         supervisord.on_change(serving(lambda program: self._policies[program].follow()))
-        supervisord.on_change(serving(self._failures.follow))
+        supervisord.on_change(serving(self._lifecycle.follow_failure))
         supervisord.on_change(serving(self._lifecycle.follow))
         supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
         supervisord.on_change(self._record.follow)
@@ -172,7 +162,7 @@ class Round:
         supervisord.on_change(self._close_listener)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
-        supervisord.exit_with(self._failures.exit_code)
+        supervisord.exit_with(self._lifecycle.exit_code)
 
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
@@ -185,13 +175,12 @@ class Round:
             self._lifecycle.forget(gone)
             self._record.forget(gone)
         self._reloading.prepare(program)
-        holds, environments = self._reloading.next or (self._current.config, self._current.environments)
-        config = holds.program(program.name)
+        current = self._reloading.next or self._current
+        config, environments = current.program(program.name), current.environments
         checks = Checks(
             lambda: program.pid,
             config,
             self._tasks,
-            self._timers,
             became_ready=partial(self._lifecycle.ready, program),
             refused=partial(self._lifecycle.refused, program),
             unresponsive=partial(self._lifecycle.unresponsive, program),
@@ -282,6 +271,8 @@ class Round:
         self._lifecycle.succeed(former, following)
 
     def _of_those_that_serve(self, callback: Callable[[Program], None]) -> Callable[[Program], None]:
+        """Return a callback that leaves out the processes of a reload, which run beside the one that serves."""
+
         def follow(program: Program) -> None:
             if not self._reloading.has(program):
                 callback(program)
@@ -300,7 +291,7 @@ class Round:
             raise
 
     def _close_listener(self, program: Program) -> None:
-        """Let nobody wait for a program that takes no connections: it has ended for some time, or the site stops."""
+        """Close the socket of a program that accepts no connections: its restart is not due yet, or the site stops."""
         if program.state in ENDED and self._policies[program].due(time.monotonic()) > 0:
             self._listeners.close(program)
         elif program.state is State.STOPPING and self._stop.begun:

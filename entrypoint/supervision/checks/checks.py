@@ -2,9 +2,7 @@
 
 import math
 import re
-import sched
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 from entrypoint.protocol.probe import CONNECTS, Kind
 from entrypoint.protocol.supervision import ProgramConfig
@@ -19,16 +17,6 @@ from entrypoint.supervision.internals import Sink
 from entrypoint.supervision.tasks import Tasks
 
 
-class Check(Protocol):
-    """One check of a program."""
-
-    def begin(self) -> None:
-        """Start checking."""
-
-    def end(self) -> None:
-        """Stop checking."""
-
-
 class Checks:
     """The checks of one program, through all its runs."""
 
@@ -37,7 +25,6 @@ class Checks:
         pid: Callable[[], int],
         config: ProgramConfig,
         tasks: Tasks,
-        timers: sched.scheduler,
         *,
         became_ready: Callable[[], None],
         refused: Callable[[str], None],
@@ -53,33 +40,33 @@ class Checks:
         `connect_to` connects to the program before it is ready.
         """
         self._became_ready = became_ready
-        self._while_up: list[Check] = []
-        self._while_ready: list[Check] = []
+        self._while_up: list[ReadinessProbe | MemoryLimit] = []
+        self._while_ready: list[LivenessProbe | FrozenProbe | Watchdog] = []
         self._probe: ReadinessProbe | None = None
         self._first: FirstRequest | None = None
         self._watchdog: Watchdog | None = None
         self._line = re.compile(config.ready.target) if config.ready.kind is Kind.LOG else None
         if request := config.first_request:
-            self._first = FirstRequest(tasks, timers, request, connect_to, succeeded=became_ready, failed=refused)
+            self._first = FirstRequest(tasks, request, connect_to, succeeded=became_ready, failed=refused)
         if config.ready.kind in CONNECTS:
             to = Endpoint.of(config.ready)._replace(connect=connect_to)
             if config.listen:  # its socket listens before it does: it is ready when it closes the connection, too
                 to = to._replace(seconds=math.inf, until_closed=True)
-            self._probe = ReadinessProbe(tasks, timers, to, self.up)
+            self._probe = ReadinessProbe(tasks, to, self.up)
             self._while_up.append(self._probe)
         if config.memory_limit is not None:
-            self._while_up.append(MemoryLimit(timers, config.memory_limit, pid, failed, log))
+            self._while_up.append(MemoryLimit(tasks.timers, config.memory_limit, pid, failed, log))
         if (probe := config.liveness) is None:
             return
         if probe.kind in CONNECTS:
             failures = FailuresInARow(FAILURES, unresponsive, failed)
-            self._while_ready.append(LivenessProbe(tasks, timers, Endpoint.of(probe), failures))
+            self._while_ready.append(LivenessProbe(tasks, Endpoint.of(probe), failures))
         elif probe.kind is Kind.PROCESS:
             acceptance = Acceptance(tasks, Endpoint.of(config.accepts), config.patience) if config.accepts else None
             failures = FailuresInARow(_most(config.frozen_seconds), unresponsive, failed)
-            self._while_ready.append(FrozenProbe(timers, pid, acceptance, failures))
+            self._while_ready.append(FrozenProbe(tasks.timers, pid, acceptance, failures))
         else:
-            self._watchdog = Watchdog(timers, failed)
+            self._watchdog = Watchdog(tasks.timers, failed)
             self._while_ready.append(self._watchdog)
 
     def sink(self, sink: Sink) -> Sink:

@@ -4,7 +4,6 @@ A server may listen, and its application may be loaded, although every request f
 URLconf with the first request.
 """
 
-import sched
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -27,10 +26,9 @@ _HIGHEST: Final = 999
 class FirstRequest(Polling):
     """Sends the request until the response shows that the application works."""
 
-    def __init__(  # noqa: PLR0913 - what to send, by what means, and what to call
+    def __init__(
         self,
         tasks: Tasks,
-        timers: sched.scheduler,
         config: RequestConfig,
         connect_to: Connect,
         *,
@@ -38,7 +36,7 @@ class FirstRequest(Polling):
         failed: Callable[[str], None],
     ) -> None:
         """Call `succeeded` once. Before that, call `failed` with the reason each time the reason is another one."""
-        super().__init__(tasks, timers, endpoint(config)._replace(connect=connect_to))
+        super().__init__(tasks, endpoint(config)._replace(connect=connect_to))
         self._path = config.path
         self._succeeded = succeeded
         self._failed = failed

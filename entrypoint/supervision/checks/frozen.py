@@ -6,14 +6,14 @@ import os
 import sched
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from entrypoint.processes.children import children
+from entrypoint.processes.table import read
 from entrypoint.supervision.checks.health import FailuresInARow, until_next_look
 from entrypoint.supervision.checks.probes import Endpoint, attempt
 from entrypoint.supervision.tasks import Tasks, Timer
 
-STOPPED = b"T"
+STOPPED = "T"
 """The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
 
 
@@ -107,16 +107,14 @@ def frozen(pid: int) -> str | None:
 
     A program is frozen if its first process is stopped, or all children of that process are.
     """
-    try:
-        if _stopped(pid):
-            return f"process {pid} is stopped (SIGSTOP)"
-        started = children(pid)
-        if started and all(map(_stopped, started)):
-            return f"all children of process {pid} are stopped (SIGSTOP)"
-    except OSError:  # a process has ended
-        return None
+    if _stopped(pid):
+        return f"process {pid} is stopped (SIGSTOP)"
+    started = children(pid)
+    if started and all(map(_stopped, started)):
+        return f"all children of process {pid} are stopped (SIGSTOP)"
     return None
 
 
 def _stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED
+    process = read(pid)
+    return process is not None and process.state == STOPPED

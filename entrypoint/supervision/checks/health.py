@@ -26,10 +26,10 @@ FAILURES = 3
 class Polling:
     """Probes one endpoint again and again."""
 
-    def __init__(self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint) -> None:
+    def __init__(self, tasks: Tasks, endpoint: Endpoint) -> None:
         self._tasks = tasks
         self._endpoint = endpoint
-        self._timer = Timer(timers, self._attempt)
+        self._timer = Timer(tasks.timers, self._attempt)
         self._cancel: Callable[[], None] | None = None
 
     def end(self) -> None:
@@ -63,10 +63,8 @@ class Polling:
 class ReadinessProbe(Polling):
     """Probes a starting program until it is ready."""
 
-    def __init__(
-        self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, became_ready: Callable[[], None]
-    ) -> None:
-        super().__init__(tasks, timers, endpoint)
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, became_ready: Callable[[], None]) -> None:
+        super().__init__(tasks, endpoint)
         self._became_ready = became_ready
         self._begun = 0.0
         self.fault = ""
@@ -119,8 +117,8 @@ class FailuresInARow:
 class LivenessProbe(Polling):
     """Probes a ready program for its liveness."""
 
-    def __init__(self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, failures: FailuresInARow) -> None:
-        super().__init__(tasks, timers, endpoint)
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, failures: FailuresInARow) -> None:
+        super().__init__(tasks, endpoint)
         self._failures = failures
 
     def begin(self) -> None:

@@ -1,12 +1,13 @@
 """The requests of clients in one round of supervisord: where they arrive, and which part of supervision serves them."""
 
-import sched
+import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from entrypoint.output import log
 from entrypoint.protocol.supervision import MetricsConfig
-from entrypoint.supervision.clients.hup import start_reload
+from entrypoint.supervision import signals
 from entrypoint.supervision.clients.interface import Interface
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
@@ -35,7 +36,6 @@ class Clients:
         supervisord: Supervisord,
         current: Current,
         *,
-        timers: sched.scheduler,
         tasks: Tasks,
         stdout: Stdout,
         readiness: Readiness,
@@ -46,7 +46,7 @@ class Clients:
     ) -> None:
         self._supervisord = supervisord
         self._current = current
-        self._timers = timers
+        self._tasks = tasks
         self._stdout = stdout
         self._readiness = readiness
         self._record = record
@@ -54,7 +54,7 @@ class Clients:
         self._lifecycle = lifecycle
         self._reloading = reloading
         self._answers: Answers | None = None
-        self.web = Web(current.config.metrics, supervisord, timers, tasks, self._routes)
+        self.web = Web(current.config.metrics, supervisord, tasks, self._routes)
         self.interface = Interface(reloading, supervisord, current, self._why_no_reload)
         """The methods that supervisord offers on its control socket."""
 
@@ -89,7 +89,7 @@ class Clients:
             self._answers = Answers(
                 config,
                 Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
-                self._timers,
+                self._tasks.timers,
                 actions=Actions(self._restart, self._reload),
                 log=self._supervisord.warn,
             )
@@ -114,7 +114,15 @@ class Clients:
         return ""
 
     def _start_reload(self) -> None:
+        """Run `entrypoint reload` in a process of its own: the files that it reads may be slow or broken.
+
+        It writes its lines to the container's standard error, as the boot did. If another one is running, the new one
+        says so and ends.
+        """
+        # As root, Python must not import modules from paths in the environment or in a home: see bin/entrypoint.
+        flag = "-I" if os.geteuid() == 0 else "-P"
         try:
-            start_reload(self._current.environments.boot)
+            command = (sys.executable, flag, "-m", "entrypoint", "reload")
+            signals.spawn(command, self._current.environments.boot)
         except OSError as error:
             self._supervisord.critical(f"cannot run entrypoint reload: {error.strerror}")

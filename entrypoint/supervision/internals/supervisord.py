@@ -81,7 +81,9 @@ class Supervisord:
 
     def rename(self, group: str, to: str) -> None:
         """Rename a process group. Its processes keep their names."""
-        self.groups.rename(group, to)
+        groups = self._supervisord.process_groups
+        groups[to] = groups.pop(group)
+        groups[to].config.name = to
         self._programs = {(to if key[0] == group else key[0], key[1]): each for key, each in self._programs.items()}
 
     def stop(self) -> None:

@@ -30,7 +30,7 @@ from entrypoint.supervision.tasks import Timer, Wait
 from entrypoint.supervision.web.conversation import Request, Response
 
 CONNECTIONS: Final = "x-entrypoint-connections"
-"""The header by which nginx tells its connections: active, reading, writing, waiting."""
+"""The header in which nginx passes the numbers of its connections: active, reading, writing, waiting."""
 
 T = TypeVar("T")
 

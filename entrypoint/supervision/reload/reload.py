@@ -16,11 +16,12 @@ from entrypoint.processes.children import children
 from entrypoint.protocol.codec import read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.reload.listeners import Listeners
 
 PAUSE = 0.02
-"""Seconds between two looks at what a reload waits for."""
+"""Seconds between two checks of the condition that a reload waits for."""
 
 NGINX_STARTS_WITHIN = 10.0
 """Seconds for nginx to start its new workers."""
@@ -50,13 +51,13 @@ class Reload:
         listeners: Listeners,
         file: Path,
         *,
-        current: Callable[[], tuple[SupervisionConfig, Environments]],
+        current: Current,
         use: Callable[[SupervisionConfig, Environments], None],
         succeed: Callable[[Program, Program], None],
     ) -> None:
-        """`file` is supervision.json. `current` returns what holds; `use` is told what holds from now on.
+        """`file` is supervision.json. Call `use` with the configuration and the environments that apply from now on.
 
-        `succeed` is told of the old and the new process of the application server, when the new one takes over.
+        Call `succeed` with the old and the new process of the application server when the new one takes over.
         """
         self._supervisord = supervisord
         self._timers = timers
@@ -69,10 +70,9 @@ class Reload:
         self._result = ReloadResult()
         self._done: list[str] = []
         self._beside: set[Program] = set()
-        self._ready: set[Program] = set()
-        self._faults: dict[Program, str] = {}
-        self.next: tuple[SupervisionConfig, Environments] | None = None
-        """What holds for the programs that are added now, before it holds for all."""
+        self._fault: str | None = None  # of the new process: empty once it can serve, None until that is known
+        self.next: Current | None = None
+        """What applies to the programs that are added now, before it applies to all."""
 
     @property
     def running(self) -> bool:
@@ -80,7 +80,7 @@ class Reload:
         return self._steps is not None
 
     def has(self, program: Program) -> bool:
-        """Return whether the program is a process beside the one that serves: not yet, or no longer."""
+        """Return whether the program is a new or an old process of a server, beside the one that serves."""
         return program in self._beside
 
     def prepare(self, program: Program) -> None:
@@ -88,13 +88,13 @@ class Reload:
         if self.next:
             self._beside.add(program)
 
-    def ready(self, program: Program) -> None:
+    def ready(self) -> None:
         """Record that the new process can serve."""
-        self._ready.add(program)
+        self._fault = ""
 
-    def fail(self, program: Program, why: str) -> None:
+    def fail(self, why: str) -> None:
         """Record why the new process cannot serve."""
-        self._faults[program] = why
+        self._fault = why
 
     def begin(self, request: ReloadRequest) -> Callable[[], ReloadResult | None]:
         """Begin a reload; return a function that returns its result once it has ended."""
@@ -131,10 +131,10 @@ class Reload:
         self._result = ReloadResult(tuple(self._done), error, late)
 
     def _apply(self, request: ReloadRequest) -> Steps:
-        new, (old, environments) = read_json(SupervisionConfig, self._file), self._current()
+        new, old = read_json(SupervisionConfig, self._file), self._current.config
         groups = self._supervisord.groups
         groups.read()
-        renewed = request.environments[:2] != environments[:2]
+        renewed = request.environments[:2] != self._current.environments[:2]
         changes = groups.changes()
         running = {program.group: program.name for program in self._supervisord.programs}
         ours = {name for name, process in running.items() if name == NGINX or old.program(process).application}
@@ -173,7 +173,7 @@ class Reload:
         except OSError as error:
             raise _RefusedError(f"this kernel cannot direct connections to a new process: {error.strerror}") from error
         called = f"{request.server}.new"
-        self.next = (config, request.environments)
+        self.next, self._fault = Current(config, request.environments), None
         self._supervisord.groups.add(request.server, called)
         self.next = None
         (program,) = self._supervisord.groups.programs(called)
@@ -188,15 +188,15 @@ class Reload:
     def _wait_for(self, program: Program, request: ReloadRequest) -> Steps:
         """Wait until the new process can serve."""
         deadline = time.monotonic() + request.start_seconds
-        while program not in self._ready:
-            if why := self._faults.pop(program, ""):
-                raise _RefusedError(why)
+        while self._fault is None:
             if program.state in ENDED and not program.unstarted:
                 raise _RefusedError(f"the new {request.server} has ended; its lines in the log say why")
             if time.monotonic() > deadline:
                 why = f"the new {request.server} was not ready within {request.start_seconds:g} s"
                 raise _RefusedError(why, late=True)
             yield
+        if self._fault:
+            raise _RefusedError(self._fault)
 
     def _take_over(self, name: str, following: Program) -> Program:
         """Let the new process be the program `name`; return the old one."""
@@ -206,13 +206,12 @@ class Reload:
         self._supervisord.rename(following.group, name)
         self._beside.add(former)
         self._beside.discard(following)
-        self._ready.discard(following)
         self._listeners.turn_to(following)
         self._succeed(former, following)
         return former
 
     def _retire(self, former: Program, workers: frozenset[int], seconds: float) -> Steps:
-        """Stop the old process once nobody connects to it: nginx's old workers have ended, or its queue is empty."""
+        """Stop the old process once no client reaches it: nginx's old workers have ended, or its queue is empty."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (
             any(Path(f"/proc/{pid}").exists() for pid in workers) or self._listeners.has_clients(former)
@@ -247,7 +246,4 @@ class Reload:
             left = [name for name in left if not groups.remove(name)]
             if left:
                 yield
-        for program in self._beside - set(self._supervisord.programs):
-            self._beside.discard(program)
-            self._ready.discard(program)
-            self._faults.pop(program, None)
+        self._beside &= set(self._supervisord.programs)

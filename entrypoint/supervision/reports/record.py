@@ -104,7 +104,7 @@ class Record:
         return self._readiness.reason(program.name) or _missing(program, probe, self._checks[program].fault)
 
     def write(self) -> None:
-        """Write the file if anything has changed. Call this before each sleep, which wakes nobody."""
+        """Write the file if anything has changed. Call this before each sleep, so that it causes no wake-up."""
         if not self._changed:
             return
         self._changed = False
