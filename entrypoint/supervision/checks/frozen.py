@@ -26,11 +26,7 @@ class FrozenProbe:
     """
 
     def __init__(
-        self,
-        timers: sched.scheduler,
-        pid: Callable[[], int],
-        acceptance: "Acceptance | None",
-        failures: FailuresInARow,
+        self, timers: sched.scheduler, pid: Callable[[], int], acceptance: "Acceptance | None", failures: FailuresInARow
     ) -> None:
         self._timer = Timer(timers, self._check)
         self._pid = pid
