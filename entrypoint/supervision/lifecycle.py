@@ -2,26 +2,23 @@
 
 import os
 import sched
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from entrypoint.output import log
 from entrypoint.protocol.probe import Kind
+from entrypoint.protocol.supervision import OnFailure
 from entrypoint.supervision.checks.checks import Checks
-from entrypoint.supervision.children import Children
-from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import Sender, group
-from entrypoint.supervision.policy import Policy
+from entrypoint.supervision.policy import FAILURE, UNLOADABLE, End, Policy
 from entrypoint.supervision.readiness import Phase, Readiness
 from entrypoint.supervision.reload.reload import Reload
 from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.waits import Waits
+from entrypoint.supervision.shutdown import stop_signals
 from entrypoint.supervision.shutdown.stop import Stop
-
-CHILDREN_EVERY = 0.1
-"""Seconds after which a stopping program's new children are looked for again."""
 
 INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
 
@@ -41,11 +38,14 @@ class Lifecycle:
         readiness: Readiness,
         record: Record,
         waits: Waits,
-        failures: Failures,
         stop: Stop,
         reloading: Reload,
+        killed: Callable[[Program], str],
     ) -> None:
-        """`policies` and `checks` are those of the programs that supervisord has at the moment."""
+        """`policies` and `checks` are those of the programs that supervisord has at the moment.
+
+        `killed` returns why a program ended, if its wait status does not tell it.
+        """
         self._supervisord = supervisord
         self._current = current
         self._policies = policies
@@ -55,9 +55,10 @@ class Lifecycle:
         self._readiness = readiness
         self._record = record
         self._waits = waits
-        self._failures = failures
         self._stop = stop
         self._reloading = reloading
+        self._killed = killed
+        self._failures: dict[str, End] = {}  # the permanent failures of essential programs
         self._served: set[Program] = set()  # the programs that have been ready
         self._status: dict[Program, str] = {}  # what they last reported as their STATUS
 
@@ -87,6 +88,33 @@ class Lifecycle:
         elif kind is Kind.RUNNING and program.wait_status is None:  # otherwise it has ended already
             self._up(program)
 
+    def follow_failure(self, program: Program) -> None:
+        """Record a permanent failure; if the program is essential, stop the container or keep the others running."""
+        if program.state is State.RUNNING:
+            self._failures.pop(program.name, None)  # a client has started it
+        if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
+            return
+        for name in self._waits.waiting_for(program.name):
+            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
+        if not self._current.program(program.name).essential:
+            return
+        if program.replaced and self._policies[program].unloadable:
+            end = End(FAILURE, UNLOADABLE)  # its wait status is that of our stop
+        else:
+            end = End.of(program, self._killed(program))
+        self._failures[program.name] = end
+        keep = self._current.config.on_failure is OnFailure.KEEP
+        action = "keeping the others, not ready" if keep else "stopping all"
+        self._supervisord.critical(
+            f"{program.name} failed permanently ({end.reason}): {action}, exit code {end.exit_code}"
+        )
+        if not keep:
+            self._stop.begin()
+
+    def exit_code(self) -> int | None:
+        """Return the exit code of the program that failed permanently first, None if none did."""
+        return next((each.exit_code for each in self._failures.values()), None)
+
     def follow_beside(self, program: Program) -> None:
         """Follow a process of a reload: it is checked while it is new, and never affects the readiness."""
         if program.state is State.STARTING:
@@ -99,7 +127,7 @@ class Lifecycle:
         """Let the new process of a server be the one that serves and is checked."""
         self._checks[former].ended()
         self._record.succeed(former, following)
-        self._failures.follow(following)
+        self.follow_failure(following)
         if self._readiness.has([following.name]):
             self._served.add(following)
             self._checks[following].ready()
@@ -109,7 +137,7 @@ class Lifecycle:
     def ready(self, program: Program) -> None:
         """Record that all checks of its readiness have succeeded."""
         if self._reloading.has(program):
-            self._reloading.ready(program)
+            self._reloading.ready()
         elif not self._readiness.has([program.name]):
             self._served.add(program)
             self._record.change()
@@ -121,7 +149,7 @@ class Lifecycle:
         """Record why the program is not ready although its readiness probe has succeeded."""
         if self._reloading.has(program):
             fault = f"the new {program.name} failed its first request: {why}; see the container's log"
-            self._reloading.fail(program, fault)
+            self._reloading.fail(fault)
             return
         self._record.change()
         self._readiness.explain(program.name, why)
@@ -134,7 +162,8 @@ class Lifecycle:
         self._record.change()
         if why:
             self._supervisord.critical(f"{program.name} is not ready: {why}")
-            self._readiness.remove(program.name, Phase.UNRESPONSIVE, why)
+            self._readiness.remove(program.name, Phase.UNRESPONSIVE)
+            self._readiness.explain(program.name, why)
         else:
             self._supervisord.critical(f"{program.name} responds again")
             self._readiness.add(program.name)
@@ -155,11 +184,11 @@ class Lifecycle:
         if self._stop.begun or (status is not None and not os.WIFEXITED(status)):
             return
         if self._reloading.has(program):
-            self._reloading.fail(program, why)
+            self._reloading.fail(why)
             return
         self._stdout.write(log.ENTRYPOINT, [log.printable(why).encode()])
         self._record.explain(program, why)
-        self._policies[program].give_up_loading()
+        self._policies[program].unloadable = True
         program.replace()
 
     def notified(self, messages: Iterable[tuple[Sender, Mapping[str, str]]]) -> None:
@@ -198,20 +227,5 @@ class Lifecycle:
         return Phase.STOPPED if program.state is State.STOPPED and not program.replaced else None
 
     def _stopping(self, program: Program) -> None:
-        if program.state is not State.STOPPING:
-            return
-        config = self._current.program(program.name)
-        if interval := config.stop_interval:
-            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-        if config.stop_children:
-            self._timers.enter(0, 0, self._stop_children, (program, Children(program.pid, config.stop_children)))
-
-    def _repeat_stop_signal(self, program: Program, interval: float) -> None:
         if program.state is State.STOPPING:
-            program.repeat_stop_signal()
-            self._timers.enter(interval, 0, self._repeat_stop_signal, (program, interval))
-
-    def _stop_children(self, program: Program, children: Children) -> None:
-        if program.state is State.STOPPING:
-            children.stop()
-            self._timers.enter(CHILDREN_EVERY, 0, self._stop_children, (program, children))
+            stop_signals.begin(program, self._current.program(program.name), self._timers)

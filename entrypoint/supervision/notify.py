@@ -15,7 +15,7 @@ MOST = 64
 
 
 class Sender(NamedTuple):
-    """The process that has sent a message, and its user, as the kernel says."""
+    """The process that has sent a message, and its user, both verified by the kernel."""
 
     pid: int
     uid: int
@@ -39,7 +39,7 @@ class NotifySocket:
     def messages(self) -> Iterator[tuple[Sender, Mapping[str, str]]]:
         """Yield each sender and its assignments, such as READY=1; at most MOST of them.
 
-        Who sends without end would keep supervisord from all else.
+        A process that sends without end must not keep supervisord from its other work.
         """
         for _ in range(MOST):
             try:
@@ -64,7 +64,7 @@ def _assignments(data: bytes) -> Mapping[str, str]:
 def group(sender: Sender) -> int:
     """Return the process group of the sender, 0 if it is gone. Each program leads a group of its own.
 
-    Any process of the container can join a group. So what another user than the leader's sends does not count.
+    Any process of the container can join a group, so a message of another user than the leader's does not count.
     """
     try:
         leader = os.getpgid(sender.pid)

@@ -18,10 +18,10 @@ from entrypoint.supervision.round import Round
 
 
 def make(supervisord: Any, **settings: str) -> Interface:  # noqa: ANN401 - supervisor ships no types
-    """Begin this round of supervisord, which calls this once for each of its HTTP servers; return what it offers there.
+    """Begin this round of supervisord, and return the methods that it offers on its HTTP servers.
 
-    `settings` are the keys of the section [rpcinterface:entrypoint]: `supervision`, the path of supervision.json, and
-    optionally `handover`, the path of handover.json.
+    supervisord calls this once for each of them. `settings` are the keys of the section [rpcinterface:entrypoint]:
+    `supervision`, the path of supervision.json, and optionally `handover`, the path of handover.json.
     """
     made = getattr(supervisord, "entrypoint", None)
     if isinstance(made, Round):

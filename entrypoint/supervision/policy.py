@@ -39,19 +39,23 @@ FAILURE = 1
 UNLOADABLE = "cannot load the application"
 
 
-class PermanentFailure(NamedTuple):
-    """A program that is not started again."""
+class End(NamedTuple):
+    """How a program has ended."""
 
     exit_code: int
-    """The exit code of the container, if the failure ends it."""
+    """The exit code of the container, if this is a permanent failure that ends it."""
     reason: str
 
     @classmethod
-    def of_status(cls, wait_status: int, why: str = "") -> "PermanentFailure":
-        """Return the failure of a program that ended with the `wait_status` of wait(2); the code is a shell's.
+    def of(cls, program: Program, why: str) -> "End":
+        """Return how the program last ended. `why` says more than its wait status does, if it is known."""
+        if program.wait_status is not None:
+            return cls.of_status(program.wait_status, why)
+        return cls(*(program.command_fault() or (FAILURE, "could not be started")))
 
-        `why` says more than the status does, if it is known.
-        """
+    @classmethod
+    def of_status(cls, wait_status: int, why: str = "") -> "End":
+        """Return the end with the `wait_status` of wait(2); the code is a shell's."""
         code = os.waitstatus_to_exitcode(wait_status)
         how = f"killed by {signal_name(-code)}" if code < 0 else f"exit status {code}"
         return cls(exit_code(code) or FAILURE, why or how)
@@ -132,10 +136,7 @@ class Policy:
         self._log = log
         self._restarts = Restarts()
         self.unloadable = False
-
-    def give_up_loading(self) -> None:
-        """Record that it ends because it cannot load the application: another attempt would fail in the same way."""
-        self.unloadable = True
+        """Whether it ends because it cannot load the application: another attempt would fail in the same way."""
 
     def follow(self) -> None:
         """Record the program's new state."""

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+
+from entrypoint.supervision.tasks import Timer
 
 READY = '{"phase": "ready"}\n'
 REASON = "unready.json"
@@ -37,13 +38,6 @@ class Phase(StrEnum):
     STARTING = "starting application"
 
 
-class BecameReady(Protocol):
-    """A function that is told of the container's readiness."""
-
-    def __call__(self, seconds: float, *, again: bool) -> None:
-        """Take the seconds since the boot began, or since the container was ready before."""
-
-
 class Readiness:
     """The programs that are ready, and a file that exists exactly while all the essential ones are."""
 
@@ -51,13 +45,14 @@ class Readiness:
         self,
         essential: Iterable[str],
         file: Path,
-        became_ready: BecameReady,
+        became_ready: Callable[[str], None],
         timers: sched.scheduler,
         log: Callable[[str], None],
     ) -> None:
-        """Remove the files that a killed container left; call `became_ready` whenever the container becomes ready.
+        """Remove the files that a killed container left.
 
-        `log` is called when the file cannot be changed, because the disk is full for example, and when it can again.
+        Whenever the container becomes ready, call `became_ready` with how long that took. Call `log` when a file cannot
+        be changed, because the disk is full for example, and when it can again.
         """
         self._since = _now()
         self._again = False
@@ -72,10 +67,9 @@ class Readiness:
         self._reasons: dict[str, str] = {}
         self._reason = file.with_name(REASON)
         self._shown = ""
-        self._timers = timers
         self._log = log
         self._failing = False
-        self._retry: sched.Event | None = None
+        self._retry = Timer(timers, self._update)
         self._first = file.with_name(FIRST)
         self._down = file.with_name(DOWN)
         for left in (file, self._first, self._reason, self._down):
@@ -110,15 +104,10 @@ class Readiness:
         self._reasons.pop(name, None)
         self._update()
 
-    def remove(self, name: str, phase: Phase | None = None, why: str = "") -> None:
-        """Record that the program `name` is not ready; by default because it is starting or restarting.
-
-        Clients are shown `why` as by `explain`.
-        """
+    def remove(self, name: str, phase: Phase | None = None) -> None:
+        """Record that the program `name` is not ready; by default because it is starting or restarting."""
         self._ready.discard(name)
         self._reasons.pop(name, None)
-        if why:
-            self._reasons[name] = why
         if phase or self._phases.get(name, Phase.STARTING) is not Phase.STARTING:
             self._phases[name] = phase or Phase.RESTARTING
         self._update()
@@ -160,7 +149,7 @@ class Readiness:
         self._written = ready
         if ready:
             self._show_reason("")
-            self._became_ready(_now() - self._since, again=self._again)
+            self._became_ready(f"{'again ' if self._again else ''}after {_now() - self._since:.2f} s")
             self._again = True
         else:
             self._since = _now()
@@ -201,12 +190,8 @@ class Readiness:
         if not self._failing:
             self._log(f"{why}; trying again every {AGAIN:g} s")
         self._failing = True
-        if self._retry is None:
-            self._retry = self._timers.enter(AGAIN, 0, self._try_again)
-
-    def _try_again(self) -> None:
-        self._retry = None
-        self._update()
+        if not self._retry.running:
+            self._retry.start(AGAIN)
 
 
 def _now() -> float:

@@ -6,26 +6,22 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from entrypoint.supervision.internals import Program, State
+
 FINISHING = 0.02
-"""Seconds between two checks of a group whose leader has ended: its members are not our children, so no signal tells
-of their end."""
+"""Seconds between two checks of a group whose leader has ended: its members are not our children, so no signal reports
+their end."""
 
 
 class Reaper:
     """Replaces supervisord's waitpid(), which would reap at most a hundred orphans a second."""
 
-    def __init__(
-        self,
-        is_ours: Callable[[int], bool],
-        ended: Callable[[int, int], None],
-        is_stopping: Callable[[int], bool] = lambda _: False,
-    ) -> None:
-        """`is_ours` and `is_stopping` return whether supervisord has started a PID, or is stopping it.
+    def __init__(self, program_with: Callable[[int], Program | None], ended: Callable[[int, int], None]) -> None:
+        """`program_with` returns the program that supervisord has started with a PID, None for any other process.
 
         `ended` gets the PID and the raw wait status of every process that has ended.
         """
-        self._is_ours = is_ours
-        self._is_stopping = is_stopping
+        self._program_with = program_with
         self._ended = ended
         self._finishing: dict[int, int] = {}
         self.more = False
@@ -41,14 +37,14 @@ class Reaper:
         """
         self.more = False
         while (pid := self._dead()) is not None:
-            ours = self._is_ours(pid)
-            stopping = ours and self._is_stopping(pid)
-            if ours:  # before the leader is reaped: until then no other group can have its number
+            program = self._program_with(pid)
+            stopping = program is not None and program.state is State.STOPPING
+            if program:  # before the leader is reaped: until then no other group can have its number
                 _signal_group(pid, signal.SIGTERM if stopping else signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             if stopping:
                 self._finishing[pid] = status
-            elif ours:
+            elif program:
                 return self._end(pid, status)
             else:
                 self._ended(pid, status)

@@ -9,21 +9,21 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import LISTENER, Environments, Restart, SupervisionConfig
 from entrypoint.supervision import files, signals
-from entrypoint.supervision.checks.checks import Checks, variables, verify
+from entrypoint.supervision.checks.checks import Checks, variables
 from entrypoint.supervision.clients.clients import Clients
-from entrypoint.supervision.failures import Failures
 from entrypoint.supervision.handover import Current, Inheritance, keep
 from entrypoint.supervision.internals import Program, Sink, State, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs import formats
 from entrypoint.supervision.logs.server_log import ServerLog
-from entrypoint.supervision.logs.sinks import Elsewhere, ProgramLog, SupervisordLog
+from entrypoint.supervision.logs.sinks import ProgramLog, SupervisordLog
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.notify import NotifySocket
 from entrypoint.supervision.policy import Policy
@@ -32,7 +32,6 @@ from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.reload.listeners import Listeners
 from entrypoint.supervision.reload.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
-from entrypoint.supervision.reports.present import Present
 from entrypoint.supervision.reports.record import NAME, Record
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.accept_guard import CLOSING
@@ -75,32 +74,27 @@ class Round:
             self._timers,
             self._listeners,
             Path(config.ready_file).parent.with_name("supervision.json"),
-            current=lambda: (current.config, current.environments),
+            current=current,
             use=self._use,
             succeed=self._succeed,
         )
-        present = Present(current, self._policies, self._checks, self._readiness, hidden=self._reloading.has)
         self._record = Record(
             Path(config.ready_file).with_name(NAME),
             supervisord,
-            shown=present.record,
+            current,
+            self._policies,
+            self._checks,
+            readiness=self._readiness,
+            hidden=self._reloading.has,
             killed=self._kills.reason,
             stopping=lambda: supervisord.stopping or self._stop.begun,
         )
-        self._waits = Waits(supervisord, current, self._timers, present.why_not_ready)
+        self._waits = Waits(supervisord, current, self._timers, self._record.why_not_ready)
         self._notify = NotifySocket(inherited.notify)
         self._wakeup = signals.WakeUp()
-        self._reaper = Reaper(lambda pid: supervisord.program_with(pid) is not None, self._died, self._is_stopping)
+        self._reaper = Reaper(supervisord.program_with, self._died)
         self._hooks = Hooks(current, supervisord, self._stdout.write)
         self._stop = Stop(supervisord, current, self._hooks, self._listeners, begins=self._end)
-        self._failures = Failures(
-            supervisord,
-            current,
-            self._policies,
-            killed=self._kills.reason,
-            waits=self._waits,
-            stop=self._stop,
-        )
         self._lifecycle = Lifecycle(
             supervisord,
             current,
@@ -111,14 +105,13 @@ class Round:
             readiness=self._readiness,
             record=self._record,
             waits=self._waits,
-            failures=self._failures,
             stop=self._stop,
             reloading=self._reloading,
+            killed=self._kills.reason,
         )
         self._clients = Clients(
             supervisord,
             current,
-            timers=self._timers,
             tasks=self._tasks,
             stdout=self._stdout,
             readiness=self._readiness,
@@ -128,8 +121,6 @@ class Round:
             reloading=self._reloading,
         )
         self.interface = self._clients.interface
-        for name, program in config.programs.items():
-            verify(name, program)
         supervisord.each_program(self._prepare)
         names = {program.name for program in supervisord.programs}
         for name in config.programs.keys() - names:
@@ -160,23 +151,23 @@ class Round:
         supervisord.on_running(signals.release)
         supervisord.on_running(lambda: self._readiness.begin(self._inherited.began))
         supervisord.on_running(self._kills.look)
-        supervisord.on_running(self._clients.open)
+        supervisord.on_running(self._clients.web.open)
         serving = self._of_those_that_serve
         supervisord.on_change(serving(lambda program: self._policies[program].follow()))
-        supervisord.on_change(serving(self._failures.follow))
+        supervisord.on_change(serving(self._lifecycle.follow_failure))
         supervisord.on_change(serving(self._lifecycle.follow))
         supervisord.on_change(serving(lambda program: self._waits.follow(program, self._policies[program].waits())))
-        supervisord.on_change(lambda program, _: self._record.follow(program))
+        supervisord.on_change(self._record.follow)
         supervisord.on_change(self._follow_beside)
         supervisord.on_change(self._close_listener)
         supervisord.on_stopping(self._end)
         supervisord.on_cleanup(self._cleanup)
-        supervisord.exit_with(self._failures.exit_code)
+        supervisord.exit_with(self._lifecycle.exit_code)
 
     def _adopt(self) -> None:
         for program in self._supervisord.programs:
             if running := self._inherited.programs.get(program.name):
-                program.adopt(running.pid, running.output, running.unwritten.encode("latin-1"))
+                program.child.adopt(running.pid, running.output, running.unwritten.encode("latin-1"))
 
     def _prepare(self, program: Program) -> None:
         for gone in self._policies.keys() - set(self._supervisord.programs):  # removed by `supervisorctl update`
@@ -184,32 +175,28 @@ class Round:
             self._lifecycle.forget(gone)
             self._record.forget(gone)
         self._reloading.prepare(program)
-        holds, environments = self._reloading.next or (self._current.config, self._current.environments)
-        config = holds.program(program.name)
+        current = self._reloading.next or self._current
+        config, environments = current.program(program.name), current.environments
         checks = Checks(
-            program,
+            lambda: program.pid,
             config,
             self._tasks,
-            self._timers,
-            became_ready=self._lifecycle.ready,
-            refused=self._lifecycle.refused,
-            unresponsive=self._lifecycle.unresponsive,
-            failed=self._lifecycle.restart,
-            log=self._supervisord.warn,
+            became_ready=partial(self._lifecycle.ready, program),
+            refused=partial(self._lifecycle.refused, program),
+            unresponsive=partial(self._lifecycle.unresponsive, program),
+            failed=partial(self._lifecycle.restart, program),
+            log=lambda what: self._supervisord.warn(f"memory_limit of {program.name} {what}"),
             connect_to=self._listeners.connect_to(program),
         )
         self._checks[program] = checks
         self._policies[program] = policy = Policy(program, config, self._supervisord.info)
         # A logfile in the user's own supervisord files is left to supervisord.
-        program.log_to(
+        program.child.log_to(
             lambda stream: checks.sink(self._log_of(program, stream)),
             beside_file=program.name in self._current.config.programs,
         )
         if config.listen:
-            program.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
-        program.know_its_user()
-        if config.raw and sys.stdout is not None:
-            program.inherit_output()
+            program.child.inherit(LISTENER, lambda: self._open_listener(program, config.listen))
         if reload := config.reload:
             files.watch(map(Path, reload.files), lambda: self._reload(program, reload.signal), self._timers)
         program.start_if(lambda: self._readiness.has(config.after))
@@ -220,19 +207,20 @@ class Round:
         )
         if config.ready.kind is Kind.EXIT or config.restart in {Restart.ON_FAILURE, Restart.NEVER}:
             program.take_success_at_once()
-        private = self._inherited.environments.private.get(program.name, {})
-        program.extend_environment({**variables(config, self._notify.variables), **private})
-        if config.identity:
-            program.run_as(config.identity)
-        as_root = program.as_root and not config.identity
-        program.run_in(environments.root if as_root else environments.programs)
+        private = environments.private.get(program.name, {})
+        as_root = program.child.as_root and not config.identity
+        program.child.start_with(
+            environments.root if as_root else environments.programs,
+            {**variables(config, self._notify.variables), **private},
+            identity=config.identity,
+            raw=config.raw and sys.stdout is not None,
+        )
 
     def _log_of(self, program: Program, stream: str) -> Sink:
-        if program.logfile:
-            return Elsewhere()
-        own = ProgramLog(program.name, self._stdout, stream, lambda: program.pid)
+        in_file = program.child.logfile  # supervisord writes it
+        own = ProgramLog(program.name, Stdout(None) if in_file else self._stdout, stream, lambda: program.pid)
         application = self._current.program(program.name).application
-        if application is None:
+        if in_file or application is None:
             return own
         return ServerLog(
             own,
@@ -243,16 +231,13 @@ class Round:
             failed=lambda why: self._lifecycle.cannot_load(program, why),
         )
 
-    def _became_ready(self, seconds: float, *, again: bool) -> None:
-        address = f": {self._current.config.address}" if self._current.config.address else ""
-        self._supervisord.info(f"ready {'again ' if again else ''}after {seconds:.2f} s{address}")
+    def _became_ready(self, when: str) -> None:
+        address = self._current.config.address
+        self._supervisord.info(f"ready {when}{f': {address}' if address else ''}")
 
     def _before_sleep(self) -> float:
+        """Write the record; return the seconds that supervisord may sleep."""
         self._record.write()
-        return self._timeout()
-
-    def _timeout(self) -> float:
-        """Return the seconds that supervisord may sleep."""
         now = time.monotonic()
         waits = [self._supervisord.due(), self._stdout.due(), self._reaper.due(), self._stop.due()]
         waits += [timer.time - now for timer in self._timers.queue[:1]]
@@ -280,19 +265,21 @@ class Round:
         self._current.config, self._current.environments = config, environments
         keep(environments)
         self._readiness.require(name for name, program in config.programs.items() if program.essential)
-        self._clients.renew()
+        self._clients.web.renew(config.metrics)
 
     def _succeed(self, former: Program, following: Program) -> None:
         self._lifecycle.succeed(former, following)
 
-    def _of_those_that_serve(self, callback: Callable[[Program], object]) -> Callable[[Program, bool], None]:
-        def follow(program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _of_those_that_serve(self, callback: Callable[[Program], None]) -> Callable[[Program], None]:
+        """Return a callback that leaves out the processes of a reload, which run beside the one that serves."""
+
+        def follow(program: Program) -> None:
             if not self._reloading.has(program):
                 callback(program)
 
         return follow
 
-    def _follow_beside(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
+    def _follow_beside(self, program: Program) -> None:
         if self._reloading.has(program):
             self._lifecycle.follow_beside(program)
 
@@ -303,16 +290,12 @@ class Round:
             self._supervisord.critical(f"cannot listen on {address} for {program.name}: {error.strerror}")
             raise
 
-    def _close_listener(self, program: Program, _: bool) -> None:  # noqa: FBT001 - a callback's signature
-        """Let nobody wait for a program that takes no connections: it has ended for some time, or the site stops."""
+    def _close_listener(self, program: Program) -> None:
+        """Close the socket of a program that accepts no connections: its restart is not due yet, or the site stops."""
         if program.state in ENDED and self._policies[program].due(time.monotonic()) > 0:
             self._listeners.close(program)
         elif program.state is State.STOPPING and self._stop.begun:
             self._timers.enter(CLOSING, 0, self._listeners.close, (program,))
-
-    def _is_stopping(self, pid: int) -> bool:
-        program = self._supervisord.program_with(pid)
-        return program is not None and program.state is State.STOPPING
 
     def _end(self) -> None:
         self._reloading.stop()
@@ -337,7 +320,7 @@ class Round:
                 if number in signals.HELD:
                     os.kill(os.getpid(), number)
         self._hooks.close()
-        self._clients.close()
+        self._clients.web.close()
         for fd in (self._wakeup.fd, self._notify.fd, self._tasks.fd, self._stdout.room):
             if fd is not None:
                 self._supervisord.unwatch(fd)

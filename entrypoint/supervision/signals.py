@@ -1,15 +1,20 @@
-"""Signals: held until supervisord can handle them, safe at a fork, and able to wake up supervisord's loop.
+"""Signals: held until supervisord can handle them, safe for new processes, and able to wake up supervisord's loop.
 
-What follows from one is elsewhere: a stop in shutdown/stop.py, a reload by HUP in clients/hup.py.
+Their effects are elsewhere: a stop in shutdown/stop.py, a reload by HUP in clients/clients.py.
 """
 
 import contextlib
 import os
 import signal
+from collections.abc import Mapping
 
 HELD = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2})
 """boot blocks these before the exec of supervisord. Process 1 loses a signal that it has no handler for, see
 pid_namespaces(7); a blocked signal stays pending, also across exec, see sigprocmask(2)."""
+
+
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
+"""The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""
 
 
 def hold() -> None:
@@ -48,6 +53,23 @@ def fork() -> int:
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     return pid
+
+
+def spawn(command: tuple[str, ...], environment: Mapping[str, str], output: int | None = None) -> int:
+    """Start a command without input, with default signals and a process group of its own; return its PID.
+
+    It writes to `output`, by default to this process's stdout and stderr. Raises OSError.
+    """
+    outputs = [] if output is None else [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)]
+    return os.posix_spawn(
+        command[0],
+        command,
+        environment,
+        file_actions=[(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), *outputs],
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=IGNORED,
+    )
 
 
 class WakeUp:

@@ -1,4 +1,4 @@
-"""Generators that run in supervisord's one thread: each yields what it waits for, and never blocks."""
+"""What runs in supervisord's one thread besides its own work: timers, and generators that never block."""
 
 import math
 import sched
@@ -6,6 +6,35 @@ import select
 from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import NamedTuple
+
+
+class Timer:
+    """Calls a function once, some seconds after `start`, unless `stop` is called before."""
+
+    def __init__(self, timers: sched.scheduler, expired: Callable[[], None]) -> None:
+        self._timers = timers
+        self._expired = expired
+        self._event: sched.Event | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the function will be called."""
+        return self._event is not None
+
+    def start(self, seconds: float) -> None:
+        """Start, or start again."""
+        self.stop()
+        self._event = self._timers.enter(seconds, 0, self._expire)
+
+    def stop(self) -> None:
+        """Stop; that has no effect if the timer does not run."""
+        if self._event is not None:
+            self._timers.cancel(self._event)
+            self._event = None
+
+    def _expire(self) -> None:
+        self._event = None
+        self._expired()
 
 
 class Wait(NamedTuple):
@@ -30,7 +59,7 @@ class Tasks:
     """The generators that wait, and one descriptor that is readable when one of them can continue."""
 
     def __init__(self, timers: sched.scheduler) -> None:
-        self._timers = timers
+        self.timers = timers
         self._epoll = select.epoll()
         self._waiting: dict[int, _Task] = {}
         self.fd = self._epoll.fileno()
@@ -40,7 +69,7 @@ class Tasks:
 
         Return a function that closes it before.
         """
-        task = _Task(steps, self._timers.timefunc() + seconds)
+        task = _Task(steps, self.timers.timefunc() + seconds)
         self._resume(task, in_time=None)
         return lambda: self._end(task)
 
@@ -61,14 +90,14 @@ class Tasks:
             wait = task.steps.send(in_time)  # type: ignore[arg-type] # None starts it
         except StopIteration:
             return
-        now = self._timers.timefunc()
+        now = self.timers.timefunc()
         if now >= task.expires:
             task.steps.close()
             return
         self._epoll.register(wait.fd, wait.events)
         self._waiting[wait.fd] = task
         until = min(now + wait.seconds, task.expires)
-        task.pending = wait, self._timers.enterabs(until, 0, self._resume, (task,), {"in_time": False})
+        task.pending = wait, self.timers.enterabs(until, 0, self._resume, (task,), {"in_time": False})
 
     def _forget(self, task: _Task) -> None:
         """Wait no longer for the event of a generator."""
@@ -79,7 +108,7 @@ class Tasks:
             with suppress(OSError):  # the kernel removes a descriptor that is closed
                 self._epoll.unregister(wait.fd)
             with suppress(ValueError):  # a timer that has fired is no longer in the queue
-                self._timers.cancel(timer)
+                self.timers.cancel(timer)
 
     def _end(self, task: _Task) -> None:
         task.expires = -math.inf

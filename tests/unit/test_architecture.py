@@ -108,14 +108,13 @@ ORDER = {
             "files",
             "notify",
             "handover",
-            "children",
             "tasks",
             "logs",
             "checks",
             "policy",
             "readiness",
         ),
-        *("reload", "shutdown", "reports", "failures", "lifecycle", "web", "metrics", "page", "clients"),
+        *("reload", "shutdown", "reports", "lifecycle", "web", "metrics", "page", "clients"),
         *("round", "plugin"),
     ),
 }
@@ -192,9 +191,9 @@ def test_the_command_line_is_imported_by_its_entry_alone() -> None:
     [
         ("app", ["django", "brotli", "entrypoint.app", *PROTOCOL]),  # brotli where the application has it
         ("contrib", ["django", "entrypoint.app", "entrypoint.contrib", *PROTOCOL]),
-        ("supervision", ["supervisor", "psutil", "entrypoint.supervision", *TOP]),
+        ("supervision", ["supervisor", "entrypoint.supervision", *TOP]),
         ("certificates", ["entrypoint.certificates", *TOP]),
-        ("control", ["supervisor", "psutil", "entrypoint.control", *TOP]),
+        ("control", ["supervisor", "entrypoint.control", *TOP]),
         ("boot", ["jinja2", "supervisor", "yaml", "entrypoint.boot", *TOP]),  # yaml for `check --manifest` alone
         ("scaffold", ["jinja2", "entrypoint.scaffold", *TOP]),
     ],

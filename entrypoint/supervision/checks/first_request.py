@@ -4,14 +4,13 @@ A server may listen, and its application may be loaded, although every request f
 URLconf with the first request.
 """
 
-import sched
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from entrypoint.protocol.supervision import Protocol, RequestConfig
 from entrypoint.supervision.checks.health import Polling
-from entrypoint.supervision.checks.probes import Connect, Endpoint
+from entrypoint.supervision.checks.probes import Connect, Endpoint, get
 from entrypoint.supervision.tasks import Tasks
 
 SOONEST: Final = 1.0
@@ -24,13 +23,12 @@ _PORTS: Final = {"http": "80", "https": "443"}
 _HIGHEST: Final = 999
 
 
-class FirstRequest:
+class FirstRequest(Polling):
     """Sends the request until the response shows that the application works."""
 
-    def __init__(  # noqa: PLR0913 - what to send, by what means, and what to call
+    def __init__(
         self,
         tasks: Tasks,
-        timers: sched.scheduler,
         config: RequestConfig,
         connect_to: Connect,
         *,
@@ -38,7 +36,7 @@ class FirstRequest:
         failed: Callable[[str], None],
     ) -> None:
         """Call `succeeded` once. Before that, call `failed` with the reason each time the reason is another one."""
-        self._polling = Polling(tasks, timers, endpoint(config)._replace(connect=connect_to), self._report)
+        super().__init__(tasks, endpoint(config)._replace(connect=connect_to))
         self._path = config.path
         self._succeeded = succeeded
         self._failed = failed
@@ -49,13 +47,13 @@ class FirstRequest:
     def begin(self) -> None:
         """Send the request, unless it has been sent since the program started."""
         if not self._begun:
+            self._begin(0)
             self._begun, self._fault, self._delay = True, None, SOONEST
-            self._polling.begin(0)
 
     def end(self) -> None:
         """Send no further request until `begin`."""
         self._begun = False
-        self._polling.end()
+        super().end()
 
     def _report(self, fault: str | None) -> float | None:
         if fault is None:
@@ -70,7 +68,7 @@ class FirstRequest:
 
 def endpoint(config: RequestConfig) -> Endpoint:
     """Return the endpoint with the request, as nginx would send it."""
-    request = _uwsgi(config) if config.protocol is Protocol.UWSGI else _http(config)
+    request = _uwsgi(config) if config.protocol is Protocol.UWSGI else get(config.path, _headers(config))
     failures = range(500, 501 if config.any_status else _HIGHEST + 1)
     return Endpoint.of(config.to)._replace(request=request, seconds=config.seconds, failures=failures)
 
@@ -85,12 +83,6 @@ def _headers(config: RequestConfig) -> dict[str, str]:
         "X-Forwarded-Host": config.host,
         "X-Real-IP": "127.0.0.1",
     }
-
-
-def _http(config: RequestConfig) -> bytes:
-    headers = {**_headers(config), "Connection": "close"}
-    lines = (f"GET {config.path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", "")
-    return "\r\n".join(lines).encode("ascii")
 
 
 def _uwsgi(config: RequestConfig) -> bytes:

@@ -6,15 +6,14 @@ import os
 import sched
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from entrypoint.processes.children import children
-from entrypoint.supervision.checks import health
-from entrypoint.supervision.checks.health import Failures
+from entrypoint.processes.table import read
+from entrypoint.supervision.checks.health import FailuresInARow, until_next_look
 from entrypoint.supervision.checks.probes import Endpoint, attempt
-from entrypoint.supervision.tasks import Tasks
+from entrypoint.supervision.tasks import Tasks, Timer
 
-STOPPED = b"T"
+STOPPED = "T"
 """The state in proc(5) after SIGSTOP. A debugger's stop, which strace causes thousands of times a second, is `t`."""
 
 
@@ -27,23 +26,12 @@ class FrozenProbe:
     """
 
     def __init__(
-        self,
-        timers: sched.scheduler,
-        pid: Callable[[], int],
-        acceptance: "Acceptance | None",
-        after: float | None,
-        report: tuple[Callable[[str | None], None], Callable[[str], None]],
+        self, timers: sched.scheduler, pid: Callable[[], int], acceptance: "Acceptance | None", failures: FailuresInARow
     ) -> None:
-        """`report` holds the functions `unresponsive` and `failed` of Failures.
-
-        `failed` is called after `after` seconds of failures, and never if `after` is None.
-        """
-        self._timers = timers
+        self._timer = Timer(timers, self._check)
         self._pid = pid
         self._acceptance = acceptance
-        most = math.inf if after is None else max(health.UNRESPONSIVE, math.ceil(after / health.INTERVAL))
-        self._failures = Failures(most, *report)
-        self._timer: sched.Event | None = None
+        self._failures = failures
 
     def begin(self) -> None:
         """Start checking."""
@@ -51,24 +39,18 @@ class FrozenProbe:
         self._failures.forget()
         if self._acceptance:
             self._acceptance.check()
-        self._enter()
+        self._timer.start(until_next_look())
 
     def end(self) -> None:
         """Stop checking."""
         if self._acceptance:
             self._acceptance.end()
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
-
-    def _enter(self) -> None:
-        self._timer = self._timers.enterabs(health.next_look(), 0, self._check)
+        self._timer.stop()
 
     def _check(self) -> None:
-        self._timer = None
         missing = self._acceptance.check() if self._acceptance else None
         if self._failures.record(frozen(self._pid()) or missing):
-            self._enter()
+            self._timer.start(until_next_look())
 
 
 class Acceptance:
@@ -121,16 +103,14 @@ def frozen(pid: int) -> str | None:
 
     A program is frozen if its first process is stopped, or all children of that process are.
     """
-    try:
-        if _stopped(pid):
-            return f"process {pid} is stopped (SIGSTOP)"
-        started = children(pid)
-        if started and all(map(_stopped, started)):
-            return f"all children of process {pid} are stopped (SIGSTOP)"
-    except OSError:  # a process has ended
-        return None
+    if _stopped(pid):
+        return f"process {pid} is stopped (SIGSTOP)"
+    started = children(pid)
+    if started and all(map(_stopped, started)):
+        return f"all children of process {pid} are stopped (SIGSTOP)"
     return None
 
 
 def _stopped(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] == STOPPED
+    process = read(pid)
+    return process is not None and process.state == STOPPED

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from entrypoint.supervision.checks.probes import Endpoint, attempt
-from entrypoint.supervision.tasks import Tasks
+from entrypoint.supervision.tasks import Tasks, Timer
 
 SOONEST = 0.005
 LATEST = 1.0
@@ -24,35 +24,31 @@ FAILURES = 3
 
 
 class Polling:
-    """Probes one endpoint again and again, from `begin` to `end`."""
+    """Probes one endpoint again and again."""
 
-    def __init__(
-        self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, report: Callable[[str | None], float | None]
-    ) -> None:
-        """`report` takes each outcome and returns the seconds until the next attempt; None ends the polling."""
+    def __init__(self, tasks: Tasks, endpoint: Endpoint) -> None:
         self._tasks = tasks
-        self._timers = timers
         self._endpoint = endpoint
-        self._report = report
-        self._timer: sched.Event | None = None
+        self._timer = Timer(tasks.timers, self._attempt)
         self._cancel: Callable[[], None] | None = None
 
-    def begin(self, seconds: float) -> None:
-        """Make the first attempt in `seconds`."""
-        self.end()
-        self._timer = self._timers.enter(seconds, 0, self._attempt)
-
     def end(self) -> None:
-        """Make no further attempt."""
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
+        """Stop probing."""
+        self._timer.stop()
         if self._cancel is not None:
             self._cancel()
             self._cancel = None
 
+    def _begin(self, seconds: float) -> None:
+        """Make the first attempt in `seconds`."""
+        self.end()
+        self._timer.start(seconds)
+
+    def _report(self, fault: str | None) -> float | None:
+        """Take an outcome, None for success; return the seconds until the next attempt, None to stop."""
+        raise NotImplementedError
+
     def _attempt(self) -> None:
-        self._timer = None
         try:
             self._cancel = attempt(self._tasks, self._endpoint, self._finished)
         except OSError as error:  # no descriptor is free
@@ -61,16 +57,14 @@ class Polling:
     def _finished(self, fault: str | None) -> None:
         seconds = self._report(fault)
         if seconds is not None:
-            self._timer = self._timers.enter(seconds, 0, self._attempt)
+            self._timer.start(seconds)
 
 
-class ReadinessProbe:
+class ReadinessProbe(Polling):
     """Probes a starting program until it is ready."""
 
-    def __init__(
-        self, tasks: Tasks, timers: sched.scheduler, endpoint: Endpoint, became_ready: Callable[[], None]
-    ) -> None:
-        self._polling = Polling(tasks, timers, endpoint, self._report)
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, became_ready: Callable[[], None]) -> None:
+        super().__init__(tasks, endpoint)
         self._became_ready = became_ready
         self._begun = 0.0
         self.fault = ""
@@ -80,11 +74,7 @@ class ReadinessProbe:
         """Start probing."""
         self._begun = time.monotonic()
         self.fault = ""
-        self._polling.begin(SOONEST)
-
-    def end(self) -> None:
-        """Stop probing."""
-        self._polling.end()
+        self._begin(SOONEST)
 
     def _report(self, fault: str | None) -> float | None:
         if fault is None:
@@ -94,8 +84,8 @@ class ReadinessProbe:
         return min(max(SOONEST, PART * (time.monotonic() - self._begun)), LATEST)
 
 
-class Failures:
-    """Counts the failures of one program in a row."""
+class FailuresInARow:
+    """Counts the failed liveness probes of one program since the last success."""
 
     def __init__(self, most: float, unresponsive: Callable[[str | None], None], failed: Callable[[str], None]) -> None:
         """Call `failed` with the reason after `most` failures; infinity stands for never.
@@ -124,39 +114,28 @@ class Failures:
         return self._count < self._most
 
 
-class LivenessProbe:
+class LivenessProbe(Polling):
     """Probes a ready program for its liveness."""
 
-    def __init__(
-        self,
-        tasks: Tasks,
-        timers: sched.scheduler,
-        endpoint: Endpoint,
-        unresponsive: Callable[[str | None], None],
-        failed: Callable[[str], None],
-    ) -> None:
-        self._polling = Polling(tasks, timers, endpoint, self._report)
-        self._failures = Failures(FAILURES, unresponsive, failed)
+    def __init__(self, tasks: Tasks, endpoint: Endpoint, failures: FailuresInARow) -> None:
+        super().__init__(tasks, endpoint)
+        self._failures = failures
 
     def begin(self) -> None:
         """Start probing."""
         self._failures.forget()
-        self._polling.begin(INTERVAL)
-
-    def end(self) -> None:
-        """Stop probing."""
-        self._polling.end()
+        self._begin(INTERVAL)
 
     def _report(self, fault: str | None) -> float | None:
         return INTERVAL if self._failures.record(fault) else None
 
 
-def next_look() -> float:
-    """Return the time of the next check, in seconds of the monotonic clock.
+def until_next_look() -> float:
+    """Return the seconds until the next check of processes in /proc.
 
-    It is the same for all programs, so that an idle container wakes up once and not for each program.
+    All programs are checked at the same time, so that an idle container wakes up once and not for each program.
     """
-    return (time.monotonic() // INTERVAL + 1) * INTERVAL
+    return INTERVAL - time.monotonic() % INTERVAL
 
 
 class Watchdog:
@@ -169,26 +148,14 @@ class Watchdog:
     """The variable that sd_watchdog_enabled(3) reads. A program should send twice as often as required."""
 
     def __init__(self, timers: sched.scheduler, failed: Callable[[str], None]) -> None:
-        self._timers = timers
-        self._failed = failed
-        self._timer: sched.Event | None = None
+        self._timer = Timer(timers, lambda: failed(f"no WATCHDOG=1 for {self.SECONDS:g} s"))
+        self.end = self._timer.stop
 
     def begin(self) -> None:
-        """Start waiting, or start again because the message has arrived."""
-        self.end()
-        self._timer = self._timers.enter(self.SECONDS, 0, self._expire)
+        """Start waiting."""
+        self._timer.start(self.SECONDS)
 
     def received(self) -> None:
-        """Start again if the watchdog is active."""
-        if self._timer is not None:
+        """Start again, unless the program is not ready."""
+        if self._timer.running:
             self.begin()
-
-    def end(self) -> None:
-        """Stop waiting."""
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        self._failed(f"no WATCHDOG=1 for {self.SECONDS:g} s")

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from entrypoint.processes.memory import pss
+from entrypoint.processes.table import family
+from entrypoint.supervision.tasks import Timer
 
 INTERVAL = 10.0
 """Seconds between two checks. A check reads the memory of all processes of the program."""
@@ -25,27 +27,19 @@ class MemoryLimit:
         log: Callable[[str], None],
     ) -> None:
         """`limit` is in bytes; `exceeded` gets the reason, `log` once what is measured if it is not the PSS."""
-        self._timers = timers
+        self._timer = Timer(timers, self._check)
+        self.end = self._timer.stop
         self._limit = limit
         self._pid = pid
         self._exceeded = exceeded
         self._log = log
         self._measure = pss
-        self._timer: sched.Event | None = None
 
     def begin(self) -> None:
         """Start checking."""
-        self.end()
-        self._timer = self._timers.enter(INTERVAL, 0, self._check)
-
-    def end(self) -> None:
-        """Stop checking."""
-        if self._timer is not None:
-            self._timers.cancel(self._timer)
-            self._timer = None
+        self._timer.start(INTERVAL)
 
     def _check(self) -> None:
-        self._timer = None
         used = self._used()
         if used > self._limit:
             self._exceeded(f"{used / MIB:.1f} MiB of memory used, and the limit is {self._limit / MIB:.1f} MiB")
@@ -53,7 +47,7 @@ class MemoryLimit:
             self.begin()
 
     def _used(self) -> int:
-        processes = tree(self._pid())
+        processes = [each.pid for each in family(self._pid())]
         try:
             return sum(map(self._measure, processes))
         except PermissionError as error:  # a program that runs as another user again, or has capabilities
@@ -63,16 +57,6 @@ class MemoryLimit:
                 "memory that several processes share counts once for each"
             )
             return sum(map(self._measure, processes))
-
-
-def tree(pid: int) -> list[int]:
-    """Return `pid` and its descendants; nothing if it has ended."""
-    import psutil  # noqa: PLC0415 - 16 ms, needed only for a limit
-
-    try:
-        return [pid, *(each.pid for each in psutil.Process(pid).children(recursive=True))]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def resident(pid: int) -> int:

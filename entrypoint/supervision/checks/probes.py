@@ -7,7 +7,7 @@ import re
 import select
 import socket
 import stat
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import NamedTuple
 
 from entrypoint.protocol.probe import Kind, Probe
@@ -73,7 +73,12 @@ class Endpoint(NamedTuple):
 
 def _request(probe: Probe) -> bytes:
     host = probe.text.split("/")[2]
-    lines = (f"GET {probe.target} HTTP/1.1", f"Host: {host}", "User-Agent: entrypoint", "Accept: */*")
+    return get(probe.target, {"Host": host, "User-Agent": "entrypoint", "Accept": "*/*"})
+
+
+def get(path: str, headers: Mapping[str, str]) -> bytes:
+    """Return an HTTP request, after whose response the server closes the connection."""
+    lines = (f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()))
     return "\r\n".join((*lines, "Connection: close", "", "")).encode("ascii")
 
 

@@ -1,12 +1,13 @@
 """The requests of clients in one round of supervisord: where they arrive, and which part of supervision serves them."""
 
-import sched
+import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 from entrypoint.output import log
 from entrypoint.protocol.supervision import MetricsConfig
-from entrypoint.supervision.clients.hup import Hup
+from entrypoint.supervision import signals
 from entrypoint.supervision.clients.interface import Interface
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord
@@ -35,7 +36,6 @@ class Clients:
         supervisord: Supervisord,
         current: Current,
         *,
-        timers: sched.scheduler,
         tasks: Tasks,
         stdout: Stdout,
         readiness: Readiness,
@@ -46,49 +46,29 @@ class Clients:
     ) -> None:
         self._supervisord = supervisord
         self._current = current
-        self._answered = self._wanted()
-        self._booted = bool(current.environments.boot)
-        self._timers = timers
+        self._tasks = tasks
         self._stdout = stdout
         self._readiness = readiness
         self._record = record
         self._stop = stop
         self._lifecycle = lifecycle
         self._reloading = reloading
-        self._hup = Hup(current.environments.boot, supervisord.critical)
         self._answers: Answers | None = None
-        self._web = Web(current.config.metrics, supervisord, timers, tasks, self._routes)
+        self.web = Web(current.config.metrics, supervisord, tasks, self._routes)
         self.interface = Interface(reloading, supervisord, current, self._why_no_reload)
         """The methods that supervisord offers on its control socket."""
-
-    def open(self) -> None:
-        """Listen for HTTP requests."""
-        self._web.open()
-
-    def renew(self) -> None:
-        """Use the configuration and the password that a reload has brought."""
-        before, self._answered = self._answered, self._wanted()
-        if self._answered != before:
-            self._web.renew(self._current.config.metrics)
-
-    def _wanted(self) -> tuple[MetricsConfig | None, str]:
-        return self._current.config.metrics, self._current.environments.page_password
-
-    def close(self) -> None:
-        """Stop listening for HTTP requests."""
-        self._web.close()
 
     def take_hup(self, number: int) -> bool:
         """Reload at a HUP, or ignore it; return whether it was one. supervisord would stop and start all programs."""
         if number != signal.SIGHUP:
             return False
-        if not self._booted:
+        if not self._current.environments.boot:
             self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         elif self._stopping:
             self._supervisord.warn("received SIGHUP: ignored, because the container stops")
         else:
             self._supervisord.warn("received SIGHUP: reloading")
-            self._hup.start()
+            self._start_reload()
         return True
 
     @property
@@ -109,7 +89,7 @@ class Clients:
             self._answers = Answers(
                 config,
                 Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
-                self._timers,
+                self._tasks.timers,
                 actions=Actions(self._restart, self._reload),
                 log=self._supervisord.warn,
             )
@@ -130,5 +110,19 @@ class Clients:
         """Start a reload for the status page; return why not, or an empty text."""
         if why := self._why_no_reload():
             return f"cannot reload: {why}"
-        self._hup.start()
+        self._start_reload()
         return ""
+
+    def _start_reload(self) -> None:
+        """Run `entrypoint reload` in a process of its own: the files that it reads may be slow or broken.
+
+        It writes its lines to the container's standard error, as the boot did. If another one is running, the new one
+        says so and ends.
+        """
+        # As root, Python must not import modules from paths in the environment or in a home: see bin/entrypoint.
+        flag = "-I" if os.geteuid() == 0 else "-P"
+        try:
+            command = (sys.executable, flag, "-m", "entrypoint", "reload")
+            signals.spawn(command, self._current.environments.boot)
+        except OSError as error:
+            self._supervisord.critical(f"cannot run entrypoint reload: {error.strerror}")

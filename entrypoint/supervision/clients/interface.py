@@ -15,11 +15,7 @@ class Interface:
     """The methods for `entrypoint reload`. supervisord offers every public method of this class to all clients."""
 
     def __init__(
-        self,
-        reloading: Reload,
-        supervisord: Supervisord,
-        current: Current,
-        why_no_reload: Callable[[], str],
+        self, reloading: Reload, supervisord: Supervisord, current: Current, why_no_reload: Callable[[], str]
     ) -> None:
         """`why_no_reload` returns why no reload may begin now, or an empty text."""
         self._reloading = reloading

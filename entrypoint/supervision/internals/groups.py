@@ -1,4 +1,4 @@
-"""Changes supervisord's process groups while it runs: reads the configuration again, adds, removes, renames groups."""
+"""Changes supervisord's process groups while it runs: reads the configuration again, adds and removes groups."""
 # ruff: noqa: ANN401 - supervisor ships no types
 
 import copy
@@ -62,9 +62,3 @@ class Groups:
     def remove(self, name: str) -> bool:
         """Remove a group; return whether it is gone. A group whose programs have not all ended cannot be removed."""
         return name not in self._supervisord.process_groups or bool(self._supervisord.remove_process_group(name))
-
-    def rename(self, name: str, to: str) -> None:
-        """Rename a group. Its processes keep their names."""
-        groups = self._supervisord.process_groups
-        groups[to] = groups.pop(name)
-        groups[to].config.name = to

@@ -1,6 +1,7 @@
 """The output of a program, from supervisord's loop to a log file, a sink, or both."""
 # ruff: noqa: ANN401 - supervisor ships no types
 
+import io
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -82,21 +83,9 @@ class LogFile(loggers.RotatingFileHandler):  # type: ignore[misc] # supervisor s
         self._failed = True
 
 
-class LogHandler(loggers.Handler):  # type: ignore[misc] # supervisor ships no types
-    """A handler for supervisor's logger, with nothing to close or to reopen."""
+class LogHandler(loggers.StreamHandler):  # type: ignore[misc] # supervisor ships no types
+    """A handler for supervisor's logger that calls a function. Its stream is empty: it has no file to reopen."""
 
     def __init__(self, take: Callable[[Any], None]) -> None:
-        super().__init__()
+        super().__init__(io.BytesIO())
         self.emit = take
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def flush(self) -> None:
-        """Do nothing."""
-
-    def remove(self) -> None:
-        """Do nothing when a client clears a program's log: there is no file."""
-
-    def reopen(self) -> None:
-        """Do nothing at USR2: there is no file."""

@@ -1,27 +1,22 @@
-"""One process of supervisord's configuration: its properties, and the hooks into its life cycle."""
-# ruff: noqa: SLF001, ANN401 - supervisor ships no types, and some replaced methods are not public
+"""One process of supervisord's configuration: its state, commands to it, and when it starts again."""
+# ruff: noqa: ANN401 - supervisor ships no types
 
 import contextlib
 import os
-import pwd
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
 from supervisor.datatypes import RestartUnconditionally
-from supervisor.dispatchers import POutputDispatcher
 from supervisor.options import BadCommand, NotFound, ProcessException
 from supervisor.states import ProcessStates, SupervisorStates
 
-from entrypoint.protocol.supervision import Identity
+from entrypoint.supervision.internals.child import Child
 from entrypoint.supervision.internals.guard import Guard
-from entrypoint.supervision.internals.identity import switch_user
-from entrypoint.supervision.internals.output import Output, Sink
 
 NEVER = float("inf")
-_CANNOT_RUN = 126
 
 TICK = 1.0
 """Seconds of supervisord's own loop. No wait for its wall clock is longer, so that a change of the clock has no other
@@ -47,6 +42,8 @@ class Program:
     def __init__(self, process: Any, guard: Guard) -> None:
         self._process = process
         self._guard = guard
+        self.child = Child(process, guard)
+        """How its processes start."""
         self.wait_status: int | None = None
         """The status of wait(2) when it last ended; None while it runs, or if it could not be started.
         supervisord itself does not keep the number of the signal."""
@@ -221,151 +218,10 @@ class Program:
 
         process.finish = finish_well
 
-    def extend_environment(self, variables: Mapping[str, str]) -> None:
-        """Give it `variables`, unless its own `environment=` sets them.
-
-        They are set in the child. In supervisord's configuration they would differ from the file, and
-        `supervisorctl update` would restart the program.
-        """
-        self._in_child(lambda: os.environ.update(variables))
-
-    @property
-    def as_root(self) -> bool:
-        """Whether it runs as root: supervisord does, and its configuration names no other user."""
-        return os.geteuid() == 0 and not self._process.config.uid
-
-    def run_in(self, environment: Mapping[str, str]) -> None:
-        """Replace its environment. Call this last: variables of earlier calls override it."""
-        config = self._process.config
-        path = environment.get("PATH")
-        if path and "PATH" not in (config.environment or {}):
-            config.get_path = lambda: path.split(os.pathsep)
-
-        def replace() -> None:
-            os.environ.clear()
-            os.environ.update(environment)
-
-        self._in_child(replace)
-
-    def run_as(self, identity: Identity) -> None:
-        """Run its process as this user, which supervisord's own `user=` cannot name."""
-
-        def switch() -> None:
-            try:
-                switch_user(identity)
-            except OSError as error:
-                why = f"cannot switch to uid {identity.uid}: {error}\n"
-                os.write(self._process.pipes["child_stdout"], why.encode())
-                os._exit(_CANNOT_RUN)
-
-        self._in_child(switch)
-
-    def know_its_user(self) -> None:
-        """Set HOME, USER and LOGNAME to those of its `user=`, which supervisord does not do."""
-        uid = self._process.config.uid
-        if uid is not None:
-            user = pwd.getpwuid(uid)  # supervisord's parser has found the user
-            self.extend_environment({"HOME": user.pw_dir, "USER": user.pw_name, "LOGNAME": user.pw_name})
-
-    def inherit_output(self) -> None:
-        """Let it write to supervisord's own stdout and stderr instead of pipes."""
-
-        def inherit() -> None:
-            self._process.config.redirect_stderr = False
-            self._process.pipes.update(child_stdout=1, child_stderr=2)
-
-        self._in_child(inherit)
-
-    def inherit(self, descriptor: int, opened: Callable[[], int]) -> None:
-        """Let it inherit what `opened` returns as `descriptor`. `opened` is called before each start.
-
-        If `opened` raises OSError, the start fails.
-        """
-        process, config, options = self._process, self._process.config, self._process.config.options
-        make_dispatchers, prepare_fds = config.make_dispatchers, process._prepare_child_fds
-        own = -1
-
-        def make(each: Any) -> Any:
-            nonlocal own
-            own = opened()
-            return make_dispatchers(each)
-
-        def prepare() -> None:
-            most, options.minfds = options.minfds, 0  # supervisord closes all descriptors up to this one
-            prepare_fds()
-            os.dup2(own, descriptor)
-            os.set_inheritable(descriptor, True)  # noqa: FBT003 - its signature
-            os.closerange(descriptor + 1, most)
-
-        config.make_dispatchers, process._prepare_child_fds = make, prepare
-
-    def _in_child(self, prepare: Callable[[], None]) -> None:
-        """Call `prepare` in its process after each fork."""
-        spawn_as_child = self._process._spawn_as_child
-
-        def spawn(filename: str, argv: list[str]) -> Any:
-            prepare()
-            return spawn_as_child(filename, argv)
-
-        self._process._spawn_as_child = spawn
-
-    @property
-    def logfile(self) -> str | None:
-        """Return the log file that supervisord writes, if there is one."""
-        return self._process.config.stdout_logfile or None
-
-    def log_to(self, sink: Callable[[str], Sink], *, beside_file: bool) -> None:
-        """Pass its output to a new `sink` if its logfile is NONE, where supervisord would discard the output.
-
-        `sink` takes the name of the channel: stdout, or stderr if that is separate. With `beside_file` the sink also
-        gets the output that goes to a logfile.
-        """
-        config = self._process.config
-        make_dispatchers = config.make_dispatchers
-
-        def make(process: Any) -> Any:
-            if beside_file and self.logfile:
-                # If supervisord cannot open it, it leaks the pipes that it has created before.
-                with open(self.logfile, "ab"):  # noqa: PTH123 - as supervisord does
-                    pass
-            dispatchers, pipes = make_dispatchers(process)
-            for fd in (pipes["child_stdout"], pipes["child_stderr"]):
-                if fd is not None:
-                    # Programs that run as another user open /dev/stdout, nginx for example.
-                    os.fchmod(fd, 0o666)
-            for fd, each in dispatchers.items():
-                if type(each) is POutputDispatcher and (beside_file or not getattr(config, f"{each.channel}_logfile")):
-                    dispatchers[fd] = Output(process, each.event_type, fd, sink(each.channel), self._guard)
-            return dispatchers, pipes
-
-        config.make_dispatchers = make
-
-    def adopt(self, pid: int, output: int, unwritten: bytes) -> None:
-        """Use the running child `pid` as its process; `output` is the descriptor to read its output from.
-
-        `unwritten` is output that was read before. supervisord starts it as usual, but the fork returns that PID.
-        """
-        options, config = self._process.config.options, self._process.config
-        fork, make_dispatchers = options.fork, config.make_dispatchers
-
-        def make(process: Any) -> Any:
-            dispatchers, pipes = make_dispatchers(process)
-            os.dup2(output, pipes["stdout"], inheritable=False)
-            os.close(output)
-            return dispatchers, pipes
-
-        options.fork, config.make_dispatchers = lambda: pid, make
-        try:
-            self._process.spawn()
-        finally:
-            options.fork, config.make_dispatchers = fork, make_dispatchers
-        for each in self._outputs():
-            each.feed(unwritten)
-
     def died(self, wait_status: int) -> None:
         """Record its end: the rest of its output is read even if its sink is crowded."""
         self.wait_status = wait_status
-        for each in self._outputs():
+        for each in self.child.outputs():
             each.dead = True
 
     def settle(self) -> None:
@@ -374,8 +230,5 @@ class Program:
             self.wait_status = None
             self.replaced = False
         elif self.state in {State.STOPPED, State.BACKOFF, State.EXITED}:
-            for each in self._outputs():
+            for each in self.child.outputs():
                 each.end()
-
-    def _outputs(self) -> list["Output"]:
-        return [each for each in self._process.dispatchers.values() if isinstance(each, Output)]

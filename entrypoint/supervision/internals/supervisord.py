@@ -36,6 +36,8 @@ class Supervisord:
         self._options = supervisord.options
         self._guard = Guard(self.critical)
         self._programs: dict[tuple[str, str], Program] = {}
+        self.groups = Groups(supervisord, lambda: self.programs)
+        """The process groups."""
         self._subscribe(events.ProcessStateEvent, lambda event: self._program(event.process).settle())
 
     # State
@@ -75,16 +77,13 @@ class Supervisord:
             waits.append(TICK_EVENT - now % TICK_EVENT)
         return min(waits, default=NEVER)
 
-    @property
-    def groups(self) -> Groups:
-        """The process groups."""
-        return Groups(self._supervisord, lambda: self.programs)
-
     # Commands
 
     def rename(self, group: str, to: str) -> None:
         """Rename a process group. Its processes keep their names."""
-        self.groups.rename(group, to)
+        groups = self._supervisord.process_groups
+        groups[to] = groups.pop(group)
+        groups[to].config.name = to
         self._programs = {(to if key[0] == group else key[0], key[1]): each for key, each in self._programs.items()}
 
     def stop(self) -> None:
@@ -160,9 +159,9 @@ class Supervisord:
         self._subscribe(events.ProcessGroupAddedEvent, lambda event: add(self._supervisord.process_groups[event.group]))
         self._subscribe(events.ProcessGroupRemovedEvent, remove)
 
-    def on_change(self, callback: Callable[[Program, bool], None]) -> None:
-        """Call `callback` with each program whose state has changed, and whether its end was expected."""
-        self._subscribe(events.ProcessStateEvent, lambda event: callback(self._program(event.process), event.expected))
+    def on_change(self, callback: Callable[[Program], None]) -> None:
+        """Call `callback` with each program whose state has changed."""
+        self._subscribe(events.ProcessStateEvent, lambda event: callback(self._program(event.process)))
 
     def on_running(self, callback: Callable[[], None]) -> None:
         """Call `callback` when supervisord has installed its signal handlers and its loop is about to begin."""
@@ -226,7 +225,7 @@ class Supervisord:
         """Stop watching `fd`."""
         asyncore.socket_map.pop(fd, None)
 
-    def log_to(self, write: Callable[[str, str], None], *, instead_of: int | None) -> None:
+    def log_to(self, write: Callable[[str, str], None], *, instead_of: int) -> None:
         """Log by `write`, which takes level and message, and no longer to the file open as `instead_of`.
 
         Earlier messages are lost, except those that a user can act on: supervisord's warnings about its configuration,
@@ -288,9 +287,7 @@ def _listener_due(group: Any) -> float:
     return LISTENER_DELAY if idle else NEVER
 
 
-def _writes_to(handler: Any, fd: int | None) -> bool:
-    if fd is None or handler.stream is None:
-        return False
+def _writes_to(handler: Any, fd: int) -> bool:
     with contextlib.suppress(OSError, AttributeError, ValueError):  # no descriptor, or it is closed
         return os.path.samestat(os.fstat(handler.stream.fileno()), os.fstat(fd))
     return False

@@ -25,20 +25,14 @@ def of(config: SupervisionConfig, environment: Mapping[str, str]) -> Format:
     return as_text(timestamps=config.log_timestamps, colour=colour)
 
 
-def text(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
-    """Put the name before each line; the bytes of the line are not changed."""
-    del stream, pid  # not shown to a person
-    head = _head(name)
-    return head + (b"\n" + head).join(lines) + b"\n"
+def as_text(*, timestamps: bool = False, colour: bool = False) -> Format:
+    """Return the format that puts the program's name before each line, whose bytes it does not change.
 
-
-def as_text(*, timestamps: bool, colour: bool) -> Format:
-    """Return the text format, with the time before each line, and with colours for names, warnings and errors."""
-    if not timestamps and not colour:
-        return text
+    It may also put the time before each line, and show names, warnings and errors in colours.
+    """
 
     def form(name: str, lines: Sequence[bytes], stream: str, pid: int) -> bytes:
-        del stream, pid  # as above
+        del stream, pid  # not shown to a person
         head = _head(name, colour=colour)
         if timestamps:
             head = f"{timestamp()} ".encode() + head

@@ -7,6 +7,7 @@ from entrypoint.output.lines import Lines
 from entrypoint.output.server_output import Banner, failure, is_end_of_worker, is_trouble
 from entrypoint.protocol.supervision import ApplicationConfig
 from entrypoint.supervision.internals import Sink
+from entrypoint.supervision.tasks import Timer
 
 HOLD = 2.0
 """Seconds that a traceback waits for the end of the server, so that the reason can be logged before it."""
@@ -34,14 +35,13 @@ class ServerLog:
         """
         self._sink = sink
         self._application = application
-        self._timers = timers
         self._starting = starting
         self._failed = failed
         self._banner = Banner(application) if quiet else None
         self._lines = Lines()
         self._held: list[bytes] = []
         self._judged = False
-        self._flush_at: sched.Event | None = None
+        self._timer = Timer(timers, self._flush)
         self.crowded = sink.crowded
 
     def feed(self, data: bytes) -> None:
@@ -65,7 +65,7 @@ class ServerLog:
                 return
             self._pass_on(lines[:first])
             lines = lines[first:]
-            self._flush_at = self._timers.enter(HOLD, 0, self._flush)
+            self._timer.start(HOLD)
         self._held += lines
         if any(map(is_end_of_worker, lines)) and self._judge():
             self._flush()
@@ -81,9 +81,7 @@ class ServerLog:
         return self._judged
 
     def _flush(self) -> None:
-        if self._flush_at in self._timers.queue:
-            self._timers.cancel(self._flush_at)
-        self._flush_at = None
+        self._timer.stop()
         self._pass_on(self._held)
         self._held = []
 

@@ -37,20 +37,6 @@ class ProgramLog:
         self._stdout.write(self._name, self._lines.end(), self._stream, self._pid())
 
 
-class Elsewhere:
-    """One channel of one run of a program whose output supervisord writes to a file: discards everything."""
-
-    def crowded(self) -> bool:
-        """Return False: a file never makes a program wait."""
-        return False
-
-    def feed(self, data: bytes) -> None:
-        """Discard the output."""
-
-    def end(self) -> None:
-        """Do nothing."""
-
-
 class SupervisordLog:
     """supervisord's own log, without the time, which the container's log has anyway."""
 

@@ -30,11 +30,9 @@ class Stdout:
     It never reopens the file of the descriptor: /dev/stdout cannot be opened if it is a socket or another user's pipe.
     """
 
-    def __init__(
-        self, fd: int | None, clock: Callable[[], float] = time.monotonic, form: Format = formats.text
-    ) -> None:
-        """Write lines to `fd` in the format `form`; discard them if `fd` is None."""
-        self._form = form
+    def __init__(self, fd: int | None, clock: Callable[[], float] = time.monotonic, form: Format | None = None) -> None:
+        """Write lines to `fd` in the format `form`, by default text; discard them if `fd` is None."""
+        self._form = form or formats.as_text()
         self._fd = fd
         self._clock = clock
         self._backlog = bytearray()

@@ -18,7 +18,7 @@ class Boot(NamedTuple):
     seconds: float | None
     """From the start of the container until the site was ready; None if it is not ready yet."""
     migrations: int | None
-    """How many migrations it has applied; None if none were asked for."""
+    """How many migrations it has applied; None if it was not to migrate."""
     steps: tuple[BootStep, ...]
 
 

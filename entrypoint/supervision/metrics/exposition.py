@@ -49,7 +49,7 @@ def gauge(name: str, help_: str, *samples: Sample) -> Family:
 
 def counter(name: str, help_: str, *samples: Sample) -> Family:
     """Return a metric that only grows; `name` is without _total."""
-    return Family(name, Kind.COUNTER, help_, tuple(each._replace(suffix="_total") for each in samples))
+    return Family(name, Kind.COUNTER, help_, samples)
 
 
 def summary(name: str, help_: str, count: int, total: float) -> Family:
@@ -71,11 +71,12 @@ def _lines(families: Iterable[Family], *, old: bool) -> Iterator[str]:
     for family in families:
         if not family.samples:
             continue
-        name = f"{family.name}_total" if old and family.kind is Kind.COUNTER else family.name
+        total = "_total" if family.kind is Kind.COUNTER else ""
+        name = family.name + (total if old else "")
         yield f"# HELP {name} {family.help.translate(_HELP_ESCAPES)}\n# TYPE {name} {family.kind}\n"
         for value, labels, suffix in family.samples:
             inner = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels)
-            yield f"{family.name}{suffix}{f'{{{inner}}}' if inner else ''} {value}\n"
+            yield f"{family.name}{suffix or total}{f'{{{inner}}}' if inner else ''} {value}\n"
 
 
 def wants_old(accept: str) -> bool:

@@ -4,7 +4,7 @@ import sched
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from entrypoint import certificate
 from entrypoint.protocol.status_record import ProgramRecord
@@ -26,11 +26,13 @@ from entrypoint.supervision.metrics.exposition import (
 )
 from entrypoint.supervision.metrics.programs import Usage, Usages, own_usage
 from entrypoint.supervision.metrics.requests import INTERVAL, RequestCount
-from entrypoint.supervision.tasks import Wait
+from entrypoint.supervision.tasks import Timer, Wait
 from entrypoint.supervision.web.conversation import Request, Response
 
 CONNECTIONS: Final = "x-entrypoint-connections"
-"""The header by which nginx tells its connections: active, reading, writing, waiting."""
+"""The header in which nginx passes the numbers of its connections: active, reading, writing, waiting."""
+
+T = TypeVar("T")
 
 _STATES: Final = ("active", "reading", "writing", "waiting")
 
@@ -50,11 +52,10 @@ class Metrics:
     def __init__(self, config: MetricsConfig, container: Container, timers: sched.scheduler) -> None:
         self._config = config
         self._container = container
-        self._timers = timers
         self._usages = Usages()
         self._boot: boot.Boot | None = None
         self._requests: RequestCount | None = None
-        self._next_count: sched.Event | None = None
+        self._timer = Timer(timers, self._count)
         self.use(config)
 
     def use(self, config: MetricsConfig) -> None:
@@ -64,7 +65,7 @@ class Metrics:
             self._requests = None
         elif self._requests is None or self._requests.file != Path(config.requests):
             self._requests = RequestCount(Path(config.requests))
-        if self._requests and not self._next_count:
+        if self._requests and not self._timer.running:
             self._count()
 
     def answer(self, request: Request) -> Generator[Wait, bool, Response]:
@@ -103,10 +104,9 @@ class Metrics:
 
     def _count(self) -> None:
         """Count requests every so often, so that nginx's file stays small although nobody asks for metrics."""
-        self._next_count = None
         if self._requests:
             self._requests.read()
-            self._next_count = self._timers.enter(INTERVAL, 0, self._count)
+            self._timer.start(INTERVAL)
 
     def _of_container(self) -> Iterator[Family]:
         yield gauge(
@@ -126,78 +126,43 @@ class Metrics:
 
     def _of_programs(self) -> Iterator[Family]:
         shown = tuple(_labelled(self._container.programs()))
-        yield gauge(
-            "entrypoint_program_up",
-            "Whether the program has a running process.",
-            *(Sample(int(bool(record.pid)), labels) for labels, record in shown),
-        )
-        yield gauge(
-            "entrypoint_program_ready",
-            "Whether the program is ready.",
-            *(Sample(int(record.ready), labels) for labels, record in shown),
-        )
-        yield gauge(
-            "entrypoint_program_state",
-            "The state of the program's process in supervisord, as a label of the value 1.",
-            *(Sample(1, (*labels, ("state", record.state.lower()))) for labels, record in shown),
-        )
-        yield counter(
-            "entrypoint_program_restarts",
-            "How often the program was started again.",
-            *(Sample(record.restarts, labels) for labels, record in shown),
-        )
+        what = "Whether the program has a running process."
+        yield gauge("entrypoint_program_up", what, *_samples(shown, lambda record: int(bool(record.pid))))
+        what = "Whether the program is ready."
+        yield gauge("entrypoint_program_ready", what, *_samples(shown, lambda record: int(record.ready)))
+        what = "The state of the program's process in supervisord, as a label of the value 1."
+        states = (((*labels, ("state", record.state.lower())), record) for labels, record in shown)
+        yield gauge("entrypoint_program_state", what, *_samples(states, lambda _: 1))
+        what = "How often the program was started again."
+        yield counter("entrypoint_program_restarts", what, *_samples(shown, lambda record: record.restarts))
         usages = self._usages.of(record.pid for _, record in shown if record.pid)
         used = [(labels, usages[record.pid]) for labels, record in shown if record.pid in usages]
-        yield counter(
-            "entrypoint_program_cpu_seconds",
-            "CPU time of the program and its child processes, since it started.",
-            *(Sample(usage.cpu, labels) for labels, usage in used),
-        )
-        yield gauge(
-            "entrypoint_program_memory_bytes",
-            "Memory of the program and its child processes: PSS, in which shared memory counts once.",
-            *(Sample(usage.memory, labels) for labels, usage in used),
-        )
-        yield gauge(
-            "entrypoint_program_processes",
-            "Processes of the program, its child processes included.",
-            *(Sample(usage.processes, labels) for labels, usage in used),
-        )
-        yield gauge(
-            "entrypoint_program_start_time_seconds",
-            "When the program last started: Unix time.",
-            *(Sample(usage.started, labels) for labels, usage in used),
-        )
+        what = "CPU time of the program and its child processes, since it started."
+        yield counter("entrypoint_program_cpu_seconds", what, *_samples(used, lambda usage: usage.cpu))
+        what = "Memory of the program and its child processes: PSS, in which shared memory counts once."
+        yield gauge("entrypoint_program_memory_bytes", what, *_samples(used, lambda usage: usage.memory))
+        what = "Processes of the program, its child processes included."
+        yield gauge("entrypoint_program_processes", what, *_samples(used, lambda usage: usage.processes))
+        what = "When the program last started: Unix time."
+        yield gauge("entrypoint_program_start_time_seconds", what, *_samples(used, lambda usage: usage.started))
 
     def _of_nginx(self, connections: str) -> Iterator[Family]:
         numbers = connections.split()
         if len(numbers) == len(_STATES) and all(each.isascii() and each.isdigit() for each in numbers):
-            told = zip(_STATES, numbers, strict=True)
-            yield gauge(
-                "entrypoint_nginx_connections",
-                "Client connections of nginx, this scrape included; active is the sum of the others.",
-                *(Sample(int(number[:9]), (("state", state),)) for state, number in told),
-            )
+            told = {state: int(number[:9]) for state, number in zip(_STATES, numbers, strict=True)}
+            what = "Client connections of nginx, this scrape included; active is the sum of the others."
+            yield gauge("entrypoint_nginx_connections", what, *_by("state", told))
         if self._requests:
-            yield counter(
-                "entrypoint_nginx_requests",
-                "Requests that nginx has answered, by the class of the status; none: the client went away first.",
-                *(Sample(count, (("class", each),)) for each, count in self._requests.read().items()),
-            )
+            what = "Requests that nginx has answered, by the class of the status; none: the client went away first."
+            yield counter("entrypoint_nginx_requests", what, *_by("class", self._requests.read()))
 
     def _of_server(self, statistics: uwsgi.Statistics | None) -> Iterator[Family]:
         if self._config.upstream and (waiting := queue.length(self._config.upstream)) is not None:
-            yield gauge(
-                "entrypoint_server_listen_queue",
-                "Connections that wait until the application server accepts them.",
-                Sample(waiting, (("program", self._config.server),)),
-            )
+            what = "Connections that wait until the application server accepts them."
+            yield gauge("entrypoint_server_listen_queue", what, *_by("program", {self._config.server: waiting}))
         if statistics:
-            yield gauge(
-                "entrypoint_uwsgi_workers",
-                "Worker processes of uWSGI by state; cheap: not started.",
-                *(Sample(count, (("state", state),)) for state, count in statistics.states.items()),
-            )
+            what = "Worker processes of uWSGI by state; cheap: not started."
+            yield gauge("entrypoint_uwsgi_workers", what, *_by("state", statistics.states))
             what = "Requests that uWSGI's workers have finished, and the time of all together."
             yield summary("entrypoint_uwsgi_request_seconds", what, statistics.requests, statistics.seconds)
             what = "Exceptions that the application did not handle."
@@ -208,9 +173,7 @@ class Metrics:
     def _of_boot(self) -> Iterator[Family]:
         last = self._last_boot()
         yield gauge(
-            "entrypoint_boot_phase_seconds",
-            "How long each phase of the boot took.",
-            *(Sample(seconds, (("phase", phase),)) for phase, seconds in last.phases.items()),
+            "entrypoint_boot_phase_seconds", "How long each phase of the boot took.", *_by("phase", last.phases)
         )
         if last.seconds is not None:
             what = "From the start of the container until the site was ready."
@@ -218,6 +181,14 @@ class Metrics:
         if last.migrations is not None:
             what = "Migrations that the boot has applied."
             yield gauge("entrypoint_migrations_applied", what, Sample(last.migrations))
+
+
+def _samples(found: Iterable[tuple[Labels, T]], value: Callable[[T], float]) -> Iterator[Sample]:
+    return (Sample(value(each), labels) for labels, each in found)
+
+
+def _by(label: str, values: Mapping[str, float]) -> Iterator[Sample]:
+    return (Sample(value, ((label, text),)) for text, value in values.items())
 
 
 def _figures(name: str, record: ProgramRecord, usage: Usage | None) -> Mapping[str, Any]:

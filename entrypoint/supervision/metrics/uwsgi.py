@@ -13,10 +13,10 @@ from entrypoint.supervision.checks.probes import connect
 from entrypoint.supervision.tasks import Wait
 
 PATIENCE: Final = 0.5
-"""Seconds that uWSGI has to answer."""
+"""The longest time for uWSGI's response, in seconds."""
 
 LONGEST: Final = 1 << 18
-"""Bytes of an answer: about 300 a worker."""
+"""The largest response that is read, in bytes: it has about 300 for each worker."""
 
 _RECEIVED: Final = 1 << 16
 _STATES: Final = ("idle", "busy", "cheap", "pause")

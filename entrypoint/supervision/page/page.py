@@ -38,7 +38,7 @@ _UNAUTHORIZED = (("WWW-Authenticate", 'Basic realm="status page", charset="UTF-8
 
 
 class Actions(NamedTuple):
-    """What the buttons do. Each returns why it is not done, or an empty text."""
+    """The actions of the buttons. Each returns why it was refused, or an empty text."""
 
     restart: Callable[[str], str]
     reload: Callable[[], str]

@@ -2,8 +2,8 @@
 
 Process 1 opens them, and the server inherits its own as descriptor LISTENER. All are bound to one address by
 SO_REUSEPORT. While two processes of the server run, for a reload, a filter tells the kernel which of the sockets takes
-a new connection (SO_ATTACH_REUSEPORT_CBPF, see socket(7)): clients get to the new process at one moment, once it has
-answered a request of ours. The old one is then stopped after it has taken all connections that wait for it.
+a new connection (SO_ATTACH_REUSEPORT_CBPF, see socket(7)): all new connections reach the new process from one moment
+on, once it has answered a request of ours. The old one is stopped after it has accepted all connections that wait.
 
 The filter is classic BPF. It needs no privilege.
 """
@@ -34,7 +34,7 @@ _LOOPBACK: Final = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
 class Listeners:
-    """The listening sockets of programs, in the order that the kernel has them in.
+    """The listening sockets of programs, in the kernel's order.
 
     A program is the server through all its restarts; during a reload there are two.
     """
@@ -62,7 +62,7 @@ class Listeners:
         self._direct(b"")
 
     def connect_to(self, program: Hashable) -> Connect:
-        """Return a function by which process 1 connects to the program, whichever the clients get to."""
+        """Return a function that connects process 1 to this program, even if new connections reach another one."""
 
         def connect_to_it(connection: socket.socket, address: str | tuple[str, int]) -> int:
             if program in self._sockets and program is not self._serving:
@@ -76,7 +76,7 @@ class Listeners:
         return connect_to_it
 
     def turn_to(self, program: Hashable) -> None:
-        """Let the program get all new connections."""
+        """Direct all new connections to the program."""
         if program in self._sockets:
             self._serving = program
             self._quiet_since = time.monotonic()
@@ -87,7 +87,7 @@ class Listeners:
         return any(map(_waiting, self._sockets.values()))
 
     def has_clients(self, program: Hashable) -> bool:
-        """Return whether clients may still come to the program, after new ones get to another."""
+        """Return whether connections that began before `turn_to` may still reach the program."""
         if program not in self._sockets:
             return False
         now = time.monotonic()
@@ -96,7 +96,7 @@ class Listeners:
         return now < self._quiet_since + SETTLING
 
     def close(self, program: Hashable) -> None:
-        """Let nobody connect to the program any more, even if a process that it has left behind has its socket."""
+        """Refuse connections to the program, even if a process that it has left behind still holds the socket."""
         if program not in self._sockets:
             return
         with self._sockets.pop(program) as closed:
@@ -114,7 +114,7 @@ class Listeners:
             self.close(program)
 
     def _direct(self, ours: bytes) -> None:
-        """Let new connections get to the program that serves, but for those that `ours` takes. Raises OSError."""
+        """Direct new connections to the program that serves, except those that `ours` matches. Raises OSError."""
         if self._serving:
             code = array.array("B", ours + _INSTRUCTION.pack(_RETURN, 0, 0, self._order.index(self._serving)))
             where, size = code.buffer_info()

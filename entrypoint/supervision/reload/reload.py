@@ -13,14 +13,15 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from entrypoint.processes.children import children
-from entrypoint.protocol.codec import ConfigError, read_json
+from entrypoint.protocol.codec import read_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
+from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.reload.listeners import Listeners
 
 PAUSE = 0.02
-"""Seconds between two looks at what a reload waits for."""
+"""Seconds between two checks of the condition that a reload waits for."""
 
 NGINX_STARTS_WITHIN = 10.0
 """Seconds for nginx to start its new workers."""
@@ -50,13 +51,13 @@ class Reload:
         listeners: Listeners,
         file: Path,
         *,
-        current: Callable[[], tuple[SupervisionConfig, Environments]],
+        current: Current,
         use: Callable[[SupervisionConfig, Environments], None],
         succeed: Callable[[Program, Program], None],
     ) -> None:
-        """`file` is supervision.json. `current` returns what holds; `use` is told what holds from now on.
+        """`file` is supervision.json. Call `use` with the configuration and the environments that apply from now on.
 
-        `succeed` is told of the old and the new process of the application server, when the new one takes over.
+        Call `succeed` with the old and the new process of the application server when the new one takes over.
         """
         self._supervisord = supervisord
         self._timers = timers
@@ -68,12 +69,10 @@ class Reload:
         self._steps: Steps | None = None
         self._result = ReloadResult()
         self._done: list[str] = []
-        self._stopping = ""
         self._beside: set[Program] = set()
-        self._ready: set[Program] = set()
-        self._faults: dict[Program, str] = {}
-        self.next: tuple[SupervisionConfig, Environments] | None = None
-        """What holds for the programs that are added now, before it holds for all."""
+        self._fault: str | None = None  # of the new process: empty once it can serve, None until that is known
+        self.next: Current | None = None
+        """What applies to the programs that are added now, before it applies to all."""
 
     @property
     def running(self) -> bool:
@@ -81,7 +80,7 @@ class Reload:
         return self._steps is not None
 
     def has(self, program: Program) -> bool:
-        """Return whether the program is a process beside the one that serves: not yet, or no longer."""
+        """Return whether the program is a new or an old process of a server, beside the one that serves."""
         return program in self._beside
 
     def prepare(self, program: Program) -> None:
@@ -89,55 +88,53 @@ class Reload:
         if self.next:
             self._beside.add(program)
 
-    def ready(self, program: Program) -> None:
+    def ready(self) -> None:
         """Record that the new process can serve."""
-        self._ready.add(program)
+        self._fault = ""
 
-    def fail(self, program: Program, why: str) -> None:
+    def fail(self, why: str) -> None:
         """Record why the new process cannot serve."""
-        self._faults[program] = why
+        self._fault = why
 
     def begin(self, request: ReloadRequest) -> Callable[[], ReloadResult | None]:
         """Begin a reload; return a function that returns its result once it has ended."""
-        self._done, self._stopping = [], ""
+        self._done = []
         self._steps = self._apply(request)
         self._proceed()
         return lambda: None if self.running else self._result
 
     def stop(self) -> None:
         """End the reload: the container stops, and with it all programs."""
-        self._stopping = "the container stops"
+        if self.running:
+            self._end("the container stops", late=True)
 
     def _proceed(self) -> None:
         steps = self._steps
         if steps is None:
             return
         try:
-            self._check_running()
             next(steps)
         except StopIteration:
-            self._end(ReloadResult(tuple(self._done)))
-        except (_RefusedError, ConfigError, ValueError) as error:
-            late = isinstance(error, _RefusedError) and error.late
-            self._end(ReloadResult(tuple(self._done), str(error) or type(error).__name__, late))
+            self._end()
+        except _RefusedError as error:
+            self._end(str(error), late=error.late)
+        except ValueError as error:  # in supervision.json, or in supervisord's configuration
+            self._end(str(error) or type(error).__name__)
         except Exception as error:
-            self._end(ReloadResult(tuple(self._done), f"{type(error).__name__}: {error}"))
+            self._end(f"{type(error).__name__}: {error}")
             raise  # the guard of timers logs it
         else:
             self._timers.enter(PAUSE, 0, self._proceed)
 
-    def _check_running(self) -> None:
-        if self._stopping:
-            raise _RefusedError(self._stopping, late=True)
-
-    def _end(self, result: ReloadResult) -> None:
-        self._steps, self._result, self.next = None, result, None
+    def _end(self, error: str = "", *, late: bool = False) -> None:
+        self._steps, self.next = None, None
+        self._result = ReloadResult(tuple(self._done), error, late)
 
     def _apply(self, request: ReloadRequest) -> Steps:
-        new, (old, environments) = read_json(SupervisionConfig, self._file), self._current()
+        new, old = read_json(SupervisionConfig, self._file), self._current.config
         groups = self._supervisord.groups
         groups.read()
-        renewed = request.environments[:2] != environments[:2]
+        renewed = request.environments[:2] != self._current.environments[:2]
         changes = groups.changes()
         running = {program.group: program.name for program in self._supervisord.programs}
         ours = {name for name, process in running.items() if name == NGINX or old.program(process).application}
@@ -176,7 +173,7 @@ class Reload:
         except OSError as error:
             raise _RefusedError(f"this kernel cannot direct connections to a new process: {error.strerror}") from error
         called = f"{request.server}.new"
-        self.next = (config, request.environments)
+        self.next, self._fault = Current(config, request.environments), None
         self._supervisord.groups.add(request.server, called)
         self.next = None
         (program,) = self._supervisord.groups.programs(called)
@@ -191,15 +188,15 @@ class Reload:
     def _wait_for(self, program: Program, request: ReloadRequest) -> Steps:
         """Wait until the new process can serve."""
         deadline = time.monotonic() + request.start_seconds
-        while program not in self._ready:
-            if why := self._faults.pop(program, ""):
-                raise _RefusedError(why)
+        while self._fault is None:
             if program.state in ENDED and not program.unstarted:
                 raise _RefusedError(f"the new {request.server} has ended; its lines in the log say why")
             if time.monotonic() > deadline:
                 why = f"the new {request.server} was not ready within {request.start_seconds:g} s"
                 raise _RefusedError(why, late=True)
             yield
+        if self._fault:
+            raise _RefusedError(self._fault)
 
     def _take_over(self, name: str, following: Program) -> Program:
         """Let the new process be the program `name`; return the old one."""
@@ -209,13 +206,12 @@ class Reload:
         self._supervisord.rename(following.group, name)
         self._beside.add(former)
         self._beside.discard(following)
-        self._ready.discard(following)
         self._listeners.turn_to(following)
         self._succeed(former, following)
         return former
 
     def _retire(self, former: Program, workers: frozenset[int], seconds: float) -> Steps:
-        """Stop the old process once nobody connects to it: nginx's old workers have ended, or its queue is empty."""
+        """Stop the old process once no client reaches it: nginx's old workers have ended, or its queue is empty."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (
             any(Path(f"/proc/{pid}").exists() for pid in workers) or self._listeners.has_clients(former)
@@ -227,7 +223,10 @@ class Reload:
         """Let nginx read its files; return the PIDs of its old workers."""
         (nginx,) = self._supervisord.groups.programs(NGINX)
         before = children(nginx.pid)
-        yield from self._send(nginx, "HUP")
+        while nginx.state is State.STARTING:  # supervisord sends a signal only to a program that is RUNNING
+            yield
+        if not nginx.signal(signal.SIGHUP):
+            raise _RefusedError("nginx does not run")
         deadline = time.monotonic() + NGINX_STARTS_WITHIN
         while not children(nginx.pid) - before:
             if time.monotonic() > deadline:
@@ -235,13 +234,6 @@ class Reload:
             yield
         self._done.append("reloaded nginx")
         return before
-
-    def _send(self, program: Program, name: str) -> Steps:
-        """Send a program a signal, once supervisord counts it as running."""
-        while program.state is State.STARTING:
-            yield
-        if not program.signal(signal.Signals[f"SIG{name}"]):
-            raise _RefusedError(f"{program.name} does not run")
 
     def _remove(self, names: list[str]) -> Steps:
         """Stop groups, and remove them once they have ended."""
@@ -254,7 +246,4 @@ class Reload:
             left = [name for name in left if not groups.remove(name)]
             if left:
                 yield
-        for program in self._beside - set(self._supervisord.programs):
-            self._beside.discard(program)
-            self._ready.discard(program)
-            self._faults.pop(program, None)
+        self._beside &= set(self._supervisord.programs)

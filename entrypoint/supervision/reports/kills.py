@@ -8,7 +8,7 @@ from collections.abc import Callable
 from entrypoint.processes.oom import OutOfMemory
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import SupervisionConfig
-from entrypoint.supervision.checks.health import next_look
+from entrypoint.supervision.checks.health import until_next_look
 from entrypoint.supervision.internals import Program
 
 _KILLED = frozenset({-signal.SIGKILL, 128 + signal.SIGKILL})
@@ -46,4 +46,4 @@ class Kills:
             who = "a process" if killed == 1 else f"{killed} processes"
             self._log(f"the kernel killed {who} of this container: {self._out_of_memory}")
         if self._looks:
-            self._timers.enterabs(next_look(), 1, self.look)
+            self._timers.enter(until_next_look(), 1, self.look)

@@ -24,11 +24,7 @@ class Waits:
     """The programs that are not ready although they should be, each with a timer for its next reminder."""
 
     def __init__(
-        self,
-        supervisord: Supervisord,
-        current: Current,
-        timers: sched.scheduler,
-        why: Callable[[Program], str],
+        self, supervisord: Supervisord, current: Current, timers: sched.scheduler, why: Callable[[Program], str]
     ) -> None:
         """`why` returns why a program is not ready."""
         self._supervisord = supervisord

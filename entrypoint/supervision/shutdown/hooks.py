@@ -3,16 +3,14 @@
 import os
 import signal
 from collections.abc import Callable
-from contextlib import suppress
 
 from entrypoint.output.lines import Lines
-from entrypoint.protocol.supervision import PreStopHook
+from entrypoint.protocol.supervision import Identity, PreStopHook
+from entrypoint.supervision import signals
 from entrypoint.supervision.handover import Current
 from entrypoint.supervision.internals import Supervisord, switch_user
 
 _CANNOT_RUN = 126
-IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGUSR1)
-"""The signals that Python and this plugin ignore. An exec resets handlers, but keeps ignored signals ignored."""
 
 Write = Callable[[str, list[bytes]], None]
 
@@ -79,23 +77,11 @@ class Hooks:
         os.set_blocking(read, False)
         environments = self._current.environments
         try:
-            self._pid = (
-                self._fork(hook, write)
-                if hook.identity
-                else os.posix_spawn(
-                    hook.command[0],
-                    hook.command,
-                    environments.root if hook.as_root else environments.programs,
-                    file_actions=[
-                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                        (os.POSIX_SPAWN_DUP2, write, 1),
-                        (os.POSIX_SPAWN_DUP2, write, 2),
-                    ],
-                    setpgroup=0,
-                    setsigmask=(),
-                    setsigdef=IGNORED,
-                )
-            )
+            if hook.identity:
+                self._pid = self._fork(hook, hook.identity, write)
+            else:
+                environment = environments.root if hook.as_root else environments.programs
+                self._pid = signals.spawn(hook.command, environment, output=write)
         except OSError:
             os.close(read)
             raise
@@ -104,22 +90,16 @@ class Hooks:
         self._fd, self._lines = read, Lines()
         self._supervisord.watch(read, self._read)
 
-    def _fork(self, hook: PreStopHook, output: int) -> int:
+    def _fork(self, hook: PreStopHook, identity: Identity, output: int) -> int:
         """Start a hook as another user; return its PID. Raises OSError."""
-        if pid := os.fork():
-            with suppress(OSError):  # the child does the same; `kill` may come before that
-                os.setpgid(pid, pid)
+        if pid := signals.fork():
             return pid
         try:
             os.setpgid(0, 0)
-            for number in IGNORED:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
-            if hook.identity:
-                switch_user(hook.identity)
+            switch_user(identity)
             os.execve(hook.command[0], hook.command, self._current.environments.programs)  # noqa: S606 - as posix_spawn
         except OSError as error:
             os.write(output, f"cannot run {hook.command[0]}: {error.strerror}\n".encode())

@@ -89,7 +89,7 @@ class Stop:
         if not self.begun or self._killed:
             return
         if now >= self._deadline:
-            self._kill(self._overran())
+            self._kill(self._overran)
         elif self._supervisord.stopping:
             if now >= self._closed:
                 self._closed = NEVER
@@ -154,7 +154,7 @@ class Stop:
     def _kill_order(self) -> None:
         """Kill what runs of the order that is being stopped: the rest of the time belongs to the later ones."""
         late = [each for each in self._left() if self._order(each) == self._order_now]
-        self._kill_each(late, self._overran())
+        self._kill_each(late, self._overran)
         self._order_until = NEVER
 
     def _kill_each(self, programs: Collection[Program], message: Callable[[str], str]) -> None:
@@ -163,10 +163,10 @@ class Stop:
         for each in programs:
             each.kill()
 
-    def _overran(self) -> Callable[[str], str]:
+    def _overran(self, names: str) -> str:
         took, most = time.monotonic() - self._order_since, self._current.config.stop_seconds
         how = f"still running after {took:.1f} s: killed; raise ENTRYPOINT_STOP_TIMEOUT (now {most}s) and {LONGER}"
-        return lambda names: f"{names} {'were' if ', ' in names else 'was'} {how}"
+        return f"{names} {'were' if ', ' in names else 'was'} {how}"
 
     def _left(self) -> list[Program]:
         return [each for each in self._supervisord.programs if each.state in UP or each.state is State.STOPPING]

@@ -30,7 +30,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """What a handler answers."""
+    """The response of a handler."""
 
     body: str
     kind: str = "text/plain; charset=utf-8"
@@ -39,7 +39,7 @@ class Response(NamedTuple):
 
 
 Handler = Callable[[Request], Generator[Wait, bool, Response]]
-"""Answers a request. It yields what it waits for, so it never blocks."""
+"""Handles a request. It yields what it waits for, so it never blocks."""
 
 Routes = Mapping[tuple[str, str], Handler]
 """The handlers by method and path. A GET also answers HEAD."""

@@ -1,4 +1,4 @@
-"""An HTTP server in supervisord's loop. It never blocks it, and it keeps little of what a client sends.
+"""An HTTP server in supervisord's loop. It never blocks the loop, and it keeps little of what a client sends.
 
 The application's user may connect, so a client may be hostile: it gets a few connections, each for a few seconds.
 """
@@ -37,7 +37,7 @@ class Server:
         """
         self._tasks = tasks
         self.routes = routes
-        """A new request gets these."""
+        """The handlers of new requests."""
         self._allow = allow
         self._log = log
         self._seconds = seconds

@@ -203,11 +203,11 @@ class Container:
         return self.code()
 
     def ask(self, method: str, *arguments: object) -> Any:
-        """Call a method of supervisord's own interface, as supervisorctl does."""
+        """Call a method of supervisord's own interface, or of the one that is named, as supervisorctl does."""
         path = self.home / "control.sock"
         until(path.exists, "a control socket")
         with ServerProxy("http://localhost", transport=_UnixTransport(path), allow_none=True) as proxy:
-            return getattr(proxy, f"supervisor.{method}")(*arguments)
+            return getattr(proxy, method if "." in method else f"supervisor.{method}")(*arguments)
 
     def pids(self) -> set[int]:
         """Return the processes of this container: whose working directory is its home."""

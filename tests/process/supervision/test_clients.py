@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from supervisor.rpcinterface import SupervisorNamespaceRPCInterface
 
+from entrypoint.protocol.codec import to_json
+from entrypoint.protocol.reload import ReloadRequest
+from entrypoint.protocol.supervision import Environments
 from entrypoint.supervision.clients.interface import Interface as OwnInterface
 from entrypoint.supervision.internals.interface import Interface
 
@@ -95,3 +98,15 @@ def test_clients_are_told_of_a_method_what_supervisord_says_of_it(method: str) -
 
 def test_clients_may_call_two_methods_of_the_plugin() -> None:
     assert [name for name in dir(OwnInterface) if not name.startswith("_")] == ["reload", "state"]
+
+
+def test_a_program_that_a_reload_restarts_gets_its_new_secret(container: Container) -> None:
+    code = "import os, time\nprint('the key is', os.environ.get('KEY'))\ntime.sleep(1000)"
+    container.program("a", container.script("a", code))
+    container.ready_file = container.home / "www/ready.json"
+    container.ready_file.parent.mkdir()
+    container.start().said("[a] the key is None")
+    environments = Environments(dict(os.environ), dict(os.environ), private={"a": {"KEY": "new"}})
+    container.ask("entrypoint.reload", to_json(ReloadRequest(environments, programs=("a",))))
+    container.said("[a] the key is new")
+    assert container.stop() == 0

@@ -226,8 +226,6 @@ def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
             {"ready": "log:("},
             "programs.site.ready: 'log:(': its regular expression is invalid: missing )",
         ),
-        ({"ready": "log:up", "raw": True}, "cannot supervise site: ready: log: nothing reads the lines"),
-        ({"liveness": "exit"}, "cannot supervise site: liveness: exit: shows nothing about a program that is ready"),
     ],
 )
 def test_what_cannot_be_supervised_is_refused_before_anything_starts(

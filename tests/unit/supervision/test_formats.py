@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from entrypoint.supervision.logs.formats import as_json, as_text, text
+from entrypoint.supervision.logs.formats import as_json, as_text
 
 
 def json_line(said: bytes) -> bytes:
@@ -11,7 +11,7 @@ def json_line(said: bytes) -> bytes:
 
 
 def test_text_is_the_name_and_the_bytes() -> None:
-    assert text("a", [b"caf\xc3\xa9 \xff", b""], "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n[a] \n"
+    assert as_text()("a", [b"caf\xc3\xa9 \xff", b""], "stderr", 7) == b"[a] caf\xc3\xa9 \xff\n[a] \n"
 
 
 def test_text_may_have_the_time_and_colours() -> None:

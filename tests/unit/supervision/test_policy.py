@@ -11,7 +11,7 @@ from entrypoint.supervision.policy import (
     JITTER,
     LONGEST,
     WINDOW,
-    PermanentFailure,
+    End,
     Restarts,
     starts_again,
 )
@@ -144,13 +144,13 @@ def test_without_a_policy_the_configuration_decides() -> None:
 @pytest.mark.parametrize(
     ("wait_status", "failure"),
     [
-        (3 << 8, PermanentFailure(3, "exit status 3")),
-        (0, PermanentFailure(1, "exit status 0")),
-        (255 << 8, PermanentFailure(255, "exit status 255")),
-        (signal.SIGKILL, PermanentFailure(137, "killed by SIGKILL")),
-        (signal.SIGSEGV | 0x80, PermanentFailure(139, "killed by SIGSEGV")),  # 0x80: with a core dump
-        (40, PermanentFailure(168, "killed by signal 40")),
+        (3 << 8, End(3, "exit status 3")),
+        (0, End(1, "exit status 0")),
+        (255 << 8, End(255, "exit status 255")),
+        (signal.SIGKILL, End(137, "killed by SIGKILL")),
+        (signal.SIGSEGV | 0x80, End(139, "killed by SIGSEGV")),  # 0x80: with a core dump
+        (40, End(168, "killed by signal 40")),
     ],
 )
-def test_a_permanent_failure_has_the_exit_code_of_a_shell(wait_status: int, failure: PermanentFailure) -> None:
-    assert PermanentFailure.of_status(wait_status) == failure
+def test_a_permanent_failure_has_the_exit_code_of_a_shell(wait_status: int, failure: End) -> None:
+    assert End.of_status(wait_status) == failure

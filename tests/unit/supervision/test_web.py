@@ -13,9 +13,9 @@ from deadline import PATIENCE, until
 from ports import free_port
 
 from entrypoint.supervision.tasks import Tasks, Wait
-from entrypoint.supervision.web import listener
 from entrypoint.supervision.web.conversation import LONGEST, Request, Response, Routes
 from entrypoint.supervision.web.server import MOST, Server
+from entrypoint.supervision.web.web import listen
 
 LARGE = "x" * (4 << 20)
 SHORT = 0.3
@@ -59,7 +59,7 @@ class Loop:
         self.path = path
         self.log: list[str] = []
         self.timers = sched.scheduler(time.monotonic)
-        self.listeners = listener.listen(path, addresses, self.log.append)
+        self.listeners = listen(path, addresses, self.log.append)
         networks = [ip_network(allow)] if allow else []
         self.tasks = Tasks(self.timers)
         self.server = Server(self.tasks, ROUTES, allow=networks, log=self.log.append, seconds=seconds)

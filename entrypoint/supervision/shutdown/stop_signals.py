@@ -1,13 +1,33 @@
-"""The stop signal for the processes that a stopping program has started itself, such as its workers."""
+"""The stop signals of one program after the first: repeated ones, and those of the processes that it has started."""
 
 import os
+import sched
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from entrypoint.processes.children import children
-from entrypoint.protocol.supervision import StopChildren
+from entrypoint.protocol.supervision import ProgramConfig, StopChildren
+from entrypoint.supervision.internals import Program, State
+
+CHILDREN_EVERY = 0.1
+"""Seconds after which a stopping program's new children are looked for again."""
+
+
+def begin(program: Program, config: ProgramConfig, timers: sched.scheduler) -> None:
+    """Send the signals that `config` names until the program, which gets its first one now, has ended."""
+    if interval := config.stop_interval:
+        timers.enter(interval, 0, _repeat, (program, program.repeat_stop_signal, interval, timers))
+    if config.stop_children:
+        children = Children(program.pid, config.stop_children)
+        timers.enter(0, 0, _repeat, (program, children.stop, CHILDREN_EVERY, timers))
+
+
+def _repeat(program: Program, send: Callable[[], None], seconds: float, timers: sched.scheduler) -> None:
+    if program.state is State.STOPPING:
+        send()
+        timers.enter(seconds, 0, _repeat, (program, send, seconds, timers))
 
 
 class Children:
