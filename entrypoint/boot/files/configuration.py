@@ -129,7 +129,7 @@ def _maintenance(config: ResolvedConfig, values: TemplateValues) -> tuple[File, 
     allow = config.machine.maintenance
     if allow is None or not config.nginx or config.machine.nginx_conf is not None:
         return ()
-    own = any(page.status == MAINTENANCE_STATUS for page in values.nginx.protection.pages)
+    own = any(page.status == MAINTENANCE_STATUS for page in values.site.protection.pages)
     return maintenance_files(config, allow, values, own=own)
 
 

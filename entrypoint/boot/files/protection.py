@@ -9,6 +9,20 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGES
 from entrypoint.boot.settings.types.addresses import Network
 
+EXEMPT: Final = (
+    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
+)
+"""A regular expression for the paths of requests that are never refused: probes, metrics (they have their own allow
+list), pages that only nginx itself shows, and challenges of certificate authorities. Other paths below /-/ belong to
+the application."""
+
+DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
+"""A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that
+remains without them, and passes the path to a server of HTTP as it is. Browsers send none."""
+
+STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
+"""A regular expression for the paths of the status page."""
+
 
 class Limit(NamedTuple):
     """One limit of requests."""
@@ -39,29 +53,15 @@ class Protection(NamedTuple):
     robots: bool
     headers: str  # default, strict, strict-report-only or off
     policy: str  # the site's Content-Security-Policy
-    body_sizes: tuple[tuple[str, int], ...]  # bytes, by the beginning of the path
     pages: tuple[Page, ...]
     canonical: str | None
     canonical_pattern: str
     to_https: bool
-    prefix: str  # without a slash at its end
-    prefix_pattern: str  # the same as a regular expression
+    prefix_pattern: str  # a regular expression for NGINX_PREFIX
     removes_prefix: bool
-
-    @property
-    def exempt(self) -> str:
-        """A regular expression for the paths of requests that are never refused."""
-        return EXEMPT
-
-    @property
-    def dotted(self) -> str:
-        """A regular expression for the requests whose path nginx and the application may read differently."""
-        return DOTTED
-
-    @property
-    def status_page(self) -> str:
-        """A regular expression for the paths of the status page."""
-        return STATUS_PAGE
+    exempt: str = EXEMPT
+    dotted: str = DOTTED
+    status_page: str = STATUS_PAGE
 
     @property
     def limiting(self) -> bool:
@@ -106,20 +106,6 @@ class Protection(NamedTuple):
         return f"$answer_{status}" if any(page.status == status for page in self.pages) else usual
 
 
-EXEMPT: Final = (
-    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
-)
-"""A regular expression for the paths of requests that are never refused: probes, metrics (they have their own allow
-list), pages that only nginx itself shows, and challenges of certificate authorities. Other paths below /-/ belong to
-the application."""
-
-DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
-"""A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that
-remains without them, and passes the path to a server of HTTP as it is. Browsers send none."""
-
-STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
-"""A regular expression for the paths of the status page."""
-
 _CSP: Final = "Content-Security-Policy"
 _STRICT: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -155,12 +141,10 @@ def protection(config: ResolvedConfig, static_root: str | None) -> Protection:
         robots=settings.robots == "deny",
         headers=settings.security_headers,
         policy=f"{_POLICY}{report}",
-        body_sizes=settings.client_max_body_size.paths,
         pages=tuple(pages(config, static_root)),
         canonical=settings.canonical_host,
         canonical_pattern=f"~*^{re.escape(canonical)}{f':{port}' if port else '(:[0-9]+)?'}$" if canonical else "",
         to_https=settings.https_redirect == "on",
-        prefix=config.prefix,
         prefix_pattern=re.escape(config.prefix),
         removes_prefix=config.removes_prefix,
     )

@@ -14,7 +14,7 @@ from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import BROUGHT_BY, Facts
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
-from entrypoint.boot.files import configuration, maintenance, nginx, sites, supervisor_files
+from entrypoint.boot.files import configuration, maintenance, nginx, protection, sites, supervisor_files
 from entrypoint.boot.plan import log_files
 from entrypoint.boot.plan.application_warnings import application_warnings
 from entrypoint.boot.plan.check_steps import (
@@ -249,9 +249,9 @@ def _user_program(config: ResolvedConfig, own: UserProgram) -> Program:
 
 def _pages(config: ResolvedConfig) -> Iterator[CheckPages]:
     """Yield the check of the error pages, which exist only once the static files are collected."""
-    pages = nginx.values(config, starting=False).protection.pages if config.nginx else ()
-    if found := {page.status: page.path for page in pages if not page.rendered}:
-        yield CheckPages(found)
+    found = protection.pages(config, nginx.static_root(config)) if config.nginx else ()
+    if pages := {page.status: page.path for page in found if not page.rendered}:
+        yield CheckPages(pages)
 
 
 def _compress(config: ResolvedConfig) -> Iterator[Compress]:
