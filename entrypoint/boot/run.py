@@ -46,13 +46,14 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan import plan  # noqa: PLC0415
+        from entrypoint.boot.plan.opening import opening  # noqa: PLC0415
 
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
-        opening = plan.opening(decide(settings, Facts(machine, None)))
-        execute(opening, performer)
+        begun = opening(decide(settings, Facts(machine, None)))
+        execute(begun, performer)
         performer.timeline.mark("load the application's settings", "load")
         config = _decided(settings, machine, agent.settings() if agent else None)
-        execute(plan.start(config, opening), performer)
+        execute(plan.start(config, begun), performer)
         performer.timeline.mark("load the application's apps", "load")
         config = _decided(settings, machine, agent.application() if agent else None)
         execute(plan.rest(config), performer)
@@ -134,7 +135,8 @@ def check(settings: Settings, tell: Tell) -> None:
         from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
         from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
+        from entrypoint.boot.plan.opening import space  # noqa: PLC0415
+        from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
         from entrypoint.boot.plan.steps import Ask  # noqa: PLC0415
 
         config = _decided(settings, machine, agent.application() if agent else None)

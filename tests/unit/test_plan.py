@@ -24,7 +24,8 @@ from entrypoint.boot.files.template_values import template_values
 from entrypoint.boot.plan.check_steps import FindPrograms
 from entrypoint.boot.plan.file_steps import HandOver
 from entrypoint.boot.plan.findings import of_config
-from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
+from entrypoint.boot.plan.opening import opening
+from entrypoint.boot.plan.plan import Plan, make_plan, rest, start
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import Listen

@@ -17,7 +17,7 @@ from entrypoint.boot.decisions.folders.run_dir import (
     SOCKET_FILE,
     TIMELINE_FILE,
 )
-from entrypoint.boot.decisions.programs import certificates
+from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.facts import templates
@@ -26,7 +26,7 @@ from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
 from entrypoint.boot.files.template_values import TemplateValues, template_values
-from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
+from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.errors import Unusable
@@ -108,8 +108,8 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
 
 
 def _of_certificates(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
-    told = certificates.configuration(config, next(each for each in supervised if each.name == NGINX))
-    yield File(config.run_dir / certificates.CONFIG, to_json(told), source="the plan")
+    content = certificates.configuration(config, programs.nginx(config))
+    yield File(config.run_dir / certificates.CONFIG, to_json(content), source="the plan")
     if not config.secured:
         values = template_values(config, supervised, starting=False, secured=True)
         rendered = _file(config, templates.OF_NGINX[-1], values)
@@ -178,15 +178,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
         programs={
-            process: _program(
-                program,
-                processes,
-                str(config.bind) if config.inherits_socket and program.name == config.server_name else "",
-                _first_request(config, program.name),
-                config.settings.liveness_timeout,
-            )
-            for program in supervised
-            for process in program.processes
+            process: _program(config, program, processes) for program in supervised for process in program.processes
         },
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if ours else (),
@@ -228,20 +220,15 @@ def _identity(account: Account | None) -> Identity | None:
     return Identity(account.uid, account.gid, account.groups) if account else None
 
 
-def _program(
-    program: Program,
-    processes: Mapping[str, tuple[str, ...]],
-    listen: str,
-    request: RequestConfig | None,
-    timeout: float,
-) -> ProgramConfig:
+def _program(config: ResolvedConfig, program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+    timeout = config.settings.liveness_timeout
     return ProgramConfig(
         essential=program.essential,
         # A program that runs in another container is not waited for.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
-        listen=listen,
+        listen=str(config.bind) if config.inherits_socket and program.name == config.server_name else "",
         ready=_probe(program.name, program.ready),
-        first_request=request,
+        first_request=_first_request(config, program.name),
         liveness=_probe(program.name, program.live) if program.live else None,
         frozen_seconds=timeout if math.isfinite(timeout) else None,
         accepts=_accepts(program),

@@ -96,9 +96,8 @@ def _after(steps: list[Ask], name: str) -> int:
 
 
 def _hooks(config: ResolvedConfig, when: str, hooks: Iterable[Hook]) -> Iterator[RunHooks]:
-    module = config.application.settings_module if config.application else config.settings.settings_module
     if found := tuple(hooks):
-        step = _step(config.settings, config.machine, module, when, found)
+        step = _step(config.settings, config.machine, config.settings_module, when, found)
         yield step._replace(progress=config.progress(f"running {when} hooks"))
 
 
