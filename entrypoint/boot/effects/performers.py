@@ -14,7 +14,7 @@ from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.facts.installed import BROUGHT_BY
 from entrypoint.boot.plan import check_steps, file_steps
 from entrypoint.boot.plan.steps import (
     WARNING,

@@ -8,7 +8,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.decisions.programs.supervised import supervised
-from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.facts.installed import BROUGHT_BY
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, maintenance, supervisor_files
 from entrypoint.boot.plan.check_steps import (
