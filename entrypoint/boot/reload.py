@@ -21,13 +21,14 @@ from entrypoint.boot.decisions.servers import SERVERS
 from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.checks import overlaps
 from entrypoint.boot.effects.disk import folders, run_files, secret_key
-from entrypoint.boot.effects.disk.difference import Difference, current, sections, text_of
+from entrypoint.boot.effects.disk.difference import Difference, current, text_of
 from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
 from entrypoint.boot.plan.steps import Step

@@ -10,7 +10,7 @@ from entrypoint.boot.settings.server_names import NAMES
 from entrypoint.boot.settings.types.values import shown
 
 if TYPE_CHECKING:
-    import configparser
+    from configparser import RawConfigParser
 
 _ALL: Final = "*.conf"
 _OURS: Final = (
@@ -35,13 +35,12 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
     """
     if not files:
         return
-    import configparser  # noqa: PLC0415 -- supervisord's own parser; only needed for such files
+    from configparser import Error  # noqa: PLC0415 -- only needed for such files
 
     for path, text in files.items():
-        parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
         try:
-            parser.read_string(text)
-        except configparser.Error as error:
+            parser = sections(text)
+        except Error as error:
             yield f"cannot use {path}: {' '.join(error.message.replace('<string>', path.name).split())}"
             continue
         ours = {section: server for section in parser.sections() if (server := _server(section, parser, programs))}
@@ -58,7 +57,16 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
                 yield f"cannot use {path}: [{shown(section)}] duplicates the name of another program"
 
 
-def _server(section: str, parser: "configparser.RawConfigParser", programs: Collection[str]) -> str | None:
+def sections(text: str) -> "RawConfigParser":
+    """Return the sections of a configuration for supervisord, read as supervisord does. Raises configparser.Error."""
+    from configparser import RawConfigParser  # noqa: PLC0415 -- only needed for such files and a reload
+
+    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
+    parser.read_string(text)
+    return parser
+
+
+def _server(section: str, parser: "RawConfigParser", programs: Collection[str]) -> str | None:
     """Return nginx or the application server if the section would run it a second time, else None."""
     kind, _, name = section.partition(":")
     command = parser.get(section, "command", fallback="").split()

@@ -22,10 +22,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *stop(config),
         *_responses(config),
         *_superuser(config),
-        *_hsts(config),
-        *_metrics(config),
-        *_page(config),
-        *_prefix(config),
+        *_without_effect(config),
         *_maintenance(config),
     ):
         yield Read(WARNING, f"warning: {text}")
@@ -47,11 +44,6 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
             f"with {name}={shown(text)} a request may exceed nginx's timeout of {config.nginx_timeout} s: "
             "set ENTRYPOINT_REQUEST_TIMEOUT instead"
         )
-
-
-def _hsts(config: ResolvedConfig) -> Iterator[str]:
-    if config.nginx and config.settings.hsts and not config.settings.tls and not config.settings.proxies:
-        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
 
 
 def stop(config: ResolvedConfig) -> Iterator[str]:
@@ -116,22 +108,19 @@ def _superuser(config: ResolvedConfig) -> Iterator[str]:
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
 
 
-def _page(config: ResolvedConfig) -> Iterator[str]:
+def _without_effect(config: ResolvedConfig) -> Iterator[str]:
     settings = config.settings
+    has_port = config.nginx or settings.metrics_port
+    if settings.hsts and config.nginx and not settings.tls and not settings.proxies:
+        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
+    if settings.metrics_allow and not has_port:
+        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
     if settings.status_password and settings.status_page == "off":
         yield "ENTRYPOINT_STATUS_PASSWORD has no effect: set ENTRYPOINT_STATUS_PAGE=on"
-    if settings.status_page == "on" and not config.nginx and not settings.metrics_port:
+    if settings.status_page == "on" and not has_port:
         yield "ENTRYPOINT_STATUS_PAGE has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
-
-
-def _metrics(config: ResolvedConfig) -> Iterator[str]:
-    if config.settings.metrics_allow and not config.nginx and not config.settings.metrics_port:
-        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
-
-
-def _prefix(config: ResolvedConfig) -> Iterator[str]:
-    if config.settings.prefix and config.settings.serves and not config.nginx:
-        yield f"NGINX_PREFIX={config.settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
+    if settings.prefix and settings.serves and not config.nginx:
+        yield f"NGINX_PREFIX={settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
 
 
 def _maintenance(config: ResolvedConfig) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """How the files of a reload differ from those of the site that runs."""
 
-import configparser
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import from_json, read_json
@@ -56,10 +56,3 @@ def current(folder: Path) -> SupervisionConfig:
 def text_of(plan: Plan, name: str) -> str:
     """Return the text of a file of the plan."""
     return next(file.text for file in plan.files if file.path.name == name)
-
-
-def sections(text: str) -> configparser.RawConfigParser:
-    """Return the sections of a configuration for supervisord, read as supervisord does."""
-    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
-    parser.read_string(text)
-    return parser
