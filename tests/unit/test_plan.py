@@ -1196,7 +1196,7 @@ def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str
 
 
 def test_the_page_names_each_variable_and_no_other() -> None:
-    values = template_values(decide(Settings(), Facts(machine(), application())), (), starting=False)
+    values = template_values(decide(Settings(), Facts(machine(), application())), starting=False)
     passed = [name for part in values for name in vars(part)]
     section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
     named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]

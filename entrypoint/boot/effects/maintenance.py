@@ -88,7 +88,7 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
     if "/maintenance-server.con" not in text:
         raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
     own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
-    return configuration.maintenance_files(config, allow, template_values(config, (), starting=True), own=own)
+    return configuration.maintenance_files(config, allow, template_values(config, starting=True), own=own)
 
 
 def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:

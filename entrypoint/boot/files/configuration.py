@@ -20,6 +20,7 @@ from entrypoint.boot.decisions.folders.run_dir import (
 from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
 from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed
@@ -50,16 +51,13 @@ MAINTENANCE_STATUS: Final = 503
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
     """Return the folders that a boot creates."""
+    # nginx's master follows links in its folder. If the master is root, nobody else may write there.
+    master = None if config.nginx_switches else config.run_as
     return (
         Directory(config.run_dir, 0o755),
         Directory(config.www, 0o755, inner=True),
         Directory(config.run_dir / "app", 0o750, config.run_as, inner=True),
-        # nginx's master follows links in its folder. If the master is root, nobody else may write there.
-        *(
-            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_switches else config.run_as, inner=True)]
-            if config.nginx
-            else []
-        ),
+        *([Directory(config.run_dir / "nginx", 0o755, master, inner=True)] if config.nginx else []),
         *([Directory(config.certificate_file.parent, 0o700, inner=True)] if config.certificate_file else []),
     )
 
@@ -93,9 +91,9 @@ def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     return tuple(config.run_dir / name for name in machine.nginx_names if name not in taken)
 
 
-def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
+def files(config: ResolvedConfig) -> Iterator[File]:
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
-    values = template_values(config, supervised, starting=False)
+    values = template_values(config, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
         text = adapted_nginx.adapted(config).text if config.machine.app_nginx_conf else config.machine.nginx_conf
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
@@ -103,22 +101,22 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield _file(config, template, values)
     yield from _maintenance(config, values)
     if config.nginx and config.settings.acme:
-        yield from _of_certificates(config, supervised)
-    yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
+        yield from _of_certificates(config)
+    yield File(config.run_dir / "supervision.json", to_json(_supervision(config)), source="the plan")
 
 
-def _of_certificates(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
+def _of_certificates(config: ResolvedConfig) -> Iterator[File]:
     content = certificates.configuration(config, programs.nginx(config))
     yield File(config.run_dir / certificates.CONFIG, to_json(content), source="the plan")
     if not config.secured:
-        values = template_values(config, supervised, starting=False, secured=True)
+        values = template_values(config, starting=False, secured=True)
         rendered = _file(config, templates.OF_NGINX[-1], values)
         yield rendered._replace(path=config.run_dir / certificates.SECURED_CONF)
 
 
-def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
+def starting_files(config: ResolvedConfig) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
-    values = template_values(config, supervised, starting=True)
+    values = template_values(config, starting=True)
     shown = (*templates.PAGES, *_own_pages(config))
     rendered = (_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
     return (*rendered, *_maintenance(config, values))
@@ -161,8 +159,9 @@ def _own_pages(config: ResolvedConfig) -> tuple[str, ...]:
     return tuple(name for name in templates.ERROR_PAGES if name in config.machine.templates)
 
 
-def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> SupervisionConfig:
-    processes = {program.name: program.processes for program in supervised}
+def _supervision(config: ResolvedConfig) -> SupervisionConfig:
+    here = supervised(config)
+    processes = {program.name: program.processes for program in here}
     if config.server_name:
         processes[WEB] = processes[config.server_name]
     hooks = config.machine.hooks.of(PRE_STOP)
@@ -177,9 +176,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_format=LogFormat(config.settings.log_format),
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
-        programs={
-            process: _program(config, program, processes) for program in supervised for process in program.processes
-        },
+        programs={process: _program(config, program, processes) for program in here for process in program.processes},
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if ours else (),
         pre_stop=tuple(map(_pre_stop, hooks)),

@@ -6,7 +6,7 @@ An attribute of a class of values is a name that all templates know.
 from typing import Any, Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.files import supervisor_files
 from entrypoint.boot.files.nginx import NginxValues, SiteValues
 
@@ -17,10 +17,10 @@ _LONGEST_BACKLOG: Final = 1024
 class SupervisordValues:
     """The values for supervisord.conf."""
 
-    def __init__(self, config: ResolvedConfig, supervised: tuple[Program, ...]) -> None:
+    def __init__(self, config: ResolvedConfig) -> None:
         self.run_dir = config.run_dir
         self.root = config.machine.root
-        self.programs = supervised
+        self.programs = supervised(config)
         self.supervisor_files = supervisor_files.patterns(config.machine.supervisor_files)
         self.log_level = config.settings.log_level
 
@@ -64,9 +64,7 @@ class TemplateValues(NamedTuple):
         return {name: value for values in self for name, value in vars(values).items()}
 
 
-def template_values(
-    config: ResolvedConfig, supervised: tuple[Program, ...], *, starting: bool, secured: bool | None = None
-) -> TemplateValues:
+def template_values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> TemplateValues:
     """Return the values; `starting` means that the application is still unknown. Raises Unusable.
 
     `secured` renders for a site that has, or lacks, the certificate that it asks for; None: as it is now.
@@ -75,7 +73,7 @@ def template_values(
         SiteValues(config, starting=starting, secured=config.secured if secured is None else secured),
         NginxValues(config),
         ServerValues(config),
-        SupervisordValues(config, supervised),
+        SupervisordValues(config),
     )
 
 

@@ -57,7 +57,7 @@ def opening(config: ResolvedConfig) -> tuple[Step, ...]:
         *_certificate(config),
         *_links(config),
         *_metrics_folder(config),
-        *_starting_page(config, here),
+        *_starting_page(config),
     )
 
 
@@ -161,9 +161,9 @@ def _links(config: ResolvedConfig) -> Iterator[Link]:
         yield Link(links, PurePosixPath(NGINX_FOLDER))
 
 
-def _starting_page(config: ResolvedConfig, here: tuple[Program, ...]) -> Iterator[Step]:
+def _starting_page(config: ResolvedConfig) -> Iterator[Step]:
     if config.opens_early:
-        yield WriteFiles(configuration.starting_files(config, here), name=SERVE)
+        yield WriteFiles(configuration.starting_files(config), name=SERVE)
         yield Start(
             programs.nginx(config),
             config.machine.app_dir,

@@ -10,7 +10,6 @@ from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.folders.artifacts import File, Progress
 from entrypoint.boot.decisions.folders.run_dir import HANDOVER_FILE, TIMELINE_FILE
 from entrypoint.boot.decisions.programs import programs
-from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts
 from entrypoint.boot.files import configuration, nginx, protection, sites
@@ -44,7 +43,7 @@ def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
 
     Raises Unusable if the settings contradict each other or a file cannot hold a text.
     """
-    files = tuple(configuration.files(config, supervised(config)))
+    files = tuple(configuration.files(config))
     return (
         *sources_used(config),
         *_hand_over(config),
