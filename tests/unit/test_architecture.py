@@ -94,7 +94,7 @@ ORDER = {
     ),
     "boot/effects": (
         *("signals", "checks", "disk", "processes", "waiting", "timeline"),
-        *("execute", "performers", "boot_performer", "maintenance", "printout"),
+        *("performers", "boot_performer", "maintenance", "printout"),
     ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "static", "databases", "production"),
