@@ -93,7 +93,7 @@ ORDER = {
         *("decide", "derived"),
     ),
     "boot/effects": (
-        *("signals", "checks", "disk", "processes", "waiting", "timeline"),
+        *("signals", "command", "checks", "disk", "processes", "waiting", "timeline"),
         *("performers", "boot_performer", "maintenance", "printout"),
     ),
     "app": (
