@@ -317,6 +317,12 @@ def test_a_mistake_in_a_config_map_is_one_line_for_all_its_containers(folder: Pa
     ]
 
 
+@pytest.mark.parametrize("digits", ["²", "9" * 5000])
+def test_digits_that_are_no_port_are_no_bug(folder: Path, digits: str) -> None:
+    assert len(checked(folder, DEPLOYMENT.replace("path: /-/live, port: 8080", f"path: /-/live, port: {digits}"))) == 1
+    assert len(checked(folder, DEPLOYMENT + SERVICE.replace("targetPort: http", f"targetPort: {digits}"))) == 1
+
+
 def test_a_service_that_leads_nowhere(folder: Path) -> None:
     assert checked(folder, DEPLOYMENT + SERVICE.replace("targetPort: http", "targetPort: 80")) == [
         "Service web: its targetPort is 80, but Deployment web listens on 8080; use that"
