@@ -508,6 +508,11 @@ def test_yaml_that_cannot_be_read(folder: Path, text: str, why: str) -> None:
     assert Checked("it.yaml").problems == (f"cannot read it.yaml: {why}",)
 
 
+def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    (folder / "it.json").write_text(f'{{"services": {{"web": {"[" * 700}{"]" * 700}}}}}')
+    assert Checked("it.json").problems == ("cannot read it.json: it is nested too deeply",)
+
+
 def test_aliases_of_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:
     levels = "".join(f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 30))
     text = f"a0: &a0 lol\n{levels}services: {{web: {{environment: {{ENTRYPOINT_PROGRAMS: *a29}}}}}}\n"
