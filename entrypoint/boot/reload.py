@@ -22,7 +22,6 @@ from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.checks import overlaps
 from entrypoint.boot.effects.disk import folders, run_files, secret_key
 from entrypoint.boot.effects.disk.difference import Difference, current, text_of
-from entrypoint.boot.effects.execute import execute_each
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
@@ -31,7 +30,6 @@ from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import Step
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest
@@ -89,7 +87,7 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
         facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
         config = decide(settings, facts)
         overlaps.check(config)
-        plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        plan = _validated(settings, facts, _SilentPerformer(tell, stops, agent, hooks, machine.trust))
     differs = Difference(plan, folder, state.environments)
     Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
     known = set(_programs(plan, machine))
@@ -126,22 +124,15 @@ def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Pl
     plan = make_plan(settings, facts)
     with folders.temporary_folder(facts.machine.temporary) as folder:
         elsewhere = make_plan(replace(settings, run_dir=folder), facts)
-        execute_each(run.validating(elsewhere, facts.machine), _Silently(performer))
+        performer.execute_each(run.validating(elsewhere, facts.machine))
     return plan
 
 
-class _Silently:
-    """Performs the steps without their lines, which the boot has shown."""
-
-    def __init__(self, performer: RealPerformer) -> None:
-        self._performer = performer
+class _SilentPerformer(RealPerformer):
+    """Carries out the steps without their lines, which the boot has shown."""
 
     def announce(self, step: object) -> None:
         """Show nothing."""
-
-    def apply(self, step: Step) -> None:
-        """Carry the step out."""
-        self._performer.apply(step)
 
 
 def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:

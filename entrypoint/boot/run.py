@@ -43,20 +43,19 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings = secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
         from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415
-        from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
+        from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan import plan  # noqa: PLC0415
         from entrypoint.boot.plan.opening import opening  # noqa: PLC0415
 
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
         begun = opening(decide(settings, Facts(machine, None)))
-        execute(begun, performer)
+        performer.execute(begun)
         performer.timeline.mark("load the application's settings", "load")
         config = _decided(settings, machine, agent.settings() if agent else None)
-        execute(plan.start(config, begun), performer)
+        performer.execute(plan.start(config, begun))
         performer.timeline.mark("load the application's apps", "load")
         config = _decided(settings, machine, agent.application() if agent else None)
-        execute(plan.rest(config), performer)
+        performer.execute(plan.rest(config))
         last = plan.make_exec(config)
         performer.announce(last)
         if agent:
@@ -88,7 +87,6 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     building = bool(only) and {"collectstatic", "compress"}.issuperset(only)
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING  # noqa: PLC0415
 
@@ -103,7 +101,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         selected = only or known.keys() - {COMPRESS}
         chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        RealPerformer(tell, stops, agent, hooks, machine.trust).execute(steps)
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -112,7 +110,6 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
         from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
         from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
@@ -122,7 +119,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
         hooks = HookRunner(tell, stops, machine.trust)
-        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        RealPerformer(tell, stops, agent, hooks, machine.trust).execute(steps)
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -133,7 +130,6 @@ def check(settings: Settings, tell: Tell) -> None:
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
         from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
-        from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
         from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
         from entrypoint.boot.plan.opening import space  # noqa: PLC0415
         from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
@@ -149,7 +145,7 @@ def check(settings: Settings, tell: Tell) -> None:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
-            execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+            RealPerformer(tell, stops, agent, hooks, machine.trust).execute_each(steps)
 
 
 def validating(plan: "Plan", machine: Machine) -> list["Step"]:
@@ -192,12 +188,11 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, None, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
         from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415
 
         plan = _plan(settings, machine, agent)
     performer = DryRunPerformer(tell)
-    execute(plan.steps, performer)
+    performer.execute(plan.steps)
     performer.announce(plan.exec)
     return plan
 

@@ -54,8 +54,7 @@ class Keeper:
         with suppress(OSError):
             self._take("using the kept certificate")
         if self._kept() is None:
-            secured = self._config.secured_conf
-            plain = secured is None or Path(secured).exists()
+            plain = Path(self._config.secured_conf).exists()
             place = f"on port {self._config.plain} " if self._config.plain else ""
             until = f"the site is served over plain HTTP {place}until there is one" if plain else "an older one is used"
             _say(f"no certificate for {self._names} yet: {until}")

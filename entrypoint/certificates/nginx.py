@@ -19,33 +19,28 @@ def install(config: CertificatesConfig, pem: bytes) -> bool:
     With the first certificate the site's configuration changes too. No request is lost: nginx's old workers finish
     theirs.
     """
-    file = Path(config.file)
-    before = file.read_bytes() if file.exists() else None
-    opens = config.conf and config.secured_conf and Path(config.secured_conf).exists()
-    if before == pem and not opens:
+    file, conf, secured = Path(config.file), Path(config.conf), Path(config.secured_conf)
+    new = {file: (pem, 0o600)}
+    if secured.exists():
+        new[conf] = (secured.read_bytes(), 0o644)
+    old = {path: path.read_bytes() if path.exists() else None for path in new}
+    if old == {file: pem}:
         return False
-    _write(file, pem, 0o600)
-    conf, secured = Path(config.conf or ""), Path(config.secured_conf or "")
-    plain = conf.read_bytes() if opens else b""
-    if opens:
-        _write(conf, secured.read_bytes(), 0o644)
+    for path, (data, mode) in new.items():
+        _write(path, data, mode)
     if why := _fault(config):
-        if opens:
-            _write(conf, plain, 0o644)
-        if before is None:
-            file.unlink()
-        else:
-            _write(file, before, 0o600)
+        for path, before in old.items():
+            if before is None:
+                path.unlink()
+            else:
+                _write(path, before, new[path][1])
         raise RefusedError(why)
-    if opens:
-        secured.unlink()
-    _reload(config)
+    secured.unlink(missing_ok=True)
+    _reload()
     return True
 
 
 def _fault(config: CertificatesConfig) -> str | None:
-    if not config.nginx:
-        return None
     done = subprocess.run(  # noqa: S603 -- the command of the boot, no shell
         [*config.nginx, "-t", "-q"], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
@@ -53,10 +48,8 @@ def _fault(config: CertificatesConfig) -> str | None:
     return said or f"exit status {done.returncode}" if done.returncode else None
 
 
-def _reload(config: CertificatesConfig) -> None:
+def _reload() -> None:
     """Send HUP to nginx's master, a child of the same supervisord: another process may have got an old number."""
-    if not config.nginx:
-        return
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _is_master(process):
             os.kill(int(process.name), signal.SIGHUP)

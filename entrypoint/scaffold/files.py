@@ -11,7 +11,6 @@ BASE: Final = "entrypoint-base"
 """The image that the Dockerfile inherits from, unless --base names another."""
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_URLS: Final = {"postgres": "postgres", "mysql": "mysql"}
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
 _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
 _DATABASE: Final = re.compile(
@@ -71,18 +70,18 @@ def _roles(project: Project) -> tuple[str, ...]:
 
 
 def _services(project: Project) -> tuple[str, ...]:
-    return (*(["db"] if project.database in _URLS else []), *(["redis"] if project.redis else []))
+    return (*(["db"] if project.database in _PASSWORDS else []), *(["redis"] if project.redis else []))
 
 
 def _environment(project: Project) -> Iterator[tuple[str, str]]:
     """Yield the variables that lead the settings to the services of compose.yaml."""
     names = {variable.name for variable in project.variables}
     kind = project.database
-    if kind in _URLS:
+    if kind in _PASSWORDS:
         password = f"${{{_PASSWORDS[kind]}}}"
         values = {"HOST": "db", "PORT": f'"{_PORTS[kind]}"', "PASSWORD": password}
         if "DATABASE_URL" in names:
-            yield "DATABASE_URL", f"{_URLS[kind]}://site:{password}@db:{_PORTS[kind]}/site"
+            yield "DATABASE_URL", f"{kind}://site:{password}@db:{_PORTS[kind]}/site"
         for name in sorted(names):
             if match := _DATABASE.search(name):
                 yield name, values.get(match[1], "site")
@@ -107,7 +106,7 @@ def _folders(project: Project) -> Iterator[str]:
 
 
 def _examples(project: Project) -> Iterator[Example]:
-    if project.database in _URLS:
+    if project.database in _PASSWORDS:
         yield Example(_PASSWORDS[project.database], "change-me", "The password of the database in compose.yaml")
     set_by_compose = dict(_environment(project)).keys() | {*_PASSWORDS.values()}
     for variable in project.variables:

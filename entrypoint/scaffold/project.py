@@ -145,23 +145,24 @@ def look_at(folder: Path) -> Project:
 
 def _python_files(folder: Path) -> Iterator[Path]:
     """Yield the Python files of the project, those of outer folders first."""
-    try:
-        entries = sorted(folder.iterdir())
-    except PermissionError as error:
-        raise NotAllowed(f"cannot read {folder}: {error.strerror}") from error
     level = [folder]
     for _ in range(_DEPTH):
         below: list[Path] = []
         for place in level:
-            entries = sorted(place.iterdir())
-            yield from (path for path in entries if path.suffix == ".py" and path.is_file() and path.name.isprintable())
-            below += [path for path in entries if path.is_dir() and _is_source(path)]
+            try:
+                # A line feed in a name would begin another line of the Dockerfile.
+                entries = [path for path in sorted(place.iterdir()) if path.name.isprintable()]
+                files = [path for path in entries if path.suffix == ".py" and path.is_file()]
+                below += [path for path in entries if path.is_dir() and _is_source(path)]
+            except PermissionError as error:
+                raise NotAllowed(f"cannot read {place}: {error.strerror}") from error
+            yield from files
         level = below
 
 
 def _is_source(folder: Path) -> bool:
-    name = folder.name  # a line feed in it would begin another line of the Dockerfile
-    return name.isprintable() and name[0] != "." and name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+    environment = os.path.exists(folder / "pyvenv.cfg")  # noqa: PTH110 -- Path.exists raises without permission
+    return folder.name[0] != "." and folder.name not in _SKIPPED and not environment
 
 
 def text_of(path: Path) -> str:

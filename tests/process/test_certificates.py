@@ -39,7 +39,10 @@ class Replica:
         self.file = folder / "site.pem"
         config: dict[str, object] = {"domains": [NAME], "email": "ops@example.com", "store": str(store)}
         config |= {"file": str(self.file), "lego": shutil.which("lego"), "pause": 1}
+        config |= {"nginx": ["true"], "conf": str(folder / "plain.conf"), "secured_conf": str(folder / "tls.conf")}
         config |= {"directory": authority.url if authority else "", **more}
+        (folder / "plain.conf").touch()
+        (folder / "tls.conf").touch()
         (folder / "certificates.json").write_text(json.dumps(config))
         self._ca = {"LEGO_CA_CERTIFICATES": str(authority.ca)} if authority else {}
         self.secret: str | None = None

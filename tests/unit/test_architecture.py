@@ -93,8 +93,8 @@ ORDER = {
         *("decide", "derived"),
     ),
     "boot/effects": (
-        *("signals", "checks", "disk", "processes", "waiting", "timeline"),
-        *("execute", "performers", "boot_performer", "maintenance", "printout"),
+        *("signals", "command", "checks", "disk", "processes", "waiting", "timeline"),
+        *("performers", "boot_performer", "maintenance", "printout"),
     ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "static", "databases", "production"),

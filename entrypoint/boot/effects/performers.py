@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Final
@@ -30,7 +31,7 @@ from entrypoint.boot.plan.steps import (
 )
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Stopped, Unusable
 from entrypoint.output import log
 from entrypoint.output.log import Tell, printable
 from entrypoint.protocol.agent import HookDoneRequest, HookDueRequest, MigrateRequest, WaitRequest
@@ -57,6 +58,25 @@ class DryRunPerformer:
 
     def apply(self, step: Step) -> None:
         """Do nothing."""
+
+    def execute(self, steps: Iterable[Step]) -> None:
+        """Announce and carry out the steps. Raises the first error."""
+        for step in steps:
+            self.announce(step)
+            self.apply(step)
+
+    def execute_each(self, steps: Iterable[Step]) -> None:
+        """Announce and carry out each of the steps, even if others fail. Raises all errors as one."""
+        errors = []
+        for step in steps:
+            self.announce(step)
+            try:
+                self.apply(step)
+            except Stopped:
+                raise
+            except EntrypointError as error:
+                errors.append(error)
+        Several.check(errors)
 
 
 class RealPerformer(DryRunPerformer):

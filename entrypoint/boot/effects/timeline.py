@@ -14,7 +14,7 @@ class Timeline:
     """The steps of one boot. All times are in seconds since this process started."""
 
     def __init__(self) -> None:
-        self.began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
+        self.began = _start_time()
         """When this process started, in seconds of CLOCK_BOOTTIME."""
         self._steps = [
             BootStep(0.0, "start Python", "python"),
@@ -42,7 +42,7 @@ def _rounded(seconds: float) -> float:
     return round(max(0.0, seconds), 4)
 
 
-def _age() -> float:
-    """Return this process's age in seconds, to a hundredth: proc(5)."""
+def _start_time() -> float:
+    """Return when this process started, in seconds of CLOCK_BOOTTIME, to a hundredth: proc(5)."""
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")

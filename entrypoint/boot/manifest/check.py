@@ -53,12 +53,11 @@ def _services(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iter
             if not settings or not settings.serves or not service.selector.items() <= container.labels.items():
                 continue
             listens = mistakes.ports(found, settings)
-            names, target = container.named_ports, service.target
-            number = int(target) if target.isdigit() else names.get(target)
+            number = container.number_of(service.target)
             if number is None:
-                why = f"{container.where} names no port {target}; add it to its ports"
+                why = f"{container.where} names no port {service.target}; add it to its ports"
             elif listens and number not in listens.every | {*container.ports}:
-                why = f"its targetPort is {target}, but {container.where} listens on {listens}; use that"
+                why = f"its targetPort is {service.target}, but {container.where} listens on {listens}; use that"
             else:
                 continue
             yield f"cannot use {service.file}: {service.where}: {why}"

@@ -114,6 +114,10 @@ class Container:
     builds: str | None = None
     """The folder from which the manifest builds its image."""
 
+    def number_of(self, port: str) -> int | None:
+        """Return the number of a port that may be given by name; None if the container names no such port."""
+        return int(port[:6]) if port.isdecimal() else self.named_ports.get(port)
+
     @property
     def boots(self) -> bool:
         """Whether its command is that of a boot."""

@@ -107,7 +107,7 @@ def _probe(found: Evaluated, settings: Settings, probe: Probe, listens: Ports | 
     container = found.container
     if probe.port is None:
         return
-    number = container.named_ports.get(probe.port) if not probe.port.isdigit() else int(probe.port)
+    number = container.number_of(probe.port)
     if number is None:
         yield f"{probe.where} asks the port {probe.port}, but the container names no such port; add it to its ports"
         return

@@ -6,9 +6,10 @@ compresses it.
 """
 
 import os
+from dataclasses import replace
 from typing import Final
 
-from entrypoint.boot.effects.checks.validation import run
+from entrypoint.boot.effects.command import captured
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
 from entrypoint.boot.trust.accounts import look_up
@@ -32,7 +33,8 @@ def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
             raise NotAllowed(f"cannot compress the files in {step.folder}: uid {owner.st_uid} owns it, and {fault}")
         python, account = step.own_python, look_up(str(owner.st_uid))
     command = (str(python), "-I", str(step.script), str(step.folder))
-    code, said = run(command, step.environment, stops, seconds=_LONGEST, account=account)
+    account = replace(account, groups=()) if account else None
+    code, said = captured(command, step.environment, stops, seconds=_LONGEST, account=account)
     if code == 0:
         return said.strip()
     last = (said.strip().splitlines() or ["it ended without a message"])[-1]
