@@ -15,14 +15,13 @@ from entrypoint.boot.decisions import environment
 from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.switch import exec_program, switch_user
-from entrypoint.boot.effects.signals import StopRequests, release
+from entrypoint.boot.effects.processes.switch import exec_program
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources.sources import SOURCED
 from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
+from entrypoint.errors import EntrypointError, Unusable
 from entrypoint.output.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 from entrypoint.protocol.supervision import Environments
@@ -42,10 +41,10 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
-        from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415
-        from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan import plan  # noqa: PLC0415
-        from entrypoint.boot.plan.opening import opening  # noqa: PLC0415
+        from entrypoint.boot.decisions.decide import decide
+        from entrypoint.boot.effects.boot_performer import BootPerformer
+        from entrypoint.boot.plan import plan
+        from entrypoint.boot.plan.opening import opening
 
         performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
         begun = opening(decide(settings, Facts(machine, None)))
@@ -87,8 +86,8 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     building = bool(only) and {"collectstatic", "compress"}.issuperset(only)
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
@@ -110,9 +109,9 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.file_steps import copies
+        from entrypoint.boot.plan.steps import WARNING
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
@@ -129,11 +128,11 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.opening import space  # noqa: PLC0415
-        from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import Ask  # noqa: PLC0415
+        from entrypoint.boot.effects.disk import folders
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.opening import space
+        from entrypoint.boot.plan.plan import make_plan
+        from entrypoint.boot.plan.steps import Ask
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
@@ -150,8 +149,8 @@ def check(settings: Settings, tell: Tell) -> None:
 
 def validating(plan: "Plan", machine: Machine) -> list["Step"]:
     """Return the steps that validate a plan in a temporary run directory."""
-    from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415 -- see above
-    from entrypoint.boot.plan.steps import SERVE  # noqa: PLC0415
+    from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check
+    from entrypoint.boot.plan.steps import SERVE
 
     steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
     # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
@@ -188,7 +187,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, None, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import DryRunPerformer
 
         plan = _plan(settings, machine, agent)
     performer = DryRunPerformer(tell)
@@ -199,7 +198,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 
 def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
     """Return the values of settings that are not set; and lines that say why some of these values are unknown."""
-    from entrypoint.boot.decisions.derived import derived as values_of  # noqa: PLC0415 -- only `entrypoint env` needs it
+    from entrypoint.boot.decisions.derived import derived as values_of
 
     try:
         machine = read_machine(settings)
@@ -216,44 +215,13 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
     return values_of(settings, Facts(machine, application)), unknown
 
 
-def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user, after sourcing the .envsh hooks."""
-    machine = read_machine(settings)
-    stops = StopRequests()
-    wanted = SOURCED not in settings.environment
-    settings, hooks = source(settings, machine, tell, stops, wanted=wanted)
-    settings = secret_key.kept(settings, machine, stops)
-    if machine.hooks.by_step and wanted:
-        from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
-
-        for step in exports(settings, machine):
-            hooks.run(step)
-    stops.hand_over()
-    release()
-    if machine.root:
-        switch_user(machine.account)
-    surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(_with_interpreter(command, machine), hooks.changed(surroundings), machine.app_dir)
-
-
-def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
-    """Let `manage.py`, and each script of the application that is not executable, run by its interpreter."""
-    word = command[0]
-    script = os.path.join(machine.app_dir, word)  # noqa: PTH118 -- an argument that may be of any length
-    if not word.endswith(".py") or not os.path.isfile(script):  # noqa: PTH113 -- as above
-        return command
-    if "/" in word and os.access(script, os.X_OK):
-        return command
-    return (str(machine.python), *command)
-
-
 def source(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
 ) -> tuple[Settings, HookRunner]:
     """Source the hooks that must run before the application is loaded; return the settings with their variables."""
     hooks = HookRunner(tell, stops, machine.trust)
     if wanted and machine.hooks.before_loading:
-        from entrypoint.boot.plan.hook_steps import before_loading  # noqa: PLC0415 -- needed only for such hooks
+        from entrypoint.boot.plan.hook_steps import before_loading
 
         hooks.run(before_loading(settings, machine))
         settings = replace(settings, environment=hooks.changed(settings.environment))
@@ -265,9 +233,9 @@ def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...]
 
     `run_dir` is the run directory of this container's site. Raises NotAllowed if another user runs the site.
     """
-    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects import maintenance  # noqa: PLC0415
-    from entrypoint.boot.facts.maintenance import parse  # noqa: PLC0415
+    from entrypoint.boot.decisions.decide import decide
+    from entrypoint.boot.effects import maintenance
+    from entrypoint.boot.facts.maintenance import parse
 
     try:
         allowed = None if allow is None else parse(allow)
@@ -275,21 +243,6 @@ def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...]
         raise Unusable(f"cannot use --allow: {error}") from error
     maintenance.runs_in(run_dir)
     return maintenance.switch(decide(settings, Facts(read_machine(settings), None)), allowed)
-
-
-def control(settings: Settings, run_dir: Path, words: tuple[str, ...]) -> NoReturn:
-    """Exec supervisorctl, connected to the supervisord of this container, whose run directory is `run_dir`."""
-    machine = read_machine(settings)
-    conf = str(run_dir / "supervisord.conf")
-    if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
-        raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
-    if (owner := os.stat(conf).st_uid) != os.geteuid():  # noqa: PTH116 -- as above
-        # supervisorctl imports what the file names, and the socket is open to its owner alone.
-        user = "root" if machine.root else f"uid {os.geteuid()}"
-        raise NotAllowed(f"cannot use {conf} as {user}: uid {owner} owns it; run the command as that user")
-    isolated = "-I" if machine.root else "-P"
-    command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
-    exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))
 
 
 @contextmanager
@@ -306,13 +259,13 @@ def agent_of(
 
 
 def _children(trust: Trust) -> "Children":
-    from entrypoint.boot.effects.processes.children import Children  # noqa: PLC0415 -- see above
+    from entrypoint.boot.effects.processes.children import Children
 
     return Children(trust)
 
 
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
-    from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415 -- see above
+    from entrypoint.boot.plan.plan import make_plan
 
     config = _decided(settings, machine, agent.application() if agent else None)
     return make_plan(settings, Facts(machine, config.application), ahead=ahead)
@@ -320,8 +273,8 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
-    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects.checks import overlaps  # noqa: PLC0415
+    from entrypoint.boot.decisions.decide import decide
+    from entrypoint.boot.effects.checks import overlaps
 
     config = decide(settings, Facts(machine, application))
     overlaps.check(config)

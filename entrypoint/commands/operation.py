@@ -150,7 +150,7 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     boot sources (NAME.envsh). The word exec can be omitted: entrypoint python manage.py shell
     """
     signals.release()
-    from entrypoint.boot.run import run_command
+    from entrypoint.boot.exec import run_command
     from entrypoint.boot.settings.types.values import nearest
 
     try:
@@ -192,7 +192,7 @@ def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     WORDS are a command of supervisorctl.
     """
     signals.release()
-    from entrypoint.boot.run import control
+    from entrypoint.boot.exec import control
     from entrypoint.commands.inspection import running_in
 
     settings = serving.read_settings(environ)

@@ -80,6 +80,7 @@ ORDER = {
         "plan",
         "effects",
         "run",
+        "exec",
         "reload",
         "diagnosis",
         "manifest",
