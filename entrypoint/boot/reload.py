@@ -180,7 +180,7 @@ def _request(
 ) -> ReloadRequest:
     """Return what process 1 is to apply. Raises Unusable if the application server cannot be reloaded."""
     environments = run.environments_of(plan.exec, hooks, config.settings)
-    renewed = environments[:2] != differs.was[:2]
+    renewed = (environments.programs, environments.root) != (differs.was.programs, differs.was.root)
     server, wanted = config.server, ""
     if server:
         conf = config.server_file.name if config.server_file else ""
@@ -192,20 +192,17 @@ def _request(
                 raise Unusable(f"cannot reload {server.name}: {why}; {_RESTART}")
             wanted = "" if why else server.name
     by_files = not differs.names.isdisjoint(_NGINX_FILES)
+    # This program reads its file only when it starts.
+    renewing = certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs
+    restarted = [name for name in names if name not in {NGINX, wanted}] + ([CERTIFICATES] if renewing else [])
     return ReloadRequest(
         environments,
         server=wanted,
         nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted)),
-        programs=(*(name for name in names if name not in {NGINX, wanted}), *_by_file(differs)),
+        programs=tuple(restarted),
         start_seconds=config.settings.wait_timeout,
         finish_seconds=float(config.nginx_timeout),
     )
-
-
-def _by_file(differs: Difference) -> Iterator[str]:
-    """Yield the program that reads a changed file only at its start."""
-    if certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs:
-        yield CERTIFICATES
 
 
 def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest) -> str:
