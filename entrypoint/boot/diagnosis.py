@@ -44,7 +44,7 @@ _STATIC: Final = "warning: cannot use STATIC_ROOT: "
 
 
 class Diagnosis:
-    """One examination; it goes on after each error, so that all findings are there at once."""
+    """One examination. It continues after each error, to report all findings at once."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -116,7 +116,7 @@ class Diagnosis:
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:
-        """Turn an error into findings, and go on after it."""
+        """Turn an error into findings, and continue after it."""
         try:
             yield
         except Stopped:
@@ -141,21 +141,21 @@ class Diagnosis:
         application = config.application
         if application is None:
             return
-        told = (*application.unwritable, *(line for line in self._heard if line.startswith(_STATIC)))
+        reported = (*application.unwritable, *(line for line in self._heard if line.startswith(_STATIC)))
         possible = {"STATIC_ROOT": application.static_root, "MEDIA_ROOT": application.media_root}
         for setting, folder in possible.items():
-            if folder and any(setting in text for text in told):
+            if folder and any(setting in text for text in reported):
                 yield Place(setting, Path(folder), account, boot_says=f"cannot use {setting}: ")
         for alias, name in application.sqlite.items():
             path = config.machine.app_dir / name
             # The folder of the code should not become the application's: its message says so.
-            if any(f"database {alias}:" in text for text in told) and path.parent != config.machine.app_dir:
+            if any(f"database {alias}:" in text for text in reported) and path.parent != config.machine.app_dir:
                 what = f'the folder of DATABASES["{alias}"]'
                 yield Place(what, Path(path.parent), account, boot_says=f"cannot use database {alias}: ")
 
 
 def as_text(findings: Iterable[Finding]) -> str:
-    """Return the findings for a person: each problem, and below it the line that mends it."""
+    """Return the findings for a person: each problem, and below it the line that fixes it."""
     lines = []
     for problem, remedy, where, wrong in findings:
         lines.append(log.printable(problem if wrong else f"cannot be seen from inside: {problem}"))
@@ -172,7 +172,7 @@ def as_json(findings: Iterable[Finding]) -> str:
 
 
 def _expiry(config: ResolvedConfig) -> Iterator[Finding]:
-    """Yield that the certificate has expired, or soon does. Who may not read it sees nothing."""
+    """Yield a finding if the certificate has expired or soon will; none if this user may not read it."""
     if not config.nginx or not config.settings.tls:
         return
     path = config.certificate_file or config.settings.tls_certificate
@@ -188,7 +188,7 @@ def _expiry(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _streams(config: ResolvedConfig) -> Iterator[Finding]:
-    """Yield the programs that write to the container's stdout directly, and cannot open it by its name."""
+    """Yield a finding for each program that writes to the container's stdout directly, and cannot open it."""
     for program in config.user_programs:
         account = user_account(config, program) or config.machine.account
         if program.log == "raw" and not unwritable.opens_stdout(account):
@@ -197,7 +197,7 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _runs(config: ResolvedConfig) -> bool:
-    """Return whether the site runs here already, so that its port is taken."""
+    """Return whether the site already runs here and has taken its port."""
     return os.path.exists(config.run_dir / "supervisor.sock")  # noqa: PTH110 -- a PurePath
 
 

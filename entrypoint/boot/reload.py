@@ -61,7 +61,7 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
         except Stopped:
             raise
         except EntrypointError as error:
-            if isinstance(error, StepFailed):  # the application, or a hook that is sourced
+            if isinstance(error, StepFailed):  # the application does not load, or a sourced hook fails
                 error = Unusable(*error.lines())
             text = to_json(ReloadRecord(time.time(), "; ".join(error.lines()), done=False))
             with suppress(EntrypointError):  # the first error says more
@@ -107,7 +107,7 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
 def _lock(folder: Path) -> Iterator[None]:
     """Let no other reload begin. Raises TimedOut if one is running."""
     try:
-        # A new file each time would be another lock. Only the owner of the run directory gets here.
+        # The file stays, because a new file would be another lock. Only the owner of the run directory gets here.
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise NotAllowed(f"cannot write {folder / _LOCK}: {error.strerror}") from error
@@ -188,7 +188,7 @@ def _request(
         # Without names, a reload also loads the application's code again.
         if concerned or not names or server.name in names:
             why = _why_not_beside(config, plan)
-            if why and (concerned or not config.development):  # there it reloads its code by itself
+            if why and (concerned or not config.development):  # in development the server reloads its code by itself
                 raise Unusable(f"cannot reload {server.name}: {why}; {_RESTART}")
             wanted = "" if why else server.name
     by_files = not differs.names.isdisjoint(_NGINX_FILES)

@@ -197,7 +197,7 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
 
 
 def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
-    """Return the values of settings that are not set; and lines that say why some of these values are unknown."""
+    """Return the effective values of unset settings, and the lines that say why some of them are unknown."""
     from entrypoint.boot.decisions.derived import derived as values_of
 
     try:

@@ -95,7 +95,7 @@ def read_machine(settings: Settings) -> Machine:
     app_dir = Path(settings.app_dir or Path.cwd())
     account = _account(settings)
     _enter(app_dir)
-    # If the project's file sets the user, www-data stays a suspect until the file is known to be root's.
+    # www-data stays a suspect if the project's file names the user, because it may be able to write that file.
     named_by = {settings.origins.get(name) for name in ("ENTRYPOINT_USER", "PUID")}
     usual = [None] if named_by & {PYPROJECT, OWN} else []
     owner = [settings.owner, None] if settings.owner else []

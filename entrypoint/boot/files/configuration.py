@@ -123,7 +123,7 @@ def starting_files(config: ResolvedConfig) -> tuple[File, ...]:
 
 
 def _maintenance(config: ResolvedConfig, values: TemplateValues) -> tuple[File, ...]:
-    """Return the files of a maintenance that began before this start; none without a maintenance."""
+    """Return the files of a maintenance that began before this start; none if the site is in no maintenance."""
     allow = config.machine.maintenance
     if allow is None or not config.nginx or config.machine.nginx_conf is not None:
         return ()
@@ -221,7 +221,7 @@ def _program(config: ResolvedConfig, program: Program, processes: Mapping[str, t
     timeout = config.settings.liveness_timeout
     return ProgramConfig(
         essential=program.essential,
-        # A program that runs in another container is not waited for.
+        # Nothing waits for a program that runs in another container.
         after=tuple(process for name in program.after for process in processes.get(name, ())),
         listen=str(config.bind) if config.inherits_socket and program.name == config.server_name else "",
         ready=_probe(program.name, program.ready),

@@ -115,7 +115,7 @@ def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosi
 
 def _request_id(config: ResolvedConfig) -> str:
     """Return the variable of nginx that holds the request's ID."""
-    # A template of the user's own in place of nginx-app.conf.j2 may lack the map for the IDs of proxies.
+    # A user's own nginx-app.conf.j2 may lack the map for the IDs of proxies.
     own = NGINX_APP in config.machine.templates
     return "trusted_request_id" if config.settings.proxies and not own else "request_id"
 
@@ -171,7 +171,7 @@ def _static_index(config: ResolvedConfig) -> str | None:
 
 
 def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield the served files, and again below NGINX_PREFIX, with which links begin if the URL in Django is relative."""
+    """Yield the served files, and again below NGINX_PREFIX: links begin with it if Django's URL is relative."""
     for each in served(config):
         yield each
         if config.prefix and not each.url.startswith(f"{config.prefix}/"):
@@ -194,9 +194,8 @@ def _descriptors(config: ResolvedConfig) -> int | None:
 
 def wanted_descriptors(config: ResolvedConfig) -> int:
     """Return the descriptors of an nginx worker that has as many connections as the settings allow."""
-    return (
-        config.settings.worker_open_files or 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
-    )
+    settings = config.settings
+    return settings.worker_open_files or 2 * settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:

@@ -26,7 +26,7 @@ class FurtherSite(NamedTuple):
 
 
 def further_sites(config: ResolvedConfig, main: Protection, *, starting: bool) -> tuple[FurtherSite, ...]:
-    """Return the further sites, with the protection of the `main` one; while `starting`, no files are served."""
+    """Return the further sites, with the protection of the main site. While `starting`, they have no files."""
     shared = main._replace(canonical=None, removes_prefix=False)
     return tuple(
         FurtherSite(site.name, site.hosts, config.bind_of_site(own), None if starting else _static_of(site), shared)

@@ -47,9 +47,9 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
 
 
 def stop(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning if a request may not be finished, or if the engine has to be told of the stop timeout.
+    """Yield a warning if a stop may abort a request, or if the engine needs an option for the stop timeout.
 
-    Requests count only if the user set how long they take: by default few take that long.
+    Requests count only if the user has set their timeout: few take as long as the default.
     """
     kubernetes = "KUBERNETES_SERVICE_HOST" in config.settings.environment
     timeout = config.settings.stop_timeout
@@ -90,7 +90,7 @@ def _server(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _responses(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning for each setting about responses that nothing carries out, though a site is served here."""
+    """Yield a warning for each setting about responses that has no effect on the site of this container."""
     if config.settings.serves and (not config.nginx or config.protocol is None):
         why = "the site has no application" if config.nginx else "nginx does not run; set ENTRYPOINT_NGINX=on"
         for name in ("NGINX_CACHE", "NGINX_PRIVATE_ROOT"):
@@ -102,7 +102,7 @@ def _responses(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _superuser(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning where no Django project would create the superuser; such an application may do so itself."""
+    """Yield a warning if the application is not Django: only Django gets a superuser from entrypoint."""
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"

@@ -138,13 +138,13 @@ def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
 
 
 def _ended(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
-    """Return the files of a maintenance if ENTRYPOINT_DATA_DIR knows of none: another container has ended it."""
+    """Return the files of a maintenance that another container has ended: ENTRYPOINT_DATA_DIR has no record of it."""
     known = config.settings.data_dir is not None and config.machine.maintenance is None
     return maintenance.paths(config) if known and config.nginx else ()
 
 
 def _certificate(config: ResolvedConfig) -> Iterator[Step]:
-    """Yield the steps that bring the certificate which nginx reads when it starts."""
+    """Yield the steps that provide the certificate before nginx starts."""
     file = config.certificate_file
     if file and config.store and config.settings.acme:
         yield MakeStore(config.store)

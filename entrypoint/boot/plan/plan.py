@@ -39,7 +39,7 @@ class Plan:
 
 
 def start(config: ResolvedConfig, begun: Iterable[Step]) -> tuple[Step, ...]:
-    """Return the steps after `begun`, the opening. Of the application, `config` needs only the settings.
+    """Return the steps after the opening, `begun`. `config` needs only the settings of the application.
 
     Raises Unusable if the settings contradict each other or a file cannot hold a text.
     """

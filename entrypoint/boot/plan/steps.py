@@ -84,7 +84,7 @@ class Start(NamedTuple):
 
 
 class Serve(NamedTuple):
-    """Start the discarded programs again, and let nginx pass requests to the application."""
+    """Start again the programs that a step has made outdated, and let nginx pass requests to the application."""
 
     program: "Program"
     progress: Progress
