@@ -105,14 +105,11 @@ class Diagnosis:
             collects = any(step.name == "collectstatic" for step in plan.steps)
             with self._collecting():
                 agent.ask("check", CheckRequest(collects=collects))
-            self._ask_databases(config, agent)
+            workers = workers_of(config) if config.server else 0
+            answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
+            self.findings += [of_database(line) for line in answer.text.splitlines()]
             wanted = (_STATIC, "warning: packages: ", "error: ")
             self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
-
-    def _ask_databases(self, config: ResolvedConfig, agent: Agent) -> None:
-        workers = workers_of(config) if config.server else 0
-        answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
-        self.findings += [of_database(line) for line in answer.text.splitlines()]
 
     @contextmanager
     def _collecting(self) -> Iterator[None]:

@@ -20,7 +20,7 @@ from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
-from entrypoint.boot.files.template_values import template_values
+from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import FindPrograms
 from entrypoint.boot.plan.file_steps import HandOver
 from entrypoint.boot.plan.findings import of_config
@@ -1196,8 +1196,7 @@ def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str
 
 
 def test_the_page_names_each_variable_and_no_other() -> None:
-    values = template_values(decide(Settings(), Facts(machine(), application())), starting=False)
-    passed = [name for part in values for name in vars(part)]
+    passed = TemplateValues(decide(Settings(), Facts(machine(), application())), starting=False).by_name
     section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
     named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(passed)

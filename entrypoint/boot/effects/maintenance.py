@@ -18,7 +18,7 @@ from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
-from entrypoint.boot.files.template_values import template_values
+from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
@@ -88,7 +88,7 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
     if "/maintenance-server.con" not in text:
         raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
     own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
-    return configuration.maintenance_files(config, allow, template_values(config, starting=True), own=own)
+    return configuration.maintenance_files(config, allow, TemplateValues(config, starting=True), own=own)
 
 
 def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:

@@ -8,15 +8,8 @@ from typing import Final
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.folders.run_dir import (
-    CERTIFICATE_FILE,
-    FIRST_READY_FILE,
-    HANDOVER_FILE,
-    REQUESTS_FILE,
-    SOCKET_FILE,
-    TIMELINE_FILE,
-)
 from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.first_request import first_request, first_request_of_site
 from entrypoint.boot.decisions.programs.programs import Program
@@ -26,7 +19,7 @@ from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
-from entrypoint.boot.files.template_values import TemplateValues, template_values
+from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.boot.trust.accounts import Account
@@ -69,11 +62,11 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
         pages = (*templates.PAGES, *_own_pages(config))
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
     if config.certificate_file:
-        names += [str(CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
+        names += [str(run_dir.CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
-    paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
-    paths += [config.statistics] if config.statistics else []
+    names += map(str, (run_dir.HANDOVER_FILE, run_dir.TIMELINE_FILE, run_dir.SOCKET_FILE))
+    names += [str(run_dir.REQUESTS_FILE)] if config.counts_requests else []
+    paths = [config.run_dir / name for name in names] + ([config.statistics] if config.statistics else [])
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
@@ -93,7 +86,7 @@ def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
 
 def files(config: ResolvedConfig) -> Iterator[File]:
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
-    values = template_values(config, starting=False)
+    values = TemplateValues(config, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
         text = adapted_nginx.adapted(config).text if config.machine.app_nginx_conf else config.machine.nginx_conf
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
@@ -109,14 +102,14 @@ def _of_certificates(config: ResolvedConfig) -> Iterator[File]:
     content = certificates.configuration(config, programs.nginx(config))
     yield File(config.run_dir / certificates.CONFIG, to_json(content), source="the plan")
     if not config.secured:
-        values = template_values(config, starting=False, secured=True)
+        values = TemplateValues(config, starting=False, secured=True)
         rendered = _file(config, templates.OF_NGINX[-1], values)
         yield rendered._replace(path=config.run_dir / certificates.SECURED_CONF)
 
 
 def starting_files(config: ResolvedConfig) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
-    values = template_values(config, starting=True)
+    values = TemplateValues(config, starting=True)
     shown = (*templates.PAGES, *_own_pages(config))
     rendered = (_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
     return (*rendered, *_maintenance(config, values))
@@ -143,8 +136,8 @@ def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File
         path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
-        return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
-    return File(path, render(template, values.by_name()), source=template)
+        return File(path, render_own(own, config.machine.templates[template], values.by_name), source=str(own))
+    return File(path, render(template, values.by_name), source=template)
 
 
 def used(config: ResolvedConfig) -> tuple[str, ...]:
@@ -194,13 +187,13 @@ def _first_request(config: ResolvedConfig, name: str) -> RequestConfig | None:
 def _metrics(config: ResolvedConfig) -> MetricsConfig:
     certificate, allowed = config.certificate_file or config.settings.tls_certificate, config.settings.metrics_allow
     return MetricsConfig(
-        socket=config.run_dir / SOCKET_FILE,
-        timeline=config.run_dir / TIMELINE_FILE,
-        first_ready=config.run_dir / FIRST_READY_FILE,
+        socket=config.run_dir / run_dir.SOCKET_FILE,
+        timeline=config.run_dir / run_dir.TIMELINE_FILE,
+        first_ready=config.run_dir / run_dir.FIRST_READY_FILE,
         # nginx listens there, if it runs.
         listen=() if config.nginx else tuple(map(str, config.metrics_addresses)),
         allow=tuple(map(str, (*LOOPBACK, *allowed))) if allowed and not config.nginx else (),
-        requests=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        requests=config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None,
         server=config.server_name or "",
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,

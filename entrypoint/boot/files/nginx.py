@@ -7,13 +7,7 @@ from typing import Final
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.folders.run_dir import (
-    DOWN_FILE,
-    FIRST_READY_FILE,
-    PROGRAMS_FILE,
-    REQUESTS_FILE,
-    SOCKET_FILE,
-)
+from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Served, locations
 from entrypoint.boot.files.protection import protection
@@ -49,7 +43,7 @@ class NginxValues:
         self.access_log = config.access_log
         self.log_format = settings.log_format
         self.request_id = _request_id(config)
-        self.requests_log = config.run_dir / REQUESTS_FILE if config.counts_requests else None
+        self.requests_log = config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None
         self.proxies = settings.proxies
         self.server_names = _server_names(config)
 
@@ -67,8 +61,8 @@ class SiteValues:
         self.sites = further_sites(config, self.protection, starting=starting)
         self.www = config.www
         self.ready_file = config.ready_file
-        self.first_ready_file = config.run_dir / FIRST_READY_FILE
-        self.down_file = config.run_dir / DOWN_FILE
+        self.first_ready_file = config.run_dir / run_dir.FIRST_READY_FILE
+        self.down_file = config.run_dir / run_dir.DOWN_FILE
         self.starting_page = config.www / STARTING_PAGE
         self.error_page = config.www / ERROR_PAGE
         self.upstream = config.upstream
@@ -97,8 +91,8 @@ class SiteValues:
         self.private = private(config)
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         self.anyone = any(network.prefixlen == 0 for network in settings.proxies)
-        self.http_socket = config.run_dir / SOCKET_FILE
-        self.programs_file = config.run_dir / PROGRAMS_FILE
+        self.http_socket = config.run_dir / run_dir.SOCKET_FILE
+        self.programs_file = config.run_dir / run_dir.PROGRAMS_FILE
         self.metrics_listen = config.metrics_addresses
         self.metrics_allow = settings.metrics_allow
         self.metrics_clients = tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow)))

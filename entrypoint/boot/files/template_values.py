@@ -3,7 +3,7 @@
 An attribute of a class of values is a name that all templates know.
 """
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs.supervised import supervised
@@ -51,30 +51,17 @@ class ServerValues:
         self.prefix = config.prefix
 
 
-class TemplateValues(NamedTuple):
-    """The values of all templates: a user's template may use any of them."""
+class TemplateValues:
+    """The values of all templates: a user's template may use any of them. Raises Unusable.
 
-    site: SiteValues
-    nginx: NginxValues
-    server: ServerValues
-    supervisord: SupervisordValues
-
-    def by_name(self) -> dict[str, Any]:
-        """Return the values by the names that the templates use."""
-        return {name: value for values in self for name, value in vars(values).items()}
-
-
-def template_values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> TemplateValues:
-    """Return the values; `starting` means that the application is still unknown. Raises Unusable.
-
-    `secured` renders for a site that has, or lacks, the certificate that it asks for; None: as it is now.
+    `starting` means that the application is still unknown. `secured` renders for a site that has, or lacks, the
+    certificate that it asks for; None: as it is now.
     """
-    return TemplateValues(
-        SiteValues(config, starting=starting, secured=config.secured if secured is None else secured),
-        NginxValues(config),
-        ServerValues(config),
-        SupervisordValues(config),
-    )
+
+    def __init__(self, config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> None:
+        self.site = SiteValues(config, starting=starting, secured=config.secured if secured is None else secured)
+        parts = (self.site, NginxValues(config), ServerValues(config), SupervisordValues(config))
+        self.by_name = {name: value for part in parts for name, value in vars(part).items()}
 
 
 def _python_home(config: ResolvedConfig) -> str | None:

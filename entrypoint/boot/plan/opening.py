@@ -11,24 +11,8 @@ from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.facts.installed import BROUGHT_BY
 from entrypoint.boot.facts.user_files import NGINX_FOLDER
 from entrypoint.boot.files import configuration, maintenance, supervisor_files
-from entrypoint.boot.plan.check_steps import (
-    CheckPasswords,
-    CheckPort,
-    CheckReadable,
-    CheckSpace,
-    CheckWritable,
-    FindPrograms,
-)
+from entrypoint.boot.plan import check_steps, file_steps
 from entrypoint.boot.plan.config_warnings import warnings
-from entrypoint.boot.plan.file_steps import (
-    KeepCertificate,
-    Link,
-    MakeCertificate,
-    MakeDirectories,
-    MakeStore,
-    TakeCertificate,
-    WriteFiles,
-)
 from entrypoint.boot.plan.sources_used import compatibility
 from entrypoint.boot.plan.steps import SERVE, EmptyMetrics, Read, Start, Step
 from entrypoint.boot.settings.programs.user_programs import NGINX
@@ -49,7 +33,7 @@ def opening(config: ResolvedConfig) -> tuple[Step, ...]:
     return (
         *_sources(config, here),
         *_checks(config, here),
-        MakeDirectories(
+        file_steps.MakeDirectories(
             configuration.directories(config),
             configuration.run_files(config),
             stale=(*config.stale_files, *_ended(config)),
@@ -75,19 +59,19 @@ def _sources(config: ResolvedConfig, here: Iterable[Program]) -> Iterator[Read]:
 
 
 def _checks(config: ResolvedConfig, here: Iterable[Program]) -> Iterator[Step]:
-    yield FindPrograms(_needed(config))
+    yield check_steps.FindPrograms(_needed(config))
     if config.settings.serves:
         behind = [config.bind] if config.nginx and config.bind else []
         behind += map(config.bind_of_site, config.sites)
-        yield CheckPort((*config.addresses, *config.redirecting, *behind))
+        yield check_steps.CheckPort((*config.addresses, *config.redirecting, *behind))
     if config.metrics_addresses:
-        yield CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
+        yield check_steps.CheckPort(config.metrics_addresses, "ENTRYPOINT_METRICS_PORT")
     if pair := user_certificate(config):
-        yield CheckReadable(dict(zip(("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"), pair, strict=True)))
+        yield check_steps.CheckReadable(dict(zip(("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY"), pair, strict=True)))
     if config.settings.basic_auth_file and config.nginx:
-        yield CheckPasswords(config.settings.basic_auth_file, config.run_as)
+        yield check_steps.CheckPasswords(config.settings.basic_auth_file, config.run_as)
     if files := _log_files(config, here):
-        yield CheckWritable(files)
+        yield check_steps.CheckWritable(files)
     yield from space(config)
 
 
@@ -123,11 +107,11 @@ def _log_files(config: ResolvedConfig, here: Iterable[Program]) -> Mapping[PureP
     return found
 
 
-def space(config: ResolvedConfig) -> Iterator[CheckSpace]:
+def space(config: ResolvedConfig) -> Iterator[check_steps.CheckSpace]:
     """Yield the check of the space that the cache needs, in the run directory of `config`."""
     if config.nginx and config.settings.cache:
         text = config.settings.texts["NGINX_CACHE"]
-        yield CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
+        yield check_steps.CheckSpace(config.run_dir, config.settings.cache, text, config.machine.limits.memory)
 
 
 def _metrics_folder(config: ResolvedConfig) -> Iterator[EmptyMetrics]:
@@ -147,23 +131,25 @@ def _certificate(config: ResolvedConfig) -> Iterator[Step]:
     """Yield the steps that provide the certificate before nginx starts."""
     file = config.certificate_file
     if file and config.store and config.settings.acme:
-        yield MakeStore(config.store)
+        yield file_steps.MakeStore(config.store)
         if config.secured:
-            yield TakeCertificate(config.store, file)
+            yield file_steps.TakeCertificate(config.store, file)
     elif file and not config.settings.acme:
-        yield MakeCertificate(config.path("openssl"), ("localhost", *config.settings.tls_domains), file, config.store)
+        yield file_steps.MakeCertificate(
+            config.path("openssl"), ("localhost", *config.settings.tls_domains), file, config.store
+        )
         if config.store:
-            yield KeepCertificate(file, config.store)
+            yield file_steps.KeepCertificate(file, config.store)
 
 
-def _links(config: ResolvedConfig) -> Iterator[Link]:
+def _links(config: ResolvedConfig) -> Iterator[file_steps.Link]:
     if links := configuration.links(config):
-        yield Link(links, PurePosixPath(NGINX_FOLDER))
+        yield file_steps.Link(links, PurePosixPath(NGINX_FOLDER))
 
 
 def _starting_page(config: ResolvedConfig) -> Iterator[Step]:
     if config.opens_early:
-        yield WriteFiles(configuration.starting_files(config), name=SERVE)
+        yield file_steps.WriteFiles(configuration.starting_files(config), name=SERVE)
         yield Start(
             programs.nginx(config),
             config.machine.app_dir,
