@@ -37,14 +37,12 @@ def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoR
 
 
 def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
-    """Let `manage.py`, and each script of the application that is not executable, run by its interpreter."""
+    """Put the application's interpreter before `manage.py`, and before a script that is not executable."""
     word = command[0]
     script = os.path.join(machine.app_dir, word)  # noqa: PTH118 -- an argument that may be of any length
-    if not word.endswith(".py") or not os.path.isfile(script):  # noqa: PTH113 -- as above
-        return command
-    if "/" in word and os.access(script, os.X_OK):
-        return command
-    return (str(machine.python), *command)
+    is_script = word.endswith(".py") and os.path.isfile(script)  # noqa: PTH113 -- as above
+    runs_by_itself = "/" in word and os.access(script, os.X_OK)
+    return (str(machine.python), *command) if is_script and not runs_by_itself else command
 
 
 def control(settings: Settings, run_dir: Path, words: tuple[str, ...]) -> NoReturn:

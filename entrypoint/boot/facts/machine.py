@@ -60,9 +60,8 @@ class Machine:
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's templates, by name
     app_nginx_conf: PurePosixPath | None = None  # the file of `nginx_conf`, if it lies in the application's folder
     hooks: Hooks = field(default_factory=Hooks)
-    server_confs: Mapping[str, PurePosixPath] = field(
-        default_factory=dict
-    )  # the user's complete configuration files, by server
+    # The user's complete configuration files, by server:
+    server_confs: Mapping[str, PurePosixPath] = field(default_factory=dict)
     container: bool = False  # whether it is a container, whose ports are published under other addresses
     maintenance: Allowed | None = None  # who may use the site in a maintenance that outlives containers
     private_root: bool = True  # whether NGINX_PRIVATE_ROOT, if it is set, is a folder
@@ -82,12 +81,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a plan is made from, beside the settings; `application` is None where it is not Django."""
+    """Everything from which a plan is made, besides the settings. `application` is None if it is not Django."""
 
     machine: Machine
     application: Application | None
     second_socket: bool = False
-    """Whether the application server is to listen on its second socket, because the running one uses the first."""
+    """Whether the application server listens on its second socket, because the running one uses the first."""
 
 
 def read_machine(settings: Settings) -> Machine:
@@ -138,7 +137,7 @@ def read_machine(settings: Settings) -> Machine:
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
-        private_root=settings.private_root is None or os.path.isdir(settings.private_root),  # noqa: PTH112 -- as above
+        private_root=settings.private_root is None or os.path.isdir(settings.private_root),  # noqa: PTH112 -- a PurePath
         stapling=bool(kept and kept.responder) or bool(own and own.responder),
         kept_certificate=kept is not None,
         lowest_port=int(kernel_text(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")) or 1024),

@@ -12,7 +12,6 @@ from entrypoint.boot.settings.types.values import shown
 if TYPE_CHECKING:
     from configparser import RawConfigParser
 
-_ALL: Final = "*.conf"
 _OURS: Final = (
     "supervisord",
     "unix_http_server",
@@ -25,7 +24,7 @@ _SERVERS: Final = (NGINX, *NAMES)
 
 def patterns(files: Collection[PurePosixPath]) -> tuple[PurePosixPath, ...]:
     """Return the patterns for supervisord's [include]."""
-    return tuple(dict.fromkeys(path.parent / _ALL for path in files))
+    return tuple(dict.fromkeys(path.parent / "*.conf" for path in files))
 
 
 def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> Iterator[str]:
@@ -33,15 +32,11 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
 
     `programs` are the names of the programs that this boot configures.
     """
-    if not files:
-        return
-    from configparser import Error  # noqa: PLC0415 -- only needed for such files
-
     for path, text in files.items():
         try:
             parser = sections(text)
-        except Error as error:
-            yield f"cannot use {path}: {' '.join(error.message.replace('<string>', path.name).split())}"
+        except ValueError as error:
+            yield f"cannot use {path}: {' '.join(str(error).replace('<string>', path.name).split())}"
             continue
         ours = {section: server for section in parser.sections() if (server := _server(section, parser, programs))}
         if ours:
@@ -58,11 +53,14 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
 
 
 def sections(text: str) -> "RawConfigParser":
-    """Return the sections of a configuration for supervisord, read as supervisord does. Raises configparser.Error."""
-    from configparser import RawConfigParser  # noqa: PLC0415 -- only needed for such files and a reload
+    """Return the sections of a configuration for supervisord, read as supervisord does. Raises ValueError."""
+    import configparser  # noqa: PLC0415 -- only needed for such files and a reload
 
-    parser = RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
-    parser.read_string(text)
+    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(error.message) from error
     return parser
 
 
