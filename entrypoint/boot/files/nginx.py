@@ -10,7 +10,7 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Served, locations
-from entrypoint.boot.files.protection import protection
+from entrypoint.boot.files.protection import Protection
 from entrypoint.boot.files.responses import cache, private, session_cookie
 from entrypoint.boot.files.sites import further_sites
 from entrypoint.boot.settings.types.addresses import LOOPBACK
@@ -57,8 +57,9 @@ class SiteValues:
 
     def __init__(self, config: ResolvedConfig, *, starting: bool, secured: bool) -> None:
         settings, machine = config.settings, config.machine
-        self.protection = protection(config, None if starting else static_root(config))
-        self.sites = further_sites(config, self.protection, starting=starting)
+        root = None if starting else static_root(config)
+        self.protection = Protection(config, root)
+        self.sites = further_sites(config, Protection(config, root, main=False), starting=starting)
         self.www = config.www
         self.ready_file = config.ready_file
         self.first_ready_file = config.run_dir / run_dir.FIRST_READY_FILE

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGES
-from entrypoint.boot.settings.types.addresses import Network
 
 EXEMPT: Final = (
     r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
@@ -42,46 +41,35 @@ class Page(NamedTuple):
     rendered: bool  # from a template
 
 
-class Protection(NamedTuple):
-    """The values by which nginx refuses, redirects and limits requests."""
+class Protection:
+    """The values by which nginx refuses, redirects and limits requests.
 
-    limits: tuple[Limit, ...]  # the longest wait first
-    connections: int | None
-    password_file: PurePosixPath | None
-    allow: tuple[Network, ...]
-    deny: tuple[Network, ...]
-    robots: bool
-    headers: str  # default, strict, strict-report-only or off
-    policy: str  # the site's Content-Security-Policy
-    pages: tuple[Page, ...]
-    canonical: str | None
-    canonical_pattern: str
-    to_https: bool
-    prefix_pattern: str  # a regular expression for NGINX_PREFIX
-    removes_prefix: bool
-    exempt: str = EXEMPT
-    dotted: str = DOTTED
-    status_page: str = STATUS_PAGE
+    `static_root` is the folder of the static files if it is known. A further site is not the `main` one: NGINX_PREFIX
+    and NGINX_CANONICAL_HOST do not concern it.
+    """
 
-    @property
-    def limiting(self) -> bool:
-        """Whether nginx answers some requests with 429."""
-        return bool(self.limits or self.connections)
-
-    @property
-    def refusing(self) -> bool:
-        """Whether nginx refuses some addresses."""
-        return bool(self.allow or self.deny)
-
-    @property
-    def redirecting(self) -> bool:
-        """Whether nginx redirects requests to another host or to HTTPS."""
-        return bool(self.canonical or self.to_https)
-
-    @property
-    def guarding(self) -> bool:
-        """Whether a protection is on that must not apply to health checks."""
-        return bool(self.refusing or self.redirecting or self.password_file)
+    def __init__(self, config: ResolvedConfig, static_root: str | None, *, main: bool = True) -> None:
+        settings = config.settings
+        host, _, port = (settings.canonical_host or "").partition(":")
+        self.exempt, self.dotted, self.status_page = EXEMPT, DOTTED, STATUS_PAGE
+        self.limits = tuple(_limits(config))  # the longest wait first
+        self.connections = settings.connection_limit
+        self.limiting = bool(self.limits or self.connections)  # whether nginx answers some requests with 429
+        self.password_file = settings.basic_auth_file
+        self.allow, self.deny = settings.allowed, settings.denied
+        self.refusing = bool(self.allow or self.deny)
+        self.canonical = settings.canonical_host if main else None
+        self.canonical_pattern = f"~*^{re.escape(host)}{f':{port}' if port else '(:[0-9]+)?'}$" if host else ""
+        self.to_https = settings.https_redirect == "on"
+        self.redirecting = bool(self.canonical or self.to_https)
+        # Whether a protection is on that must not apply to health checks:
+        self.guarding = bool(self.refusing or self.redirecting or self.password_file)
+        self.robots = settings.robots == "deny"
+        self.headers = settings.security_headers  # default, strict, strict-report-only or off
+        self.policy = _POLICY + (f"; report-uri {settings.csp_report_uri}" if settings.csp_report_uri else "")
+        self.pages = tuple(pages(config, static_root))
+        self.prefix_pattern = re.escape(config.prefix)
+        self.removes_prefix = config.removes_prefix and main
 
     @property
     def strict_headers(self) -> tuple[tuple[str, str], ...]:
@@ -125,29 +113,6 @@ _POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-
-
-def protection(config: ResolvedConfig, static_root: str | None) -> Protection:
-    """Return the values; `static_root` is the folder of the static files if it is known."""
-    settings = config.settings
-    canonical, _, port = (settings.canonical_host or "").partition(":")
-    report = f"; report-uri {settings.csp_report_uri}" if settings.csp_report_uri else ""
-    return Protection(
-        limits=tuple(_limits(config)),
-        connections=settings.connection_limit,
-        password_file=settings.basic_auth_file,
-        allow=settings.allowed,
-        deny=settings.denied,
-        robots=settings.robots == "deny",
-        headers=settings.security_headers,
-        policy=f"{_POLICY}{report}",
-        pages=tuple(pages(config, static_root)),
-        canonical=settings.canonical_host,
-        canonical_pattern=f"~*^{re.escape(canonical)}{f':{port}' if port else '(:[0-9]+)?'}$" if canonical else "",
-        to_https=settings.https_redirect == "on",
-        prefix_pattern=re.escape(config.prefix),
-        removes_prefix=config.removes_prefix,
-    )
 
 
 def _limits(config: ResolvedConfig) -> Iterator[Limit]:
