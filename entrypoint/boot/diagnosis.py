@@ -24,7 +24,7 @@ from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.plan import config_warnings
 from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
@@ -34,12 +34,14 @@ from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
 from entrypoint.output import log
-from entrypoint.protocol.agent import Application, CapacityRequest, CheckRequest
+from entrypoint.processes.control_group import text as kernel_text
+from entrypoint.protocol.agent import CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
 _DAY: Final = 24 * 3600.0
 _SOON: Final = 14  # days; Let's Encrypt's certificates are renewed when 30 are left
 _PATIENCE: Final = 2.0  # seconds for each database
+_ANY: Final = "00000000"  # an address in /proc/net/route
 _STATIC: Final = "warning: cannot use STATIC_ROOT: "
 
 
@@ -65,7 +67,7 @@ class Diagnosis:
             settings = secret_key.previewed(settings, machine)
             with agent_of(settings, machine, self._hear, self._stops, write_bytecode=False) as agent:
                 application = agent.application() if agent else None
-                self._plan(settings, machine, application, agent, hooks)
+                self._plan(settings, Facts(machine, application), agent, hooks)
         try:
             config = decide(settings, Facts(machine, application))
         except EntrypointError:  # it has been reported
@@ -76,21 +78,15 @@ class Diagnosis:
                 # It has a better remedy than the message of a boot.
                 same = place.boot_says or found.problem
                 self.findings = [each for each in self.findings if not each.problem.startswith(same)] + [found]
-        self.findings += [*_streams(config), *_expiry(config), *of_config(config, _network())]
+        network = network_of(kernel_text(Path("/proc/net/route")))
+        self.findings += [*_streams(config), *_expiry(config), *of_config(config, network)]
         self.findings.sort(key=lambda finding: not finding.wrong)
 
-    def _plan(
-        self,
-        settings: Settings,
-        machine: Machine,
-        application: Application | None,
-        agent: Agent | None,
-        hooks: HookRunner,
-    ) -> None:
-        config = decide(settings, Facts(machine, application))
+    def _plan(self, settings: Settings, facts: Facts, agent: Agent | None, hooks: HookRunner) -> None:
+        config, machine = decide(settings, facts), facts.machine
         overlaps.check(config)
         # Not its own run directory, whose files the running site uses.
-        plan = make_plan(replace(settings, run_dir=machine.temporary), Facts(machine, application))
+        plan = make_plan(replace(settings, run_dir=machine.temporary), facts)
         known = {f"warning: {text}" for text in config_warnings.stop(config)}
         warnings = (str(step) for step in plan.steps if step.name == WARNING)
         self.findings += [of_message(text) for text in warnings if text not in known]
@@ -198,14 +194,14 @@ def _runs(config: ResolvedConfig) -> bool:
     return os.path.exists(config.run_dir / "supervisor.sock")  # noqa: PTH110 -- a PurePath
 
 
-def _network(route: Path = Path("/proc/net/route")) -> str:
-    """Return the network of this container's interface, through which a proxy connects; "" if it is not known."""
-    try:
-        rows = [line.split() for line in route.read_text(encoding="ascii").splitlines()[1:]]
-    except OSError:
-        return ""
-    default = next((row[0] for row in rows if row[1] == "00000000"), None)
-    own = next((row for row in rows if row[0] == default and row[2] == "00000000"), None)
+def network_of(routes: str) -> str:
+    """Return the network of the interface with the default route, from which a proxy connects; "" if there is none.
+
+    `routes` is the text of /proc/net/route: proc(5).
+    """
+    rows = [line.split() for line in routes.splitlines()[1:]]
+    default = next((row[0] for row in rows if row[1] == _ANY), None)
+    own = next((row for row in rows if row[0] == default and row[2] == _ANY), None)
     if own is None:
         return ""
     address, mask = (int.from_bytes(bytes.fromhex(text), "little") for text in (own[1], own[7]))
