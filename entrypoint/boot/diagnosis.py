@@ -201,7 +201,7 @@ def network_of(routes: str) -> str:
     """
     rows = [line.split() for line in routes.splitlines()[1:]]
     default = next((row[0] for row in rows if row[1] == _ANY), None)
-    own = next((row for row in rows if row[0] == default and row[2] == _ANY), None)
+    own = next((row for row in rows if row[0] == default and row[1] != _ANY and row[2] == _ANY), None)
     if own is None:
         return ""
     address, mask = (int.from_bytes(bytes.fromhex(text), "little") for text in (own[1], own[7]))
