@@ -28,7 +28,6 @@ class BootPerformer(RealPerformer):
         trust: Trust,
         children: Children,
     ) -> None:
-        """Start programs with `children`."""
         super().__init__(tell, stops, agent, hooks, trust)
         self._children = children
         self.timeline = Timeline()

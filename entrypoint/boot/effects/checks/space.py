@@ -1,4 +1,4 @@
-"""Whether the cache of responses fits where it lies."""
+"""Check that the response cache fits into its file system, and into memory if that is a tmpfs."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from entrypoint.errors import Unusable
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _IN_MEMORY: Final = ("tmpfs", "ramfs")
 _BESIDE: Final = 16 << 20
-"""Bytes for request bodies and for supervisord's files; and nginx removes old responses a little late."""
+"""Bytes for request bodies, for supervisord's files, and for old responses: nginx removes them a little late."""
 
 
 def check(step: CheckSpace) -> None:

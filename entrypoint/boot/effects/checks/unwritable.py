@@ -1,4 +1,4 @@
-"""Folders and streams that a user cannot write, and the line for this engine that changes it."""
+"""Folders and streams that a user cannot write, and the line for Docker or Kubernetes that fixes it."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ class Place(NamedTuple):
     lasting: bool = True
     """Whether its content must outlive the container."""
     boot_says: str = ""
-    """How the message of a boot about it begins; empty if there is none."""
+    """The beginning of a boot's message about it; empty if a boot has none."""
 
 
 def check(place: Place, *, kubernetes: bool) -> Finding | None:
@@ -36,7 +36,7 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
     folder = os.path.isdir(there)  # noqa: PTH112 -- Path.is_dir raises without permission
     if os.access(there, os.W_OK | (os.X_OK if folder else 0), effective_ids=True):
         return None
-    # Not what exists, but what was asked for is what to mount or to create.
+    # Mount or create the path of the setting, not its parent that exists.
     target = place.path if there != place.path or folder else place.path.parent
     what = f"{place.setting}={place.path}"
     owner = _owner(place.account)
@@ -77,7 +77,7 @@ def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool)
 
 
 def opens_stdout(account: Account) -> bool:
-    """Return whether a program of this user could open /dev/stdout again, as servers do that log there by its name."""
+    """Return whether a program of this user can open /dev/stdout by its name, as servers do that log to it."""
     found = os.fstat(1)
     if stat.S_ISSOCK(found.st_mode):  # open(2): ENXIO
         return False
@@ -91,5 +91,5 @@ def _owner(account: Account | None) -> tuple[int, int]:
 
 
 def _on_volume(path: Path) -> bool:
-    """Return whether the path is on a mount of its own, so that the image does not decide about its owner."""
+    """Return whether the path is on a mount, so that its owner does not come from the image."""
     return any(os.path.ismount(each) for each in (path, *path.parents) if each != Path("/"))

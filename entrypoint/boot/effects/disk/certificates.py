@@ -1,4 +1,4 @@
-"""Bring the certificate that nginx reads: one that is kept, or a self-signed one."""
+"""Write the certificate file that nginx reads: the kept certificate, or a self-signed one."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _PRIVATE: Final = 0o600
 
 
 def take(store: PurePosixPath, file: PurePosixPath) -> None:
-    """Copy the certificate that an authority gave. Raises NotAllowed, or Unusable if it has gone."""
+    """Copy the kept certificate of an authority. Raises NotAllowed, or Unusable if it is missing or damaged."""
     pem = certificate_store.kept(store, certificate_store.SITE)
     if pem is None:
         raise Unusable(f"cannot read {store / certificate_store.SITE}: it has been removed")

@@ -1,8 +1,8 @@
-"""Compresses static files ahead, in a process of the user who owns them.
+"""Compress static files ahead, in a process of the user who owns them.
 
-The application names the folder, so whoever controls it could name any. Therefore the application's interpreter runs as
-the application's user alone, with that user's group; a folder of another user must be one that root trusts, and ours
-compresses it.
+The application chooses the folder, so it may be any folder. Therefore the application's interpreter runs only as the
+application's user, without its other groups. In a folder of another user, our own interpreter compresses, if root
+trusts the folder.
 """
 
 import os
