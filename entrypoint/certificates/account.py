@@ -14,7 +14,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -68,11 +68,8 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
     outer = {"alg": "HS256", "kid": config.eab_kid, "url": url}
     padded = secret + "=" * (-len(secret) % 4)
     binding = _signed(outer, jwk, lambda text: hmac.digest(urlsafe_b64decode(padded), text, hashlib.sha256))
-    payload = {
-        "termsOfServiceAgreed": True,
-        "contact": [f"mailto:{config.email}"],
-        "externalAccountBinding": binding,
-    }
+    contact = [f"mailto:{config.email}"]
+    payload = {"termsOfServiceAgreed": True, "contact": contact, "externalAccountBinding": binding}
     for left in reversed(range(_TRIES)):
         nonce = _send(opener, directory["newNonce"], method="HEAD")[0]["Replay-Nonce"]
         header = {"alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url}
@@ -87,7 +84,7 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
     raise AssertionError  # the last try returns or raises
 
 
-def _signed(header: Mapping[str, Any], payload: Mapping[str, Any], sign: Any) -> dict[str, str]:  # noqa: ANN401 -- a function of bytes
+def _signed(header: Mapping[str, Any], payload: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> dict[str, str]:
     """Return a JSON Web Signature (RFC 7515)."""
     protected, text = (_b64(json.dumps(part).encode()) for part in (header, payload))
     return {"protected": protected, "payload": text, "signature": _b64(sign(f"{protected}.{text}".encode()))}

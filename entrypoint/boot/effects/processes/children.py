@@ -63,6 +63,7 @@ class Children:
     def start(self, step: Start) -> None:
         """Start a program as supervisord would. If that fails, supervisord tries again and reports why."""
         program, account = step.program, step.program.account
+        environment = self._trust.environment(step.environment) if program.as_root else step.environment
         output, written = os.pipe()
         os.set_blocking(output, False)
         with suppress(OSError):  # the kernel limits the memory that a user's pipes may take
@@ -72,7 +73,7 @@ class Children:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
-                env={**self._environment(step), **program.environment, **self._notification(program)},
+                env={**environment, **program.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -151,16 +152,15 @@ class Children:
         handover = Handover(
             environments=memory,
             notify=self._notify.fileno() if self._notify else None,
-            programs={name: self._running_program(child) for name, child in running.items()},
+            programs={
+                name: RunningProgram(
+                    child.process.pid, child.output, self._relay.pending(child.output).decode("latin-1")
+                )
+                for name, child in running.items()
+            },
             began=began,
         )
         run_files.write(file, to_json(handover), mode=0o600)  # no other user may read what a program has printed
-
-    def _running_program(self, child: _Child) -> RunningProgram:
-        return RunningProgram(child.process.pid, child.output, self._relay.pending(child.output).decode("latin-1"))
-
-    def _environment(self, step: Start) -> Mapping[str, str]:
-        return self._trust.environment(step.environment) if step.program.as_root else step.environment
 
     def _notification(self, program: Program) -> Mapping[str, str]:
         """Return the variables with which a program reports that it is ready: sd_notify(3)."""

@@ -54,7 +54,9 @@ class HookRunner:
             self._stops.check()
             title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
             process = _Process(title, name, step, self._tell, self._stops)
-            before = self._environment(step.environment, hook.account) | self._about(step.when)
+            before = {**self._environment(step.environment, hook.account), SOURCED: "yes"}
+            if step.when in (POST_MIGRATE, PRE_START):
+                before[MIGRATED] = str(self.migrated)
             if hook.sourced:
                 self._keep(hook, before, _source(process, hook, before), self.changed(step.environment).get("PATH", ""))
             else:
@@ -64,11 +66,6 @@ class HookRunner:
         """Run the command of a step like a hook. Raises the same errors as `run`."""
         process = _Process(step.name, step.name, step, self._tell, self._stops)
         process.run(step.command, self._environment(step.environment, step.account), step.account)
-
-    def _about(self, when: str) -> dict[str, str]:
-        """Return what a hook learns about the boot."""
-        migrated = {MIGRATED: str(self.migrated)} if when in (POST_MIGRATE, PRE_START) else {}
-        return {SOURCED: "yes", **migrated}
 
     def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
         by_root = account is None or account.uid == 0
