@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from entrypoint.boot.manifest import values
-from entrypoint.boot.manifest.containers import COMPOSE, Container, Probe, Variables, asks, command_of
+from entrypoint.boot.manifest.containers import COMPOSE, Container, Probe, Variables, command_of, probe_of
 from entrypoint.boot.manifest.documents import Manifest
 from entrypoint.boot.manifest.values import Table
 from entrypoint.boot.settings.sources import textfile
@@ -85,7 +85,7 @@ def _probes(service: Table) -> Iterator[Probe]:
     else:
         command = tuple(values.text(each) or "" for each in check.rows("test"))[1:]  # without CMD, CMD-SHELL or NONE
     if command and check.text("disable") != "true":
-        yield asks(command, "healthcheck", kills=False)
+        yield probe_of(command, "healthcheck", kills=False)
 
 
 def _ports(service: Table) -> Iterator[int]:

@@ -63,18 +63,18 @@ class Variables:
     """The environment that a manifest gives to a container."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    """Each variable; an empty text where the manifest does not tell it, as for a secret."""
+    """Each variable; its text is empty if the manifest does not contain it, as for a secret."""
     origins: dict[str, str] = field(default_factory=dict)
     """Where each variable is set."""
     missing: list[str] = field(default_factory=list)
-    """The files and ConfigMaps that are not there; each may set any variable."""
+    """The files and ConfigMaps that do not exist here; each may set any variable."""
 
     def add(self, name: str, value: str | None, origin: str) -> None:
         """Add a variable, which replaces an earlier one."""
         self.texts[name] = value or ""
         self.origins[name] = origin
 
-    def tells(self, name: str) -> bool:
+    def knows(self, name: str) -> bool:
         """Return whether the value of the variable is known, or that it is unset."""
         if name in self.texts:
             return bool(self.texts[name])
@@ -127,14 +127,14 @@ class Container:
     def migrates(self) -> bool:
         """Whether it applies the migrations and ends."""
         if self.words[:1] == ("prepare",) and not self.replaced:
-            only = {word for option, word in _options(self.words) if option == "--only"}
-            skipped = {word for option, word in _options(self.words) if option == "--skip"}
-            return (not only or "migrate" in only) and "migrate" not in skipped
+            options = set(_options(self.words))
+            chosen = ("--only", "migrate") in options or all(option != "--only" for option, _ in options)
+            return chosen and ("--skip", "migrate") not in options
         return _MIGRATE.search(" ".join(self.words)) is not None
 
     @property
     def has_settings(self) -> bool:
-        """Whether it gets a setting of ours; from a file or a ConfigMap, other containers may get it as well."""
+        """Whether it gets one of our settings. A file or a ConfigMap may give it to other containers, too."""
         return not self.replaced and bool(self._settings)
 
     @property
@@ -142,7 +142,7 @@ class Container:
         return [name for name in self.variables.texts if _OURS.fullmatch(name)]
 
     @property
-    def signs(self) -> bool:
+    def recognized(self) -> bool:
         """Whether the manifest shows that our command runs in it."""
         asked = (probe.path or "" for probe in self.probes)
         return not self.replaced and (
@@ -153,15 +153,14 @@ class Container:
 
 
 def ours(containers: Iterable[Container]) -> list[Container]:
-    """Return the containers that run our command: by what the manifest says of them, or by their image.
+    """Return the containers that run our command, and those of the same image.
 
-    If none shows it, those are taken whose image the manifest builds; else those with settings from elsewhere.
+    If there are none: the containers whose image the manifest builds, else those that get a setting of ours.
     """
     every = list(containers)
-    sources = {source for each in every if each.signs for source in (each.image, each.builds) if source}
-    found = [each for each in every if each.signs or _is_from(each, sources)]
+    sources = {source for each in every if each.recognized for source in (each.image, each.builds) if source}
     return (
-        found
+        [each for each in every if each.recognized or _is_from(each, sources)]
         or [each for each in every if each.builds and not each.replaced]
         or [each for each in every if each.has_settings]
     )
@@ -173,7 +172,7 @@ def _is_from(container: Container, sources: Collection[str]) -> bool:
 
 
 def command_of(command: tuple[str, ...] | None, arguments: tuple[str, ...] | None) -> tuple[bool, tuple[str, ...]]:
-    """Return whether another command replaces ours, and the words that are left: our arguments, or that command."""
+    """Return whether another command replaces ours, and our arguments or the whole other command."""
     words, given = command or (), arguments or ()
     at = next((at for at, word in enumerate(words) if word.rpartition("/")[2] == ENTRYPOINT), None)
     return (False, (*words[at + 1 :], *given)) if at is not None else (bool(words), (*words, *given))
@@ -184,8 +183,8 @@ def runs_entrypoint(command: tuple[str, ...]) -> bool:
     return any(word.rpartition("/")[2] == ENTRYPOINT for part in command for word in part.split())
 
 
-def asks(command: tuple[str, ...], where: str, *, kills: bool) -> Probe:
-    """Return the probe that a command is, such as curl's."""
+def probe_of(command: tuple[str, ...], where: str, *, kills: bool) -> Probe:
+    """Return what a command such as curl probes."""
     line = " ".join(command)
     match = _URL.search(line)
     if match is None:

@@ -1,12 +1,12 @@
 """Checks which containers of a manifest apply the migrations.
 
-`auto` and `auto` is no mistake: one of them gets the lock, and the other finds nothing pending. These are:
+Two containers with `auto` are right: one gets the lock, and the other finds nothing pending. These are mistakes:
 
-- nobody migrates: all check or wait, and no Job or one-shot service migrates;
-- `check` beside one that migrates at the same time: it ends as long as anything is pending, instead of waiting;
-- `auto` beside a Job or a one-shot service: both start at the same time, and whichever is first migrates.
+- all containers have `check` or `wait`, and no Job or one-shot service migrates;
+- `check` beside a container that migrates at the same time: it ends while migrations are pending, instead of waiting;
+- `auto` beside a Job or a one-shot service: both start at the same time, and either may migrate.
 
-In the last two cases a container that starts only after the other has migrated is right as it is.
+The last two are right for a container that starts only after the other one has migrated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +20,7 @@ _MODE: Final = "ENTRYPOINT_MIGRATE"
 
 
 class Booting(NamedTuple):
-    """A container that looks for migrations at its boot."""
+    """A container whose boot looks for pending migrations."""
 
     container: Container
     mode: str
@@ -28,7 +28,7 @@ class Booting(NamedTuple):
 
 
 def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
-    """Yield each container with a mistake, why it is one, and what mends it."""
+    """Yield each container with a mistake, the reason and the remedy."""
     found = list(every)
     jobs = [each.container for each in found if each.container.migrates]
     booting = list(_booting(found))
@@ -50,7 +50,7 @@ def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
 
 
 def _beside(container: Container, migrating: Sequence[Container]) -> Container | None:
-    """Return one that migrates at the same time; None if there is none, or the container starts after one of them."""
+    """Return a container that migrates at the same time; None if this one starts after a migration."""
     if any(each.where in container.after for each in migrating):
         return None
     return next(iter(migrating), None)
@@ -60,4 +60,4 @@ def _booting(every: Iterable[Evaluated]) -> Iterator[Booting]:
     for found in every:
         settings = found.settings
         if settings and found.container.boots and not settings.development and settings.server != server_names.NONE:
-            yield Booting(found.container, settings.migrate if found.tells(_MODE) else "")
+            yield Booting(found.container, settings.migrate if found.knows(_MODE) else "")

@@ -78,7 +78,7 @@ def port(number: str | None) -> int | None:
 
 
 def interpolated(value: str) -> str | None:
-    """Return the text in which Compose has replaced ${NAME:-default}. None if that depends on an unknown variable."""
+    """Replace ${NAME:-default} as Compose does; return None if the text depends on an unknown variable."""
     known = True
 
     def replace(match: re.Match[str]) -> str:
@@ -96,7 +96,7 @@ def interpolated(value: str) -> str | None:
 
 
 def environment_lines(lines: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the variables of a file for `env_file`; None for one that gets its text from elsewhere."""
+    """Yield the variables of an `env_file`. None: Compose takes the text from elsewhere."""
     for line in lines.splitlines():
         name, equals, given = line.strip().removeprefix("export ").partition("=")
         if not name or name.startswith("#"):
