@@ -1,7 +1,7 @@
-"""Register an account that belongs to one at the authority already (external account binding, RFC 8555, 7.3.4).
+"""Register an ACME account that is bound to an account at the authority (external account binding, RFC 8555, 7.3.4).
 
-lego can do it too, but takes the secret as an argument, which each process of the container can read. So the account is
-registered here, in the files where lego looks for it; all else is left to lego. openssl makes and uses the key.
+lego can do that, but takes the secret as an argument, which each process of the container can read. So we register the
+account, and write the files where lego finds it. lego does everything else. openssl makes and uses the key.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def register(config: CertificatesConfig, folder: Path, secret: str) -> None:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"the authority did not finish within {config.patience:g} s")
 
-    signal.signal(signal.SIGALRM, give_up)  # a byte now and then is in time for each read
+    signal.signal(signal.SIGALRM, give_up)  # the timeout of a read does not limit an answer that comes byte by byte
     signal.setitimer(signal.ITIMER_REAL, config.patience)
     try:
         uri, body = _registered(config, config.openssl, key, secret)
@@ -131,7 +131,7 @@ def _send(
 
 
 def _problem(said: str) -> str:
-    """Return what a problem document (RFC 7807) says."""
+    """Return the reason in a problem document (RFC 7807), or an empty text."""
     try:
         found = json.loads(said)
         return " :: ".join(str(found[key]) for key in ("type", "detail") if found.get(key))

@@ -1,4 +1,4 @@
-"""Keeps the certificate valid: takes what another container has obtained, and obtains one when it is due."""
+"""Keep the certificate valid: use the one that another container has obtained, or obtain one when it is due."""
 
 import fcntl
 import os
@@ -44,7 +44,7 @@ class Keeper:
         self._refused = b""
 
     def run(self) -> None:
-        """Go on until SystemExit, which a signal raises. Raises NotAllowed if the store cannot be written."""
+        """Run until a signal raises SystemExit. Raises NotAllowed if the store cannot be written."""
         try:
             Path(certificate_store.CHALLENGES).mkdir(exist_ok=True)
             Path(certificate_store.CHALLENGES).chmod(0o755)  # nginx's workers read it
@@ -69,7 +69,7 @@ class Keeper:
             forced = self._signals.wanted() or forced
 
     def _look(self, lock: int, *, forced: bool) -> bool:
-        """Take or obtain a certificate, if it is time; return whether the wish for a new one is still open."""
+        """Take or obtain a certificate, if it is due; return whether a forced one is still to be obtained."""
         self._take("took over the certificate that another container has obtained")
         if self._due(forced=forced) > 0:
             return forced
@@ -93,7 +93,7 @@ class Keeper:
         return Tries.parse(certificate_store.read(self._store, _STATE))
 
     def _kept(self) -> Certificate | None:
-        """Return the certificate that all containers have, if it is for all of the domains."""
+        """Return the certificate in the store, if it covers all domains."""
         pem = certificate_store.read(self._store, certificate_store.SITE)
         found = certificate.parsed(pem) if pem else None
         return found if found and found.covers(self._config.domains) else None
@@ -119,7 +119,7 @@ class Keeper:
         self._take("renewed the certificate" if renews else "obtained a certificate")
 
     def _take(self, what: str) -> None:
-        """Give nginx the kept certificate, if nginx has another; say so."""
+        """Give nginx the kept certificate, unless nginx has it, and log that."""
         pem = certificate_store.read(self._store, certificate_store.SITE)
         found = self._kept()
         if pem is None or found is None or pem == self._refused:

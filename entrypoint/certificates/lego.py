@@ -37,9 +37,9 @@ _MATCH: Final = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_c
 
 
 def obtain(config: CertificatesConfig, secret: str | None) -> tuple[bytes, Certificate]:
-    """Return a new certificate with its chain and its key (PEM), and what it says. The working directory is the store.
+    """Return a new certificate with its chain and key in PEM, and its parsed form. The working directory is the store.
 
-    `secret`: the key that binds the account to another one. Raises ObtainError.
+    `secret` is the key that binds the account to another one. Raises ObtainError.
     """
     if secret:
         from entrypoint.certificates import account  # noqa: PLC0415 -- ssl and urllib take memory as long as this runs
@@ -91,7 +91,7 @@ def _fault(chain: Path, key: Path) -> str:
 
 
 def _run(command: list[str], patience: float) -> tuple[int, str]:
-    """Return the exit code and the output of lego, which is killed if this process has to end. Raises ObtainError."""
+    """Run lego, and kill it if this process must end; return its exit code and its output. Raises ObtainError."""
     try:
         process = subprocess.Popen(  # noqa: S603 -- a path that boot found, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
@@ -108,7 +108,7 @@ def _run(command: list[str], patience: float) -> tuple[int, str]:
 
 
 def _ended(process: "subprocess.Popen[bytes]", patience: float) -> tuple[int, str]:
-    """Return the exit code and the output. Raises ObtainError if there is no end of either."""
+    """Return the exit code and the output. Raises ObtainError if it runs or prints too long."""
     end, said = time.monotonic() + patience, b""
     if process.stdout is None:
         raise NotImplementedError

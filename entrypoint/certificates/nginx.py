@@ -14,10 +14,9 @@ class RefusedError(Exception):
 
 
 def install(config: CertificatesConfig, pem: bytes) -> bool:
-    """Let nginx use the certificate; return whether it had another one, or none. Raises RefusedError or OSError.
+    """Let nginx use the certificate; return False if it already does. Raises RefusedError or OSError.
 
-    With the first certificate the site's configuration changes too. No request is lost: nginx's old workers finish
-    theirs.
+    The first certificate also replaces the site's configuration. No request is lost: nginx's old workers finish theirs.
     """
     file, conf, secured = Path(config.file), Path(config.conf), Path(config.secured_conf)
     new = {file: (pem, 0o600)}
@@ -49,7 +48,7 @@ def _fault(config: CertificatesConfig) -> str | None:
 
 
 def _reload() -> None:
-    """Send HUP to nginx's master, a child of the same supervisord: another process may have got an old number."""
+    """Send HUP to nginx's master, a child of our supervisord. A PID file could name another process by now."""
     for process in Path("/proc").iterdir():
         if process.name.isdigit() and _is_master(process):
             os.kill(int(process.name), signal.SIGHUP)

@@ -30,7 +30,7 @@ class Tries(NamedTuple):
 
     @classmethod
     def parse(cls, text: bytes | None) -> "Tries":
-        """Return the tries that `text` tells of; none if it cannot be read."""
+        """Return the tries that `text` contains; none if it cannot be read."""
         try:
             found = json.loads(text or b"{}")
             return cls(str(found["request"]), int(found["failures"]), float(found["next"]), tuple(found["recent"]))
@@ -49,7 +49,7 @@ def renewal(certificate: Certificate, jitter: float) -> float:
 
 
 def due(certificate: Certificate | None, tries: Tries, request: str, now: float, jitter: float) -> float:
-    """Return the seconds until the next try, 0 or less if it may begin. `certificate`: for all names, or None."""
+    """Return the seconds until the next try, 0 or less if it may begin. `certificate` covers all names, or is None."""
     wanted = renewal(certificate, jitter) if certificate else now
     # A time too far ahead comes from a clock that was wrong.
     allowed = min(tries.next, now + _LONGEST_LIMITED) if tries.request == request else now
@@ -62,7 +62,7 @@ def due(certificate: Certificate | None, tries: Tries, request: str, now: float,
 def failed(tries: Tries, request: str, now: float, pause: float, limited_until: float | None) -> Tries:
     """Return the tries after one more that has failed.
 
-    The pause doubles with each failure. `limited_until`: the authority was asked too often, and until when it refuses.
+    The pause doubles with each failure. `limited_until` is the end of the authority's rate limit, if it was reached.
     """
     failures = tries.failures + 1 if tries.request == request else 1
     wait = min(pause * 2 ** min(failures - 1, 20), _LONGEST)

@@ -74,7 +74,7 @@ def _services(project: Project) -> tuple[str, ...]:
 
 
 def _environment(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the variables that lead the settings to the services of compose.yaml."""
+    """Yield the variables with which the settings find the services of compose.yaml."""
     names = {variable.name for variable in project.variables}
     kind = project.database
     if kind in _PASSWORDS:
@@ -116,7 +116,7 @@ def _examples(project: Project) -> Iterator[Example]:
 
 
 def _value(name: str) -> str:
-    """Return a value that works on the developer's machine, where one can be told from the name."""
+    """Return a value that works on the developer's machine, if the name suggests one."""
     if name.endswith("SECRET_KEY"):
         return "change-me-to-a-long-random-value"
     if name.endswith("ALLOWED_HOSTS"):

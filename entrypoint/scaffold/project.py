@@ -1,4 +1,4 @@
-"""Reads the files of a project, without importing any of its code."""
+"""Read the files of a project, without importing its code."""
 
 import os
 import re
@@ -48,7 +48,7 @@ class Variable(NamedTuple):
 
     name: str
     required: bool
-    """The settings fail without it."""
+    """Whether the settings fail without it."""
 
 
 class Project(NamedTuple):
@@ -82,11 +82,11 @@ class Project(NamedTuple):
     media_root: str = ""
     node: bool = False
     source: str = ""
-    """A folder of packages (`src`) that Python has to be told of."""
+    """A folder of packages that is not in Python's path: `src`."""
 
     @property
     def one_replica(self) -> bool:
-        """Whether its database is a file, which one container has to itself."""
+        """Whether only one container may run, because its database is a file."""
         return self.django and self.database == "sqlite"
 
     @property
@@ -101,7 +101,7 @@ class Project(NamedTuple):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The variables without which the settings cannot be loaded, but for the secret key."""
+        """The variables without which the settings cannot be loaded, except the secret key."""
         return tuple(each.name for each in self.variables if each.required and "SECRET_KEY" not in each.name)
 
 
@@ -194,7 +194,7 @@ def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
 
 
 def _application(folder: Path) -> tuple[str, str, str]:
-    """Return the folder of an application that is not Django's, its name and why it is ASGI. All empty: none."""
+    """Return the folder of an application that is not Django's, its name, and why it is ASGI; "." if there is none."""
     for path in _python_files(folder):
         text = text_of(path)
         found, factory = _APPLICATION.search(text), _FACTORY.search(text)
@@ -276,7 +276,7 @@ def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
-    """Yield the programs that belong to the dependencies, unless the Procfile has them."""
+    """Yield the workers that the dependencies need, unless the Procfile has them."""
     if "celery" in packages and not {"worker", "celery"} & named:
         for path in _python_files(folder):
             found = _CELERY.search(text_of(path))

@@ -1,8 +1,8 @@
-"""Start programs before the exec. They stay children of this process across it, and supervisord adopts them.
+"""Start programs before the exec. They stay children of this process, and supervisord adopts them.
 
 So nginx answers from the first moment, and the application server loads while boot and supervisord still work. Boot
-relays the programs' output until the exec; then supervisord reads it. `entrypoint/supervision/handover.py` is the
-other half.
+relays the programs' output until the exec; then supervisord reads it. `entrypoint/supervision/handover.py` reads what
+`hand_over` writes.
 """
 
 import fcntl
@@ -119,9 +119,9 @@ class Children:
                 raise ProgramFailed(why, exit_code(code), name, text)
 
     def reload(self, name: str, check: Callable[[], None]) -> None:
-        """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.
+        """Let nginx reload its configuration. `check` may raise to end the wait.
 
-        nginx ignores a SIGHUP that arrives before it has started its workers.
+        nginx ignores a SIGHUP that arrives before it has started its workers, so wait for them.
         """
         deadline = time.monotonic() + _STARTS_WITHIN
         while (child := self._running.get(name)) and child.process.poll() is None and time.monotonic() < deadline:
@@ -134,9 +134,9 @@ class Children:
             self._kill(name)  # supervisord starts it again, with the new configuration
 
     def hand_over(self, file: PurePosixPath, environments: Environments, began: float) -> None:
-        """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
+        """Tell supervisord's plugin in `file` which programs run, and let their descriptors survive the exec.
 
-        The `environments` go into a memfd: they hold secrets. `began` is when this boot did, in seconds of
+        The `environments` hold secrets, so they go into a memfd. `began` is when this boot began, in seconds of
         CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
         """
         self.check_loaded()

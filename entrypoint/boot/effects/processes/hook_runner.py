@@ -1,4 +1,4 @@
-"""Run hooks and the release command: log their output by name, limit their time, keep what hooks export."""
+"""Run hooks and the release command, log their output by name, and keep what hooks export."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ class HookRunner:
         return _merged(environment, self._changes)
 
     def changed_for_root(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the same for processes of root: only hooks that ran as root may change it."""
+        """Return the environment for processes of root: only the changes of hooks that ran as root count."""
         return self._trust.environment(_merged(environment, self._changes_by_root))
 
     def run(self, step: "RunHooks") -> None:
