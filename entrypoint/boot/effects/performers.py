@@ -14,7 +14,6 @@ from entrypoint.boot.effects.checks.validation import validate_nginx, validate_s
 from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.plan import check_steps, file_steps
 from entrypoint.boot.plan.steps import (
@@ -30,7 +29,6 @@ from entrypoint.boot.plan.steps import (
     WaitFor,
 )
 from entrypoint.boot.settings.sources import textfile
-from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Stopped, Unusable
 from entrypoint.output import log
 from entrypoint.output.log import Tell, printable
@@ -82,13 +80,13 @@ class DryRunPerformer:
 class RealPerformer(DryRunPerformer):
     """Carries out the steps that prepare the application. It starts no program of the site."""
 
-    def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None, hooks: HookRunner, trust: Trust) -> None:
-        """If `stops` notes a stop signal, end before the next step. `trust` decides where root may write."""
-        super().__init__(tell)
-        self._stops = stops
-        self._agent = agent
+    def __init__(self, hooks: HookRunner, agent: Agent | None) -> None:
+        """Use the log, the stop requests and the trust of `hooks` for all steps."""
+        super().__init__(hooks.tell)
+        self._stops = hooks.stops
+        self._trust = hooks.trust
         self._hooks = hooks
-        self._trust = trust
+        self._agent = agent
         self._waiting_since: float | None = None
 
     def announce(self, step: Step | Exec) -> None:

@@ -30,9 +30,9 @@ class HookRunner:
 
     def __init__(self, tell: Tell, stops: StopRequests, trust: Trust) -> None:
         """`tell(name, line)` logs their output, `stops` ends them, `trust` decides what root may load."""
-        self._tell = tell
-        self._stops = stops
-        self._trust = trust
+        self.tell = tell
+        self.stops = stops
+        self.trust = trust
         self.migrated = 0  # how many migrations this boot has applied
         self._changes: dict[str, str | None] = {}  # None: removed
         self._changes_by_root: dict[str, str | None] = {}
@@ -43,7 +43,7 @@ class HookRunner:
 
     def changed_for_root(self, environment: Mapping[str, str]) -> dict[str, str]:
         """Return the environment for processes of root: only the changes of hooks that ran as root count."""
-        return self._trust.environment(_merged(environment, self._changes_by_root))
+        return self.trust.environment(_merged(environment, self._changes_by_root))
 
     def run(self, step: "RunHooks") -> None:
         """Run the hooks of a step one after another.
@@ -51,9 +51,9 @@ class HookRunner:
         Raises StepFailed with the hook's own exit code, TimedOut, NotRunnable, Stopped.
         """
         for hook in step.hooks:
-            self._stops.check()
+            self.stops.check()
             title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
-            process = _Process(title, name, step, self._tell, self._stops)
+            process = _Process(title, name, step, self.tell, self.stops)
             before = {**self._environment(step.environment, hook.account), SOURCED: "yes"}
             if step.when in (POST_MIGRATE, PRE_START):
                 before[MIGRATED] = str(self.migrated)
@@ -64,7 +64,7 @@ class HookRunner:
 
     def run_alone(self, step: "Run") -> None:
         """Run the command of a step like a hook. Raises the same errors as `run`."""
-        process = _Process(step.name, step.name, step, self._tell, self._stops)
+        process = _Process(step.name, step.name, step, self.tell, self.stops)
         process.run(step.command, self._environment(step.environment, step.account), step.account)
 
     def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
@@ -84,7 +84,7 @@ class HookRunner:
         settings = {name for spec in setting_specs() for name in spec.names}
         for name in sorted(names & settings - _READ_BY_APPLICATION):
             why = f"hook {hook} changes {name}, which has no effect: settings are read before hooks run"
-            self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")
+            self.tell(log.ENTRYPOINT, f"warning: {why}", "warning")
 
 
 def _merged(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
