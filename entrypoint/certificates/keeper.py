@@ -12,10 +12,9 @@ from typing import Final
 
 from entrypoint import certificate, certificate_store
 from entrypoint.certificate import Certificate
-from entrypoint.certificates import lego, nginx, schedule
+from entrypoint.certificates import lego, nginx, schedule, signals
 from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
-from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
 from entrypoint.output.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
@@ -30,11 +29,10 @@ _LOCK: Final = "lock"
 class Keeper:
     """One certificate, in the folder that containers share, and in that of this container's nginx."""
 
-    def __init__(self, config: CertificatesConfig, signals: Signals, secret: str | None) -> None:
+    def __init__(self, config: CertificatesConfig, secret: str | None) -> None:
         """Enter the store. `secret` binds the account at the authority to another one. Raises NotAllowed."""
         self._config = config
         self._secret = secret
-        self._signals = signals
         self._store = certificate_store.opened(config.store, create=True)
         os.fchdir(self._store)  # from here on, paths lead to the folder that was checked
         self._jitter = random.random()  # noqa: S311 -- only spreads the load
@@ -65,8 +63,7 @@ class Keeper:
             except OSError as error:  # a full disk, a volume that has gone
                 _say(f"cannot keep the certificate: {error.strerror}: {error.filename}; next try in {_EVERY:g} s")
             every = _EVERY if self._kept() else _EVERY_FIRST
-            self._signals.sleep(max(_PAUSE, min(every, self._due(forced=forced))))
-            forced = self._signals.wanted() or forced
+            forced = signals.sleep(max(_PAUSE, min(every, self._due(forced=forced)))) or forced
 
     def _look(self, lock: int, *, forced: bool) -> bool:
         """Take or obtain a certificate, if it is due; return whether a forced one is still to be obtained."""

@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from entrypoint.output.log import printable
+from entrypoint.processes.table import processes
 from entrypoint.protocol.certificates import CertificatesConfig
 
 
@@ -49,17 +51,11 @@ def _fault(config: CertificatesConfig) -> str | None:
 
 def _reload() -> None:
     """Send HUP to nginx's master, a child of our supervisord. A PID file could name another process by now."""
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and _is_master(process):
-            os.kill(int(process.name), signal.SIGHUP)
-
-
-def _is_master(process: Path) -> bool:
-    try:
-        name, _, rest = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")
-    except OSError:
-        return False
-    return name.endswith("(nginx") and int(rest.split()[1]) == os.getppid()
+    for process in processes().values():
+        if process.parent == os.getppid():
+            with suppress(OSError):  # it has ended
+                if Path(f"/proc/{process.pid}/comm").read_bytes() == b"nginx\n":
+                    os.kill(process.pid, signal.SIGHUP)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
