@@ -16,7 +16,12 @@ _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
 _DATABASE: Final = re.compile(
     r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB)_?(HOST|PORT|NAME|DB|USER|USERNAME|PASSWORD)$"
 )
-_HOSTS: Final = "127.0.0.1,localhost"
+_VALUES: Final = {
+    "SECRET_KEY": "change-me-to-a-long-random-value",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "DEBUG": "0",
+}
+"""Values for the developer's machine, by the ends of the names."""
 
 
 class Example(NamedTuple):
@@ -112,15 +117,5 @@ def _examples(project: Project) -> Iterator[Example]:
     for variable in project.variables:
         if variable.name not in set_by_compose:
             why = "The settings cannot be loaded without it." if variable.required else ""
-            yield Example(variable.name, _value(variable.name), why)
-
-
-def _value(name: str) -> str:
-    """Return a value that works on the developer's machine, if the name suggests one."""
-    if name.endswith("SECRET_KEY"):
-        return "change-me-to-a-long-random-value"
-    if name.endswith("ALLOWED_HOSTS"):
-        return _HOSTS
-    if name.endswith("DEBUG"):
-        return "0"
-    return ""
+            value = next((value for end, value in _VALUES.items() if variable.name.endswith(end)), "")
+            yield Example(variable.name, value, why)

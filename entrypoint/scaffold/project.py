@@ -15,14 +15,16 @@ LARGEST: Final = 1 << 20
 
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
 _DEPTH: Final = 3  # folders below the project's
-_MANAGERS: Final = (("uv", "uv.lock"), ("poetry", "poetry.lock"))
+_MANAGERS: Final = {
+    "uv.lock": "uv",
+    "poetry.lock": "poetry",
+    "requirements.txt": "pip",
+    "requirements/production.txt": "pip",
+    "requirements/prod.txt": "pip",
+    "requirements/base.txt": "pip",
+}
+"""The file of each package manager; the first one that exists counts."""
 _OF_POETRY: Final = ("tool", "poetry", "dependencies")
-_REQUIREMENTS: Final = (
-    "requirements.txt",
-    "requirements/production.txt",
-    "requirements/prod.txt",
-    "requirements/base.txt",
-)
 _DRIVERS: Final = {
     "postgres": {"psycopg", "psycopg2", "psycopg2-binary", "asyncpg"},
     "mysql": {"mysqlclient", "pymysql", "mysql-connector-python"},
@@ -234,12 +236,9 @@ def _joined(folder: str, path: str) -> str:
 
 
 def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
-    for name, lock in _MANAGERS:
-        if (folder / lock).is_file():
-            return name, lock
-    for name in _REQUIREMENTS:
+    for name, manager in _MANAGERS.items():
         if (folder / name).is_file():
-            return "pip", name
+            return manager, name
     if _in(pyproject, *_OF_POETRY):
         return "poetry", "pyproject.toml"
     return ("pyproject", "pyproject.toml") if _in(pyproject, "project", "dependencies") else ("", "")
