@@ -129,11 +129,10 @@ class RealPerformer(DryRunPerformer):
         for name, path in step.files.items():
             try:
                 textfile.read_bytes(Path(path))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 kind = NotAllowed if isinstance(error, PermissionError) else Unusable
-                errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
-            except ValueError as error:
-                errors.append(Unusable(f"cannot read {name}={path}: {error}"))
+                why = error.strerror if isinstance(error, OSError) else error
+                errors.append(kind(f"cannot read {name}={path}: {why}"))
         Several.check(errors)
 
     @apply.register
@@ -247,8 +246,7 @@ class RealPerformer(DryRunPerformer):
         from entrypoint.boot.effects.waiting.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
 
         self._show(step.progress)
-        late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
-        if late:
+        if wait_for(step.targets, self._left(step.seconds), self._say, self._stops):
             self._outdate()
 
     @apply.register
