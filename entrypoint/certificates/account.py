@@ -78,9 +78,9 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
             headers, body = _send(opener, url, json.dumps(request).encode())
             return headers["Location"], json.loads(body)
         except urllib.error.HTTPError as error:
-            said = error.read(_LARGEST).decode(errors="replace")
-            if "badNonce" not in said or not left:
-                raise ValueError(_problem(said) or str(error)) from error
+            document = error.read(_LARGEST).decode(errors="replace")
+            if "badNonce" not in document or not left:
+                raise ValueError(_problem(document) or str(error)) from error
     raise AssertionError  # the last try returns or raises
 
 
@@ -130,10 +130,10 @@ def _send(
         return answer.headers, answer.read(_LARGEST)
 
 
-def _problem(said: str) -> str:
+def _problem(document: str) -> str:
     """Return the reason in a problem document (RFC 7807), or an empty text."""
     try:
-        found = json.loads(said)
+        found = json.loads(document)
         return " :: ".join(str(found[key]) for key in ("type", "detail") if found.get(key))
     except (ValueError, AttributeError):
         return ""

@@ -45,8 +45,8 @@ def _fault(config: CertificatesConfig) -> str | None:
     done = subprocess.run(  # noqa: S603 -- the command of the boot, no shell
         [*config.nginx, "-t", "-q"], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    said = printable(done.stderr.decode(errors="replace").strip().partition("\n")[0])
-    return said or f"exit status {done.returncode}" if done.returncode else None
+    output = printable(done.stderr.decode(errors="replace").strip().partition("\n")[0])
+    return output or f"exit status {done.returncode}" if done.returncode else None
 
 
 def _reload() -> None:

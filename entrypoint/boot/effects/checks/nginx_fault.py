@@ -14,9 +14,9 @@ _TAKEN: Final = re.compile(r'"(?P<directive>\w+)" directive is duplicate|(a )?du
 _MISPLACED: Final = re.compile(r'"\w+" directive is not allowed here')
 
 
-def nginx_fault(said: str, step: ValidateNginx) -> str:
+def nginx_fault(output: str, step: ValidateNginx) -> str:
     """Return the error in nginx's output as one line: the file, nginx's reason, and the remedy."""
-    message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
+    message = next((line for line in output.splitlines() if "[emerg]" in line), output.strip())
     message = _EMERGENCY.sub("", message)
     if step.tls and (why := _tls_fault(message, *step.tls)):
         return why

@@ -62,6 +62,6 @@ def _made(step: MakeCertificate) -> bytes:
     except OSError as error:
         raise NotRunnable(f"cannot run {step.openssl}: {error.strerror}") from error
     if done.returncode or certificate.parsed(done.stdout) is None:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise Unusable(f"cannot make a certificate: {said[-1] if said else 'openssl made none'}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Unusable(f"cannot make a certificate: {lines[-1] if lines else 'openssl made none'}")
     return done.stdout

@@ -34,10 +34,10 @@ def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
         python, account = step.own_python, look_up(str(owner.st_uid))
     command = (str(python), "-I", str(step.script), str(step.folder))
     account = replace(account, groups=()) if account else None
-    code, said = captured(command, step.environment, stops, seconds=_LONGEST, account=account)
+    code, output = captured(command, step.environment, stops, seconds=_LONGEST, account=account)
     if code == 0:
-        return said.strip()
-    last = (said.strip().splitlines() or ["it ended without a message"])[-1]
+        return output.strip()
+    last = (output.strip().splitlines() or ["it ended without a message"])[-1]
     if code == NotAllowed.exit_code:
         raise NotAllowed(last)
     raise StepFailed(f"cannot compress the files in {step.folder}: {last}", exit_code(code))
