@@ -3,6 +3,8 @@
 import signal
 from types import FrameType
 
+_stops: list[int] = []
+
 
 def prepare() -> None:
     """Let TERM and INT raise SystemExit, and keep USR1 pending until `sleep`."""
@@ -14,8 +16,11 @@ def prepare() -> None:
 
 def sleep(seconds: float) -> bool:
     """Sleep until USR1 has arrived, for so many seconds at most; return whether it has."""
+    if _stops:
+        raise SystemExit(0)
     return signal.sigtimedwait({signal.SIGUSR1}, seconds) is not None
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _stops.append(number)  # because Python ignores an exception that is raised in a destructor
     raise SystemExit(0)

@@ -17,7 +17,7 @@ from typing import Self
 
 import pytest
 from acme_authority import EAB, Authority
-from deadline import until
+from deadline import PATIENCE, until
 from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
 from listening import serving
 from ports import free_port
@@ -100,6 +100,22 @@ def authority(tmp_path: Path, web: int) -> Iterator[Authority]:
     folder.mkdir()
     with Authority(folder, web) as running:
         yield running
+
+
+def test_a_stop_that_arrives_in_a_destructor_is_not_lost() -> None:
+    lines = [
+        "import os, signal",
+        "from entrypoint.certificates import signals",
+        "class Stops:",
+        "    def __del__(self):",
+        "        os.kill(os.getpid(), signal.SIGTERM)",
+        "signals.prepare()",
+        "Stops()",
+        "signals.sleep(3600)",
+    ]
+    command = [sys.executable, "-P", "-c", "\n".join(lines)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, b"Exception ignored" in done.stderr) == (0, True)
 
 
 def test_a_certificate_is_obtained_and_another_container_takes_it_over(
