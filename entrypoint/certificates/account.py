@@ -46,8 +46,10 @@ def register(config: CertificatesConfig, folder: Path, secret: str) -> None:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"the authority did not finish within {config.patience:g} s")
 
-    signal.signal(signal.SIGALRM, give_up)  # the timeout of a read does not limit an answer that comes byte by byte
-    signal.setitimer(signal.ITIMER_REAL, config.patience)
+    # The timeout of a read does not limit an answer that comes byte by byte. Repeat the signal, because Python ignores
+    # an exception that is raised in a destructor.
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, config.patience, 1)
     try:
         uri, body = _registered(config, config.openssl, key, secret)
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from entrypoint.boot.effects import command as commands
+from entrypoint.boot.effects.command import run as run_command
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
@@ -134,7 +134,7 @@ class _Process(NamedTuple):
                 self.tell(self.name, line.decode(errors="backslashreplace"))
 
         try:
-            status = commands.run(
+            status = run_command(
                 self.title,
                 command,
                 environment,
