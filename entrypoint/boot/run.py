@@ -59,7 +59,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         performer.announce(last)
         if agent:
             agent.close()
-        performer.timeline.write(last.timeline)
+        performer.timeline.write(last.timeline, hooks.migrated)
         stops.hand_over()
         children.hand_over(last.handover, environments_of(last, hooks, settings), performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)

@@ -35,10 +35,6 @@ class BootPerformer(RealPerformer):
     def _outdate(self) -> None:
         self._children.discard_outdated()
 
-    def _migrated(self, number: int) -> None:
-        super()._migrated(number)
-        self.timeline.migrations = number
-
     @singledispatchmethod
     def apply(self, step: Step) -> None:
         """Carry out the step. Most steps are the same as in a preparation."""

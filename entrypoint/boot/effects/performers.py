@@ -100,10 +100,6 @@ class RealPerformer(DryRunPerformer):
     def _outdate(self) -> None:
         """Discard the programs that loaded the application before this change. Here there are none; a boot has some."""
 
-    def _migrated(self, number: int) -> None:
-        """Note how many migrations were applied."""
-        self._hooks.migrated = number
-
     @singledispatchmethod
     def apply(self, step: Step) -> None:
         """Carry out the step. Raises an EntrypointError."""
@@ -229,7 +225,7 @@ class RealPerformer(DryRunPerformer):
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
         if isinstance(request, MigrateRequest):
-            self._migrated(result.number)
+            self._hooks.migrated = result.number
         if result.changed:
             self._outdate()
         if result.text:

@@ -22,16 +22,14 @@ class Timeline:
                 _rounded(started.AT - self.began), "import entrypoint, read the settings and the machine", "import"
             ),
         ]
-        self.migrations: int | None = None
-        """How many migrations were applied."""
 
     def mark(self, line: str, phase: str) -> None:
         """Record that the step of this line begins now; `phase` is the same for all steps of its kind."""
         self._steps.append(BootStep(_rounded(self._now()), line, phase))
 
-    def write(self, file: PurePosixPath) -> None:
-        """Write boot.json; call this just before the exec."""
-        record = BootRecord(time.time() - self._now(), tuple(self._steps), self.migrations)
+    def write(self, file: PurePosixPath, migrations: int | None) -> None:
+        """Write boot.json, with how many migrations were applied. Call this just before the exec."""
+        record = BootRecord(time.time() - self._now(), tuple(self._steps), migrations)
         run_files.write(file, to_json(record))
 
     def _now(self) -> float:

@@ -39,8 +39,9 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
     # Mount or create the path of the setting, not its parent that exists.
     target = place.path if there != place.path or folder else place.path.parent
     what = f"{place.setting}={place.path}"
-    owner = _owner(place.account)
-    who = str(place.account) if place.account else f"uid {os.geteuid()}"
+    account = place.account
+    owner = (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
+    who = str(account) if account else f"uid {owner[0]}"
     if _read_only(there):
         return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
     problem = f"cannot write {what}: {who} may not write {there}"
@@ -84,10 +85,6 @@ def opens_stdout(account: Account) -> bool:
     own = stat.S_IWUSR if found.st_uid == account.uid else 0
     group = stat.S_IWGRP if found.st_gid in {account.gid, *account.groups} else 0
     return not account.uid or bool(found.st_mode & (own or group or stat.S_IWOTH))
-
-
-def _owner(account: Account | None) -> tuple[int, int]:
-    return (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
 
 
 def _on_volume(path: Path) -> bool:

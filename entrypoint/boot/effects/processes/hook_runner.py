@@ -33,7 +33,7 @@ class HookRunner:
         self.tell = tell
         self.stops = stops
         self.trust = trust
-        self.migrated = 0  # how many migrations this boot has applied
+        self.migrated: int | None = None  # how many migrations this boot has applied; None: it does not migrate
         self._changes: dict[str, str | None] = {}  # None: removed
         self._changes_by_root: dict[str, str | None] = {}
 
@@ -56,7 +56,7 @@ class HookRunner:
             process = _Process(title, name, step, self.tell, self.stops)
             before = {**self._environment(step.environment, hook.account), SOURCED: "yes"}
             if step.when in (POST_MIGRATE, PRE_START):
-                before[MIGRATED] = str(self.migrated)
+                before[MIGRATED] = str(self.migrated or 0)
             if hook.sourced:
                 self._keep(hook, before, _source(process, hook, before), self.changed(step.environment).get("PATH", ""))
             else:
