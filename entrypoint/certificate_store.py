@@ -17,8 +17,7 @@ from entrypoint.errors import NotAllowed
 SITE: Final = "site.pem"
 """The certificate that an authority gave, with its chain and its key: one file, so that both always match."""
 SELF_SIGNED: Final = "self-signed.pem"
-CHALLENGES: Final = "challenge"
-"""The folder whose files answer the authority; nginx serves it."""
+CHALLENGES: Final = "challenge"  # the folder whose files answer the authority; nginx serves it
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

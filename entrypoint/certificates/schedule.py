@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 from entrypoint.certificate import Certificate
 
 HOUR: Final = 3600.0
-MOST: Final = 5
-"""The failed tries within an hour."""
+MOST: Final = 5  # the failed tries within an hour
 _LONGEST: Final = 6 * HOUR
 _LONGEST_LIMITED: Final = 24 * HOUR
 _JITTER: Final = 0.05  # of the lifetime: sites that started together do not all ask at once
@@ -20,13 +19,10 @@ _JITTER: Final = 0.05  # of the lifetime: sites that started together do not all
 class Tries(NamedTuple):
     """The tries since the last success."""
 
-    request: str = ""
-    """The request that was tried. A different request is tried at once."""
+    request: str = ""  # the request that was tried. A different request is tried at once.
     failures: int = 0
-    next: float = 0.0
-    """When the next try may begin, in seconds since the epoch."""
-    recent: tuple[float, ...] = ()
-    """When the failed tries of the last hour began, whatever they asked for."""
+    next: float = 0.0  # when the next try may begin, in seconds since the epoch
+    recent: tuple[float, ...] = ()  # when the failed tries of the last hour began, whatever they asked for
 
     @classmethod
     def parse(cls, text: bytes | None) -> "Tries":

@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.scaffold.project import Project
 
-BASE: Final = "entrypoint-base"
-"""The image that the Dockerfile inherits from, unless --base names another."""
+BASE: Final = "entrypoint-base"  # the image that the Dockerfile inherits from, unless --base names another
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}

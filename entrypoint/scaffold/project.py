@@ -10,8 +10,7 @@ from typing import Any, Final, NamedTuple
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.output.log import printable
 
-LARGEST: Final = 1 << 20
-"""Bytes; a larger source file is not searched."""
+LARGEST: Final = 1 << 20  # bytes; a larger source file is not searched
 
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
 _DEPTH: Final = 3  # folders below the project's
@@ -49,42 +48,30 @@ class Variable(NamedTuple):
     """A variable that the settings read."""
 
     name: str
-    required: bool
-    """Whether the settings fail without it."""
+    required: bool  # whether the settings fail without it
 
 
 class Project(NamedTuple):
     """The facts about a project that decide the text of its new files."""
 
-    name: str
-    """Usable as the name of an image, a container and a Kubernetes object."""
+    name: str  # usable as the name of an image, a container and a Kubernetes object
     django: bool
-    app_dir: str = "."
-    """The folder of manage.py or of the application, relative to the project."""
-    app: str = ""
-    """The application, package.module:callable; empty if Django's settings or a Procfile name it."""
-    asgi: str = ""
-    """Why an ASGI server runs it; empty for WSGI."""
-    manager: str = ""
-    """uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared."""
-    requirements: str = ""
-    """The file of the locked or declared versions."""
-    packages: frozenset[str] = frozenset()
-    """The names of the declared dependencies."""
-    python: str = ""
-    """The versions of Python that the project supports."""
+    app_dir: str = "."  # the folder of manage.py or of the application, relative to the project
+    app: str = ""  # the application, package.module:callable; empty if Django's settings or a Procfile name it
+    asgi: str = ""  # why an ASGI server runs it; empty for WSGI
+    manager: str = ""  # uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared
+    requirements: str = ""  # the file of the locked or declared versions
+    packages: frozenset[str] = frozenset()  # the names of the declared dependencies
+    python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
-    sqlite: str = ""
-    """SQLite's file, relative to the project; empty if it is not known."""
-    programs: tuple[tuple[str, str], ...] = ()
-    """Further programs and their commands."""
+    sqlite: str = ""  # SQLite's file, relative to the project; empty if it is not known
+    programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
     variables: tuple[Variable, ...] = ()
     static_root: str = ""
     media_root: str = ""
     node: bool = False
-    source: str = ""
-    """A folder of packages that is not in Python's path: `src`."""
+    source: str = ""  # a folder of packages that is not in Python's path: `src`
 
     @property
     def one_replica(self) -> bool:

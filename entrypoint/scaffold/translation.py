@@ -17,8 +17,7 @@ class Line(NamedTuple):
     file: str
     number: int
     text: str
-    becomes: str
-    """Its replacement, or why there is none."""
+    becomes: str  # its replacement, or why there is none
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}: {self.text}\n    -> {self.becomes}"

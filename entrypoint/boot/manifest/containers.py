@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import stop_budget
 
-ENTRYPOINT: Final = "entrypoint"
-"""Our command."""
+ENTRYPOINT: Final = "entrypoint"  # our command
 _OURS: Final = re.compile(
     r"ENTRYPOINT_.+|DJANGO_ENV|(?:DJANGO_)?SUPERUSER_.+|NGINX_(?:CLIENT|WORKER|TLS|STATIC|MEDIA)_.+"
 )
@@ -20,14 +19,10 @@ class Engine(NamedTuple):
     """The words of one engine."""
 
     name: str
-    grace: str
-    """The key of the time after which it kills."""
-    usual_grace: int
-    """Its default, in seconds."""
-    seconds: str
-    """How it spells seconds."""
-    health: str
-    """How a check runs our command."""
+    grace: str  # the key of the time after which it kills
+    usual_grace: int  # its default, in seconds
+    seconds: str  # how it spells seconds
+    health: str  # how a check runs our command
 
 
 COMPOSE: Final = Engine(
@@ -45,15 +40,11 @@ KUBERNETES: Final = Engine(
 class Probe(NamedTuple):
     """One health check of an engine."""
 
-    where: str
-    """Its key."""
-    kills: bool = False
-    """Whether a failure ends the container."""
-    port: str | None = None
-    """A number, or the name of a port of the container; None: it connects nowhere."""
+    where: str  # its key
+    kills: bool = False  # whether a failure ends the container
+    port: str | None = None  # a number, or the name of a port of the container; None: it connects nowhere
     path: str | None = None
-    host: bool = False
-    """Whether the request names a host of its own."""
+    host: bool = False  # whether the request names a host of its own
     tls: bool = False
     command: tuple[str, ...] = ()
 
@@ -62,12 +53,9 @@ class Probe(NamedTuple):
 class Variables:
     """The environment that a manifest gives to a container."""
 
-    texts: dict[str, str] = field(default_factory=dict)
-    """Each variable; its text is empty if the manifest does not contain it, as for a secret."""
-    origins: dict[str, str] = field(default_factory=dict)
-    """Where each variable is set."""
-    missing: list[str] = field(default_factory=list)
-    """The files and ConfigMaps that do not exist here; each may set any variable."""
+    texts: dict[str, str] = field(default_factory=dict)  # empty where the manifest has no text, as for a secret
+    origins: dict[str, str] = field(default_factory=dict)  # where each variable is set
+    missing: list[str] = field(default_factory=list)  # the files and ConfigMaps that do not exist here
 
     def add(self, name: str, value: str | None, origin: str) -> None:
         """Add a variable, which replaces an earlier one."""
@@ -86,33 +74,23 @@ class Container:
     """One container."""
 
     file: str
-    where: str
-    """Its name in messages."""
+    where: str  # its name in messages
     engine: Engine
     image: str
     variables: Variables
-    replaced: bool
-    """Whether another command runs in place of the image's."""
-    words: tuple[str, ...]
-    """The arguments of our command, or the whole command that replaces it; none: it boots."""
-    grace: float | None
-    """Seconds from the stop signal to SIGKILL; None if it cannot be known."""
+    replaced: bool  # whether another command runs in place of the image's
+    words: tuple[str, ...]  # the arguments of our command, or the whole command that replaces it; none: it boots
+    grace: float | None  # seconds from the stop signal to SIGKILL; None if it cannot be known
     grace_given: bool
-    pre_stop: float = 0
-    """The seconds that a preStop hook takes before the stop signal."""
+    pre_stop: float = 0  # the seconds that a preStop hook takes before the stop signal
     probes: tuple[Probe, ...] = ()
-    ports: tuple[int, ...] = ()
-    """The ports inside the container that the manifest lists."""
+    ports: tuple[int, ...] = ()  # the ports inside the container that the manifest lists
     named_ports: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    root: bool | None = None
-    """Whether root starts it; None: as the image says."""
-    endpoints: bool = False
-    """Whether requests arrive by a list of endpoints, which changes only after the stop has begun."""
-    after: frozenset[str] = frozenset()
-    """The containers whose successful end it waits for."""
-    builds: str | None = None
-    """The folder from which the manifest builds its image."""
+    root: bool | None = None  # whether root starts it; None: as the image says
+    endpoints: bool = False  # whether requests go to a list of endpoints, which changes after the stop has begun
+    after: frozenset[str] = frozenset()  # the containers that have ended or are healthy before it starts
+    builds: str | None = None  # the folder from which the manifest builds its image
 
     def number_of(self, port: str) -> int | None:
         """Return the number of a port that may be given by name; None if the container names no such port."""

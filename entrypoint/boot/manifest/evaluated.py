@@ -28,14 +28,10 @@ class Evaluated:
     """A container and its settings."""
 
     container: Container
-    settings: Settings | None
-    """None if they cannot be used."""
-    problems: tuple[tuple[str, str], ...] = ()
-    """The place and the text of each mistake in the settings."""
-    warnings: tuple[tuple[str, str], ...] = ()
-    """The place and the text of each probable mistake."""
-    programs: tuple[str, ...] = ()
-    """The programs that the image must define."""
+    settings: Settings | None  # None if they cannot be used
+    problems: tuple[tuple[str, str], ...] = ()  # the place and the text of each mistake in the settings
+    warnings: tuple[tuple[str, str], ...] = ()  # the place and the text of each probable mistake
+    programs: tuple[str, ...] = ()  # the programs that the image must define
 
     def knows(self, name: str) -> bool:
         """Return whether the value of a setting, or that it has its default, is known."""

@@ -26,8 +26,7 @@ class Service(NamedTuple):
     file: str
     where: str
     selector: Mapping[str, str]
-    target: str
-    """A number, or the name of a port."""
+    target: str  # a number, or the name of a port
 
 
 def objects(manifest: Manifest) -> Iterator[Table]:

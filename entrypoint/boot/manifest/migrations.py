@@ -23,8 +23,7 @@ class Booting(NamedTuple):
     """A container whose boot looks for pending migrations."""
 
     container: Container
-    mode: str
-    """ENTRYPOINT_MIGRATE; empty if it is not known."""
+    mode: str  # ENTRYPOINT_MIGRATE; empty if it is not known
 
 
 def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:

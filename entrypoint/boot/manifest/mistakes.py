@@ -17,11 +17,9 @@ _NOT_AFTER: Final = ("health", "ready")
 class Ports(NamedTuple):
     """Where a site listens."""
 
-    site: frozenset[int]
-    """The port of the site; two if it depends on the image's user."""
+    site: frozenset[int]  # the port of the site; two if it depends on the image's user
     tls: bool
-    redirect: frozenset[int]
-    """The port that redirects to TLS."""
+    redirect: frozenset[int]  # the port that redirects to TLS
 
     @property
     def every(self) -> frozenset[int]:

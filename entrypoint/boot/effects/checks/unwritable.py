@@ -17,12 +17,9 @@ class Place(NamedTuple):
 
     setting: str
     path: Path
-    account: Account | None = None
-    """The user who writes there; None: the current user."""
-    lasting: bool = True
-    """Whether its content must outlive the container."""
-    boot_says: str = ""
-    """The beginning of a boot's message about it; empty if a boot has none."""
+    account: Account | None = None  # the user who writes there; None: the current user
+    lasting: bool = True  # whether its content must outlive the container
+    boot_says: str = ""  # the beginning of a boot's message about it; empty if a boot has none
 
 
 def check(place: Place, *, kubernetes: bool) -> Finding | None:

@@ -111,10 +111,8 @@ def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> 
 class _Process(NamedTuple):
     """A hook or the command of a step."""
 
-    title: str
-    """Its name in errors."""
-    name: str
-    """Its name in the log."""
+    title: str  # its name in errors
+    name: str  # its name in the log
     step: "RunHooks | Run"
     tell: Tell
     stops: StopRequests
