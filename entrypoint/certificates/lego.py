@@ -91,35 +91,32 @@ def _fault(chain: Path, key: Path) -> str:
 
 
 def _run(command: list[str], patience: float) -> tuple[int, str]:
-    """Run lego, and kill it if this process must end; return its exit code and its output. Raises ObtainError."""
+    """Run lego; return its exit code and its output. Raises ObtainError if it runs or prints too long.
+
+    lego is killed if this process must end.
+    """
+    end, output = time.monotonic() + patience, b""
     try:
         process = subprocess.Popen(  # noqa: S603 -- a path that boot found, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
     except OSError as error:
         raise ObtainError(f"cannot run {command[0]}: {error.strerror}") from error
+    assert process.stdout is not None  # noqa: S101 -- it is a PIPE
     try:
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        return _ended(process, patience)
+        while select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0]:
+            piece = os.read(process.stdout.fileno(), 1 << 16)
+            if not piece:
+                return process.wait(), output.decode(errors="replace")
+            output += piece
+            if len(output) > _LONGEST_OUTPUT:
+                raise ObtainError(f"the authority returned an error of more than {_LONGEST_OUTPUT} bytes")
+        raise ObtainError(f"the authority did not finish within {patience:g} s")
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def _ended(process: "subprocess.Popen[bytes]", patience: float) -> tuple[int, str]:
-    """Return the exit code and the output. Raises ObtainError if it runs or prints too long."""
-    end, output = time.monotonic() + patience, b""
-    if process.stdout is None:
-        raise NotImplementedError
-    while select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-        piece = os.read(process.stdout.fileno(), 1 << 16)
-        if not piece:
-            return process.wait(), output.decode(errors="replace")
-        output += piece
-        if len(output) > _LONGEST_OUTPUT:
-            raise ObtainError(f"the authority returned an error of more than {_LONGEST_OUTPUT} bytes")
-    raise ObtainError(f"the authority did not finish within {patience:g} s")
 
 
 def reason(output: str) -> ObtainError:

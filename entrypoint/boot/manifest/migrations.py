@@ -10,7 +10,7 @@ The last two are right for a container that starts only after the other one has 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint.boot.manifest.containers import Container
 from entrypoint.boot.manifest.evaluated import Evaluated
@@ -19,19 +19,13 @@ from entrypoint.boot.settings import server_names
 _MODE: Final = "ENTRYPOINT_MIGRATE"
 
 
-class Booting(NamedTuple):
-    """A container whose boot looks for pending migrations."""
-
-    container: Container
-    mode: str  # ENTRYPOINT_MIGRATE; empty if it is not known
-
-
 def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
     """Yield each container with a mistake, the reason and the remedy."""
     found = list(every)
     jobs = [each.container for each in found if each.container.migrates]
     booting = list(_booting(found))
-    autos = [each.container for each in booting if each.mode == "auto"]
+    modes = {mode for _, mode in booting}
+    autos = [container for container, mode in booting if mode == "auto"]
     for container, mode in booting:
         if mode == "auto" and (other := _beside(container, jobs)):
             why = f"it migrates ({_MODE}=auto), and so does {other.where}, which starts at the same time"
@@ -39,11 +33,10 @@ def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
         if mode == "check" and (other := _beside(container, [*jobs, *autos])):
             why = f"it ends while migrations are pending ({_MODE}=check), and {other.where}, which applies them,"
             yield container, f"{why} starts at the same time; set {_MODE}=wait"
-    if len(booting) > 1 and not jobs and {each.mode for each in booting} <= {"check", "wait"}:
-        first, *others = (each.container for each in booting)
+    if len(booting) > 1 and not jobs and modes <= {"check", "wait"}:
+        first, *others = (container for container, _ in booting)
         names = ", ".join(each.where for each in others)
-        modes = " or ".join(sorted({each.mode for each in booting}))
-        why = f"nothing applies the migrations: it and {names} have {_MODE}={modes}"
+        why = f"nothing applies the migrations: it and {names} have {_MODE}={' or '.join(sorted(modes))}"
         job = "add a Job or a one-shot service that runs entrypoint prepare --only wait --only migrate"
         yield first, f"{why}; set {_MODE}=auto in one of them, or {job}"
 
@@ -55,8 +48,9 @@ def _beside(container: Container, migrating: Sequence[Container]) -> Container |
     return next(iter(migrating), None)
 
 
-def _booting(every: Iterable[Evaluated]) -> Iterator[Booting]:
+def _booting(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
+    """Yield the containers whose boot looks for migrations, with ENTRYPOINT_MIGRATE; empty if that is not known."""
     for found in every:
         settings = found.settings
         if settings and found.container.boots and not settings.development and settings.server != server_names.NONE:
-            yield Booting(found.container, settings.migrate if found.knows(_MODE) else "")
+            yield found.container, settings.migrate if found.knows(_MODE) else ""

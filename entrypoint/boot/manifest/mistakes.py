@@ -47,7 +47,9 @@ def of_container(found: Evaluated) -> Iterator[str]:
             yield from _probe(found, settings, probe, listens)
     else:
         for probe in found.container.probes:
-            yield from _probe_of_a_worker(found.container, probe)
+            if probe.path in (LIVE, READY):
+                use = f"no site runs in this container; use {found.container.engine.health}"
+                yield f"{probe.where} asks for {probe.path}, but {use}"
     for probe in found.container.probes:
         if probe.kills and (probe.path == READY or _asks_whether_ready(probe.command)):
             yield (
@@ -132,11 +134,6 @@ def _path(container: Container, settings: Settings, probe: Probe) -> Iterator[st
             f"{probe.where} asks the application for {probe.path}, which refuses a Host that is not in ALLOWED_HOSTS; "
             f"use {usual}{asked}"
         )
-
-
-def _probe_of_a_worker(container: Container, probe: Probe) -> Iterator[str]:
-    if probe.path in (LIVE, READY):
-        yield f"{probe.where} asks for {probe.path}, but no site runs in this container; use {container.engine.health}"
 
 
 def _asks_whether_ready(command: tuple[str, ...]) -> bool:
