@@ -16,18 +16,7 @@ from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.facts.machine import BROUGHT_BY
 from entrypoint.boot.plan import check_steps, file_steps
-from entrypoint.boot.plan.steps import (
-    WARNING,
-    Ask,
-    Compress,
-    EmptyMetrics,
-    Exec,
-    Read,
-    Run,
-    RunHooks,
-    Step,
-    WaitFor,
-)
+from entrypoint.boot.plan.steps import WARNING, Ask, Compress, EmptyMetrics, Exec, Read, Run, RunHooks, Step, WaitFor
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Stopped, Unusable
 from entrypoint.output import log

@@ -153,13 +153,7 @@ class Agent:
         """Return all facts, once the apps are loaded. To be called once, before `ask`. Raises what `ask` raises."""
         return self.settings().with_apps(self._reply(AppsReport, "load the application"))
 
-    def ask(
-        self,
-        name: str,
-        request: Request,
-        seconds: float | None = None,
-        count: Count | None = None,
-    ) -> AgentResult:
+    def ask(self, name: str, request: Request, seconds: float | None = None, count: Count | None = None) -> AgentResult:
         """Send the request and return its result, within `seconds`; `name` is its verb in error messages.
 
         `count(done, total)` is called for each report of counted progress. Raises Unusable, NotAllowed, TimedOut or
@@ -172,11 +166,7 @@ class Agent:
         return self._reply(AgentResult, name, seconds, count)
 
     def _reply(
-        self,
-        expected: type[Reply],
-        doing: str,
-        seconds: float | None = None,
-        count: Count | None = None,
+        self, expected: type[Reply], doing: str, seconds: float | None = None, count: Count | None = None
     ) -> Reply:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:

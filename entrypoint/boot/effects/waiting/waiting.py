@@ -61,12 +61,7 @@ class Watch(threading.Thread):
         return shown(f"unknown host {self.endpoint.host}" if unknown else self.error.strerror or str(self.error))
 
 
-def wait_for(
-    endpoints: Sequence[Endpoint],
-    seconds: float,
-    tell: Callable[[str], None],
-    stops: StopRequests,
-) -> bool:
+def wait_for(endpoints: Sequence[Endpoint], seconds: float, tell: Callable[[str], None], stops: StopRequests) -> bool:
     """Wait until all endpoints are reachable; return whether a first probe failed.
 
     `seconds` is the deadline for all together. Raises TimedOut, Unusable after a permanent error, Stopped when a stop
