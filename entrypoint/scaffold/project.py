@@ -38,6 +38,7 @@ _CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(
     r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
 )
+_ASSETS: Final = re.compile(r'"scripts"\s*:\s*\{[^}]*"build"\s*:')
 _FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
 _SQLITE: Final = re.compile(
     r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
@@ -127,7 +128,7 @@ def look_at(folder: Path) -> Project:
         variables=tuple(_variables(settings)),
         static_root=_joined(app_dir, _folder_of("STATIC_ROOT", settings)),
         media_root=_joined(app_dir, _folder_of("MEDIA_ROOT", settings)),
-        node=_builds_assets(folder / "package.json"),
+        node=_ASSETS.search(text_of(folder / "package.json")) is not None,
         source="src" if app_dir != "src" and any((folder / "src").glob("*/__init__.py")) else "",
     )
 
@@ -301,10 +302,6 @@ def _sqlite(settings: str) -> str:
 def _folder_of(name: str, settings: str) -> str:
     found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
     return found["folder"].strip("/") if found else ""
-
-
-def _builds_assets(package: Path) -> bool:
-    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', text_of(package)))
 
 
 def _name(name: str) -> str:

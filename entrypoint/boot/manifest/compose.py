@@ -1,7 +1,7 @@
 """The containers of a Compose file, or of a stack for Swarm."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 from entrypoint.boot.manifest import values
 from entrypoint.boot.manifest.containers import COMPOSE, Container, Probe, Variables, command_of, probe_of
@@ -58,8 +58,9 @@ def _variables(manifest: Manifest, name: str, service: Table) -> Variables:
     files = service.get("env_file") or []
     for entry in files if isinstance(files, list) else [files]:
         file = entry if isinstance(entry, Table) else Table(path=entry)
-        path = file.text("path")
-        lines = _lines(manifest.folder / path) if path else None
+        lines, path = None, file.text("path")
+        with suppress(ValueError):  # the engine reports it
+            lines = textfile.read(manifest.folder / path) if path else None
         if lines is None and file.text("required") != "false":
             found.missing.append(path or "env_file")
         for variable, text in values.environment_lines(lines or ""):
@@ -69,13 +70,6 @@ def _variables(manifest: Manifest, name: str, service: Table) -> Variables:
     for variable, text in (listed or service.table("environment")).items():
         found.add(variable, values.text(text), f"service {name}")
     return found
-
-
-def _lines(path: Path) -> str | None:
-    try:
-        return textfile.read(path)
-    except ValueError:  # the engine reports it
-        return None
 
 
 def _probes(service: Table) -> Iterator[Probe]:

@@ -111,22 +111,16 @@ class Container:
         return _MIGRATE.search(" ".join(self.words)) is not None
 
     @property
-    def has_settings(self) -> bool:
-        """Whether it gets one of our settings. A file or a ConfigMap may give it to other containers, too."""
-        return not self.replaced and bool(self._settings)
-
-    @property
-    def _settings(self) -> list[str]:
-        return [name for name in self.variables.texts if _OURS.fullmatch(name)]
+    def settings(self) -> list[str]:
+        """Our settings that it gets. A file or a ConfigMap may give them to other containers, too."""
+        return [] if self.replaced else [name for name in self.variables.texts if _OURS.fullmatch(name)]
 
     @property
     def recognized(self) -> bool:
         """Whether the manifest shows that our command runs in it."""
-        asked = (probe.path or "" for probe in self.probes)
         return not self.replaced and (
-            any(self.variables.origins[name] == self.where for name in self._settings)
-            or any(path.startswith("/-/") for path in asked)
-            or any(runs_entrypoint(probe.command) for probe in self.probes)
+            any(self.variables.origins[name] == self.where for name in self.settings)
+            or any((probe.path or "").startswith("/-/") or runs_entrypoint(probe.command) for probe in self.probes)
         )
 
 
@@ -140,7 +134,7 @@ def ours(containers: Iterable[Container]) -> list[Container]:
     return (
         [each for each in every if each.recognized or _is_from(each, sources)]
         or [each for each in every if each.builds and not each.replaced]
-        or [each for each in every if each.has_settings]
+        or [each for each in every if each.settings]
     )
 
 

@@ -11,7 +11,6 @@ from entrypoint.boot.settings.settings import Settings
 LIVE: Final = "/-/live"
 READY: Final = "/-/ready"
 _DRAIN: Final = "ENTRYPOINT_DRAIN_DELAY"
-_NOT_AFTER: Final = ("health", "ready")
 
 
 class Ports(NamedTuple):
