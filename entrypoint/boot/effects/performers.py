@@ -30,7 +30,6 @@ class DryRunPerformer:
     """Shows the steps, and carries out none."""
 
     def __init__(self, tell: Tell) -> None:
-        """Log each line with `tell`."""
         self._tell = tell
         self._announced = 0
 

@@ -62,13 +62,10 @@ def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool)
     """Return the line that mounts a writable folder, and where it belongs."""
     name = target.name.strip(".").replace("_", "-").lower() or "data"
     if kubernetes:
-        volume = f"volumes: [{{name: {name}, emptyDir: {{}}}}]"
-        if place.lasting:
-            volume = f"volumes: [{{name: {name}, persistentVolumeClaim: {{claimName: {name}}}}}]"
-        return (
-            f"{volume}\nvolumeMounts: [{{name: {name}, mountPath: {target}}}]",
-            "in the pod's spec and the container's",
-        )
+        source = f"persistentVolumeClaim: {{claimName: {name}}}" if place.lasting else "emptyDir: {}"
+        volume = f"volumes: [{{name: {name}, {source}}}]"
+        mount = f"volumeMounts: [{{name: {name}, mountPath: {target}}}]"
+        return f"{volume}\n{mount}", "in the pod's spec and the container's"
     if place.lasting:
         return f"--volume {shlex.quote(f'{name}:{target}')}", RUN
     return f"--tmpfs {shlex.quote(f'{target}:uid={owner[0]},gid={owner[1]},mode=0755')}", RUN
