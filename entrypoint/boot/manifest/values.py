@@ -16,7 +16,7 @@ _HIGHEST_PORT: Final = 65535
 
 
 class Table(dict[str, Any]):
-    """A mapping: of texts, None (null, or a text that is not known), lists and tables."""
+    """A mapping whose values are texts, lists, tables, or None: null or an unknown text."""
 
     def table(self, *keys: str) -> "Table":
         """Return the mapping at the end of a path of keys."""
@@ -72,9 +72,8 @@ def text(value: object) -> str | None:
 
 def port(number: str | None) -> int | None:
     """Return a port number; None if it is none."""
-    if number and number.isascii() and number.isdigit() and int(number[:6]) <= _HIGHEST_PORT:
-        return int(number)
-    return None
+    found = int(number[:6]) if number and number.isascii() and number.isdigit() else None
+    return found if found is not None and found <= _HIGHEST_PORT else None
 
 
 def interpolated(value: str) -> str | None:
