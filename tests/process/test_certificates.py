@@ -125,7 +125,7 @@ def test_a_certificate_is_obtained_and_another_container_takes_it_over(
         Replica(tmp_path / "one", authority, store, domains=NAMES) as one,
         Replica(tmp_path / "two", authority, store, domains=NAMES) as two,
     ):
-        until(lambda: one.file.exists() and two.file.exists(), "both to have it", instead=lambda: one.log + two.log)
+        until(lambda: all("valid until" in each.log for each in (one, two)), "both", instead=lambda: one.log + two.log)
         assert one.file.read_bytes() == two.file.read_bytes() == (store / "site.pem").read_bytes()
         lines = sorted(replica.log.splitlines()[-1].partition(" for ")[0] for replica in (one, two))
         assert lines == ["obtained a certificate", "took over the certificate that another container has obtained"]
