@@ -90,7 +90,7 @@ class Diagnosis:
         known = {f"warning: {text}" for text in config_warnings.stop(config)}
         warnings = (str(step) for step in plan.steps if step.name == WARNING)
         self.findings += [of_message(text) for text in warnings if text not in known]
-        performer = RealPerformer(self._hear, self._stops, agent, hooks, machine.trust)
+        performer = RealPerformer(hooks, agent)
         lowest = 0 if machine.root else machine.lowest_port
         for step in plan.steps:
             taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < lowest)

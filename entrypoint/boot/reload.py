@@ -87,7 +87,7 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
         facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
         config = decide(settings, facts)
         overlaps.check(config)
-        plan = _validated(settings, facts, _SilentPerformer(tell, stops, agent, hooks, machine.trust))
+        plan = _validated(settings, facts, _SilentPerformer(hooks, agent))
     differs = Difference(plan, folder, state.environments)
     Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
     known = set(_programs(plan, machine))

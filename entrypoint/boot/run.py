@@ -46,7 +46,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         from entrypoint.boot.plan import plan
         from entrypoint.boot.plan.opening import opening
 
-        performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
+        performer = BootPerformer(hooks, agent, children)
         begun = opening(decide(settings, Facts(machine, None)))
         performer.execute(begun)
         performer.timeline.mark("load the application's settings", "load")
@@ -59,7 +59,7 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
         performer.announce(last)
         if agent:
             agent.close()
-        performer.timeline.write(last.timeline)
+        performer.timeline.write(last.timeline, hooks.migrated)
         stops.hand_over()
         children.hand_over(last.handover, environments_of(last, hooks, settings), performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
@@ -100,7 +100,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         selected = only or known.keys() - {COMPRESS}
         chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        RealPerformer(tell, stops, agent, hooks, machine.trust).execute(steps)
+        RealPerformer(hooks, agent).execute(steps)
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -117,8 +117,7 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        hooks = HookRunner(tell, stops, machine.trust)
-        RealPerformer(tell, stops, agent, hooks, machine.trust).execute(steps)
+        RealPerformer(HookRunner(tell, stops, machine.trust), agent).execute(steps)
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -144,7 +143,7 @@ def check(settings: Settings, tell: Tell) -> None:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
-            RealPerformer(tell, stops, agent, hooks, machine.trust).execute_each(steps)
+            RealPerformer(hooks, agent).execute_each(steps)
 
 
 def validating(plan: "Plan", machine: Machine) -> list["Step"]:

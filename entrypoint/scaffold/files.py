@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.scaffold.project import Project
 
-BASE: Final = "entrypoint-base"
-"""The image that the Dockerfile inherits from, unless --base names another."""
+BASE: Final = "entrypoint-base"  # the image that the Dockerfile inherits from, unless --base names another
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
@@ -16,7 +15,12 @@ _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
 _DATABASE: Final = re.compile(
     r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB)_?(HOST|PORT|NAME|DB|USER|USERNAME|PASSWORD)$"
 )
-_HOSTS: Final = "127.0.0.1,localhost"
+_VALUES: Final = {
+    "SECRET_KEY": "change-me-to-a-long-random-value",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "DEBUG": "0",
+}
+"""Values for the developer's machine, by the ends of the names."""
 
 
 class Example(NamedTuple):
@@ -74,7 +78,7 @@ def _services(project: Project) -> tuple[str, ...]:
 
 
 def _environment(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the variables that lead the settings to the services of compose.yaml."""
+    """Yield the variables with which the settings find the services of compose.yaml."""
     names = {variable.name for variable in project.variables}
     kind = project.database
     if kind in _PASSWORDS:
@@ -112,15 +116,5 @@ def _examples(project: Project) -> Iterator[Example]:
     for variable in project.variables:
         if variable.name not in set_by_compose:
             why = "The settings cannot be loaded without it." if variable.required else ""
-            yield Example(variable.name, _value(variable.name), why)
-
-
-def _value(name: str) -> str:
-    """Return a value that works on the developer's machine, where one can be told from the name."""
-    if name.endswith("SECRET_KEY"):
-        return "change-me-to-a-long-random-value"
-    if name.endswith("ALLOWED_HOSTS"):
-        return _HOSTS
-    if name.endswith("DEBUG"):
-        return "0"
-    return ""
+            value = next((value for end, value in _VALUES.items() if variable.name.endswith(end)), "")
+            yield Example(variable.name, value, why)

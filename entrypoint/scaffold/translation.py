@@ -1,4 +1,4 @@
-"""`entrypoint init --from`: translates each line of an existing configuration, or says that it has no counterpart."""
+"""`entrypoint init --from`: translate each line of an existing configuration, or say that it has no counterpart."""
 
 import configparser
 import re
@@ -17,8 +17,7 @@ class Line(NamedTuple):
     file: str
     number: int
     text: str
-    becomes: str
-    """Its replacement, or why there is none."""
+    becomes: str  # its replacement, or why there is none
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}: {self.text}\n    -> {self.becomes}"
@@ -27,7 +26,7 @@ class Line(NamedTuple):
 _DELETE: Final = "delete it: entrypoint configures and runs {}"
 _NOTHING: Final = "nothing: there is no counterpart"
 
-# What entrypoint/boot/settings/sources/compat.py does without any change, and the setting of ours that does the same.
+# What entrypoint/boot/settings/sources/compat.py understands, and our setting that does the same.
 _TIANGOLO: Final = {
     "UWSGI_INI": "the same",
     "UWSGI_CHEAPER": "the same: uWSGI reads it",
@@ -228,7 +227,7 @@ def _gunicorn_key(key: str, value: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Return the numbered lines of a file; none if it does not exist."""
+    """Return the lines of a file with their numbers; none if it does not exist."""
     return enumerate(text_of(path).splitlines(), start=1)
 
 

@@ -317,10 +317,11 @@ def test_a_mistake_in_a_config_map_is_one_line_for_all_its_containers(folder: Pa
     ]
 
 
-@pytest.mark.parametrize("digits", ["²", "9" * 5000])
+@pytest.mark.parametrize("digits", ["²", "9" * 5000, "0" * 5000])
 def test_digits_that_are_no_port_are_no_bug(folder: Path, digits: str) -> None:
     assert len(checked(folder, DEPLOYMENT.replace("path: /-/live, port: 8080", f"path: /-/live, port: {digits}"))) == 1
     assert len(checked(folder, DEPLOYMENT + SERVICE.replace("targetPort: http", f"targetPort: {digits}"))) == 1
+    assert checked(folder, DEPLOYMENT.replace("containerPort: 8080", f"containerPort: {digits}"))
 
 
 def test_a_service_that_leads_nowhere(folder: Path) -> None:

@@ -110,6 +110,7 @@ def _follow(
                 else:
                     selector.unregister(stream)
                     pause = 0.0005
+                    time.sleep(0.0001)  # usually it ends now, and the selector would sleep for a millisecond
     os.set_blocking(stream.fileno(), False)
     while data := stream.read(_READ):  # None if a process that it left running holds the pipe open
         take(data)

@@ -1,4 +1,4 @@
-"""Switch the maintenance of a running site on and off, and keep that for the next start."""
+"""Switch the maintenance of a running site on and off, and remember it for the next start."""
 
 import os
 import time
@@ -112,7 +112,7 @@ def _remove(config: ResolvedConfig) -> None:
 def _reload(config: ResolvedConfig) -> None:
     """Let supervisord send nginx a HUP, and wait until no worker with the old configuration accepts requests.
 
-    Raises TimedOut if one of both does not happen.
+    Raises TimedOut if supervisord does not answer, or if nginx keeps its old configuration.
     """
     supervisord = proxy(config.run_dir, _PATIENCE).supervisor
     try:
@@ -130,11 +130,12 @@ def _reload(config: ResolvedConfig) -> None:
 
 
 def _accepts(worker: int) -> bool:
-    """Return whether a worker takes new requests. One that only finishes its requests says so in its title."""
+    """Return whether a worker accepts requests. If it only finishes those that it has, its title says so."""
     try:
-        return b"shutting down" not in (title := Path(f"/proc/{worker}/cmdline").read_bytes()) and bool(title)
+        title = Path(f"/proc/{worker}/cmdline").read_bytes()
     except OSError:
         return False
+    return bool(title) and b"shutting down" not in title
 
 
 def _keep(config: ResolvedConfig, file: PurePosixPath, allow: Allowed | None) -> None:

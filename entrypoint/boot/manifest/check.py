@@ -46,7 +46,7 @@ def _problems(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iter
 
 
 def _services(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iterator[str]:
-    """Yield a mistake for each Service that leads to a port of a site where nothing listens."""
+    """Yield a mistake for each Service whose port leads to a site that does not listen there."""
     for service in (each for manifest in manifests for each in kubernetes.services(manifest)):
         for found in every:
             container, settings = found.container, found.settings
@@ -64,7 +64,7 @@ def _services(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iter
 
 
 def _notes(manifests: Iterable[Manifest], every: Iterable[Evaluated]) -> Iterator[str]:
-    """Yield what is not checked, and why, and what is probably a mistake."""
+    """Yield the warnings: what is not checked and why, and probable mistakes."""
     for manifest in manifests:
         for name in compose.extending(manifest):
             yield (

@@ -1,10 +1,10 @@
 """The containers of a Compose file, or of a stack for Swarm."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import suppress
 
 from entrypoint.boot.manifest import values
-from entrypoint.boot.manifest.containers import COMPOSE, Container, Probe, Variables, asks, command_of
+from entrypoint.boot.manifest.containers import COMPOSE, Container, Probe, Variables, command_of, probe_of
 from entrypoint.boot.manifest.documents import Manifest
 from entrypoint.boot.manifest.values import Table
 from entrypoint.boot.settings.sources import textfile
@@ -58,8 +58,9 @@ def _variables(manifest: Manifest, name: str, service: Table) -> Variables:
     files = service.get("env_file") or []
     for entry in files if isinstance(files, list) else [files]:
         file = entry if isinstance(entry, Table) else Table(path=entry)
-        path = file.text("path")
-        lines = _lines(manifest.folder / path) if path else None
+        lines, path = None, file.text("path")
+        with suppress(ValueError):  # the engine reports it
+            lines = textfile.read(manifest.folder / path) if path else None
         if lines is None and file.text("required") != "false":
             found.missing.append(path or "env_file")
         for variable, text in values.environment_lines(lines or ""):
@@ -71,13 +72,6 @@ def _variables(manifest: Manifest, name: str, service: Table) -> Variables:
     return found
 
 
-def _lines(path: Path) -> str | None:
-    try:
-        return textfile.read(path)
-    except ValueError:  # the engine reports it
-        return None
-
-
 def _probes(service: Table) -> Iterator[Probe]:
     check = service.table("healthcheck")
     if shell := check.text("test"):
@@ -85,7 +79,7 @@ def _probes(service: Table) -> Iterator[Probe]:
     else:
         command = tuple(values.text(each) or "" for each in check.rows("test"))[1:]  # without CMD, CMD-SHELL or NONE
     if command and check.text("disable") != "true":
-        yield asks(command, "healthcheck", kills=False)
+        yield probe_of(command, "healthcheck", kills=False)
 
 
 def _ports(service: Table) -> Iterator[int]:

@@ -21,8 +21,7 @@ class Manifest(NamedTuple):
     """One file."""
 
     name: str
-    folder: Path
-    """The folder to which paths in the file are relative."""
+    folder: Path  # the folder to which paths in the file are relative
     documents: Sequence[Table]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from entrypoint.boot.manifest import values
-from entrypoint.boot.manifest.containers import KUBERNETES, Container, Probe, Variables, asks, command_of
+from entrypoint.boot.manifest.containers import KUBERNETES, Container, Probe, Variables, command_of, probe_of
 from entrypoint.boot.manifest.documents import Manifest
 from entrypoint.boot.manifest.values import Table
 
@@ -26,8 +26,7 @@ class Service(NamedTuple):
     file: str
     where: str
     selector: Mapping[str, str]
-    target: str
-    """A number, or the name of a port."""
+    target: str  # a number, or the name of a port
 
 
 def objects(manifest: Manifest) -> Iterator[Table]:
@@ -144,7 +143,7 @@ def _probes(container: Table) -> Iterator[Probe]:
         elif tcp := probe.table("tcpSocket"):
             yield Probe(key, kills, tcp.text("port"))
         elif command := probe.table("exec").words("command"):
-            yield asks(command, key, kills=kills)
+            yield probe_of(command, key, kills=kills)
 
 
 def _pre_stop(container: Table) -> float:

@@ -16,7 +16,7 @@ _HIGHEST_PORT: Final = 65535
 
 
 class Table(dict[str, Any]):
-    """A mapping: of texts, None (null, or a text that is not known), lists and tables."""
+    """A mapping whose values are texts, lists, tables, or None: null or an unknown text."""
 
     def table(self, *keys: str) -> "Table":
         """Return the mapping at the end of a path of keys."""
@@ -72,13 +72,12 @@ def text(value: object) -> str | None:
 
 def port(number: str | None) -> int | None:
     """Return a port number; None if it is none."""
-    if number and number.isascii() and number.isdigit() and int(number[:6]) <= _HIGHEST_PORT:
-        return int(number)
-    return None
+    found = int(number[:6]) if number and number.isascii() and number.isdigit() else None
+    return found if found is not None and found <= _HIGHEST_PORT else None
 
 
 def interpolated(value: str) -> str | None:
-    """Return the text in which Compose has replaced ${NAME:-default}. None if that depends on an unknown variable."""
+    """Replace ${NAME:-default} as Compose does; return None if the text depends on an unknown variable."""
     known = True
 
     def replace(match: re.Match[str]) -> str:
@@ -96,7 +95,7 @@ def interpolated(value: str) -> str | None:
 
 
 def environment_lines(lines: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the variables of a file for `env_file`; None for one that gets its text from elsewhere."""
+    """Yield the variables of an `env_file`. None: Compose takes the text from elsewhere."""
     for line in lines.splitlines():
         name, equals, given = line.strip().removeprefix("export ").partition("=")
         if not name or name.startswith("#"):

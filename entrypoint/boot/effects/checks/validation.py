@@ -17,11 +17,11 @@ _TIMEOUT: Final = 60.0  # seconds
 
 def validate_nginx(step: ValidateNginx, stops: StopRequests) -> None:
     """Run `nginx -t`. Raises Unusable with nginx's message, the line that it is about and the remedy."""
-    status, said = captured(step.command, step.environment, stops, seconds=_TIMEOUT)
+    status, output = captured(step.command, step.environment, stops, seconds=_TIMEOUT)
     if status:
         from entrypoint.boot.effects.checks.nginx_fault import nginx_fault  # noqa: PLC0415 -- needed only for an error
 
-        raise Unusable(nginx_fault(said, step))
+        raise Unusable(nginx_fault(output, step))
 
 
 def validate_supervisord(step: ValidateSupervisord) -> None:
@@ -31,13 +31,13 @@ def validate_supervisord(step: ValidateSupervisord) -> None:
     # The parser looks for a folder for temporary files, which a read-only container may lack. It writes nothing there.
     tempfile.tempdir = str(step.file.path.parent)
     options = ServerOptions()
-    said = io.StringIO()
-    options.stderr = options.stdout = said
+    output = io.StringIO()
+    options.stderr = options.stdout = output
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(output):
             options.realize(["-c", str(step.file.path)])
     except (ValueError, SystemExit) as error:
-        why = (said.getvalue().strip().splitlines() or [str(error)])[0].removeprefix("Error: ")
+        why = (output.getvalue().strip().splitlines() or [str(error)])[0].removeprefix("Error: ")
         found = _FILE.search(why)
         if found and found["path"] != str(step.file.path):
             raise Unusable(f"cannot use {found['path']}: {_FILE.sub('', why)}") from error

@@ -1,4 +1,4 @@
-"""How the files of a reload differ from those of the site that runs."""
+"""How the files of a reload differ from those of the running site."""
 
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -17,7 +17,7 @@ class Difference:
     """The differences between the new files and the old ones that decide what is reloaded."""
 
     def __init__(self, plan: Plan, folder: Path, was: Environments) -> None:
-        """`folder` is the run directory; `was` holds the environments of the programs that run."""
+        """`folder` is the run directory; `was` are the environments of the running programs."""
         self.folder = PurePosixPath(folder)
         self.was = was
         self.files = tuple(file for file in plan.files if run_files.read(file.path) != file.text)

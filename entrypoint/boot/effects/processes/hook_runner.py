@@ -1,10 +1,10 @@
-"""Run hooks and the release command: log their output by name, limit their time, keep what hooks export."""
+"""Run hooks and the release command, log their output by name, and keep what hooks export."""
 
 import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from entrypoint.boot.effects import command as commands
+from entrypoint.boot.effects.command import run as run_command
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.hooks import POST_MIGRATE, PRE_START, Hook
 from entrypoint.boot.settings.settings import setting_specs
@@ -30,10 +30,10 @@ class HookRunner:
 
     def __init__(self, tell: Tell, stops: StopRequests, trust: Trust) -> None:
         """`tell(name, line)` logs their output, `stops` ends them, `trust` decides what root may load."""
-        self._tell = tell
-        self._stops = stops
-        self._trust = trust
-        self.migrated = 0  # how many migrations this boot has applied
+        self.tell = tell
+        self.stops = stops
+        self.trust = trust
+        self.migrated: int | None = None  # how many migrations this boot has applied; None: it does not migrate
         self._changes: dict[str, str | None] = {}  # None: removed
         self._changes_by_root: dict[str, str | None] = {}
 
@@ -42,8 +42,8 @@ class HookRunner:
         return _merged(environment, self._changes)
 
     def changed_for_root(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the same for processes of root: only hooks that ran as root may change it."""
-        return self._trust.environment(_merged(environment, self._changes_by_root))
+        """Return the environment for processes of root: only the changes of hooks that ran as root count."""
+        return self.trust.environment(_merged(environment, self._changes_by_root))
 
     def run(self, step: "RunHooks") -> None:
         """Run the hooks of a step one after another.
@@ -51,10 +51,12 @@ class HookRunner:
         Raises StepFailed with the hook's own exit code, TimedOut, NotRunnable, Stopped.
         """
         for hook in step.hooks:
-            self._stops.check()
+            self.stops.check()
             title, name = f"{step.when} hook {hook}", f"hook {shown(hook.path.stem)}"
-            process = _Process(title, name, step, self._tell, self._stops)
-            before = self._environment(step.environment, hook.account) | self._about(step.when)
+            process = _Process(title, name, step, self.tell, self.stops)
+            before = {**self._environment(step.environment, hook.account), SOURCED: "yes"}
+            if step.when in (POST_MIGRATE, PRE_START):
+                before[MIGRATED] = str(self.migrated or 0)
             if hook.sourced:
                 self._keep(hook, before, _source(process, hook, before), self.changed(step.environment).get("PATH", ""))
             else:
@@ -62,13 +64,8 @@ class HookRunner:
 
     def run_alone(self, step: "Run") -> None:
         """Run the command of a step like a hook. Raises the same errors as `run`."""
-        process = _Process(step.name, step.name, step, self._tell, self._stops)
+        process = _Process(step.name, step.name, step, self.tell, self.stops)
         process.run(step.command, self._environment(step.environment, step.account), step.account)
-
-    def _about(self, when: str) -> dict[str, str]:
-        """Return what a hook learns about the boot."""
-        migrated = {MIGRATED: str(self.migrated)} if when in (POST_MIGRATE, PRE_START) else {}
-        return {SOURCED: "yes", **migrated}
 
     def _environment(self, environment: Mapping[str, str], account: Account | None) -> dict[str, str]:
         by_root = account is None or account.uid == 0
@@ -87,7 +84,7 @@ class HookRunner:
         settings = {name for spec in setting_specs() for name in spec.names}
         for name in sorted(names & settings - _READ_BY_APPLICATION):
             why = f"hook {hook} changes {name}, which has no effect: settings are read before hooks run"
-            self._tell(log.ENTRYPOINT, f"warning: {why}", "warning")
+            self.tell(log.ENTRYPOINT, f"warning: {why}", "warning")
 
 
 def _merged(environment: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -114,10 +111,8 @@ def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> 
 class _Process(NamedTuple):
     """A hook or the command of a step."""
 
-    title: str
-    """Its name in errors."""
-    name: str
-    """Its name in the log."""
+    title: str  # its name in errors
+    name: str  # its name in the log
     step: "RunHooks | Run"
     tell: Tell
     stops: StopRequests
@@ -137,7 +132,7 @@ class _Process(NamedTuple):
                 self.tell(self.name, line.decode(errors="backslashreplace"))
 
         try:
-            status = commands.run(
+            status = run_command(
                 self.title,
                 command,
                 environment,
