@@ -1,8 +1,8 @@
 """The folder where certificates are kept: `tls` in ENTRYPOINT_DATA_DIR.
 
-The application's user may own the data directory, so it can move the folder away and put another in its place. The
-folder is therefore opened once, never through a link of another user, and its owner is checked: what is read and
-written through the descriptor lies in a folder that only this user can change.
+The application's user may own the data directory, so it can replace the folder. Therefore we open the folder once,
+never through a link of another user, and check its owner. All reads and writes go through the descriptor, so they stay
+in a folder that only this user can change.
 """
 
 import errno
@@ -17,8 +17,7 @@ from entrypoint.errors import NotAllowed
 SITE: Final = "site.pem"
 """The certificate that an authority gave, with its chain and its key: one file, so that both always match."""
 SELF_SIGNED: Final = "self-signed.pem"
-CHALLENGES: Final = "challenge"
-"""The folder whose files answer the authority; nginx serves it."""
+CHALLENGES: Final = "challenge"  # the folder whose files answer the authority; nginx serves it
 _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _WAY: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,9 +31,9 @@ def place(data_dir: PurePosixPath) -> PurePosixPath:
 
 
 def opened(folder: PurePosixPath, *, create: bool = False) -> int:
-    """Return a descriptor of the folder. Raises NotAllowed if another user could change what is in it.
+    """Return a descriptor of the folder. Raises NotAllowed if another user could change its content.
 
-    Raises FileNotFoundError if it does not exist and shall not be created.
+    Without `create`, raises FileNotFoundError if it does not exist.
     """
     try:
         above = _open(folder.parent)

@@ -6,7 +6,7 @@ imported only when there are arguments to parse.
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from entrypoint.errors import EntrypointError, ProgramFailed
@@ -18,28 +18,19 @@ _INTERRUPTED: Final = 130
 _COMPLETES: Final = "_ENTRYPOINT_COMPLETE"  # set by click's shell completion, which passes no arguments
 
 
-def run(argv: Sequence[str] | None = None) -> NoReturn:
+def run() -> NoReturn:
     """Run the command line and exit with a code that docs/reference/commands.md lists."""
     stderr.open_missing()
     # Errors in the settings use these formats too.
     log.use(os.environ.get("ENTRYPOINT_LOG_FORMAT", ""), timestamps=os.environ.get("ENTRYPOINT_LOG_TIMESTAMPS") == "on")
     terminal = os.isatty(2) and os.environ.get("TERM") != "dumb"
     log.use_terminal(terminal=terminal, colour=terminal and not os.environ.get("NO_COLOR"))  # https://no-color.org/
-    words = list(sys.argv[1:] if argv is None else argv)
-    sys.exit(_exit_code(lambda: _obey(words, os.environ)))
+    sys.exit(_exit_code(sys.argv[1:], os.environ))
 
 
-def _obey(words: list[str], environ: Mapping[str, str]) -> int:
-    if not words and _COMPLETES not in environ:
-        return serve(environ)
-    from entrypoint.commands import obey  # noqa: PLC0415 -- see the module's docstring
-
-    return obey(words, environ)
-
-
-def _exit_code(action: Callable[[], int]) -> int:
+def _exit_code(words: list[str], environ: Mapping[str, str]) -> int:
     try:
-        return action()
+        return _obey(words, environ)
     except EntrypointError as error:
         for text in error.lines():
             log.tell(log.ENTRYPOINT, text, "error")
@@ -54,3 +45,11 @@ def _exit_code(action: Callable[[], int]) -> int:
 
         log.tell_traceback(traceback.format_exc())
         return _BUG
+
+
+def _obey(words: list[str], environ: Mapping[str, str]) -> int:
+    if not words and _COMPLETES not in environ:
+        return serve(environ)
+    from entrypoint.commands import obey  # noqa: PLC0415 -- see the module's docstring
+
+    return obey(words, environ)

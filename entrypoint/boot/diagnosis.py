@@ -24,7 +24,7 @@ from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.plan import config_warnings
 from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
 from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
@@ -34,17 +34,19 @@ from entrypoint.boot.run import agent_of, source
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
 from entrypoint.output import log
-from entrypoint.protocol.agent import Application, CapacityRequest, CheckRequest
+from entrypoint.processes.control_group import text as kernel_text
+from entrypoint.protocol.agent import CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
 _DAY: Final = 24 * 3600.0
 _SOON: Final = 14  # days; Let's Encrypt's certificates are renewed when 30 are left
 _PATIENCE: Final = 2.0  # seconds for each database
+_ANY: Final = "00000000"  # an address in /proc/net/route
 _STATIC: Final = "warning: cannot use STATIC_ROOT: "
 
 
 class Diagnosis:
-    """One examination; it goes on after each error, so that all findings are there at once."""
+    """One examination. It continues after each error, to report all findings at once."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -65,7 +67,7 @@ class Diagnosis:
             settings = secret_key.previewed(settings, machine)
             with agent_of(settings, machine, self._hear, self._stops, write_bytecode=False) as agent:
                 application = agent.application() if agent else None
-                self._plan(settings, machine, application, agent, hooks)
+                self._plan(settings, Facts(machine, application), agent, hooks)
         try:
             config = decide(settings, Facts(machine, application))
         except EntrypointError:  # it has been reported
@@ -76,25 +78,19 @@ class Diagnosis:
                 # It has a better remedy than the message of a boot.
                 same = place.boot_says or found.problem
                 self.findings = [each for each in self.findings if not each.problem.startswith(same)] + [found]
-        self.findings += [*_streams(config), *_expiry(config), *of_config(config, _network())]
+        network = network_of(kernel_text(Path("/proc/net/route")))
+        self.findings += [*_streams(config), *_expiry(config), *of_config(config, network)]
         self.findings.sort(key=lambda finding: not finding.wrong)
 
-    def _plan(
-        self,
-        settings: Settings,
-        machine: Machine,
-        application: Application | None,
-        agent: Agent | None,
-        hooks: HookRunner,
-    ) -> None:
-        config = decide(settings, Facts(machine, application))
+    def _plan(self, settings: Settings, facts: Facts, agent: Agent | None, hooks: HookRunner) -> None:
+        config, machine = decide(settings, facts), facts.machine
         overlaps.check(config)
         # Not its own run directory, whose files the running site uses.
-        plan = make_plan(replace(settings, run_dir=machine.temporary), Facts(machine, application))
+        plan = make_plan(replace(settings, run_dir=machine.temporary), facts)
         known = {f"warning: {text}" for text in config_warnings.stop(config)}
         warnings = (str(step) for step in plan.steps if step.name == WARNING)
         self.findings += [of_message(text) for text in warnings if text not in known]
-        performer = RealPerformer(self._hear, self._stops, agent, hooks, machine.trust)
+        performer = RealPerformer(hooks, agent)
         lowest = 0 if machine.root else machine.lowest_port
         for step in plan.steps:
             taken = isinstance(step, CheckPort) and (_runs(config) or config.listen.port < lowest)
@@ -105,18 +101,15 @@ class Diagnosis:
             collects = any(step.name == "collectstatic" for step in plan.steps)
             with self._collecting():
                 agent.ask("check", CheckRequest(collects=collects))
-            self._ask_databases(config, agent)
+            workers = workers_of(config) if config.server else 0
+            answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
+            self.findings += [of_database(line) for line in answer.text.splitlines()]
             wanted = (_STATIC, "warning: packages: ", "error: ")
             self.findings += [of_message(line) for line in self._heard if line.startswith(wanted)]
 
-    def _ask_databases(self, config: ResolvedConfig, agent: Agent) -> None:
-        workers = workers_of(config) if config.server else 0
-        answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
-        self.findings += [of_database(line) for line in answer.text.splitlines()]
-
     @contextmanager
     def _collecting(self) -> Iterator[None]:
-        """Turn an error into findings, and go on after it."""
+        """Turn an error into findings, and continue after it."""
         try:
             yield
         except Stopped:
@@ -141,21 +134,21 @@ class Diagnosis:
         application = config.application
         if application is None:
             return
-        told = (*application.unwritable, *(line for line in self._heard if line.startswith(_STATIC)))
+        reported = (*application.unwritable, *(line for line in self._heard if line.startswith(_STATIC)))
         possible = {"STATIC_ROOT": application.static_root, "MEDIA_ROOT": application.media_root}
         for setting, folder in possible.items():
-            if folder and any(setting in text for text in told):
+            if folder and any(setting in text for text in reported):
                 yield Place(setting, Path(folder), account, boot_says=f"cannot use {setting}: ")
         for alias, name in application.sqlite.items():
             path = config.machine.app_dir / name
             # The folder of the code should not become the application's: its message says so.
-            if any(f"database {alias}:" in text for text in told) and path.parent != config.machine.app_dir:
+            if any(f"database {alias}:" in text for text in reported) and path.parent != config.machine.app_dir:
                 what = f'the folder of DATABASES["{alias}"]'
                 yield Place(what, Path(path.parent), account, boot_says=f"cannot use database {alias}: ")
 
 
 def as_text(findings: Iterable[Finding]) -> str:
-    """Return the findings for a person: each problem, and below it the line that mends it."""
+    """Return the findings for a person: each problem, and below it the line that fixes it."""
     lines = []
     for problem, remedy, where, wrong in findings:
         lines.append(log.printable(problem if wrong else f"cannot be seen from inside: {problem}"))
@@ -172,7 +165,7 @@ def as_json(findings: Iterable[Finding]) -> str:
 
 
 def _expiry(config: ResolvedConfig) -> Iterator[Finding]:
-    """Yield that the certificate has expired, or soon does. Who may not read it sees nothing."""
+    """Yield a finding if the certificate has expired or soon will; none if this user may not read it."""
     if not config.nginx or not config.settings.tls:
         return
     path = config.certificate_file or config.settings.tls_certificate
@@ -188,7 +181,7 @@ def _expiry(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _streams(config: ResolvedConfig) -> Iterator[Finding]:
-    """Yield the programs that write to the container's stdout directly, and cannot open it by its name."""
+    """Yield a finding for each program that writes to the container's stdout directly, and cannot open it."""
     for program in config.user_programs:
         account = user_account(config, program) or config.machine.account
         if program.log == "raw" and not unwritable.opens_stdout(account):
@@ -197,18 +190,18 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _runs(config: ResolvedConfig) -> bool:
-    """Return whether the site runs here already, so that its port is taken."""
+    """Return whether the site already runs here and has taken its port."""
     return os.path.exists(config.run_dir / "supervisor.sock")  # noqa: PTH110 -- a PurePath
 
 
-def _network(route: Path = Path("/proc/net/route")) -> str:
-    """Return the network of this container's interface, through which a proxy connects; "" if it is not known."""
-    try:
-        rows = [line.split() for line in route.read_text(encoding="ascii").splitlines()[1:]]
-    except OSError:
-        return ""
-    default = next((row[0] for row in rows if row[1] == "00000000"), None)
-    own = next((row for row in rows if row[0] == default and row[2] == "00000000"), None)
+def network_of(routes: str) -> str:
+    """Return the network of the interface with the default route, from which a proxy connects; "" if there is none.
+
+    `routes` is the text of /proc/net/route: proc(5).
+    """
+    rows = [line.split() for line in routes.splitlines()[1:]]
+    default = next((row[0] for row in rows if row[1] == _ANY), None)
+    own = next((row for row in rows if row[0] == default and row[1] != _ANY and row[2] == _ANY), None)
     if own is None:
         return ""
     address, mask = (int.from_bytes(bytes.fromhex(text), "little") for text in (own[1], own[7]))

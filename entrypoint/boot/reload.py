@@ -21,16 +21,15 @@ from entrypoint.boot.decisions.servers import SERVERS
 from entrypoint.boot.effects import printout
 from entrypoint.boot.effects.checks import overlaps
 from entrypoint.boot.effects.disk import folders, run_files, secret_key
-from entrypoint.boot.effects.disk.difference import Difference, current, sections, text_of
-from entrypoint.boot.effects.execute import execute_each
+from entrypoint.boot.effects.disk.difference import Difference, current, text_of
 from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
+from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.hook_steps import exports
 from entrypoint.boot.plan.plan import Plan, make_plan
-from entrypoint.boot.plan.steps import Step
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES, NGINX
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import nearest
@@ -62,7 +61,7 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
         except Stopped:
             raise
         except EntrypointError as error:
-            if isinstance(error, StepFailed):  # the application, or a hook that is sourced
+            if isinstance(error, StepFailed):  # the application does not load, or a sourced hook fails
                 error = Unusable(*error.lines())
             text = to_json(ReloadRecord(time.time(), "; ".join(error.lines()), done=False))
             with suppress(EntrypointError):  # the first error says more
@@ -88,7 +87,7 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
         facts = Facts(machine, agent.application() if agent else None, second_socket=old.second_socket)
         config = decide(settings, facts)
         overlaps.check(config)
-        plan = _validated(settings, facts, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        plan = _validated(settings, facts, _SilentPerformer(hooks, agent))
     differs = Difference(plan, folder, state.environments)
     Unusable.check(f"cannot reload: {name} has changed; {_RESTART}" for name in _refused(config, differs))
     known = set(_programs(plan, machine))
@@ -108,7 +107,7 @@ def _reload(process_1: ControlSocket, state: ReloadState, folder: Path, names: C
 def _lock(folder: Path) -> Iterator[None]:
     """Let no other reload begin. Raises TimedOut if one is running."""
     try:
-        # A new file each time would be another lock. Only the owner of the run directory gets here.
+        # The file stays, because a new file would be another lock. Only the owner of the run directory gets here.
         descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise NotAllowed(f"cannot write {folder / _LOCK}: {error.strerror}") from error
@@ -125,22 +124,15 @@ def _validated(settings: Settings, facts: Facts, performer: RealPerformer) -> Pl
     plan = make_plan(settings, facts)
     with folders.temporary_folder(facts.machine.temporary) as folder:
         elsewhere = make_plan(replace(settings, run_dir=folder), facts)
-        execute_each(run.validating(elsewhere, facts.machine), _Silently(performer))
+        performer.execute_each(run.validating(elsewhere, facts.machine))
     return plan
 
 
-class _Silently:
-    """Performs the steps without their lines, which the boot has shown."""
-
-    def __init__(self, performer: RealPerformer) -> None:
-        self._performer = performer
+class _SilentPerformer(RealPerformer):
+    """Carries out the steps without their lines, which the boot has shown."""
 
     def announce(self, step: object) -> None:
         """Show nothing."""
-
-    def apply(self, step: Step) -> None:
-        """Carry the step out."""
-        self._performer.apply(step)
 
 
 def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:
@@ -188,7 +180,7 @@ def _request(
 ) -> ReloadRequest:
     """Return what process 1 is to apply. Raises Unusable if the application server cannot be reloaded."""
     environments = run.environments_of(plan.exec, hooks, config.settings)
-    renewed = environments[:2] != differs.was[:2]
+    renewed = (environments.programs, environments.root) != (differs.was.programs, differs.was.root)
     server, wanted = config.server, ""
     if server:
         conf = config.server_file.name if config.server_file else ""
@@ -196,24 +188,21 @@ def _request(
         # Without names, a reload also loads the application's code again.
         if concerned or not names or server.name in names:
             why = _why_not_beside(config, plan)
-            if why and (concerned or not config.development):  # there it reloads its code by itself
+            if why and (concerned or not config.development):  # in development the server reloads its code by itself
                 raise Unusable(f"cannot reload {server.name}: {why}; {_RESTART}")
             wanted = "" if why else server.name
     by_files = not differs.names.isdisjoint(_NGINX_FILES)
+    # This program reads its file only when it starts.
+    renewing = certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs
+    restarted = [name for name in names if name not in {NGINX, wanted}] + ([CERTIFICATES] if renewing else [])
     return ReloadRequest(
         environments,
         server=wanted,
         nginx=config.nginx and (not names or NGINX in names or by_files or bool(wanted)),
-        programs=(*(name for name in names if name not in {NGINX, wanted}), *_by_file(differs)),
+        programs=tuple(restarted),
         start_seconds=config.settings.wait_timeout,
         finish_seconds=float(config.nginx_timeout),
     )
-
-
-def _by_file(differs: Difference) -> Iterator[str]:
-    """Yield the program that reads a changed file only at its start."""
-    if certificates.CONFIG in differs.names and CERTIFICATES in differs.old.programs:
-        yield CERTIFICATES
 
 
 def _apply(process_1: ControlSocket, plan: Plan, request: ReloadRequest) -> str:

@@ -15,14 +15,13 @@ from entrypoint.boot.decisions import environment
 from entrypoint.boot.effects.disk import secret_key
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.processes.switch import exec_program, switch_user
-from entrypoint.boot.effects.signals import StopRequests, release
+from entrypoint.boot.effects.processes.switch import exec_program
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, Machine, read_machine
 from entrypoint.boot.settings.settings import Settings
-from entrypoint.boot.settings.sources.sources import SOURCED
 from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Unusable
+from entrypoint.errors import EntrypointError, Unusable
 from entrypoint.output.log import Tell
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 from entrypoint.protocol.supervision import Environments
@@ -42,25 +41,25 @@ def serve(settings: Settings, tell: Tell) -> NoReturn:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent, _children(machine.trust) as children:
-        from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415
-        from entrypoint.boot.effects.boot_performer import BootPerformer  # noqa: PLC0415
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan import plan  # noqa: PLC0415
+        from entrypoint.boot.decisions.decide import decide
+        from entrypoint.boot.effects.boot_performer import BootPerformer
+        from entrypoint.boot.plan import plan
+        from entrypoint.boot.plan.opening import opening
 
-        performer = BootPerformer(tell, stops, agent, hooks, machine.trust, children)
-        opening = plan.opening(decide(settings, Facts(machine, None)))
-        execute(opening, performer)
+        performer = BootPerformer(hooks, agent, children)
+        begun = opening(decide(settings, Facts(machine, None)))
+        performer.execute(begun)
         performer.timeline.mark("load the application's settings", "load")
         config = _decided(settings, machine, agent.settings() if agent else None)
-        execute(plan.start(config, opening), performer)
+        performer.execute(plan.start(config, begun))
         performer.timeline.mark("load the application's apps", "load")
         config = _decided(settings, machine, agent.application() if agent else None)
-        execute(plan.rest(config), performer)
+        performer.execute(plan.rest(config))
         last = plan.make_exec(config)
         performer.announce(last)
         if agent:
             agent.close()
-        performer.timeline.write(last.timeline)
+        performer.timeline.write(last.timeline, hooks.migrated)
         stops.hand_over()
         children.hand_over(last.handover, environments_of(last, hooks, settings), performer.timeline.began)
         exec_program(last.argv, last.environment, last.directory)
@@ -87,9 +86,8 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
     building = bool(only) and {"collectstatic", "compress"}.issuperset(only)
     settings = secret_key.temporary(settings, machine) if building else secret_key.kept(settings, machine, stops)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.steps import COMPRESS, SERVE, WARNING
 
         plan = _plan(settings, machine, agent, ahead=True)
         steps = [step for step in plan.steps if step.name != SERVE]
@@ -102,7 +100,7 @@ def prepare(settings: Settings, tell: Tell, *, only: Collection[str], skip: Coll
         selected = only or known.keys() - {COMPRESS}
         chosen = {WARNING, *(step.name for step in steps if step.name in selected)} - {*skip}
         steps = [step for step in steps if step.name in chosen]
-        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        RealPerformer(hooks, agent).execute(steps)
 
 
 def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
@@ -111,17 +109,15 @@ def render(settings: Settings, tell: Tell, out: PurePosixPath | None) -> None:
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415
-        from entrypoint.boot.plan.file_steps import copies  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import WARNING  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.file_steps import copies
+        from entrypoint.boot.plan.steps import WARNING
 
         plan = _plan(settings, machine, agent)
         warnings = [step for step in plan.steps if step.name == WARNING]
         in_place = [step for step in plan.steps if step.name == "render"]
         steps = [*warnings, *(in_place if out is None else copies(plan.files, out))]
-        hooks = HookRunner(tell, stops, machine.trust)
-        execute(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+        RealPerformer(HookRunner(tell, stops, machine.trust), agent).execute(steps)
 
 
 def check(settings: Settings, tell: Tell) -> None:
@@ -131,11 +127,11 @@ def check(settings: Settings, tell: Tell) -> None:
     settings, hooks = source(settings, machine, tell, stops)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, stops, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.disk import folders  # noqa: PLC0415
-        from entrypoint.boot.effects.execute import execute_each  # noqa: PLC0415
-        from entrypoint.boot.effects.performers import RealPerformer  # noqa: PLC0415 -- see above
-        from entrypoint.boot.plan.plan import make_plan, space  # noqa: PLC0415
-        from entrypoint.boot.plan.steps import Ask  # noqa: PLC0415
+        from entrypoint.boot.effects.disk import folders
+        from entrypoint.boot.effects.performers import RealPerformer
+        from entrypoint.boot.plan.opening import space
+        from entrypoint.boot.plan.plan import make_plan
+        from entrypoint.boot.plan.steps import Ask
 
         config = _decided(settings, machine, agent.application() if agent else None)
         facts = Facts(machine, config.application)
@@ -147,13 +143,13 @@ def check(settings: Settings, tell: Tell) -> None:
                 collects = any(step.name == "collectstatic" for step in plan.steps)
                 request = CheckRequest(collects=collects)
                 steps.append(Ask("check", "check the project as manage.py check --deploy does", request))
-            execute_each(steps, RealPerformer(tell, stops, agent, hooks, machine.trust))
+            RealPerformer(hooks, agent).execute_each(steps)
 
 
 def validating(plan: "Plan", machine: Machine) -> list["Step"]:
     """Return the steps that validate a plan in a temporary run directory."""
-    from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check  # noqa: PLC0415 -- see above
-    from entrypoint.boot.plan.steps import SERVE  # noqa: PLC0415
+    from entrypoint.boot.plan.check_steps import CheckWritable, ValidateNginx, ValidateSupervisord, runs_in_check
+    from entrypoint.boot.plan.steps import SERVE
 
     steps: list[Step] = [step for step in plan.steps if step.name != SERVE and runs_in_check(step)]
     # FindPrograms and CheckWritable report these problems; the two parsers need not repeat them.
@@ -190,19 +186,18 @@ def preview(settings: Settings, tell: Tell) -> "Plan":
     machine = read_machine(settings)
     settings = secret_key.previewed(settings, machine)
     with agent_of(settings, machine, tell, None, write_bytecode=False) as agent:
-        from entrypoint.boot.effects.execute import execute  # noqa: PLC0415 -- see above
-        from entrypoint.boot.effects.performers import DryRunPerformer  # noqa: PLC0415
+        from entrypoint.boot.effects.performers import DryRunPerformer
 
         plan = _plan(settings, machine, agent)
     performer = DryRunPerformer(tell)
-    execute(plan.steps, performer)
+    performer.execute(plan.steps)
     performer.announce(plan.exec)
     return plan
 
 
 def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...]]:
-    """Return the values of settings that are not set; and lines that say why some of these values are unknown."""
-    from entrypoint.boot.decisions.derived import derived as values_of  # noqa: PLC0415 -- only `entrypoint env` needs it
+    """Return the effective values of unset settings, and the lines that say why some of them are unknown."""
+    from entrypoint.boot.decisions.derived import derived as values_of
 
     try:
         machine = read_machine(settings)
@@ -219,44 +214,13 @@ def derived(settings: Settings) -> tuple[Mapping[str, "Derived"], tuple[str, ...
     return values_of(settings, Facts(machine, application)), unknown
 
 
-def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
-    """Exec `command` in the application's environment, as the application's user, after sourcing the .envsh hooks."""
-    machine = read_machine(settings)
-    stops = StopRequests()
-    wanted = SOURCED not in settings.environment
-    settings, hooks = source(settings, machine, tell, stops, wanted=wanted)
-    settings = secret_key.kept(settings, machine, stops)
-    if machine.hooks.by_step and wanted:
-        from entrypoint.boot.plan.hook_steps import exports  # noqa: PLC0415 -- needed only for such hooks
-
-        for step in exports(settings, machine):
-            hooks.run(step)
-    stops.hand_over()
-    release()
-    if machine.root:
-        switch_user(machine.account)
-    surroundings = environment.for_application(settings, machine, settings.settings_module)
-    exec_program(_with_interpreter(command, machine), hooks.changed(surroundings), machine.app_dir)
-
-
-def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, ...]:
-    """Let `manage.py`, and each script of the application that is not executable, run by its interpreter."""
-    word = command[0]
-    script = os.path.join(machine.app_dir, word)  # noqa: PTH118 -- an argument that may be of any length
-    if not word.endswith(".py") or not os.path.isfile(script):  # noqa: PTH113 -- as above
-        return command
-    if "/" in word and os.access(script, os.X_OK):
-        return command
-    return (str(machine.python), *command)
-
-
 def source(
     settings: Settings, machine: Machine, tell: Tell, stops: StopRequests, *, wanted: bool = True
 ) -> tuple[Settings, HookRunner]:
     """Source the hooks that must run before the application is loaded; return the settings with their variables."""
     hooks = HookRunner(tell, stops, machine.trust)
     if wanted and machine.hooks.before_loading:
-        from entrypoint.boot.plan.hook_steps import before_loading  # noqa: PLC0415 -- needed only for such hooks
+        from entrypoint.boot.plan.hook_steps import before_loading
 
         hooks.run(before_loading(settings, machine))
         settings = replace(settings, environment=hooks.changed(settings.environment))
@@ -268,9 +232,9 @@ def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...]
 
     `run_dir` is the run directory of this container's site. Raises NotAllowed if another user runs the site.
     """
-    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects import maintenance  # noqa: PLC0415
-    from entrypoint.boot.facts.maintenance import parse  # noqa: PLC0415
+    from entrypoint.boot.decisions.decide import decide
+    from entrypoint.boot.effects import maintenance
+    from entrypoint.boot.facts.maintenance import parse
 
     try:
         allowed = None if allow is None else parse(allow)
@@ -278,21 +242,6 @@ def switch_maintenance(settings: Settings, run_dir: Path, allow: tuple[str, ...]
         raise Unusable(f"cannot use --allow: {error}") from error
     maintenance.runs_in(run_dir)
     return maintenance.switch(decide(settings, Facts(read_machine(settings), None)), allowed)
-
-
-def control(settings: Settings, run_dir: Path, words: tuple[str, ...]) -> NoReturn:
-    """Exec supervisorctl, connected to the supervisord of this container, whose run directory is `run_dir`."""
-    machine = read_machine(settings)
-    conf = str(run_dir / "supervisord.conf")
-    if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
-        raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
-    if (owner := os.stat(conf).st_uid) != os.geteuid():  # noqa: PTH116 -- as above
-        # supervisorctl imports what the file names, and the socket is open to its owner alone.
-        user = "root" if machine.root else f"uid {os.geteuid()}"
-        raise NotAllowed(f"cannot use {conf} as {user}: uid {owner} owns it; run the command as that user")
-    isolated = "-I" if machine.root else "-P"
-    command = (str(machine.own_python), isolated, "-m", "supervisor.supervisorctl", "-c", conf, *words)
-    exec_program(command, environment.of_process_1(settings, machine), PurePosixPath("/"))
 
 
 @contextmanager
@@ -309,13 +258,13 @@ def agent_of(
 
 
 def _children(trust: Trust) -> "Children":
-    from entrypoint.boot.effects.processes.children import Children  # noqa: PLC0415 -- see above
+    from entrypoint.boot.effects.processes.children import Children
 
     return Children(trust)
 
 
 def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: bool = False) -> "Plan":
-    from entrypoint.boot.plan.plan import make_plan  # noqa: PLC0415 -- see above
+    from entrypoint.boot.plan.plan import make_plan
 
     config = _decided(settings, machine, agent.application() if agent else None)
     return make_plan(settings, Facts(machine, config.application), ahead=ahead)
@@ -323,8 +272,8 @@ def _plan(settings: Settings, machine: Machine, agent: Agent | None, *, ahead: b
 
 def _decided(settings: Settings, machine: Machine, application: Application | None) -> "ResolvedConfig":
     """Return the resolved configuration. Raises Unusable if a private file would be served."""
-    from entrypoint.boot.decisions.decide import decide  # noqa: PLC0415 -- see above
-    from entrypoint.boot.effects.checks import overlaps  # noqa: PLC0415
+    from entrypoint.boot.decisions.decide import decide
+    from entrypoint.boot.effects.checks import overlaps
 
     config = decide(settings, Facts(machine, application))
     overlaps.check(config)

@@ -4,8 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from entrypoint.certificates import signals
 from entrypoint.certificates.keeper import Keeper
-from entrypoint.certificates.signals import Signals
 from entrypoint.errors import EntrypointError
 from entrypoint.protocol.certificates import EAB_KEY, CertificatesConfig
 from entrypoint.protocol.codec import ConfigError, read_json
@@ -15,7 +15,8 @@ def main(file: str) -> int:
     """Keep the certificate valid until a stop signal; return the exit code."""
     try:
         secret = os.environ.pop(EAB_KEY, None)  # lego does not get it
-        Keeper(read_json(CertificatesConfig, Path(file)), Signals(), secret).run()
+        signals.prepare()
+        Keeper(read_json(CertificatesConfig, Path(file)), secret).run()
     except (ConfigError, EntrypointError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code if isinstance(error, EntrypointError) else 78

@@ -1,7 +1,7 @@
-"""Register an account that belongs to one at the authority already (external account binding, RFC 8555, 7.3.4).
+"""Register an ACME account that is bound to an account at the authority (external account binding, RFC 8555, 7.3.4).
 
-lego can do it too, but takes the secret as an argument, which each process of the container can read. So the account is
-registered here, in the files where lego looks for it; all else is left to lego. openssl makes and uses the key.
+lego can do that, but takes the secret as an argument, which each process of the container can read. So we register the
+account, and write the files where lego finds it. lego does everything else. openssl makes and uses the key.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from types import FrameType
@@ -46,8 +46,10 @@ def register(config: CertificatesConfig, folder: Path, secret: str) -> None:
     def give_up(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"the authority did not finish within {config.patience:g} s")
 
-    signal.signal(signal.SIGALRM, give_up)  # a byte now and then is in time for each read
-    signal.setitimer(signal.ITIMER_REAL, config.patience)
+    # The timeout of a read does not limit an answer that comes byte by byte. Repeat the signal, because Python ignores
+    # an exception that is raised in a destructor.
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, config.patience, 1)
     try:
         uri, body = _registered(config, config.openssl, key, secret)
     except (OSError, HTTPException, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -68,11 +70,8 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
     outer = {"alg": "HS256", "kid": config.eab_kid, "url": url}
     padded = secret + "=" * (-len(secret) % 4)
     binding = _signed(outer, jwk, lambda text: hmac.digest(urlsafe_b64decode(padded), text, hashlib.sha256))
-    payload = {
-        "termsOfServiceAgreed": True,
-        "contact": [f"mailto:{config.email}"],
-        "externalAccountBinding": binding,
-    }
+    contact = [f"mailto:{config.email}"]
+    payload = {"termsOfServiceAgreed": True, "contact": contact, "externalAccountBinding": binding}
     for left in reversed(range(_TRIES)):
         nonce = _send(opener, directory["newNonce"], method="HEAD")[0]["Replay-Nonce"]
         header = {"alg": "ES256", "jwk": jwk, "nonce": nonce, "url": url}
@@ -81,13 +80,13 @@ def _registered(config: CertificatesConfig, openssl: PurePosixPath, key: Path, s
             headers, body = _send(opener, url, json.dumps(request).encode())
             return headers["Location"], json.loads(body)
         except urllib.error.HTTPError as error:
-            said = error.read(_LARGEST).decode(errors="replace")
-            if "badNonce" not in said or not left:
-                raise ValueError(_problem(said) or str(error)) from error
+            document = error.read(_LARGEST).decode(errors="replace")
+            if "badNonce" not in document or not left:
+                raise ValueError(_problem(document) or str(error)) from error
     raise AssertionError  # the last try returns or raises
 
 
-def _signed(header: Mapping[str, Any], payload: Mapping[str, Any], sign: Any) -> dict[str, str]:  # noqa: ANN401 -- a function of bytes
+def _signed(header: Mapping[str, Any], payload: Mapping[str, Any], sign: Callable[[bytes], bytes]) -> dict[str, str]:
     """Return a JSON Web Signature (RFC 7515)."""
     protected, text = (_b64(json.dumps(part).encode()) for part in (header, payload))
     return {"protected": protected, "payload": text, "signature": _b64(sign(f"{protected}.{text}".encode()))}
@@ -133,10 +132,10 @@ def _send(
         return answer.headers, answer.read(_LARGEST)
 
 
-def _problem(said: str) -> str:
-    """Return what a problem document (RFC 7807) says."""
+def _problem(document: str) -> str:
+    """Return the reason in a problem document (RFC 7807), or an empty text."""
     try:
-        found = json.loads(said)
+        found = json.loads(document)
         return " :: ".join(str(found[key]) for key in ("type", "detail") if found.get(key))
     except (ValueError, AttributeError):
         return ""

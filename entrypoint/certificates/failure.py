@@ -5,6 +5,6 @@ class ObtainError(Exception):
     """No certificate was obtained; the message says why."""
 
     def __init__(self, why: str, limited_until: float | None = None) -> None:
-        """`limited_until`: the authority was asked too often, and until when it refuses (0: unknown)."""
+        """`limited_until` is the end of the authority's rate limit, if we have reached it (0: unknown)."""
         super().__init__(why)
         self.limited_until = limited_until

@@ -1,4 +1,4 @@
-"""Keeps the certificate valid: takes what another container has obtained, and obtains one when it is due."""
+"""Keep the certificate valid: use the one that another container has obtained, or obtain one when it is due."""
 
 import fcntl
 import os
@@ -12,10 +12,9 @@ from typing import Final
 
 from entrypoint import certificate, certificate_store
 from entrypoint.certificate import Certificate
-from entrypoint.certificates import lego, nginx, schedule
+from entrypoint.certificates import lego, nginx, schedule, signals
 from entrypoint.certificates.failure import ObtainError
 from entrypoint.certificates.schedule import Tries
-from entrypoint.certificates.signals import Signals
 from entrypoint.errors import NotAllowed
 from entrypoint.output.log import printable
 from entrypoint.protocol.certificates import CertificatesConfig
@@ -30,11 +29,10 @@ _LOCK: Final = "lock"
 class Keeper:
     """One certificate, in the folder that containers share, and in that of this container's nginx."""
 
-    def __init__(self, config: CertificatesConfig, signals: Signals, secret: str | None) -> None:
+    def __init__(self, config: CertificatesConfig, secret: str | None) -> None:
         """Enter the store. `secret` binds the account at the authority to another one. Raises NotAllowed."""
         self._config = config
         self._secret = secret
-        self._signals = signals
         self._store = certificate_store.opened(config.store, create=True)
         os.fchdir(self._store)  # from here on, paths lead to the folder that was checked
         self._jitter = random.random()  # noqa: S311 -- only spreads the load
@@ -44,7 +42,7 @@ class Keeper:
         self._refused = b""
 
     def run(self) -> None:
-        """Go on until SystemExit, which a signal raises. Raises NotAllowed if the store cannot be written."""
+        """Run until a signal raises SystemExit. Raises NotAllowed if the store cannot be written."""
         try:
             Path(certificate_store.CHALLENGES).mkdir(exist_ok=True)
             Path(certificate_store.CHALLENGES).chmod(0o755)  # nginx's workers read it
@@ -54,8 +52,7 @@ class Keeper:
         with suppress(OSError):
             self._take("using the kept certificate")
         if self._kept() is None:
-            secured = self._config.secured_conf
-            plain = secured is None or Path(secured).exists()
+            plain = Path(self._config.secured_conf).exists()
             place = f"on port {self._config.plain} " if self._config.plain else ""
             until = f"the site is served over plain HTTP {place}until there is one" if plain else "an older one is used"
             _say(f"no certificate for {self._names} yet: {until}")
@@ -66,11 +63,10 @@ class Keeper:
             except OSError as error:  # a full disk, a volume that has gone
                 _say(f"cannot keep the certificate: {error.strerror}: {error.filename}; next try in {_EVERY:g} s")
             every = _EVERY if self._kept() else _EVERY_FIRST
-            self._signals.sleep(max(_PAUSE, min(every, self._due(forced=forced))))
-            forced = self._signals.wanted() or forced
+            forced = signals.sleep(max(_PAUSE, min(every, self._due(forced=forced)))) or forced
 
     def _look(self, lock: int, *, forced: bool) -> bool:
-        """Take or obtain a certificate, if it is time; return whether the wish for a new one is still open."""
+        """Take or obtain a certificate, if it is due; return whether a forced one is still to be obtained."""
         self._take("took over the certificate that another container has obtained")
         if self._due(forced=forced) > 0:
             return forced
@@ -94,7 +90,7 @@ class Keeper:
         return Tries.parse(certificate_store.read(self._store, _STATE))
 
     def _kept(self) -> Certificate | None:
-        """Return the certificate that all containers have, if it is for all of the domains."""
+        """Return the certificate in the store, if it covers all domains."""
         pem = certificate_store.read(self._store, certificate_store.SITE)
         found = certificate.parsed(pem) if pem else None
         return found if found and found.covers(self._config.domains) else None
@@ -120,7 +116,7 @@ class Keeper:
         self._take("renewed the certificate" if renews else "obtained a certificate")
 
     def _take(self, what: str) -> None:
-        """Give nginx the kept certificate, if nginx has another; say so."""
+        """Give nginx the kept certificate, unless nginx has it, and log that."""
         pem = certificate_store.read(self._store, certificate_store.SITE)
         found = self._kept()
         if pem is None or found is None or pem == self._refused:

@@ -29,7 +29,7 @@ _RETRY_AFTER: Final = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\
 _LIMITED: Final = re.compile(r"rateLimited|acme: error: 429|\b429 Too Many")
 _OUT_OF_MEMORY: Final = re.compile(r"^fatal error: .*out of memory", re.MULTILINE)  # of Go
 _LONGEST: Final = 400  # characters of a reason
-_MOST_SAID: Final = 1 << 20  # bytes of lego's log; an authority decides how long it is
+_LONGEST_OUTPUT: Final = 1 << 20  # bytes of lego's log; an authority decides how long it is
 _MEMORY: Final = 256 << 20  # bytes that lego may use: it reads an error of any length
 _LARGEST: Final = 1 << 17  # bytes of a certificate with its chain, which has about 6,000
 _EARLY: Final = 3600.0  # seconds by which the authority's clock may be ahead of ours
@@ -37,9 +37,9 @@ _MATCH: Final = "import ssl, sys; ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_c
 
 
 def obtain(config: CertificatesConfig, secret: str | None) -> tuple[bytes, Certificate]:
-    """Return a new certificate with its chain and its key (PEM), and what it says. The working directory is the store.
+    """Return a new certificate with its chain and key in PEM, and its parsed form. The working directory is the store.
 
-    `secret`: the key that binds the account to another one. Raises ObtainError.
+    `secret` is the key that binds the account to another one. Raises ObtainError.
     """
     if secret:
         from entrypoint.certificates import account  # noqa: PLC0415 -- ssl and urllib take memory as long as this runs
@@ -51,11 +51,11 @@ def obtain(config: CertificatesConfig, secret: str | None) -> tuple[bytes, Certi
     if config.eab_kid:  # lego insists on these, and uses them only to register an account: here it has one
         command += ["--eab", "--kid", config.eab_kid, "--hmac", "none"]
     command += [*names, "--http", "--http.webroot", CHALLENGES, "run"]
-    code, said = _run(command, config.patience)
+    code, output = _run(command, config.patience)
     if code:
-        if "accountDoesNotExist" in said:  # such as at an authority that was set up again: register at the next try
+        if "accountDoesNotExist" in output:  # such as at an authority that was set up again: register at the next try
             shutil.rmtree(Path(_FOLDER, "accounts"))
-        raise reason(said)
+        raise reason(output)
     return _obtained(config)
 
 
@@ -86,54 +86,51 @@ def _fault(chain: Path, key: Path) -> str:
     # In a process of its own: ssl would take 4 MB as long as this runs.
     command = [sys.executable, "-I", "-c", _MATCH, str(chain), str(key)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603 -- no shell
-    said = printable(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
-    return said.partition("] ")[2].partition(" (_ssl.c")[0] or said if done.returncode else ""
+    output = printable(done.stderr.decode(errors="replace").strip().rpartition("\n")[2])
+    return output.partition("] ")[2].partition(" (_ssl.c")[0] or output if done.returncode else ""
 
 
 def _run(command: list[str], patience: float) -> tuple[int, str]:
-    """Return the exit code and the output of lego, which is killed if this process has to end. Raises ObtainError."""
+    """Run lego; return its exit code and its output. Raises ObtainError if it runs or prints too long.
+
+    lego is killed if this process must end.
+    """
+    end, output = time.monotonic() + patience, b""
     try:
         process = subprocess.Popen(  # noqa: S603 -- a path that boot found, no shell
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
         )
     except OSError as error:
         raise ObtainError(f"cannot run {command[0]}: {error.strerror}") from error
+    assert process.stdout is not None  # noqa: S101 -- it is a PIPE
     try:
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
-        return _ended(process, patience)
+        while select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0]:
+            piece = os.read(process.stdout.fileno(), 1 << 16)
+            if not piece:
+                return process.wait(), output.decode(errors="replace")
+            output += piece
+            if len(output) > _LONGEST_OUTPUT:
+                raise ObtainError(f"the authority returned an error of more than {_LONGEST_OUTPUT} bytes")
+        raise ObtainError(f"the authority did not finish within {patience:g} s")
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
-def _ended(process: "subprocess.Popen[bytes]", patience: float) -> tuple[int, str]:
-    """Return the exit code and the output. Raises ObtainError if there is no end of either."""
-    end, said = time.monotonic() + patience, b""
-    if process.stdout is None:
-        raise NotImplementedError
-    while select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-        piece = os.read(process.stdout.fileno(), 1 << 16)
-        if not piece:
-            return process.wait(), said.decode(errors="replace")
-        said += piece
-        if len(said) > _MOST_SAID:
-            raise ObtainError(f"the authority returned an error of more than {_MOST_SAID} bytes")
-    raise ObtainError(f"the authority did not finish within {patience:g} s")
-
-
-def reason(said: str) -> ObtainError:
+def reason(output: str) -> ObtainError:
     """Return the reason, which is in the last entry of lego's log, on one line."""
-    if _OUT_OF_MEMORY.search(said):
+    if _OUT_OF_MEMORY.search(output):
         return ObtainError(f"the authority's answer takes lego more than {_MEMORY >> 20} MiB of memory")
-    entries = [" ".join(each.split()) for each in _LINE.split(said) if each.strip()]
+    entries = [" ".join(each.split()) for each in _LINE.split(output) if each.strip()]
     why = printable(entries[-1]) if entries else "lego gave no reason"
     why = why.removeprefix("Could not obtain certificates: ").removeprefix("error: ")
     why = why if len(why) <= _LONGEST else f"{why[: _LONGEST - 1]}…"
-    if not _LIMITED.search(said):
+    if not _LIMITED.search(output):
         return ObtainError(why)
     limited_until = 0.0
-    if found := _RETRY_AFTER.search(said):
+    if found := _RETRY_AFTER.search(output):
         with suppress(ValueError):  # digits that are no date
             limited_until = float(timegm(strptime(" ".join(found.groups()), "%Y-%m-%d %H:%M:%S")))
     return ObtainError(why, limited_until)

@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from entrypoint.output.log import printable
+from entrypoint.processes.table import processes
 from entrypoint.protocol.certificates import CertificatesConfig
 
 
@@ -14,60 +16,46 @@ class RefusedError(Exception):
 
 
 def install(config: CertificatesConfig, pem: bytes) -> bool:
-    """Let nginx use the certificate; return whether it had another one, or none. Raises RefusedError or OSError.
+    """Let nginx use the certificate; return False if it already does. Raises RefusedError or OSError.
 
-    With the first certificate the site's configuration changes too. No request is lost: nginx's old workers finish
-    theirs.
+    The first certificate also replaces the site's configuration. No request is lost: nginx's old workers finish theirs.
     """
-    file = Path(config.file)
-    before = file.read_bytes() if file.exists() else None
-    opens = config.conf and config.secured_conf and Path(config.secured_conf).exists()
-    if before == pem and not opens:
+    file, conf, secured = Path(config.file), Path(config.conf), Path(config.secured_conf)
+    new = {file: (pem, 0o600)}
+    if secured.exists():
+        new[conf] = (secured.read_bytes(), 0o644)
+    old = {path: path.read_bytes() if path.exists() else None for path in new}
+    if old == {file: pem}:
         return False
-    _write(file, pem, 0o600)
-    conf, secured = Path(config.conf or ""), Path(config.secured_conf or "")
-    plain = conf.read_bytes() if opens else b""
-    if opens:
-        _write(conf, secured.read_bytes(), 0o644)
+    for path, (data, mode) in new.items():
+        _write(path, data, mode)
     if why := _fault(config):
-        if opens:
-            _write(conf, plain, 0o644)
-        if before is None:
-            file.unlink()
-        else:
-            _write(file, before, 0o600)
+        for path, before in old.items():
+            if before is None:
+                path.unlink()
+            else:
+                _write(path, before, new[path][1])
         raise RefusedError(why)
-    if opens:
-        secured.unlink()
-    _reload(config)
+    secured.unlink(missing_ok=True)
+    _reload()
     return True
 
 
 def _fault(config: CertificatesConfig) -> str | None:
-    if not config.nginx:
-        return None
     done = subprocess.run(  # noqa: S603 -- the command of the boot, no shell
         [*config.nginx, "-t", "-q"], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
-    said = printable(done.stderr.decode(errors="replace").strip().partition("\n")[0])
-    return said or f"exit status {done.returncode}" if done.returncode else None
+    output = printable(done.stderr.decode(errors="replace").strip().partition("\n")[0])
+    return output or f"exit status {done.returncode}" if done.returncode else None
 
 
-def _reload(config: CertificatesConfig) -> None:
-    """Send HUP to nginx's master, a child of the same supervisord: another process may have got an old number."""
-    if not config.nginx:
-        return
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit() and _is_master(process):
-            os.kill(int(process.name), signal.SIGHUP)
-
-
-def _is_master(process: Path) -> bool:
-    try:
-        name, _, rest = (process / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")
-    except OSError:
-        return False
-    return name.endswith("(nginx") and int(rest.split()[1]) == os.getppid()
+def _reload() -> None:
+    """Send HUP to nginx's master, a child of our supervisord. A PID file could name another process by now."""
+    for process in processes().values():
+        if process.parent == os.getppid():
+            with suppress(OSError):  # it has ended
+                if Path(f"/proc/{process.pid}/comm").read_bytes() == b"nginx\n":
+                    os.kill(process.pid, signal.SIGHUP)
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:

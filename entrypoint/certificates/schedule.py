@@ -10,8 +10,7 @@ from typing import Final, NamedTuple
 from entrypoint.certificate import Certificate
 
 HOUR: Final = 3600.0
-MOST: Final = 5
-"""The failed tries within an hour."""
+MOST: Final = 5  # the failed tries within an hour
 _LONGEST: Final = 6 * HOUR
 _LONGEST_LIMITED: Final = 24 * HOUR
 _JITTER: Final = 0.05  # of the lifetime: sites that started together do not all ask at once
@@ -20,17 +19,14 @@ _JITTER: Final = 0.05  # of the lifetime: sites that started together do not all
 class Tries(NamedTuple):
     """The tries since the last success."""
 
-    request: str = ""
-    """The request that was tried. A different request is tried at once."""
+    request: str = ""  # the request that was tried. A different request is tried at once.
     failures: int = 0
-    next: float = 0.0
-    """When the next try may begin, in seconds since the epoch."""
-    recent: tuple[float, ...] = ()
-    """When the failed tries of the last hour began, whatever they asked for."""
+    next: float = 0.0  # when the next try may begin, in seconds since the epoch
+    recent: tuple[float, ...] = ()  # when the failed tries of the last hour began, whatever they asked for
 
     @classmethod
     def parse(cls, text: bytes | None) -> "Tries":
-        """Return the tries that `text` tells of; none if it cannot be read."""
+        """Return the tries that `text` contains; none if it cannot be read."""
         try:
             found = json.loads(text or b"{}")
             return cls(str(found["request"]), int(found["failures"]), float(found["next"]), tuple(found["recent"]))
@@ -49,7 +45,7 @@ def renewal(certificate: Certificate, jitter: float) -> float:
 
 
 def due(certificate: Certificate | None, tries: Tries, request: str, now: float, jitter: float) -> float:
-    """Return the seconds until the next try, 0 or less if it may begin. `certificate`: for all names, or None."""
+    """Return the seconds until the next try, 0 or less if it may begin. `certificate` covers all names, or is None."""
     wanted = renewal(certificate, jitter) if certificate else now
     # A time too far ahead comes from a clock that was wrong.
     allowed = min(tries.next, now + _LONGEST_LIMITED) if tries.request == request else now
@@ -62,7 +58,7 @@ def due(certificate: Certificate | None, tries: Tries, request: str, now: float,
 def failed(tries: Tries, request: str, now: float, pause: float, limited_until: float | None) -> Tries:
     """Return the tries after one more that has failed.
 
-    The pause doubles with each failure. `limited_until`: the authority was asked too often, and until when it refuses.
+    The pause doubles with each failure. `limited_until` is the end of the authority's rate limit, if it was reached.
     """
     failures = tries.failures + 1 if tries.request == request else 1
     wait = min(pause * 2 ** min(failures - 1, 20), _LONGEST)

@@ -1,35 +1,26 @@
 """The signals of the program: TERM and INT end it, USR1 asks for a new certificate at once."""
 
-import os
-import select
 import signal
 from types import FrameType
 
+_stops: list[int] = []
 
-class Signals:
-    """A sleep that a signal ends."""
 
-    def __init__(self) -> None:
-        self._pipe, write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGUSR1, self._renew)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._wanted = False
+def prepare() -> None:
+    """Let TERM and INT raise SystemExit, and keep USR1 pending until `sleep`."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep, or return early after USR1."""
-        if select.select([self._pipe], [], [], seconds)[0]:
-            os.read(self._pipe, 4096)
 
-    def wanted(self) -> bool:
-        """Return whether USR1 was received since the last call."""
-        wanted, self._wanted = self._wanted, False
-        return wanted
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+def sleep(seconds: float) -> bool:
+    """Sleep until USR1 has arrived, for so many seconds at most; return whether it has."""
+    if _stops:
         raise SystemExit(0)
+    return signal.sigtimedwait({signal.SIGUSR1}, seconds) is not None
 
-    def _renew(self, _number: int, _frame: FrameType | None) -> None:
-        self._wanted = True
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    _stops.append(number)  # because Python ignores an exception that is raised in a destructor
+    raise SystemExit(0)

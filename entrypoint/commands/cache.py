@@ -27,9 +27,9 @@ def purge(environ: Environ, *, path: str | None) -> None:
     if path is not None and not path.startswith("/"):
         raise click.UsageError("PATH begins with /, for example /news/ or '/news/*'.")
     signals.release()
-    from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER  # noqa: PLC0415 -- only this command needs it
-    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
-    from entrypoint.control import response_cache  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
+    from entrypoint.commands.inspection import running_in
+    from entrypoint.control import response_cache
 
     settings = serving.read(environ)
     number = response_cache.purge(Path(running_in(settings) / CACHE_FOLDER), path)

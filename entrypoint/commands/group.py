@@ -20,7 +20,7 @@ class _Commands(click.Group):
     """Without arguments the command is `serve`. A first word that is not a command is a program to run."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        completes = ctx.resilient_parsing  # click completes a word: then the words so far are all that there is
+        completes = ctx.resilient_parsing  # for shell completion, the words so far are all words
         if not completes and (not args or (args[0].startswith("-") and args[0] not in (*_HELP, "--version"))):
             args = ["serve", *args]
         return super().parse_args(ctx, args)

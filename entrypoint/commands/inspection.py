@@ -21,10 +21,6 @@ _CLEAR: Final = "\033[H\033[J"  # ECMA-48: to the upper left corner, and erase a
 _AGAIN: Final = 2.0  # seconds
 
 
-def _report(why: str, *, healthy: bool) -> None:
-    (output.write if healthy else log.write)(f"{log.printable(why)}\n")  # any program may have answered
-
-
 @click.command(epilog="Examples: entrypoint env, or entrypoint env --format markdown")
 @click.option(
     "--format",
@@ -40,14 +36,14 @@ def env(environ: Environ, *, form: str) -> None:
     For a setting that is not set, show the effective value and what it follows from.
     """
     signals.release()
-    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings import reference
 
     if form == "markdown":
         text = reference.markdown()
     elif form == "schema":
         text = reference.schema()
     else:
-        from entrypoint.boot.run import derived  # noqa: PLC0415 -- as above
+        from entrypoint.boot.run import derived
 
         settings = serving.read_settings(environ)
         values, unknown = derived(settings)
@@ -73,9 +69,9 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
     if watch and form == "json":
         raise click.UsageError("--watch and --format json exclude each other.")
     signals.release()
-    from entrypoint.boot.settings import reference  # noqa: PLC0415 -- as above
-    from entrypoint.control import status as control  # noqa: PLC0415 -- as above
-    from entrypoint.control.status_table import table  # noqa: PLC0415 -- as above
+    from entrypoint.boot.settings import reference
+    from entrypoint.control import status as control
+    from entrypoint.control.status_table import table
 
     settings = serving.read_settings(environ)
     folder = running_in(settings)
@@ -103,7 +99,7 @@ def doctor(environ: Environ, *, form: str) -> int:
     Run it as the container's user, in the container or in place of it: docker run IMAGE doctor. It writes nothing, and
     needs no database. The exit code is 1 if anything is wrong.
     """
-    from entrypoint.boot import diagnosis  # noqa: PLC0415 -- as above
+    from entrypoint.boot import diagnosis
 
     examined = diagnosis.Diagnosis()
     examined.examine(environ)
@@ -121,21 +117,20 @@ def health(environ: Environ, *, what: str) -> int:
     reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
     """
     signals.release()
-    from entrypoint.control import place  # noqa: PLC0415 -- as above
-    from entrypoint.control.health import check, probe  # noqa: PLC0415 -- as above
+    from entrypoint.control import place
+    from entrypoint.control.health import check, probe
 
     settings = serving.read_settings(environ)
     root = place.of_root(os.geteuid())
+    listen = settings.listen_on(root=root)
     if file := _ready_file(settings):
-        listen = settings.listen_on(root=root)
         supervisord = str(file.parent.parent / "supervisor.sock")
         healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
-        _report(why, healthy=healthy)
-        return 0 if healthy else 1
-    plain = settings.redirect_on(root=root)  # this port serves the health endpoints too, without TLS
-    listen = plain or settings.listen_on(root=root)
-    healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
-    _report(why, healthy=healthy)
+    else:
+        plain = settings.redirect_on(root=root)  # this port serves the health endpoints too, without TLS
+        listen = plain or listen
+        healthy, why = probe(listen.host, listen.port, what, tls=settings.tls and not plain)
+    (output.write if healthy else log.write)(f"{log.printable(why)}\n")  # any program may have answered
     return 0 if healthy else 1
 
 
@@ -143,8 +138,8 @@ def _ready_file(settings: "Settings") -> Path | None:
     """Return the file that exists while the site is ready. Return None where nginx serves this file."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.folders.run_dir import READY_FILE  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import READY_FILE
+    from entrypoint.boot.facts.machine import read_machine
 
     if settings.behind_nginx and read_machine(settings).nginx_conf is None:
         return None
@@ -153,9 +148,9 @@ def _ready_file(settings: "Settings") -> Path | None:
 
 def running_in(settings: "Settings") -> Path:
     """Return the run directory of this container's site, also for another user than the one who has booted it."""
-    from entrypoint.boot.decisions.folders.run_dir import USUAL_RUN_DIR, run_dir  # noqa: PLC0415 -- as above
-    from entrypoint.boot.facts.machine import read_machine  # noqa: PLC0415 -- as above
-    from entrypoint.control import place  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import USUAL_RUN_DIR, run_dir
+    from entrypoint.boot.facts.machine import read_machine
+    from entrypoint.control import place
 
     if settings.run_dir:
         return Path(settings.run_dir)
@@ -174,8 +169,8 @@ def running_in(settings: "Settings") -> Path:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE  # noqa: PLC0415 -- as above
-    from entrypoint.control import picture, timeline  # noqa: PLC0415 -- as above
+    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE
+    from entrypoint.control import picture, timeline
 
     folder = running_in(serving.read_settings(environ))
     recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)

@@ -29,8 +29,8 @@ def serve(environ: Environ, *, dry_run: bool, form: str | None, diff: bool) -> i
     if not dry_run:
         return serving.serve(environ)
     signals.release()
-    from entrypoint.boot.effects import printout  # noqa: PLC0415 -- only some commands need it
-    from entrypoint.boot.run import preview  # noqa: PLC0415 -- as above
+    from entrypoint.boot.effects import printout
+    from entrypoint.boot.run import preview
 
     settings = serving.read_settings(environ)
     plan = preview(settings, log.tell)
@@ -54,7 +54,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     --only and --skip accept these steps: programs, port, tls, passwords, logs, cache, render, owner, validate, wait,
     migrate, superuser, collectstatic, pages, release, hooks. --only compress compresses static files ahead.
     """
-    from entrypoint.boot.run import prepare as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import prepare as boot
 
     boot(serving.read(environ), log.tell, only=only, skip=skip)
 
@@ -64,7 +64,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
 @click.pass_obj
 def render(environ: Environ, *, out: str | None) -> None:
     """Write the configuration files, and do nothing else."""
-    from entrypoint.boot.run import render as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import render as boot
 
     boot(serving.read(environ), log.tell, PurePosixPath(out) if out else None)
 
@@ -83,8 +83,8 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     configuration has changed. The signal HUP to the container's process 1 does the same as this command without NAME.
     """
     signals.release()
-    from entrypoint.boot.reload import reload as boot  # noqa: PLC0415 -- as above
-    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+    from entrypoint.boot.reload import reload as boot
+    from entrypoint.commands.inspection import running_in
 
     boot(running_in(serving.read_settings(environ)), names, log.tell)
 
@@ -107,11 +107,11 @@ def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
     """
     if manifest:
         signals.release()
-        from entrypoint.boot.manifest.check import check as of_manifest  # noqa: PLC0415 -- as above
+        from entrypoint.boot.manifest.check import check as of_manifest
 
         of_manifest(manifest, environ, log.tell)
         return
-    from entrypoint.boot.run import check as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import check as boot
 
     boot(serving.read(environ), log.tell)
 
@@ -132,7 +132,7 @@ def repair(environ: Environ, *, migration: str, applied: bool | None, database: 
     """
     if applied is None:
         raise click.UsageError("Give --applied or --unapplied.")
-    from entrypoint.boot.run import repair as boot  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import repair as boot
 
     log.tell(log.ENTRYPOINT, boot(serving.read(environ), log.tell, migration, database, applied=applied))
 
@@ -150,8 +150,8 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
     boot sources (NAME.envsh). The word exec can be omitted: entrypoint python manage.py shell
     """
     signals.release()
-    from entrypoint.boot.run import run_command  # noqa: PLC0415 -- as above
-    from entrypoint.boot.settings.types.values import nearest  # noqa: PLC0415 -- as above
+    from entrypoint.boot.exec import run_command
+    from entrypoint.boot.settings.types.values import nearest
 
     try:
         run_command(serving.read(environ), log.tell, command)
@@ -172,8 +172,8 @@ def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
     """
     if what == "off" and allow:
         raise click.UsageError("--allow is for maintenance on.")
-    from entrypoint.boot.run import switch_maintenance  # noqa: PLC0415 -- as above
-    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+    from entrypoint.boot.run import switch_maintenance
+    from entrypoint.commands.inspection import running_in
 
     settings = serving.read_settings(environ)
     done = switch_maintenance(settings, running_in(settings), allow if what == "on" else None)
@@ -192,8 +192,8 @@ def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     WORDS are a command of supervisorctl.
     """
     signals.release()
-    from entrypoint.boot.run import control  # noqa: PLC0415 -- as above
-    from entrypoint.commands.inspection import running_in  # noqa: PLC0415 -- as above
+    from entrypoint.boot.exec import control
+    from entrypoint.commands.inspection import running_in
 
     settings = serving.read_settings(environ)
     control(settings, running_in(settings), words)

@@ -29,8 +29,8 @@ def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str |
     its requirements, settings, Procfile and package.json. A comment explains each choice.
     """
     signals.release()
-    from entrypoint.scaffold import project, translation, writing  # noqa: PLC0415 -- as above
-    from entrypoint.scaffold.files import files  # noqa: PLC0415 -- as above
+    from entrypoint.scaffold import project, translation, writing
+    from entrypoint.scaffold.files import files
 
     folder = Path.cwd()
     if source:

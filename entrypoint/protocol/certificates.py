@@ -19,11 +19,11 @@ class CertificatesConfig(NamedTuple):
     file: PurePosixPath
     """The file from which nginx reads the certificate and its key."""
     lego: PurePosixPath
-    nginx: tuple[str, ...] = ()
-    """nginx's command, to validate its configuration; empty: there is no nginx to reload."""
-    conf: PurePosixPath | None = None
+    nginx: tuple[str, ...]
+    """nginx's command, to validate its configuration."""
+    conf: PurePosixPath
     """The configuration of the site."""
-    secured_conf: PurePosixPath | None = None
+    secured_conf: PurePosixPath
     """If this file exists, `conf` serves plain HTTP only, and this one replaces it with the first certificate."""
     authority: PurePosixPath | None = None
     """The root certificate of a private authority."""

@@ -7,17 +7,20 @@ from typing import Final, NamedTuple
 
 from entrypoint.scaffold.project import Project
 
-BASE: Final = "entrypoint-base"
-"""The image that the Dockerfile inherits from, unless --base names another."""
+BASE: Final = "entrypoint-base"  # the image that the Dockerfile inherits from, unless --base names another
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_URLS: Final = {"postgres": "postgres", "mysql": "mysql"}
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
 _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
 _DATABASE: Final = re.compile(
     r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB)_?(HOST|PORT|NAME|DB|USER|USERNAME|PASSWORD)$"
 )
-_HOSTS: Final = "127.0.0.1,localhost"
+_VALUES: Final = {
+    "SECRET_KEY": "change-me-to-a-long-random-value",
+    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "DEBUG": "0",
+}
+"""Values for the developer's machine, by the ends of the names."""
 
 
 class Example(NamedTuple):
@@ -71,18 +74,18 @@ def _roles(project: Project) -> tuple[str, ...]:
 
 
 def _services(project: Project) -> tuple[str, ...]:
-    return (*(["db"] if project.database in _URLS else []), *(["redis"] if project.redis else []))
+    return (*(["db"] if project.database in _PASSWORDS else []), *(["redis"] if project.redis else []))
 
 
 def _environment(project: Project) -> Iterator[tuple[str, str]]:
-    """Yield the variables that lead the settings to the services of compose.yaml."""
+    """Yield the variables with which the settings find the services of compose.yaml."""
     names = {variable.name for variable in project.variables}
     kind = project.database
-    if kind in _URLS:
+    if kind in _PASSWORDS:
         password = f"${{{_PASSWORDS[kind]}}}"
         values = {"HOST": "db", "PORT": f'"{_PORTS[kind]}"', "PASSWORD": password}
         if "DATABASE_URL" in names:
-            yield "DATABASE_URL", f"{_URLS[kind]}://site:{password}@db:{_PORTS[kind]}/site"
+            yield "DATABASE_URL", f"{kind}://site:{password}@db:{_PORTS[kind]}/site"
         for name in sorted(names):
             if match := _DATABASE.search(name):
                 yield name, values.get(match[1], "site")
@@ -107,21 +110,11 @@ def _folders(project: Project) -> Iterator[str]:
 
 
 def _examples(project: Project) -> Iterator[Example]:
-    if project.database in _URLS:
+    if project.database in _PASSWORDS:
         yield Example(_PASSWORDS[project.database], "change-me", "The password of the database in compose.yaml")
     set_by_compose = dict(_environment(project)).keys() | {*_PASSWORDS.values()}
     for variable in project.variables:
         if variable.name not in set_by_compose:
             why = "The settings cannot be loaded without it." if variable.required else ""
-            yield Example(variable.name, _value(variable.name), why)
-
-
-def _value(name: str) -> str:
-    """Return a value that works on the developer's machine, where one can be told from the name."""
-    if name.endswith("SECRET_KEY"):
-        return "change-me-to-a-long-random-value"
-    if name.endswith("ALLOWED_HOSTS"):
-        return _HOSTS
-    if name.endswith("DEBUG"):
-        return "0"
-    return ""
+            value = next((value for end, value in _VALUES.items() if variable.name.endswith(end)), "")
+            yield Example(variable.name, value, why)

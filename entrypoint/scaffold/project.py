@@ -1,4 +1,4 @@
-"""Reads the files of a project, without importing any of its code."""
+"""Read the files of a project, without importing its code."""
 
 import os
 import re
@@ -10,19 +10,20 @@ from typing import Any, Final, NamedTuple
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.output.log import printable
 
-LARGEST: Final = 1 << 20
-"""Bytes; a larger source file is not searched."""
+LARGEST: Final = 1 << 20  # bytes; a larger source file is not searched
 
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
 _DEPTH: Final = 3  # folders below the project's
-_MANAGERS: Final = (("uv", "uv.lock"), ("poetry", "poetry.lock"))
+_MANAGERS: Final = {
+    "uv.lock": "uv",
+    "poetry.lock": "poetry",
+    "requirements.txt": "pip",
+    "requirements/production.txt": "pip",
+    "requirements/prod.txt": "pip",
+    "requirements/base.txt": "pip",
+}
+"""The file of each package manager; the first one that exists counts."""
 _OF_POETRY: Final = ("tool", "poetry", "dependencies")
-_REQUIREMENTS: Final = (
-    "requirements.txt",
-    "requirements/production.txt",
-    "requirements/prod.txt",
-    "requirements/base.txt",
-)
 _DRIVERS: Final = {
     "postgres": {"psycopg", "psycopg2", "psycopg2-binary", "asyncpg"},
     "mysql": {"mysqlclient", "pymysql", "mysql-connector-python"},
@@ -37,6 +38,7 @@ _CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
 _ENVIRONMENT: Final = re.compile(
     r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
 )
+_ASSETS: Final = re.compile(r'"scripts"\s*:\s*\{[^}]*"build"\s*:')
 _FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
 _SQLITE: Final = re.compile(
     r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
@@ -47,46 +49,34 @@ class Variable(NamedTuple):
     """A variable that the settings read."""
 
     name: str
-    required: bool
-    """The settings fail without it."""
+    required: bool  # whether the settings fail without it
 
 
 class Project(NamedTuple):
     """The facts about a project that decide the text of its new files."""
 
-    name: str
-    """Usable as the name of an image, a container and a Kubernetes object."""
+    name: str  # usable as the name of an image, a container and a Kubernetes object
     django: bool
-    app_dir: str = "."
-    """The folder of manage.py or of the application, relative to the project."""
-    app: str = ""
-    """The application, package.module:callable; empty if Django's settings or a Procfile name it."""
-    asgi: str = ""
-    """Why an ASGI server runs it; empty for WSGI."""
-    manager: str = ""
-    """uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared."""
-    requirements: str = ""
-    """The file of the locked or declared versions."""
-    packages: frozenset[str] = frozenset()
-    """The names of the declared dependencies."""
-    python: str = ""
-    """The versions of Python that the project supports."""
+    app_dir: str = "."  # the folder of manage.py or of the application, relative to the project
+    app: str = ""  # the application, package.module:callable; empty if Django's settings or a Procfile name it
+    asgi: str = ""  # why an ASGI server runs it; empty for WSGI
+    manager: str = ""  # uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared
+    requirements: str = ""  # the file of the locked or declared versions
+    packages: frozenset[str] = frozenset()  # the names of the declared dependencies
+    python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
-    sqlite: str = ""
-    """SQLite's file, relative to the project; empty if it is not known."""
-    programs: tuple[tuple[str, str], ...] = ()
-    """Further programs and their commands."""
+    sqlite: str = ""  # SQLite's file, relative to the project; empty if it is not known
+    programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
     variables: tuple[Variable, ...] = ()
     static_root: str = ""
     media_root: str = ""
     node: bool = False
-    source: str = ""
-    """A folder of packages (`src`) that Python has to be told of."""
+    source: str = ""  # a folder of packages that is not in Python's path: `src`
 
     @property
     def one_replica(self) -> bool:
-        """Whether its database is a file, which one container has to itself."""
+        """Whether only one container may run, because its database is a file."""
         return self.django and self.database == "sqlite"
 
     @property
@@ -101,7 +91,7 @@ class Project(NamedTuple):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The variables without which the settings cannot be loaded, but for the secret key."""
+        """The variables without which the settings cannot be loaded, except the secret key."""
         return tuple(each.name for each in self.variables if each.required and "SECRET_KEY" not in each.name)
 
 
@@ -138,30 +128,31 @@ def look_at(folder: Path) -> Project:
         variables=tuple(_variables(settings)),
         static_root=_joined(app_dir, _folder_of("STATIC_ROOT", settings)),
         media_root=_joined(app_dir, _folder_of("MEDIA_ROOT", settings)),
-        node=_builds_assets(folder / "package.json"),
+        node=_ASSETS.search(text_of(folder / "package.json")) is not None,
         source="src" if app_dir != "src" and any((folder / "src").glob("*/__init__.py")) else "",
     )
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
     """Yield the Python files of the project, those of outer folders first."""
-    try:
-        entries = sorted(folder.iterdir())
-    except PermissionError as error:
-        raise NotAllowed(f"cannot read {folder}: {error.strerror}") from error
     level = [folder]
     for _ in range(_DEPTH):
         below: list[Path] = []
         for place in level:
-            entries = sorted(place.iterdir())
-            yield from (path for path in entries if path.suffix == ".py" and path.is_file() and path.name.isprintable())
-            below += [path for path in entries if path.is_dir() and _is_source(path)]
+            try:
+                # A line feed in a name would begin another line of the Dockerfile.
+                entries = [path for path in sorted(place.iterdir()) if path.name.isprintable()]
+                files = [path for path in entries if path.suffix == ".py" and path.is_file()]
+                below += [path for path in entries if path.is_dir() and _is_source(path)]
+            except PermissionError as error:
+                raise NotAllowed(f"cannot read {place}: {error.strerror}") from error
+            yield from files
         level = below
 
 
 def _is_source(folder: Path) -> bool:
-    name = folder.name  # a line feed in it would begin another line of the Dockerfile
-    return name.isprintable() and name[0] != "." and name not in _SKIPPED and not (folder / "pyvenv.cfg").exists()
+    environment = os.path.exists(folder / "pyvenv.cfg")  # noqa: PTH110 -- Path.exists raises without permission
+    return folder.name[0] != "." and folder.name not in _SKIPPED and not environment
 
 
 def text_of(path: Path) -> str:
@@ -193,7 +184,7 @@ def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
 
 
 def _application(folder: Path) -> tuple[str, str, str]:
-    """Return the folder of an application that is not Django's, its name and why it is ASGI. All empty: none."""
+    """Return the folder of an application that is not Django's, its name, and why it is ASGI; "." if there is none."""
     for path in _python_files(folder):
         text = text_of(path)
         found, factory = _APPLICATION.search(text), _FACTORY.search(text)
@@ -233,12 +224,9 @@ def _joined(folder: str, path: str) -> str:
 
 
 def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
-    for name, lock in _MANAGERS:
-        if (folder / lock).is_file():
-            return name, lock
-    for name in _REQUIREMENTS:
+    for name, manager in _MANAGERS.items():
         if (folder / name).is_file():
-            return "pip", name
+            return manager, name
     if _in(pyproject, *_OF_POETRY):
         return "poetry", "pyproject.toml"
     return ("pyproject", "pyproject.toml") if _in(pyproject, "project", "dependencies") else ("", "")
@@ -275,7 +263,7 @@ def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
-    """Yield the programs that belong to the dependencies, unless the Procfile has them."""
+    """Yield the workers that the dependencies need, unless the Procfile has them."""
     if "celery" in packages and not {"worker", "celery"} & named:
         for path in _python_files(folder):
             found = _CELERY.search(text_of(path))
@@ -314,10 +302,6 @@ def _sqlite(settings: str) -> str:
 def _folder_of(name: str, settings: str) -> str:
     found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
     return found["folder"].strip("/") if found else ""
-
-
-def _builds_assets(package: Path) -> bool:
-    return bool(re.search(r'"scripts"\s*:\s*\{[^}]*"build"\s*:', text_of(package)))
 
 
 def _name(name: str) -> str:

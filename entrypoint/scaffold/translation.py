@@ -1,4 +1,4 @@
-"""`entrypoint init --from`: translates each line of an existing configuration, or says that it has no counterpart."""
+"""`entrypoint init --from`: translate each line of an existing configuration, or say that it has no counterpart."""
 
 import configparser
 import re
@@ -17,8 +17,7 @@ class Line(NamedTuple):
     file: str
     number: int
     text: str
-    becomes: str
-    """Its replacement, or why there is none."""
+    becomes: str  # its replacement, or why there is none
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}: {self.text}\n    -> {self.becomes}"
@@ -27,7 +26,7 @@ class Line(NamedTuple):
 _DELETE: Final = "delete it: entrypoint configures and runs {}"
 _NOTHING: Final = "nothing: there is no counterpart"
 
-# What entrypoint/boot/settings/sources/compat.py does without any change, and the setting of ours that does the same.
+# What entrypoint/boot/settings/sources/compat.py understands, and our setting that does the same.
 _TIANGOLO: Final = {
     "UWSGI_INI": "the same",
     "UWSGI_CHEAPER": "the same: uWSGI reads it",
@@ -52,11 +51,14 @@ _TIANGOLO_FILES: Final = {
     "main.py": "the same; or ENTRYPOINT_APP=main:app",
 }
 
-_SUPERVISOR: Final[Mapping[str, str]] = {
-    "command": "command",
-    "directory": "directory",
-    "user": "user",
-    "stopsignal": "stop_signal",
+_SUPERVISOR: Final = {
+    "command": "command = {quoted}",
+    "directory": "directory = {quoted}",
+    "user": "user = {quoted}",
+    "stopsignal": "stop_signal = {quoted}",
+    "numprocs": "replicas = {value}",
+    "stopwaitsecs": 'stop_timeout = "{value}s"',
+    "priority": 'nothing for the start: use after = ["NAME"]; stop_order decides the order of the stop',
 }
 _RESTARTS: Final = {"true": "always", "unexpected": "on-failure", "false": "never"}
 _DEFAULTS: Final = re.compile("logfile|redirect_stderr|autostart|startsecs|startretries|stopasgroup|killasgroup")
@@ -92,9 +94,10 @@ _GUNICORN: Final = {
 
 def report(folder: Path, source: str) -> Iterator[str]:
     """Yield the translation of each line of the configuration of kind `source`. Raises Unusable if there is none."""
-    found = list(_READERS[source](folder))
+    read, expected = _READERS[source]
+    found = list(read(folder))
     if not found:
-        raise Unusable(f"cannot report on {source}: there is no {_EXPECTED[source]} in {folder}")
+        raise Unusable(f"cannot report on {source}: there is no {expected} in {folder}")
     yield from map(str, found)
 
 
@@ -150,26 +153,16 @@ def _section(
 def _program_key(key: str, value: str) -> str:
     """Return what a key of a supervisord program becomes in entrypoint.toml."""
     standard = value in ("/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/fd/2", "NONE", "AUTO")
-    match key:
-        case "numprocs":
-            return f"replicas = {value}"
-        case "stopwaitsecs":
-            return f'stop_timeout = "{value}s"'
-        case "environment":
-            pairs = re.findall(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,]*))""", value)
-            found = ", ".join(f"{name} = {_quoted(a or b or c)}" for name, a, b, c in pairs)
-            becomes = f"environment = {{ {found} }}"
-        case "autorestart":
-            becomes = f'restart = "{_RESTARTS.get(value.lower(), "always")}"'
-        case "priority":
-            becomes = 'nothing for the start: use after = ["NAME"]; stop_order decides the order of the stop'
-        case "stdout_logfile" | "stderr_logfile" if not standard:
-            becomes = f'log = "file:{value}"'
-        case _ if key in _SUPERVISOR:
-            becomes = f"{_SUPERVISOR[key]} = {_quoted(value)}"
-        case _:
-            becomes = "delete it: entrypoint's defaults do that" if _DEFAULTS.search(key) else _NOTHING
-    return becomes
+    if key == "environment":
+        pairs = re.findall(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^,]*))""", value)
+        found = ", ".join(f"{name} = {_quoted(a or b or c)}" for name, a, b, c in pairs)
+        return f"environment = {{ {found} }}"
+    if key == "autorestart":
+        return f'restart = "{_RESTARTS.get(value.lower(), "always")}"'
+    if key in ("stdout_logfile", "stderr_logfile") and not standard:
+        return f'log = "file:{value}"'
+    usual = "delete it: entrypoint's defaults do that" if _DEFAULTS.search(key) else _NOTHING
+    return _SUPERVISOR.get(key, usual).format(value=value, quoted=_quoted(value))
 
 
 def _quoted(text: str) -> str:
@@ -234,19 +227,14 @@ def _gunicorn_key(key: str, value: str) -> str:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Return the numbered lines of a file; none if it does not exist."""
+    """Return the lines of a file with their numbers; none if it does not exist."""
     return enumerate(text_of(path).splitlines(), start=1)
 
 
-_READERS: Final[Mapping[str, Callable[[Path], Iterator[Line]]]] = {
-    "tiangolo": _tiangolo,
-    "supervisor": _supervisor,
-    "procfile": _procfile,
-    "gunicorn": _gunicorn,
+_READERS: Final[Mapping[str, tuple[Callable[[Path], Iterator[Line]], str]]] = {
+    "tiangolo": (_tiangolo, "Dockerfile that inherits from tiangolo's image"),
+    "supervisor": (_supervisor, "configuration of supervisord (*.conf)"),
+    "procfile": (_procfile, "Procfile"),
+    "gunicorn": (_gunicorn, "gunicorn.conf.py and no command that runs gunicorn"),
 }
-_EXPECTED: Final = {
-    "tiangolo": "Dockerfile that inherits from tiangolo's image",
-    "supervisor": "configuration of supervisord (*.conf)",
-    "procfile": "Procfile",
-    "gunicorn": "gunicorn.conf.py and no command that runs gunicorn",
-}
+"""The reader of each source, and what it reads."""

@@ -1,4 +1,4 @@
-"""Writing the files of `entrypoint init`: all of them or none."""
+"""Write the files of `entrypoint init`: all of them or none."""
 
 import difflib
 import os

@@ -28,7 +28,6 @@ from supervisor.options import ServerOptions
 
 from entrypoint.boot.decisions import environment
 from entrypoint.boot.effects import printout
-from entrypoint.boot.effects.execute import execute
 from entrypoint.boot.effects.performers import DryRunPerformer
 from entrypoint.boot.effects.processes.agent import Agent, start
 from entrypoint.boot.facts.machine import Facts, read_machine
@@ -331,7 +330,7 @@ def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
         assert all(line.startswith("cannot ") for line in said), said
     else:
         event("planned")
-        execute(plan.steps, DryRunPerformer(lambda _name, line, _level="info": said.append(line)))
+        DryRunPerformer(lambda _name, line, _level="info": said.append(line)).execute(plan.steps)
         shown = [printout.as_text(plan, ours), printout.as_json(plan, ours), reference.dotenv(ours)]
         assert not [text for text in shown if SECRET in text]
         hold_exactly(twins, plan)

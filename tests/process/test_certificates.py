@@ -17,7 +17,7 @@ from typing import Self
 
 import pytest
 from acme_authority import EAB, Authority
-from deadline import until
+from deadline import PATIENCE, until
 from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
 from listening import serving
 from ports import free_port
@@ -39,7 +39,10 @@ class Replica:
         self.file = folder / "site.pem"
         config: dict[str, object] = {"domains": [NAME], "email": "ops@example.com", "store": str(store)}
         config |= {"file": str(self.file), "lego": shutil.which("lego"), "pause": 1}
+        config |= {"nginx": ["true"], "conf": str(folder / "plain.conf"), "secured_conf": str(folder / "tls.conf")}
         config |= {"directory": authority.url if authority else "", **more}
+        (folder / "plain.conf").touch()
+        (folder / "tls.conf").touch()
         (folder / "certificates.json").write_text(json.dumps(config))
         self._ca = {"LEGO_CA_CERTIFICATES": str(authority.ca)} if authority else {}
         self.secret: str | None = None
@@ -99,6 +102,22 @@ def authority(tmp_path: Path, web: int) -> Iterator[Authority]:
         yield running
 
 
+def test_a_stop_that_arrives_in_a_destructor_is_not_lost() -> None:
+    lines = [
+        "import os, signal",
+        "from entrypoint.certificates import signals",
+        "class Stops:",
+        "    def __del__(self):",
+        "        os.kill(os.getpid(), signal.SIGTERM)",
+        "signals.prepare()",
+        "Stops()",
+        "signals.sleep(3600)",
+    ]
+    command = [sys.executable, "-P", "-c", "\n".join(lines)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, b"Exception ignored" in done.stderr) == (0, True)
+
+
 def test_a_certificate_is_obtained_and_another_container_takes_it_over(
     tmp_path: Path, authority: Authority, store: Path
 ) -> None:
@@ -106,7 +125,7 @@ def test_a_certificate_is_obtained_and_another_container_takes_it_over(
         Replica(tmp_path / "one", authority, store, domains=NAMES) as one,
         Replica(tmp_path / "two", authority, store, domains=NAMES) as two,
     ):
-        until(lambda: one.file.exists() and two.file.exists(), "both to have it", instead=lambda: one.log + two.log)
+        until(lambda: all("valid until" in each.log for each in (one, two)), "both", instead=lambda: one.log + two.log)
         assert one.file.read_bytes() == two.file.read_bytes() == (store / "site.pem").read_bytes()
         lines = sorted(replica.log.splitlines()[-1].partition(" for ")[0] for replica in (one, two))
         assert lines == ["obtained a certificate", "took over the certificate that another container has obtained"]

@@ -164,6 +164,13 @@ def test_a_hook_runs_as_the_user_of_the_application_if_that_user_can_write_it(ho
 
 
 @ONLY_ROOT
+def test_a_hook_of_another_user_can_open_its_stdout_and_stderr_by_name(hooks: Folder) -> None:
+    os.chown(hooks.add("1.sh", "echo one >/dev/stdout; echo two >/dev/stderr; id -un"), 33, 33)
+    done = hooks.run(ENTRYPOINT_USER="www-data")
+    assert (done.code, SAID.findall(done.err)) == (0, [("1", "one"), ("1", "two"), ("1", "www-data")])
+
+
+@ONLY_ROOT
 def test_a_hook_of_root_finds_no_command_that_the_application_could_have_put_there(hooks: Folder) -> None:
     bin_ = hooks.app / ".venv/bin"
     bin_.mkdir(parents=True)

@@ -223,6 +223,17 @@ def test_a_folder_that_cannot_be_written(entrypoint: Command, site: Path, ordina
     assert sorted(path.name for path in site.iterdir()) == ["manage.py", "requirements.txt", "site"]
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o444])
+def test_a_folder_in_it_that_cannot_be_read(
+    entrypoint: Command, site: Path, ordinary_user: int | None, mode: int
+) -> None:
+    (site / "data").mkdir()
+    (site / "data/more.py").touch()
+    (site / "data").chmod(mode)
+    done = entrypoint.as_user(ordinary_user).run(site, "init")
+    assert (done.code, done.err) == (77, f"[entrypoint] cannot read {site}/data: Permission denied\n")
+
+
 def test_a_broken_pyproject(entrypoint: Command, site: Path) -> None:
     (site / "pyproject.toml").write_text("[project\n")
     done = entrypoint.run(site, "init")

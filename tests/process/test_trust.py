@@ -311,7 +311,7 @@ def test_no_process_of_root_has_the_variables_of_a_users_program_or_hook(
     project.write("entrypoint.toml", f'[programs.a]\ncommand = "sleep 1000"\nenvironment = {{{table}}}\n')
     exports = "".join(f"export {name}={text}\n" for name, text in variables.items())
     (hooks / "1.envsh").write_text(exports)
-    (hooks / "pre-stop.d/2.sh").write_text('#!/bin/sh\necho "stopping as $(id -u) $(id -g) $(id -G)"\n')
+    (hooks / "pre-stop.d/2.sh").write_text('#!/bin/sh\necho "stopping as $(id -u) $(id -g) $(id -G)" >/dev/stderr\n')
     for path in (hooks / "1.envsh", hooks / "pre-stop.d/2.sh", project.root / "entrypoint.toml", project.root):
         os.chown(path, account.uid, account.gid)
         path.chmod(0o755)

@@ -80,6 +80,7 @@ ORDER = {
         "plan",
         "effects",
         "run",
+        "exec",
         "reload",
         "diagnosis",
         "manifest",
@@ -93,8 +94,8 @@ ORDER = {
         *("decide", "derived"),
     ),
     "boot/effects": (
-        *("signals", "checks", "disk", "processes", "waiting", "timeline"),
-        *("execute", "performers", "boot_performer", "maintenance", "printout"),
+        *("signals", "command", "checks", "disk", "processes", "waiting", "timeline"),
+        *("performers", "boot_performer", "maintenance", "printout"),
     ),
     "app": (
         *("served", "reporting", "writable", "packages", "application_traceback", "static", "databases", "production"),

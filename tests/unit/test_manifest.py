@@ -317,6 +317,13 @@ def test_a_mistake_in_a_config_map_is_one_line_for_all_its_containers(folder: Pa
     ]
 
 
+@pytest.mark.parametrize("digits", ["²", "9" * 5000, "0" * 5000])
+def test_digits_that_are_no_port_are_no_bug(folder: Path, digits: str) -> None:
+    assert len(checked(folder, DEPLOYMENT.replace("path: /-/live, port: 8080", f"path: /-/live, port: {digits}"))) == 1
+    assert len(checked(folder, DEPLOYMENT + SERVICE.replace("targetPort: http", f"targetPort: {digits}"))) == 1
+    assert checked(folder, DEPLOYMENT.replace("containerPort: 8080", f"containerPort: {digits}"))
+
+
 def test_a_service_that_leads_nowhere(folder: Path) -> None:
     assert checked(folder, DEPLOYMENT + SERVICE.replace("targetPort: http", "targetPort: 80")) == [
         "Service web: its targetPort is 80, but Deployment web listens on 8080; use that"
@@ -500,6 +507,11 @@ def test_several_files_are_one_manifest(folder: Path) -> None:
 def test_yaml_that_cannot_be_read(folder: Path, text: str, why: str) -> None:
     (folder / "it.yaml").write_text(text)
     assert Checked("it.yaml").problems == (f"cannot read it.yaml: {why}",)
+
+
+def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
+    (folder / "it.json").write_text(f'{{"services": {{"web": {"[" * 700}{"]" * 700}}}}}')
+    assert Checked("it.json").problems == ("cannot read it.json: it is nested too deeply",)
 
 
 def test_aliases_of_aliases_are_refused_before_they_are_expanded(folder: Path) -> None:

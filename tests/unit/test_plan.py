@@ -10,7 +10,7 @@ import tempfile
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any, get_type_hints
+from typing import Any
 
 import pytest
 from whole_plan import as_difference, as_text, sections
@@ -24,7 +24,8 @@ from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import FindPrograms
 from entrypoint.boot.plan.file_steps import HandOver
 from entrypoint.boot.plan.findings import of_config
-from entrypoint.boot.plan.plan import Plan, make_plan, opening, rest, start
+from entrypoint.boot.plan.opening import opening
+from entrypoint.boot.plan.plan import Plan, make_plan, rest, start
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.addresses import Listen
@@ -1195,7 +1196,7 @@ def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str
 
 
 def test_the_page_names_each_variable_and_no_other() -> None:
-    passed = [name for values in get_type_hints(TemplateValues).values() for name in values._fields]
+    passed = TemplateValues(decide(Settings(), Facts(machine(), application())), starting=False).by_name
     section = OWN_TEMPLATES.partition("## Variables")[2].partition("## Filters")[0]
     named = [name for row in re.findall(r"(?m)^\| (`.*?) \|", section) for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted(passed)

@@ -77,6 +77,11 @@ class ResolvedConfig:
         return WEB if self.own_server else self.server.name if self.server else None
 
     @property
+    def settings_module(self) -> str | None:
+        """Django's settings module, which the application reports once it is loaded."""
+        return self.application.settings_module if self.application else self.settings.settings_module
+
+    @property
     def development(self) -> bool:
         """Whether the server reloads changed sources."""
         return self.settings.development

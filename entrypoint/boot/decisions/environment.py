@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from entrypoint.boot.facts.machine import Machine, search_path
+from entrypoint.boot.facts.installed import search_path
+from entrypoint.boot.facts.machine import Machine
 from entrypoint.boot.facts.templates import SUPERVISORD
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES
 from entrypoint.boot.settings.settings import Settings, setting_specs

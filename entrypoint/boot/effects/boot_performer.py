@@ -8,28 +8,17 @@ from entrypoint.boot.effects.performers import RealPerformer
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.children import Children
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.effects.timeline import Timeline
 from entrypoint.boot.plan.file_steps import MakeDirectories
 from entrypoint.boot.plan.steps import Exec, Reload, Serve, Start, Step
-from entrypoint.boot.trust.trust import Trust
-from entrypoint.output.log import Tell, printable
+from entrypoint.output.log import printable
 
 
 class BootPerformer(RealPerformer):
     """Carries out a whole boot: it also starts programs, which supervisord adopts, and shows clients the progress."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- everything that the steps use
-        self,
-        tell: Tell,
-        stops: StopRequests,
-        agent: Agent | None,
-        hooks: HookRunner,
-        trust: Trust,
-        children: Children,
-    ) -> None:
-        """Start programs with `children`."""
-        super().__init__(tell, stops, agent, hooks, trust)
+    def __init__(self, hooks: HookRunner, agent: Agent | None, children: Children) -> None:
+        super().__init__(hooks, agent)
         self._children = children
         self.timeline = Timeline()
 
@@ -45,10 +34,6 @@ class BootPerformer(RealPerformer):
 
     def _outdate(self) -> None:
         self._children.discard_outdated()
-
-    def _migrated(self, number: int) -> None:
-        super()._migrated(number)
-        self.timeline.migrations = number
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:

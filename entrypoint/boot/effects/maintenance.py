@@ -1,4 +1,4 @@
-"""Switch the maintenance of a running site on and off, and keep that for the next start."""
+"""Switch the maintenance of a running site on and off, and remember it for the next start."""
 
 import os
 import time
@@ -18,7 +18,7 @@ from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts import maintenance as facts
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import configuration, maintenance
-from entrypoint.boot.files.template_values import template_values
+from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
@@ -88,7 +88,7 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
     if "/maintenance-server.con" not in text:
         raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
     own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
-    return configuration.maintenance_files(config, allow, template_values(config, (), starting=True), own=own)
+    return configuration.maintenance_files(config, allow, TemplateValues(config, starting=True), own=own)
 
 
 def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:
@@ -112,7 +112,7 @@ def _remove(config: ResolvedConfig) -> None:
 def _reload(config: ResolvedConfig) -> None:
     """Let supervisord send nginx a HUP, and wait until no worker with the old configuration accepts requests.
 
-    Raises TimedOut if one of both does not happen.
+    Raises TimedOut if supervisord does not answer, or if nginx keeps its old configuration.
     """
     supervisord = proxy(config.run_dir, _PATIENCE).supervisor
     try:
@@ -130,11 +130,12 @@ def _reload(config: ResolvedConfig) -> None:
 
 
 def _accepts(worker: int) -> bool:
-    """Return whether a worker takes new requests. One that only finishes its requests says so in its title."""
+    """Return whether a worker accepts requests. If it only finishes those that it has, its title says so."""
     try:
-        return b"shutting down" not in (title := Path(f"/proc/{worker}/cmdline").read_bytes()) and bool(title)
+        title = Path(f"/proc/{worker}/cmdline").read_bytes()
     except OSError:
         return False
+    return bool(title) and b"shutting down" not in title
 
 
 def _keep(config: ResolvedConfig, file: PurePosixPath, allow: Allowed | None) -> None:

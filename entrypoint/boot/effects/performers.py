@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 from functools import singledispatchmethod
 from pathlib import Path
 from typing import Final
@@ -13,24 +14,11 @@ from entrypoint.boot.effects.checks.validation import validate_nginx, validate_s
 from entrypoint.boot.effects.disk import folders, run_files
 from entrypoint.boot.effects.processes.agent import Agent
 from entrypoint.boot.effects.processes.hook_runner import HookRunner
-from entrypoint.boot.effects.signals import StopRequests
-from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.facts.installed import BROUGHT_BY
 from entrypoint.boot.plan import check_steps, file_steps
-from entrypoint.boot.plan.steps import (
-    WARNING,
-    Ask,
-    Compress,
-    EmptyMetrics,
-    Exec,
-    Read,
-    Run,
-    RunHooks,
-    Step,
-    WaitFor,
-)
+from entrypoint.boot.plan.steps import WARNING, Ask, Compress, EmptyMetrics, Exec, Read, Run, RunHooks, Step, WaitFor
 from entrypoint.boot.settings.sources import textfile
-from entrypoint.boot.trust.trust import Trust
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Several, Stopped, Unusable
 from entrypoint.output import log
 from entrypoint.output.log import Tell, printable
 from entrypoint.protocol.agent import HookDoneRequest, HookDueRequest, MigrateRequest, WaitRequest
@@ -42,7 +30,6 @@ class DryRunPerformer:
     """Shows the steps, and carries out none."""
 
     def __init__(self, tell: Tell) -> None:
-        """Log each line with `tell`."""
         self._tell = tell
         self._announced = 0
 
@@ -58,17 +45,36 @@ class DryRunPerformer:
     def apply(self, step: Step) -> None:
         """Do nothing."""
 
+    def execute(self, steps: Iterable[Step]) -> None:
+        """Announce and carry out the steps. Raises the first error."""
+        for step in steps:
+            self.announce(step)
+            self.apply(step)
+
+    def execute_each(self, steps: Iterable[Step]) -> None:
+        """Announce and carry out each of the steps, even if others fail. Raises all errors as one."""
+        errors = []
+        for step in steps:
+            self.announce(step)
+            try:
+                self.apply(step)
+            except Stopped:
+                raise
+            except EntrypointError as error:
+                errors.append(error)
+        Several.check(errors)
+
 
 class RealPerformer(DryRunPerformer):
     """Carries out the steps that prepare the application. It starts no program of the site."""
 
-    def __init__(self, tell: Tell, stops: StopRequests, agent: Agent | None, hooks: HookRunner, trust: Trust) -> None:
-        """If `stops` notes a stop signal, end before the next step. `trust` decides where root may write."""
-        super().__init__(tell)
-        self._stops = stops
-        self._agent = agent
+    def __init__(self, hooks: HookRunner, agent: Agent | None) -> None:
+        """Use the log, the stop requests and the trust of `hooks` for all steps."""
+        super().__init__(hooks.tell)
+        self._stops = hooks.stops
+        self._trust = hooks.trust
         self._hooks = hooks
-        self._trust = trust
+        self._agent = agent
         self._waiting_since: float | None = None
 
     def announce(self, step: Step | Exec) -> None:
@@ -81,10 +87,6 @@ class RealPerformer(DryRunPerformer):
 
     def _outdate(self) -> None:
         """Discard the programs that loaded the application before this change. Here there are none; a boot has some."""
-
-    def _migrated(self, number: int) -> None:
-        """Note how many migrations were applied."""
-        self._hooks.migrated = number
 
     @singledispatchmethod
     def apply(self, step: Step) -> None:
@@ -111,11 +113,10 @@ class RealPerformer(DryRunPerformer):
         for name, path in step.files.items():
             try:
                 textfile.read_bytes(Path(path))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 kind = NotAllowed if isinstance(error, PermissionError) else Unusable
-                errors.append(kind(f"cannot read {name}={path}: {error.strerror}"))
-            except ValueError as error:
-                errors.append(Unusable(f"cannot read {name}={path}: {error}"))
+                why = error.strerror if isinstance(error, OSError) else error
+                errors.append(kind(f"cannot read {name}={path}: {why}"))
         Several.check(errors)
 
     @apply.register
@@ -212,7 +213,7 @@ class RealPerformer(DryRunPerformer):
             step.name, request, seconds, lambda done, total: self._show(step.progress, done, total)
         )
         if isinstance(request, MigrateRequest):
-            self._migrated(result.number)
+            self._hooks.migrated = result.number
         if result.changed:
             self._outdate()
         if result.text:
@@ -229,8 +230,7 @@ class RealPerformer(DryRunPerformer):
         from entrypoint.boot.effects.waiting.waiting import wait_for  # noqa: PLC0415 -- needed only if there is something to wait for
 
         self._show(step.progress)
-        late = wait_for(step.targets, self._left(step.seconds), self._say, self._stops)
-        if late:
+        if wait_for(step.targets, self._left(step.seconds), self._say, self._stops):
             self._outdate()
 
     @apply.register

@@ -1,9 +1,8 @@
 """Print a plan: as text, as a patch against the files on disk, as JSON."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from entrypoint.boot.decisions.folders.artifacts import File
 from entrypoint.boot.plan.plan import Plan
@@ -20,7 +19,13 @@ def as_text(plan: Plan, settings: Settings) -> str:
 
 def difference(files: Iterable[File]) -> str:
     """Return how the files on disk would change, as one patch. Raises NotAllowed or Unusable if one cannot be read."""
-    return "".join(f"{line}\n" for file in files for line in _difference(file))
+    import difflib  # noqa: PLC0415 -- takes 5 ms
+
+    lines: list[str] = []
+    for file in files:
+        old, before = _on_disk(file)
+        lines += difflib.unified_diff(_lines(old), _lines(file.text), before, str(file.path), lineterm="")
+    return "".join(f"{line}\n" for line in lines)
 
 
 def as_json(plan: Plan, settings: Settings) -> str:
@@ -28,17 +33,11 @@ def as_json(plan: Plan, settings: Settings) -> str:
     document = {
         "steps": [{"name": step.name, "line": str(step)} for step in plan.steps],
         "files": [{"path": str(file.path), "source": file.source, "text": file.text} for file in plan.files],
-        "settings": list(_settings(settings)),
+        # Without the values that `entrypoint env` derives.
+        "settings": [{"name": row.spec.name, "value": row.value, "origin": row.source} for row in rows(settings)],
         "exec": plan.exec.argv,
     }
     return json.dumps(document, indent=2) + "\n"
-
-
-def _difference(file: File) -> Iterator[str]:
-    import difflib  # noqa: PLC0415 -- takes 5 ms
-
-    old, before = _on_disk(file)
-    return difflib.unified_diff(_lines(old), _lines(file.text), before, str(file.path), lineterm="")
 
 
 def _on_disk(file: File) -> tuple[str, str]:
@@ -55,9 +54,3 @@ def _on_disk(file: File) -> tuple[str, str]:
 
 def _lines(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
-
-
-def _settings(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Yield every setting, without the values that `entrypoint env` derives."""
-    for row in rows(settings):
-        yield {"name": row.spec.name, "value": row.value, "origin": row.source}

@@ -28,13 +28,9 @@ class StopRequests:
     """Notes a stop request; `fileno()` becomes readable, so a selector can wait for it."""
 
     def __init__(self) -> None:
-        import socket  # noqa: PLC0415 -- a command that only unblocks the signals does not need it
-
         self._requested: signal.Signals | None = None
-        self._wakeup, self._alarm = socket.socketpair()
-        self._wakeup.settimeout(0)
-        self._alarm.settimeout(0)
-        signal.set_wakeup_fd(self._alarm.fileno(), warn_on_full_buffer=False)
+        self._wakeup, self._alarm = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(self._alarm, warn_on_full_buffer=False)
         for number in STOPS:
             signal.signal(number, self._note)
         for number in IGNORED:  # not SIG_IGN, which every program that boot starts would inherit
@@ -46,13 +42,13 @@ class StopRequests:
 
     def fileno(self) -> int:
         """Return the descriptor that becomes readable with the first stop signal."""
-        return self._wakeup.fileno()
+        return self._wakeup
 
     def check(self) -> None:
         """Raise Stopped if a stop was requested."""
         if not self._requested:
             with suppress(BlockingIOError):
-                self._wakeup.recv(64)  # another signal has made it readable
+                os.read(self._wakeup, 64)  # another signal has made it readable
         if self._requested:
             raise Stopped(self._requested, self._requested.name)
 
@@ -60,8 +56,6 @@ class StopRequests:
         """Block the signals again, for the program that we exec. Raises Stopped if one arrived before."""
         hold()
         signal.set_wakeup_fd(-1)
-        for number in (*STOPS, *IGNORED):
+        for number in HELD:
             signal.signal(number, signal.SIG_DFL)
         self.check()
-        for end in (self._wakeup, self._alarm):
-            os.close(end.detach())

@@ -14,35 +14,29 @@ class Timeline:
     """The steps of one boot. All times are in seconds since this process started."""
 
     def __init__(self) -> None:
-        self.began = time.clock_gettime(time.CLOCK_BOOTTIME) - _age()
+        self.began = _start_time()
         """When this process started, in seconds of CLOCK_BOOTTIME."""
-        self._steps = [
-            BootStep(0.0, "start Python", "python"),
-            BootStep(
-                _rounded(started.AT - self.began), "import entrypoint, read the settings and the machine", "import"
-            ),
-        ]
-        self.migrations: int | None = None
-        """How many migrations were applied."""
+        self._steps = [BootStep(0.0, "start Python", "python")]
+        self._add(started.AT, "import entrypoint, read the settings and the machine", "import")
 
     def mark(self, line: str, phase: str) -> None:
         """Record that the step of this line begins now; `phase` is the same for all steps of its kind."""
-        self._steps.append(BootStep(_rounded(self._now()), line, phase))
+        self._add(_now(), line, phase)
 
-    def write(self, file: PurePosixPath) -> None:
-        """Write boot.json; call this just before the exec."""
-        record = BootRecord(time.time() - self._now(), tuple(self._steps), self.migrations)
-        run_files.write(file, to_json(record))
+    def write(self, file: PurePosixPath, migrations: int | None) -> None:
+        """Write boot.json, with how many migrations were applied. Call this just before the exec."""
+        began = time.time() - (_now() - self.began)
+        run_files.write(file, to_json(BootRecord(began, tuple(self._steps), migrations)))
 
-    def _now(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.began
-
-
-def _rounded(seconds: float) -> float:
-    return round(max(0.0, seconds), 4)
+    def _add(self, at: float, line: str, phase: str) -> None:
+        self._steps.append(BootStep(round(max(0.0, at - self.began), 4), line, phase))
 
 
-def _age() -> float:
-    """Return this process's age in seconds, to a hundredth: proc(5)."""
+def _now() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _start_time() -> float:
+    """Return when this process started, in seconds of CLOCK_BOOTTIME, to a hundredth: proc(5)."""
     fields = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")

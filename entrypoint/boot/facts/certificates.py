@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def kept(settings: Settings) -> "Certificate | None":
-    """Return the kept certificate of an authority if it is for one of the domains: for the others one is obtained.
+    """Return the certificate that an earlier boot has obtained, if it is for at least one of the domains.
 
-    Raises NotAllowed if the folder is not trusted.
+    Raises NotAllowed if root does not trust the folder.
     """
     if not settings.acme or settings.data_dir is None:
         return None
@@ -27,7 +27,7 @@ def kept(settings: Settings) -> "Certificate | None":
 
 
 def own(settings: Settings) -> "Certificate | None":
-    """Return the user's certificate; None if it cannot be read, which a step reports."""
+    """Return the user's certificate; None if it cannot be read: a step reports that."""
     if settings.tls_source != FILES or settings.tls_certificate is None:
         return None
     from entrypoint import certificate  # noqa: PLC0415 -- see above

@@ -157,13 +157,18 @@ def _runs_once(path: PurePath) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """Return a digest of the hook's text. If it cannot be read, the shell reports why."""
     import hashlib  # noqa: PLC0415 -- needed for such hooks only
 
+    return f"text {hashlib.sha256(_beginning(path, -1)).hexdigest()[:_DIGITS]}"
+
+
+def _beginning(path: Path, size: int) -> bytes:
+    """Return the first bytes of a hook, or with -1 all; none if it cannot be read, for which the shell says why."""
     try:
-        return f"text {hashlib.sha256(path.read_bytes()).hexdigest()[:_DIGITS]}"
+        with path.open("rb") as opened:
+            return opened.read(size)
     except OSError:
-        return "no text"
+        return b""
 
 
 def in_version_order(name: str) -> tuple[str | int, ...]:
@@ -187,25 +192,17 @@ def _is_file(path: Path) -> bool:
 
 
 def _runs_by_itself(path: Path) -> bool:
-    try:
-        with path.open("rb") as opened:
-            return os.access(path, os.X_OK) and opened.read(2) == b"#!"
-    except OSError:
-        return False  # the shell reports why it cannot be read
+    return os.access(path, os.X_OK) and _beginning(path, 2) == b"#!"
 
 
 def _windows_fault(path: Path) -> str | None:
     """Return why a shell cannot run a script that a Windows editor saved, and the fix; None for a Python script."""
     if path.suffix == ".py":
         return None
-    try:
-        with path.open("rb") as opened:
-            first = opened.readline(_LONGEST_LINE)
-    except OSError:
-        return None  # the shell reports why it cannot be read
+    first, newline, _ = _beginning(path, _LONGEST_LINE).partition(b"\n")
     if first.startswith(codecs.BOM_UTF8):
         return f"it begins with a byte order mark (BOM); sed -i '1s/^\\xef\\xbb\\xbf//' {shown(path.name)} removes it"
-    if first.endswith(b"\r\n"):
+    if newline and first.endswith(b"\r"):
         return f"it has Windows line endings (CRLF); sed -i 's/\\r$//' {shown(path.name)} removes them"
     return None
 

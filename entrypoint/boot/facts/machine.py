@@ -2,17 +2,14 @@
 
 import os
 import pwd
-import re
 import resource
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from entrypoint.boot.facts import certificates, maintenance, unsafe_paths, user_files
+from entrypoint.boot.facts import certificates, installed, maintenance, unsafe_paths, user_files
 from entrypoint.boot.facts.cgroup import Limits, read_limits
 from entrypoint.boot.facts.hooks import Finder, Hooks
 from entrypoint.boot.facts.maintenance import Allowed
@@ -23,30 +20,11 @@ from entrypoint.boot.settings.types.values import shown
 from entrypoint.boot.trust.accounts import USUAL, Account, fault_of_root, is_root, look_up
 from entrypoint.boot.trust.trust import NO_SUSPECTS, SYSTEM_PATH, Trust
 from entrypoint.errors import NotAllowed, Several, Unusable
+from entrypoint.processes.control_group import text as kernel_text
 from entrypoint.protocol.agent import Application
 
-# The command that installs each program, for the message that reports it as missing.
-BROUGHT_BY: Final = {
-    "nginx": "apt-get install nginx-light",
-    "uwsgi": "pip install 'entrypoint-toolkit[uwsgi]'",
-    "gunicorn": "pip install 'entrypoint-toolkit[gunicorn]'",
-    "uvicorn": "pip install 'entrypoint-toolkit[uvicorn]'",
-    "granian": "pip install 'entrypoint-toolkit[granian]'",
-    "supervisord": "pip install supervisor",
-    "lego": "apt-get install lego",
-    "openssl": "apt-get install openssl",
-}
-
-# The folders of Debian's libnginx-mod-http-brotli-static and of nginx.org's images.
-_BROTLI_MODULES: Final = tuple(
-    PurePosixPath(folder, "ngx_http_brotli_static_module.so")
-    for folder in ("/usr/lib/nginx/modules", "/etc/nginx/modules")
-)
-# These load the application into their own interpreter, so they must be installed for the application's interpreter.
-_IN_APP_INTERPRETER: Final = ("gunicorn", "uvicorn", "granian")
 _ENTRYPOINT_PYTHON: Final = PurePosixPath(sys.executable)
 _SERVED: Final = PurePosixPath(__file__).parents[2] / "app" / "served"
-_RUN_BY_ROOT: Final = ("nginx", "supervisord", "lego", "openssl")
 
 
 @dataclass(frozen=True)
@@ -82,9 +60,8 @@ class Machine:
     templates: Mapping[str, str] = field(default_factory=dict, repr=False)  # the user's templates, by name
     app_nginx_conf: PurePosixPath | None = None  # the file of `nginx_conf`, if it lies in the application's folder
     hooks: Hooks = field(default_factory=Hooks)
-    server_confs: Mapping[str, PurePosixPath] = field(
-        default_factory=dict
-    )  # the user's complete configuration files, by server
+    # The user's complete configuration files, by server:
+    server_confs: Mapping[str, PurePosixPath] = field(default_factory=dict)
     container: bool = False  # whether it is a container, whose ports are published under other addresses
     maintenance: Allowed | None = None  # who may use the site in a maintenance that outlives containers
     private_root: bool = True  # whether NGINX_PRIVATE_ROOT, if it is set, is a folder
@@ -104,12 +81,12 @@ class Machine:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a plan is made from, beside the settings; `application` is None where it is not Django."""
+    """Everything from which a plan is made, besides the settings. `application` is None if it is not Django."""
 
     machine: Machine
     application: Application | None
     second_socket: bool = False
-    """Whether the application server is to listen on its second socket, because the running one uses the first."""
+    """Whether the application server listens on its second socket, because the running one uses the first."""
 
 
 def read_machine(settings: Settings) -> Machine:
@@ -117,26 +94,18 @@ def read_machine(settings: Settings) -> Machine:
     app_dir = Path(settings.app_dir or Path.cwd())
     account = _account(settings)
     _enter(app_dir)
-    # If the project's file sets the user, www-data stays a suspect until the file is known to be root's.
+    # www-data stays a suspect if the project's file names the user, because it may be able to write that file.
     named_by = {settings.origins.get(name) for name in ("ENTRYPOINT_USER", "PUID")}
     usual = [None] if named_by & {PYPROJECT, OWN} else []
     owner = [settings.owner, None] if settings.owner else []
     of_programs = [program.user for program in settings.chosen if program.user]
     trust = Trust.of([settings.user or settings.owner, *usual, *owner, *of_programs])
     Several.check(list(unsafe_paths.find(settings, app_dir, account, trust)))
-    python = _python(settings, app_dir)
-    beside = [str(Path(python).parent)]
-    anywhere = [*beside, str(Path(sys.executable).parent), *search_path(settings.environment, python).split(":")]
-    anywhere += SYSTEM_PATH.split(":")
-    found = {
-        name: _program(
-            name, beside if name in _IN_APP_INTERPRETER else anywhere, trust if name in _RUN_BY_ROOT else NO_SUSPECTS
-        )
-        for name in BROUGHT_BY
-    }
+    python = installed.interpreter(settings, app_dir)
+    programs = installed.programs(settings, python, trust)
     templates = read_templates(Path(settings.conf_dir)) if settings.conf_dir else {}
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
-    nginx_version, modules = _nginx_build(found["nginx"], trust.environment(settings.environment))
+    nginx_version, modules = installed.nginx_build(programs.get("nginx"), trust.environment(settings.environment))
     kept, own = certificates.kept(settings), certificates.own(settings)
     return Machine(
         root=is_root(),
@@ -144,16 +113,16 @@ def read_machine(settings: Settings) -> Machine:
         app_dir=PurePosixPath(app_dir),
         django=(app_dir / "manage.py").is_file(),
         python=python,
-        programs={name: path for name, path in found.items() if path},
+        programs=programs,
         limits=read_limits(Path("/"), len(os.sched_getaffinity(0))),
         descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        backlog=_number(Path("/proc/sys/net/core/somaxconn"), 128),  # Linux's default before 5.4
-        ipv6=_has_ipv6(),
+        backlog=int(kernel_text(Path("/proc/sys/net/core/somaxconn")) or 128),  # Linux's default before 5.4
+        ipv6=bool(kernel_text(Path("/proc/net/if_inet6"))),
         own_run_dir=_writable(Path("/run/entrypoint")),
         temporary=_temporary(settings.environment, trust),
         mime_types=Path("/etc/nginx/mime.types").is_file(),
         trust=trust,
-        own_path=trust.environment({"PATH": search_path(settings.environment, python)})["PATH"],
+        own_path=trust.environment({"PATH": installed.search_path(settings.environment, python)})["PATH"],
         own_home=pwd.getpwuid(0).pw_dir if is_root() else settings.environment.get("HOME", "/"),
         most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         http_files=user_files.nginx_files(user_files.HTTP_FOLDER),
@@ -162,17 +131,17 @@ def read_machine(settings: Settings) -> Machine:
         nginx_version=nginx_version,
         gzip_static="--with-http_gzip_static_module" in modules,
         stub_status="--with-http_stub_status_module" in modules,
-        brotli_module=next((path for path in _BROTLI_MODULES if os.path.exists(path) and not trust.fault(path)), None),  # noqa: PTH110 -- a PurePath
+        brotli_module=installed.brotli_module(trust),
         templates={**templates, **beside_app},
         app_nginx_conf=PurePosixPath(app_dir, NGINX_CONF) if beside_app else None,
         hooks=_hooks(settings, app_dir, python, account, trust),
         server_confs=dict(user_files.app_server_files(settings.environment, app_dir)),
         container=_is_container(settings.environment),
-        private_root=settings.private_root is None or os.path.isdir(settings.private_root),  # noqa: PTH112 -- as above
+        private_root=settings.private_root is None or os.path.isdir(settings.private_root),  # noqa: PTH112 -- a PurePath
         stapling=bool(kept and kept.responder) or bool(own and own.responder),
         kept_certificate=kept is not None,
-        lowest_port=_number(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start"), 1024),
-        commands=_commands(settings, app_dir, python),
+        lowest_port=int(kernel_text(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")) or 1024),
+        commands=installed.commands(settings, app_dir, python),
         accounts=_accounts(settings, app_dir),
         supervisor_files=user_files.supervisor_files(),
         maintenance=maintenance.read(settings, trust),
@@ -222,74 +191,10 @@ def _accounts(settings: Settings, app_dir: Path) -> Mapping[str, Account]:
     return found
 
 
-def _commands(settings: Settings, app_dir: Path, python: PurePosixPath) -> Mapping[str, PurePosixPath]:
-    path = search_path(settings.environment, python)
-    found = {}
-    for program in settings.chosen:
-        word = program.command[0]
-        where = shutil.which(str(app_dir / (program.directory or "") / word) if "/" in word else word, path=path)
-        if where:
-            found[program.name] = PurePosixPath(where)
-    return found
-
-
-def search_path(environment: Mapping[str, str], python: PurePosixPath) -> str:
-    """Return the PATH of the application's processes: the folder of its interpreter comes first."""
-    path = environment.get("PATH", "/usr/local/bin:/usr/bin:/bin")
-    return path if str(python.parent) in path.split(":") else f"{python.parent}:{path}"
-
-
-def _python(settings: Settings, app_dir: Path) -> PurePosixPath:
-    if settings.python:
-        if not os.access(settings.python, os.X_OK):
-            raise Unusable(f"cannot use ENTRYPOINT_PYTHON={settings.python}: it cannot be run")
-        return settings.python
-    virtual_env = settings.environment.get("VIRTUAL_ENV", "")
-    for candidate in (Path(virtual_env or "/nonexistent", "bin/python"), app_dir / ".venv/bin/python"):
-        if os.access(candidate, os.X_OK):
-            return PurePosixPath(candidate)
-    return PurePosixPath(sys.executable)
-
-
-def _program(name: str, folders: Iterable[str], trust: Trust) -> PurePosixPath | None:
-    """Return the path of a program in the first folder that has one without a fault in `trust`."""
-    for folder in dict.fromkeys(folders):
-        place = shutil.which(name, path=folder) if folder.startswith("/") else None
-        if place and not trust.fault(place):
-            return PurePosixPath(place)
-    return None
-
-
-def _nginx_build(nginx: PurePosixPath | None, environment: Mapping[str, str]) -> tuple[tuple[int, ...], str]:
-    """Return nginx's version, and the options that it was built with; both are empty if nginx cannot be run."""
-    try:
-        output = subprocess.run(  # noqa: S603 -- a path that entrypoint found, no shell
-            [str(nginx), "-V"], capture_output=True, text=True, check=False, env=environment
-        ).stderr
-    except OSError:
-        return (), ""
-    found = re.search(r"/(\d+)\.(\d+)\.(\d+)", output)
-    return tuple(map(int, found.groups())) if found else (), output
-
-
-def _has_ipv6() -> bool:
-    try:
-        return bool(Path("/proc/net/if_inet6").read_text(encoding="ascii"))
-    except OSError:
-        return False
-
-
 def _is_container(environment: Mapping[str, str]) -> bool:
     """Return whether Docker, Podman or Kubernetes runs this process; each leaves its own mark."""
     marks = any(os.path.exists(mark) for mark in ("/.dockerenv", "/run/.containerenv"))  # noqa: PTH110 -- 0.1 ms less
     return marks or "KUBERNETES_SERVICE_HOST" in environment or bool(environment.get("container"))
-
-
-def _number(path: Path, default: int) -> int:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except OSError:
-        return default
 
 
 def _writable(path: Path) -> bool:

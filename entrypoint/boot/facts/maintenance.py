@@ -1,4 +1,4 @@
-"""Whether the site is in maintenance, as ENTRYPOINT_DATA_DIR keeps it for the next start."""
+"""The maintenance of the site, which ENTRYPOINT_DATA_DIR keeps for the next start."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def state(allow: Allowed) -> str:
 
 
 def read(settings: Settings, trust: Trust) -> Allowed | None:
-    """Return who may use the site in its maintenance; None if it is in none. Raises Unusable."""
+    """Return the clients that may use the site during its maintenance; None without one. Raises Unusable."""
     file = state_file(settings)
     if file is None or not os.path.lexists(file):
         return None

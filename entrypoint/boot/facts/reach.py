@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import PurePath
 
 from entrypoint.boot.trust.accounts import Account, owner
@@ -16,7 +15,7 @@ def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
     if account.uid == 0:
         return ""
     real = PurePath(os.path.realpath(path))
-    for place in (*_folders(path), *_folders(real), real):
+    for place in (*reversed(path.parents), *reversed(real.parents), real):
         try:
             found = os.stat(place)  # noqa: PTH116 -- a PurePath
         except OSError:
@@ -24,10 +23,6 @@ def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
         if not _permits(found, account, needed if place == real else os.X_OK):
             return f"{place} is {owner(found)} {stat.S_IMODE(found.st_mode):04o}"
     return ""
-
-
-def _folders(path: PurePath) -> Iterator[PurePath]:
-    yield from reversed(path.parents)
 
 
 def _permits(found: os.stat_result, account: Account, needed: int) -> bool:

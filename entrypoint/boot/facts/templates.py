@@ -60,7 +60,7 @@ def read_beside_app(folder: Path, trust: Trust = NO_SUSPECTS) -> Mapping[str, st
     path = folder / NGINX_CONF
     if not os.path.lexists(path):
         return {}
-    # Here, not with the other paths: the application's user might create the file after that check.
+    # Not checked earlier, with the other paths: the application's user might create the file after that.
     if fault := trust.fault(path):
         raise NotAllowed(f"cannot use {path} as root: {fault}; {REMEDY}")
     try:

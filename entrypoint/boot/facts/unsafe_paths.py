@@ -14,16 +14,8 @@ from entrypoint.errors import NotAllowed, Unusable
 
 # These settings decide what root runs and where it writes.
 _DIRECT_ROOT: Final = (
-    *(
-        "ENTRYPOINT_USER",
-        "PUID",
-        "PGID",
-        "ENTRYPOINT_RUN_DIR",
-        "ENTRYPOINT_CONF_DIR",
-        "ENTRYPOINT_HOOKS_DIR",
-        "ENTRYPOINT_DATA_DIR",
-    ),
-    *("NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY", "NGINX_TLS_ACME_DIRECTORY", "NGINX_TLS_ACME_CA"),
+    *("ENTRYPOINT_USER", "PUID", "PGID", "ENTRYPOINT_RUN_DIR", "ENTRYPOINT_CONF_DIR", "ENTRYPOINT_HOOKS_DIR"),
+    *("ENTRYPOINT_DATA_DIR", "NGINX_TLS_CERTIFICATE", "NGINX_TLS_KEY", "NGINX_TLS_ACME_DIRECTORY", "NGINX_TLS_ACME_CA"),
 )
 
 
@@ -55,7 +47,7 @@ def find(settings: Settings, app_dir: Path, account: Account, trust: Trust) -> I
 
 
 def _of_nginx(trust: Trust) -> Iterator[Path]:
-    """Yield nginx's folder and the files that nginx reads; only the folder if it has a fault, which is that of all."""
+    """Yield nginx's folder and the files that nginx reads. If the folder has a fault, that is the fault of them all."""
     yield NGINX_FOLDER
     if not trust.fault(NGINX_FOLDER):
         for pattern in ("*", f"{HTTP_FOLDER.name}/*.conf", f"{SERVER_FOLDER.name}/*.conf"):

@@ -7,24 +7,18 @@ from typing import Final
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
-from entrypoint.boot.decisions.folders.run_dir import (
-    CERTIFICATE_FILE,
-    FIRST_READY_FILE,
-    HANDOVER_FILE,
-    REQUESTS_FILE,
-    SOCKET_FILE,
-    TIMELINE_FILE,
-)
-from entrypoint.boot.decisions.programs import certificates
+from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.programs import Program
+from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.hooks import PRE_STOP, Hook
 from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.files import adapted_nginx, maintenance
 from entrypoint.boot.files.render import render, render_own
-from entrypoint.boot.files.template_values import TemplateValues, template_values
-from entrypoint.boot.settings.programs.user_programs import NGINX, WEB
+from entrypoint.boot.files.template_values import TemplateValues
+from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.codec import to_json
@@ -43,16 +37,13 @@ MAINTENANCE_STATUS: Final = 503
 
 def directories(config: ResolvedConfig) -> tuple[Directory, ...]:
     """Return the folders that a boot creates."""
+    # nginx's master follows links in its folder. If the master is root, nobody else may write there.
+    master = None if config.nginx_switches else config.run_as
     return (
         Directory(config.run_dir, 0o755),
         Directory(config.www, 0o755, inner=True),
         Directory(config.run_dir / "app", 0o750, config.run_as, inner=True),
-        # nginx's master follows links in its folder. If the master is root, nobody else may write there.
-        *(
-            [Directory(config.run_dir / "nginx", 0o755, None if config.nginx_switches else config.run_as, inner=True)]
-            if config.nginx
-            else []
-        ),
+        *([Directory(config.run_dir / "nginx", 0o755, master, inner=True)] if config.nginx else []),
         *([Directory(config.certificate_file.parent, 0o700, inner=True)] if config.certificate_file else []),
     )
 
@@ -64,11 +55,11 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
         pages = (*templates.PAGES, *_own_pages(config))
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
     if config.certificate_file:
-        names += [str(CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
+        names += [str(run_dir.CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
     names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
-    paths = [config.run_dir / name for name in (*map(PurePosixPath, names), HANDOVER_FILE, TIMELINE_FILE, SOCKET_FILE)]
-    paths += [config.run_dir / REQUESTS_FILE] if config.counts_requests else []
-    paths += [config.statistics] if config.statistics else []
+    names += map(str, (run_dir.HANDOVER_FILE, run_dir.TIMELINE_FILE, run_dir.SOCKET_FILE))
+    names += [str(run_dir.REQUESTS_FILE)] if config.counts_requests else []
+    paths = [config.run_dir / name for name in names] + ([config.statistics] if config.statistics else [])
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
 
@@ -86,9 +77,9 @@ def links(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     return tuple(config.run_dir / name for name in machine.nginx_names if name not in taken)
 
 
-def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
+def files(config: ResolvedConfig) -> Iterator[File]:
     """Yield the configuration files. Raises Unusable if a value cannot be written into its file."""
-    values = template_values(config, supervised, starting=False)
+    values = TemplateValues(config, starting=False)
     if config.nginx and config.machine.nginx_conf is not None:
         text = adapted_nginx.adapted(config).text if config.machine.app_nginx_conf else config.machine.nginx_conf
         yield File(config.run_dir / templates.NGINX_CONF, text, source=str(config.own_nginx_conf))
@@ -96,33 +87,33 @@ def files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[F
         yield _file(config, template, values)
     yield from _maintenance(config, values)
     if config.nginx and config.settings.acme:
-        yield from _of_certificates(config, supervised)
-    yield File(config.run_dir / "supervision.json", to_json(_supervision(config, supervised)), source="the plan")
+        yield from _of_certificates(config)
+    yield File(config.run_dir / "supervision.json", to_json(_supervision(config)), source="the plan")
 
 
-def _of_certificates(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Iterator[File]:
-    told = certificates.configuration(config, next(each for each in supervised if each.name == NGINX))
-    yield File(config.run_dir / certificates.CONFIG, to_json(told), source="the plan")
+def _of_certificates(config: ResolvedConfig) -> Iterator[File]:
+    content = certificates.configuration(config, programs.nginx(config))
+    yield File(config.run_dir / certificates.CONFIG, to_json(content), source="the plan")
     if not config.secured:
-        values = template_values(config, supervised, starting=False, secured=True)
+        values = TemplateValues(config, starting=False, secured=True)
         rendered = _file(config, templates.OF_NGINX[-1], values)
         yield rendered._replace(path=config.run_dir / certificates.SECURED_CONF)
 
 
-def starting_files(config: ResolvedConfig, supervised: tuple[Program, ...]) -> tuple[File, ...]:
+def starting_files(config: ResolvedConfig) -> tuple[File, ...]:
     """Return nginx's files before the application is known: they lack its static and media files."""
-    values = template_values(config, supervised, starting=True)
+    values = TemplateValues(config, starting=True)
     shown = (*templates.PAGES, *_own_pages(config))
     rendered = (_file(config, template, values) for template in (*templates.OF_NGINX, *shown))
     return (*rendered, *_maintenance(config, values))
 
 
 def _maintenance(config: ResolvedConfig, values: TemplateValues) -> tuple[File, ...]:
-    """Return the files of a maintenance that began before this start; none without a maintenance."""
+    """Return the files of a maintenance that began before this start; none if the site is in no maintenance."""
     allow = config.machine.maintenance
     if allow is None or not config.nginx or config.machine.nginx_conf is not None:
         return ()
-    own = any(page.status == MAINTENANCE_STATUS for page in values.nginx.protection.pages)
+    own = any(page.status == MAINTENANCE_STATUS for page in values.site.protection.pages)
     return maintenance_files(config, allow, values, own=own)
 
 
@@ -138,8 +129,8 @@ def _file(config: ResolvedConfig, template: str, values: TemplateValues) -> File
         path = config.server_file or path
     if config.settings.conf_dir and template in config.machine.templates:
         own = config.settings.conf_dir / template
-        return File(path, render_own(own, config.machine.templates[template], values.by_name()), source=str(own))
-    return File(path, render(template, values.by_name()), source=template)
+        return File(path, render_own(own, config.machine.templates[template], values.by_name), source=str(own))
+    return File(path, render(template, values.by_name), source=template)
 
 
 def used(config: ResolvedConfig) -> tuple[str, ...]:
@@ -154,8 +145,9 @@ def _own_pages(config: ResolvedConfig) -> tuple[str, ...]:
     return tuple(name for name in templates.ERROR_PAGES if name in config.machine.templates)
 
 
-def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> SupervisionConfig:
-    processes = {program.name: program.processes for program in supervised}
+def _supervision(config: ResolvedConfig) -> SupervisionConfig:
+    here = supervised(config)
+    processes = {program.name: program.processes for program in here}
     if config.server_name:
         processes[WEB] = processes[config.server_name]
     hooks = config.machine.hooks.of(PRE_STOP)
@@ -170,9 +162,7 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
         log_format=LogFormat(config.settings.log_format),
         log_timestamps=config.settings.log_timestamps == "on",
         quiet=config.settings.log_level != "debug",
-        programs={
-            process: _supervised(config, program, processes) for program in supervised for process in program.processes
-        },
+        programs={process: _program(config, program, processes) for program in here for process in program.processes},
         address=address.of_site(config),
         listen=tuple(map(str, (*config.addresses, *config.redirecting))) if ours else (),
         pre_stop=tuple(map(_pre_stop, hooks)),
@@ -184,13 +174,13 @@ def _supervision(config: ResolvedConfig, supervised: tuple[Program, ...]) -> Sup
 def _metrics(config: ResolvedConfig) -> MetricsConfig:
     certificate, allowed = config.certificate_file or config.settings.tls_certificate, config.settings.metrics_allow
     return MetricsConfig(
-        socket=config.run_dir / SOCKET_FILE,
-        timeline=config.run_dir / TIMELINE_FILE,
-        first_ready=config.run_dir / FIRST_READY_FILE,
+        socket=config.run_dir / run_dir.SOCKET_FILE,
+        timeline=config.run_dir / run_dir.TIMELINE_FILE,
+        first_ready=config.run_dir / run_dir.FIRST_READY_FILE,
         # nginx listens there, if it runs.
         listen=() if config.nginx else tuple(map(str, config.metrics_addresses)),
         allow=tuple(map(str, (*LOOPBACK, *allowed))) if allowed and not config.nginx else (),
-        requests=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
+        requests=config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None,
         server=config.server_name or "",
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,
@@ -207,10 +197,10 @@ def _identity(account: Account | None) -> Identity | None:
     return Identity(account.uid, account.gid, account.groups) if account else None
 
 
-def _supervised(config: ResolvedConfig, program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
+def _program(config: ResolvedConfig, program: Program, processes: Mapping[str, tuple[str, ...]]) -> ProgramConfig:
     timeout = config.settings.liveness_timeout
     return program.supervision._replace(
-        # A program that runs in another container is not waited for.
+        # Nothing waits for a program that runs in another container.
         after=tuple(process for name in program.supervision.after for process in processes.get(name, ())),
         frozen_seconds=timeout if math.isfinite(timeout) else None,
         identity=_identity(program.identity),

@@ -2,24 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.folders.run_dir import (
-    DOWN_FILE,
-    FIRST_READY_FILE,
-    PROGRAMS_FILE,
-    REQUESTS_FILE,
-    SOCKET_FILE,
-)
+from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
-from entrypoint.boot.files.locations import Location, Served, locations
-from entrypoint.boot.files.protection import Protection, protection
-from entrypoint.boot.files.responses import Cache, Private, cache, private, session_cookie
-from entrypoint.boot.files.sites import FurtherSite, further_sites
-from entrypoint.boot.settings.types.addresses import LOOPBACK, Listen, Network
+from entrypoint.boot.files.locations import Served, locations
+from entrypoint.boot.files.protection import Protection
+from entrypoint.boot.files.responses import cache, private, session_cookie
+from entrypoint.boot.files.sites import further_sites
+from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.errors import Unusable
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`
@@ -30,140 +24,82 @@ _OTHER_DESCRIPTORS: Final = 64  # of a worker: logs, sockets and temporary files
 _OPEN_FILES: Final = 256  # static files that a worker keeps open: few enough to leave descriptors for connections
 
 
-class NginxValues(NamedTuple):
-    """The values for nginx.conf, nginx-app.conf and the starting page."""
+class NginxValues:
+    """The values for nginx.conf, some of them for nginx-app.conf too. Raises Unusable."""
 
-    www: PurePosixPath
-    ready_file: PurePosixPath
-    first_ready_file: PurePosixPath
-    down_file: PurePosixPath
-    starting_page: PurePosixPath
-    error_page: PurePosixPath
-    upstream: str
-    protocol: str | None
-    request_seconds: int
-    repeated_within: int  # seconds
-    worker_processes: int
-    worker_connections: int
-    descriptors_of_nginx: int | None
-    open_files: int
-    nginx_user: str | None
-    nginx_group: str | None
-    mime_types: bool
-    client_max_body_size: int  # bytes
-    access_log: str
-    log_format: str
-    request_id: str
-    listen: tuple[Listen, ...]
-    server_names: tuple[str, ...]
-    forwarded_names: tuple[str, ...]
-    files: tuple[Served, ...]
-    static_index: str | None
-    gzip_static: bool
-    brotli_module: PurePosixPath | None
-    http_files: tuple[PurePosixPath, ...]
-    server_files: tuple[PurePosixPath, ...]
-    certificate: PurePosixPath | None
-    key: PurePosixPath | None
-    challenges: PurePosixPath | None
-    stapling: bool
-    hsts: str | None
-    redirecting: tuple[Listen, ...]
-    tls_port: int
-    http2: str
-    gzip: str
-    session_cookie: str
-    cache: Cache | None
-    application_paths: tuple[Location, ...]  # the locations that pass requests to the application
-    private: Private | None
-    h2c: bool
-    proxies: tuple[Network, ...]
-    anyone: bool
-    http_socket: PurePosixPath
-    programs_file: PurePosixPath
-    metrics_listen: tuple[Listen, ...]
-    metrics_allow: tuple[Network, ...]
-    metrics_clients: tuple[Network, ...]
-    requests_log: PurePosixPath | None
-    status_page: bool
-    page_password: bool
-    stub_status: bool
-    protection: Protection
-    sites: tuple[FurtherSite, ...]
-
-
-def values(config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> NginxValues:
-    """Return the values; while `starting`, the application's files are unknown. Raises Unusable.
-
-    If TLS is wanted and not `secured`, the site is served over plain HTTP: there is no certificate yet.
-    """
-    settings, machine = config.settings, config.machine
-    secured = config.secured if secured is None else secured
-    certificate, key = _certificate(config) if secured else (None, None)
-    protected = protection(config, None if starting else _static_root(config))
-    names = () if _EVERY_HOST in settings.server_names else settings.server_names
-    return NginxValues(
-        www=config.www,
-        ready_file=config.ready_file,
-        first_ready_file=config.run_dir / FIRST_READY_FILE,
-        down_file=config.run_dir / DOWN_FILE,
-        starting_page=config.www / STARTING_PAGE,
-        error_page=config.www / ERROR_PAGE,
-        upstream=config.upstream,
-        protocol=config.protocol,
-        request_seconds=config.nginx_timeout,
-        repeated_within=config.request_seconds,
-        worker_processes=settings.nginx_workers or sizing.nginx_workers(machine.limits),
-        worker_connections=_connections(config),
-        descriptors_of_nginx=_descriptors(config),
-        open_files=_OPEN_FILES,
-        nginx_user=machine.account.name if config.nginx_switches else None,
-        nginx_group=machine.account.group,
-        mime_types=machine.mime_types,
-        client_max_body_size=settings.client_max_body_size.anywhere,
-        access_log=config.access_log,
-        log_format=settings.log_format,
-        request_id=_request_id(config),
-        listen=config.addresses if secured or not settings.acme else config.redirecting,
-        server_names=names,
-        forwarded_names=tuple(_as_map(names)),
-        files=() if starting else tuple(_also_below_prefix(config)),
-        static_index=None if starting else _static_index(config),
-        gzip_static=machine.gzip_static,
+    def __init__(self, config: ResolvedConfig) -> None:
+        settings, machine = config.settings, config.machine
+        self.worker_processes = settings.nginx_workers or sizing.nginx_workers(machine.limits)
+        self.worker_connections = _connections(config)
+        self.descriptors_of_nginx = _descriptors(config)
+        self.nginx_user = machine.account.name if config.nginx_switches else None
+        self.nginx_group = machine.account.group
         # Only our nginx.conf loads the module.
-        brotli_module=None if machine.nginx_conf is not None else machine.brotli_module,
-        http_files=machine.http_files,
-        server_files=machine.server_files,
-        certificate=certificate,
-        key=key,
-        challenges=config.store / certificate_store.CHALLENGES if config.store and settings.acme else None,
-        stapling=machine.stapling,
-        hsts=settings.hsts,
-        redirecting=config.redirecting if secured else (),
-        tls_port=config.listen.port,
-        http2="listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive",
-        gzip=settings.gzip,
-        session_cookie=session_cookie(config),
-        cache=cache(config),
-        application_paths=locations(config),
-        private=private(config),
+        self.brotli_module = None if machine.nginx_conf is not None else machine.brotli_module
+        self.mime_types = machine.mime_types
+        self.http_files = machine.http_files
+        self.client_max_body_size = settings.client_max_body_size.anywhere  # bytes
+        self.gzip = settings.gzip
+        self.access_log = config.access_log
+        self.log_format = settings.log_format
+        self.request_id = _request_id(config)
+        self.requests_log = config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None
+        self.proxies = settings.proxies
+        self.server_names = _server_names(config)
+
+
+class SiteValues:
+    """The values for nginx-app.conf and the pages. Raises Unusable.
+
+    While `starting`, the application's files are unknown. `secured` says whether nginx has a certificate. If TLS is
+    wanted and there is none yet, the site is served over plain HTTP.
+    """
+
+    def __init__(self, config: ResolvedConfig, *, starting: bool, secured: bool) -> None:
+        settings, machine = config.settings, config.machine
+        root = None if starting else static_root(config)
+        self.protection = Protection(config, root)
+        self.sites = further_sites(config, Protection(config, root, main=False), starting=starting)
+        self.www = config.www
+        self.ready_file = config.ready_file
+        self.first_ready_file = config.run_dir / run_dir.FIRST_READY_FILE
+        self.down_file = config.run_dir / run_dir.DOWN_FILE
+        self.starting_page = config.www / STARTING_PAGE
+        self.error_page = config.www / ERROR_PAGE
+        self.upstream = config.upstream
+        self.protocol = config.protocol
+        self.request_seconds = config.nginx_timeout
+        self.repeated_within = config.request_seconds
+        self.listen = config.addresses if secured or not settings.acme else config.redirecting
+        self.forwarded_names = tuple(_as_map(_server_names(config)))
+        self.files = () if starting else tuple(_also_below_prefix(config))
+        self.static_index = None if starting else _static_index(config)
+        self.open_files = _OPEN_FILES
+        self.gzip_static = machine.gzip_static
+        self.server_files = machine.server_files
+        self.certificate, self.key = _certificate(config) if secured else (None, None)
+        self.challenges = config.store / certificate_store.CHALLENGES if config.store and settings.acme else None
+        self.stapling = machine.stapling
+        self.hsts = settings.hsts
+        self.redirecting = config.redirecting if secured else ()
+        self.tls_port = config.listen.port
+        self.http2 = "listen" if () < machine.nginx_version < _HTTP2_DIRECTIVE else "directive"
         # Before that version a port without TLS speaks either HTTP/2 or HTTP/1.1.
-        h2c=machine.nginx_version >= _HTTP2_DIRECTIVE,
-        proxies=settings.proxies,
+        self.h2c = machine.nginx_version >= _HTTP2_DIRECTIVE
+        self.session_cookie = session_cookie(config)
+        self.cache = cache(config)
+        self.application_paths = locations(config)
+        self.private = private(config)
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
-        anyone=any(network.prefixlen == 0 for network in settings.proxies),
-        http_socket=config.run_dir / SOCKET_FILE,
-        programs_file=config.run_dir / PROGRAMS_FILE,
-        metrics_listen=config.metrics_addresses,
-        metrics_allow=settings.metrics_allow,
-        metrics_clients=tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow))),
-        status_page=settings.status_page == "on",
-        page_password=settings.status_password is not None,
-        requests_log=config.run_dir / REQUESTS_FILE if config.counts_requests else None,
-        stub_status=machine.stub_status,
-        protection=protected,
-        sites=further_sites(config, protected, starting=starting),
-    )
+        self.anyone = any(network.prefixlen == 0 for network in settings.proxies)
+        self.http_socket = config.run_dir / run_dir.SOCKET_FILE
+        self.programs_file = config.run_dir / run_dir.PROGRAMS_FILE
+        self.metrics_listen = config.metrics_addresses
+        self.metrics_allow = settings.metrics_allow
+        self.metrics_clients = tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow)))
+        self.status_page = settings.status_page == "on"
+        self.page_password = settings.status_password is not None
+        self.stub_status = machine.stub_status
 
 
 def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosixPath | None]:
@@ -174,9 +110,15 @@ def _certificate(config: ResolvedConfig) -> tuple[PurePosixPath | None, PurePosi
 
 def _request_id(config: ResolvedConfig) -> str:
     """Return the variable of nginx that holds the request's ID."""
-    # A template of the user's own in place of nginx-app.conf.j2 may lack the map for the IDs of proxies.
+    # A user's own nginx-app.conf.j2 may lack the map for the IDs of proxies.
     own = NGINX_APP in config.machine.templates
     return "trusted_request_id" if config.settings.proxies and not own else "request_id"
+
+
+def _server_names(config: ResolvedConfig) -> tuple[str, ...]:
+    """Return the host names of the site; none if it accepts every host."""
+    names = config.settings.server_names
+    return () if _EVERY_HOST in names else names
 
 
 def _as_map(names: tuple[str, ...]) -> Iterator[str]:
@@ -198,7 +140,7 @@ def _connections(config: ResolvedConfig) -> int:
     return config.settings.worker_connections
 
 
-def _static_root(config: ResolvedConfig) -> str | None:
+def static_root(config: ResolvedConfig) -> str | None:
     """Return the folder of the static files, if there is one. Raises Unusable if settings contradict each other."""
     files = tuple(served(config))
     for path, _ in config.settings.client_max_body_size.paths:
@@ -224,7 +166,7 @@ def _static_index(config: ResolvedConfig) -> str | None:
 
 
 def _also_below_prefix(config: ResolvedConfig) -> Iterator[Served]:
-    """Yield the served files, and again below NGINX_PREFIX, with which links begin if the URL in Django is relative."""
+    """Yield the served files, and again below NGINX_PREFIX: links begin with it if Django's URL is relative."""
     for each in served(config):
         yield each
         if config.prefix and not each.url.startswith(f"{config.prefix}/"):
@@ -247,9 +189,8 @@ def _descriptors(config: ResolvedConfig) -> int | None:
 
 def wanted_descriptors(config: ResolvedConfig) -> int:
     """Return the descriptors of an nginx worker that has as many connections as the settings allow."""
-    return (
-        config.settings.worker_open_files or 2 * config.settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
-    )
+    settings = config.settings
+    return settings.worker_open_files or 2 * settings.worker_connections + _OPEN_FILES + _OTHER_DESCRIPTORS
 
 
 def served(config: ResolvedConfig) -> Iterator[Served]:

@@ -7,7 +7,20 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.facts.templates import ERROR_PAGES
-from entrypoint.boot.settings.types.addresses import Network
+
+EXEMPT: Final = (
+    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
+)
+"""A regular expression for the paths of requests that are never refused: probes, metrics (they have their own allow
+list), pages that only nginx itself shows, and challenges of certificate authorities. Other paths below /-/ belong to
+the application."""
+
+DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
+"""A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that
+remains without them, and passes the path to a server of HTTP as it is. Browsers send none."""
+
+STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
+"""A regular expression for the paths of the status page."""
 
 
 class Limit(NamedTuple):
@@ -28,60 +41,35 @@ class Page(NamedTuple):
     rendered: bool  # from a template
 
 
-class Protection(NamedTuple):
-    """The values by which nginx refuses, redirects and limits requests."""
+class Protection:
+    """The values by which nginx refuses, redirects and limits requests.
 
-    limits: tuple[Limit, ...]  # the longest wait first
-    connections: int | None
-    password_file: PurePosixPath | None
-    allow: tuple[Network, ...]
-    deny: tuple[Network, ...]
-    robots: bool
-    headers: str  # default, strict, strict-report-only or off
-    policy: str  # the site's Content-Security-Policy
-    body_sizes: tuple[tuple[str, int], ...]  # bytes, by the beginning of the path
-    pages: tuple[Page, ...]
-    canonical: str | None
-    canonical_pattern: str
-    to_https: bool
-    prefix: str  # without a slash at its end
-    prefix_pattern: str  # the same as a regular expression
-    removes_prefix: bool
+    `static_root` is the folder of the static files if it is known. A further site is not the `main` one: NGINX_PREFIX
+    and NGINX_CANONICAL_HOST do not concern it.
+    """
 
-    @property
-    def exempt(self) -> str:
-        """A regular expression for the paths of requests that are never refused."""
-        return EXEMPT
-
-    @property
-    def dotted(self) -> str:
-        """A regular expression for the requests whose path nginx and the application may read differently."""
-        return DOTTED
-
-    @property
-    def status_page(self) -> str:
-        """A regular expression for the paths of the status page."""
-        return STATUS_PAGE
-
-    @property
-    def limiting(self) -> bool:
-        """Whether nginx answers some requests with 429."""
-        return bool(self.limits or self.connections)
-
-    @property
-    def refusing(self) -> bool:
-        """Whether nginx refuses some addresses."""
-        return bool(self.allow or self.deny)
-
-    @property
-    def redirecting(self) -> bool:
-        """Whether nginx redirects requests to another host or to HTTPS."""
-        return bool(self.canonical or self.to_https)
-
-    @property
-    def guarding(self) -> bool:
-        """Whether a protection is on that must not apply to health checks."""
-        return bool(self.refusing or self.redirecting or self.password_file)
+    def __init__(self, config: ResolvedConfig, static_root: str | None, *, main: bool = True) -> None:
+        settings = config.settings
+        host, _, port = (settings.canonical_host or "").partition(":")
+        self.exempt, self.dotted, self.status_page = EXEMPT, DOTTED, STATUS_PAGE
+        self.limits = tuple(_limits(config))  # the longest wait first
+        self.connections = settings.connection_limit
+        self.limiting = bool(self.limits or self.connections)  # whether nginx answers some requests with 429
+        self.password_file = settings.basic_auth_file
+        self.allow, self.deny = settings.allowed, settings.denied
+        self.refusing = bool(self.allow or self.deny)
+        self.canonical = settings.canonical_host if main else None
+        self.canonical_pattern = f"~*^{re.escape(host)}{f':{port}' if port else '(:[0-9]+)?'}$" if host else ""
+        self.to_https = settings.https_redirect == "on"
+        self.redirecting = bool(self.canonical or self.to_https)
+        # Whether a protection is on that must not apply to health checks:
+        self.guarding = bool(self.refusing or self.redirecting or self.password_file)
+        self.robots = settings.robots == "deny"
+        self.headers = settings.security_headers  # default, strict, strict-report-only or off
+        self.policy = _POLICY + (f"; report-uri {settings.csp_report_uri}" if settings.csp_report_uri else "")
+        self.pages = tuple(pages(config, static_root))
+        self.prefix_pattern = re.escape(config.prefix)
+        self.removes_prefix = config.removes_prefix and main
 
     @property
     def strict_headers(self) -> tuple[tuple[str, str], ...]:
@@ -106,20 +94,6 @@ class Protection(NamedTuple):
         return f"$answer_{status}" if any(page.status == status for page in self.pages) else usual
 
 
-EXEMPT: Final = (
-    r"(/-/(live|ready|metrics|phase\.(json|txt)|starting|error(\.json)?)\z|/-/pages/|/\.well-known/acme-challenge/)"
-)
-"""A regular expression for the paths of requests that are never refused: probes, metrics (they have their own allow
-list), pages that only nginx itself shows, and challenges of certificate authorities. Other paths below /-/ belong to
-the application."""
-
-DOTTED: Final = r"^[^?]*(?:/|%2f)(?:\.|%2e){1,2}(?:/|%2f|\?|\z)"
-"""A regular expression for the target of a request with a folder . or .. in its path. nginx decides by the path that
-remains without them, and passes the path to a server of HTTP as it is. Browsers send none."""
-
-STATUS_PAGE: Final = r"/-/(page\.json|page/(restart|reload))?$"
-"""A regular expression for the paths of the status page."""
-
 _CSP: Final = "Content-Security-Policy"
 _STRICT: Final = (
     ("X-Content-Type-Options", "nosniff"),
@@ -139,31 +113,6 @@ _POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; "
     "frame-ancestors 'none'"
 )
-
-
-def protection(config: ResolvedConfig, static_root: str | None) -> Protection:
-    """Return the values; `static_root` is the folder of the static files if it is known."""
-    settings = config.settings
-    canonical, _, port = (settings.canonical_host or "").partition(":")
-    report = f"; report-uri {settings.csp_report_uri}" if settings.csp_report_uri else ""
-    return Protection(
-        limits=tuple(_limits(config)),
-        connections=settings.connection_limit,
-        password_file=settings.basic_auth_file,
-        allow=settings.allowed,
-        deny=settings.denied,
-        robots=settings.robots == "deny",
-        headers=settings.security_headers,
-        policy=f"{_POLICY}{report}",
-        body_sizes=settings.client_max_body_size.paths,
-        pages=tuple(pages(config, static_root)),
-        canonical=settings.canonical_host,
-        canonical_pattern=f"~*^{re.escape(canonical)}{f':{port}' if port else '(:[0-9]+)?'}$" if canonical else "",
-        to_https=settings.https_redirect == "on",
-        prefix=config.prefix,
-        prefix_pattern=re.escape(config.prefix),
-        removes_prefix=config.removes_prefix,
-    )
 
 
 def _limits(config: ResolvedConfig) -> Iterator[Limit]:

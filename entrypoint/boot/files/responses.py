@@ -8,12 +8,11 @@ from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
 
 _OF_DJANGO: Final = "sessionid"
-_OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of what is not Django: Flask and Starlette name it session
+_OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of other frameworks: Flask and Starlette call it session
 _SMALLEST_ZONE, _LARGEST_ZONE = 1 << 20, 64 << 20
 _BYTES_PER_RESPONSE: Final = 8 << 10  # in the cache; fewer make nginx forget responses that it has room for
-_PARTS: Final = (
-    100  # of the cache, or some more, that one response may take: nginx makes room only after it has stored it
-)
+# nginx makes room in the cache only after it has stored a response, so a response may take one part of it or a few.
+_PARTS: Final = 100
 _BYTES_PER_KEY: Final = 128  # in the shared memory of nginx's workers
 
 

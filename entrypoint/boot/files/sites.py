@@ -17,7 +17,7 @@ class FurtherSite(NamedTuple):
     hosts: tuple[str, ...]
     upstream: Listen
     static: Served | None
-    protection: Protection  # without what concerns the main site alone
+    protection: Protection
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -25,9 +25,8 @@ class FurtherSite(NamedTuple):
         return tuple(f"~*^{re.escape(host)}(:[0-9]+)?$" for host in self.hosts)
 
 
-def further_sites(config: ResolvedConfig, main: Protection, *, starting: bool) -> tuple[FurtherSite, ...]:
-    """Return the further sites, with the protection of the `main` one; while `starting`, no files are served."""
-    shared = main._replace(canonical=None, prefix="", removes_prefix=False)
+def further_sites(config: ResolvedConfig, shared: Protection, *, starting: bool) -> tuple[FurtherSite, ...]:
+    """Return the further sites, which have the same protection. While `starting`, they have no files."""
     return tuple(
         FurtherSite(site.name, site.hosts, config.bind_of_site(own), None if starting else _static_of(site), shared)
         for own in config.sites

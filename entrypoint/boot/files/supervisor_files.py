@@ -10,9 +10,8 @@ from entrypoint.boot.settings.server_names import NAMES
 from entrypoint.boot.settings.types.values import shown
 
 if TYPE_CHECKING:
-    import configparser
+    from configparser import RawConfigParser
 
-_ALL: Final = "*.conf"
 _OURS: Final = (
     "supervisord",
     "unix_http_server",
@@ -25,7 +24,7 @@ _SERVERS: Final = (NGINX, *NAMES)
 
 def patterns(files: Collection[PurePosixPath]) -> tuple[PurePosixPath, ...]:
     """Return the patterns for supervisord's [include]."""
-    return tuple(dict.fromkeys(path.parent / _ALL for path in files))
+    return tuple(dict.fromkeys(path.parent / "*.conf" for path in files))
 
 
 def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> Iterator[str]:
@@ -33,16 +32,11 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
 
     `programs` are the names of the programs that this boot configures.
     """
-    if not files:
-        return
-    import configparser  # noqa: PLC0415 -- supervisord's own parser; only needed for such files
-
     for path, text in files.items():
-        parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
         try:
-            parser.read_string(text)
-        except configparser.Error as error:
-            yield f"cannot use {path}: {' '.join(error.message.replace('<string>', path.name).split())}"
+            parser = sections(text)
+        except ValueError as error:
+            yield f"cannot use {path}: {' '.join(str(error).replace('<string>', path.name).split())}"
             continue
         ours = {section: server for section in parser.sections() if (server := _server(section, parser, programs))}
         if ours:
@@ -58,7 +52,19 @@ def problems(files: Mapping[PurePosixPath, str], programs: Collection[str]) -> I
                 yield f"cannot use {path}: [{shown(section)}] duplicates the name of another program"
 
 
-def _server(section: str, parser: "configparser.RawConfigParser", programs: Collection[str]) -> str | None:
+def sections(text: str) -> "RawConfigParser":
+    """Return the sections of a configuration for supervisord, read as supervisord does. Raises ValueError."""
+    import configparser  # noqa: PLC0415 -- only needed for such files and a reload
+
+    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise ValueError(error.message) from error
+    return parser
+
+
+def _server(section: str, parser: "RawConfigParser", programs: Collection[str]) -> str | None:
     """Return nginx or the application server if the section would run it a second time, else None."""
     kind, _, name = section.partition(":")
     command = parser.get(section, "command", fallback="").split()

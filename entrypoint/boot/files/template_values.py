@@ -1,104 +1,67 @@
-"""The values that templates may use. docs/how-to/own-templates.md documents each name, so the names are fixed."""
+"""The values that templates may use. docs/how-to/own-templates.md documents each name, so the names are fixed.
 
-from pathlib import PurePosixPath
-from typing import Any, Final, NamedTuple
+An attribute of a class of values is a name that all templates know.
+"""
+
+from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.programs.programs import Program
-from entrypoint.boot.files import nginx, supervisor_files
-from entrypoint.boot.settings.types.addresses import Listen
+from entrypoint.boot.decisions.programs.supervised import supervised
+from entrypoint.boot.files import supervisor_files
+from entrypoint.boot.files.nginx import NginxValues, SiteValues
 
 _MOST_DESCRIPTORS: Final = 65536
 _LONGEST_BACKLOG: Final = 1024
 
 
-class SupervisordValues(NamedTuple):
+class SupervisordValues:
     """The values for supervisord.conf."""
 
-    run_dir: PurePosixPath
-    root: bool
-    programs: tuple[Program, ...]
-    supervisor_files: tuple[PurePosixPath, ...]
-    log_level: str
+    def __init__(self, config: ResolvedConfig) -> None:
+        self.run_dir = config.run_dir
+        self.root = config.machine.root
+        self.programs = supervised(config)
+        self.supervisor_files = supervisor_files.patterns(config.machine.supervisor_files)
+        self.log_level = config.settings.log_level
 
 
-class ServerValues(NamedTuple):
+class ServerValues:
     """The values for the application server's file."""
 
-    server: str | None
-    app_dir: PurePosixPath
-    module: str
-    home: str | None
-    socket: PurePosixPath
-    bind: Listen | str | None
-    own_conf: PurePosixPath | None
-    development: bool
-    server_logs_requests: bool
-    workers: int | None
-    harakiri: int | None  # seconds
-    backlog: int
-    stop_seconds: int
-    descriptors: int
-    logs_failed_requests: bool
-    served: PurePosixPath
-    statistics: PurePosixPath | None
-    prefix: str
-
-
-class TemplateValues(NamedTuple):
-    """The values of all templates: a user's template may use any of them."""
-
-    supervisord: SupervisordValues
-    server: ServerValues
-    nginx: nginx.NginxValues
-
-    def by_name(self) -> dict[str, Any]:
-        """Return the values by the names that the templates use."""
-        return {**self.supervisord._asdict(), **self.server._asdict(), **self.nginx._asdict()}
-
-
-def template_values(
-    config: ResolvedConfig, supervised: tuple[Program, ...], *, starting: bool, secured: bool | None = None
-) -> TemplateValues:
-    """Return the values; `starting` means that the application is still unknown. Raises Unusable.
-
-    `secured` renders for a site that has, or lacks, the certificate that it asks for; None: as it is now.
-    """
-    return TemplateValues(
-        supervisord=SupervisordValues(
-            run_dir=config.run_dir,
-            root=config.machine.root,
-            programs=supervised,
-            supervisor_files=supervisor_files.patterns(config.machine.supervisor_files),
-            log_level=config.settings.log_level,
-        ),
-        server=_server(config),
-        nginx=nginx.values(config, starting=starting, secured=secured),
-    )
-
-
-def _server(config: ResolvedConfig) -> ServerValues:
-    return ServerValues(
-        server=config.server.name if config.server else None,
-        app_dir=config.machine.app_dir,
-        module=config.module,
-        home=_python_home(config),
-        socket=config.socket,
-        bind=config.listens_on if config.inherits_socket else config.bind,
-        own_conf=config.own_conf,
-        development=config.development,
-        server_logs_requests=config.server_logs_requests,
+    def __init__(self, config: ResolvedConfig) -> None:
+        machine = config.machine
+        self.server = config.server.name if config.server else None
+        self.app_dir = machine.app_dir
+        self.module = config.module
+        self.home = _python_home(config)
+        self.socket = config.socket
+        self.bind = config.listens_on if config.inherits_socket else config.bind
+        self.own_conf = config.own_conf
+        self.development = config.development
+        self.server_logs_requests = config.server_logs_requests
         # A value in the server's file would override the server's own variable.
-        workers=None if config.own_workers else config.workers,
-        harakiri=None if config.own_timeout else config.request_seconds,
-        backlog=min(config.machine.backlog, _LONGEST_BACKLOG),
-        stop_seconds=config.server_stop,
-        descriptors=min(config.machine.descriptors, _MOST_DESCRIPTORS),
-        logs_failed_requests=config.logs_failed_requests,
-        served=config.machine.served,
-        statistics=config.statistics,
-        prefix=config.prefix,
-    )
+        self.workers = None if config.own_workers else config.workers
+        self.harakiri = None if config.own_timeout else config.request_seconds
+        self.backlog = min(machine.backlog, _LONGEST_BACKLOG)
+        self.stop_seconds = config.server_stop
+        self.descriptors = min(machine.descriptors, _MOST_DESCRIPTORS)
+        self.logs_failed_requests = config.logs_failed_requests
+        self.served = machine.served
+        self.statistics = config.statistics
+        self.prefix = config.prefix
+
+
+class TemplateValues:
+    """The values of all templates: a user's template may use any of them. Raises Unusable.
+
+    `starting` means that the application is still unknown. `secured` renders for a site that has, or lacks, the
+    certificate that it asks for; None: as it is now.
+    """
+
+    def __init__(self, config: ResolvedConfig, *, starting: bool, secured: bool | None = None) -> None:
+        self.site = SiteValues(config, starting=starting, secured=config.secured if secured is None else secured)
+        parts = (self.site, NginxValues(config), ServerValues(config), SupervisordValues(config))
+        self.by_name = {name: value for part in parts for name, value in vars(part).items()}
 
 
 def _python_home(config: ResolvedConfig) -> str | None:

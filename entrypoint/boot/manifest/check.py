@@ -46,26 +46,25 @@ def _problems(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iter
 
 
 def _services(manifests: Iterable[Manifest], every: Sequence[Evaluated]) -> Iterator[str]:
-    """Yield a mistake for each Service that leads to a port of a site where nothing listens."""
+    """Yield a mistake for each Service whose port leads to a site that does not listen there."""
     for service in (each for manifest in manifests for each in kubernetes.services(manifest)):
         for found in every:
             container, settings = found.container, found.settings
             if not settings or not settings.serves or not service.selector.items() <= container.labels.items():
                 continue
             listens = mistakes.ports(found, settings)
-            names, target = container.named_ports, service.target
-            number = int(target) if target.isdigit() else names.get(target)
+            number = container.number_of(service.target)
             if number is None:
-                why = f"{container.where} names no port {target}; add it to its ports"
+                why = f"{container.where} names no port {service.target}; add it to its ports"
             elif listens and number not in listens.every | {*container.ports}:
-                why = f"its targetPort is {target}, but {container.where} listens on {listens}; use that"
+                why = f"its targetPort is {service.target}, but {container.where} listens on {listens}; use that"
             else:
                 continue
             yield f"cannot use {service.file}: {service.where}: {why}"
 
 
 def _notes(manifests: Iterable[Manifest], every: Iterable[Evaluated]) -> Iterator[str]:
-    """Yield what is not checked, and why, and what is probably a mistake."""
+    """Yield the warnings: what is not checked and why, and probable mistakes."""
     for manifest in manifests:
         for name in compose.extending(manifest):
             yield (

@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import stop_budget
 
-ENTRYPOINT: Final = "entrypoint"
-"""Our command."""
+ENTRYPOINT: Final = "entrypoint"  # our command
 _OURS: Final = re.compile(
     r"ENTRYPOINT_.+|DJANGO_ENV|(?:DJANGO_)?SUPERUSER_.+|NGINX_(?:CLIENT|WORKER|TLS|STATIC|MEDIA)_.+"
 )
@@ -20,14 +19,10 @@ class Engine(NamedTuple):
     """The words of one engine."""
 
     name: str
-    grace: str
-    """The key of the time after which it kills."""
-    usual_grace: int
-    """Its default, in seconds."""
-    seconds: str
-    """How it spells seconds."""
-    health: str
-    """How a check runs our command."""
+    grace: str  # the key of the time after which it kills
+    usual_grace: int  # its default, in seconds
+    seconds: str  # how it spells seconds
+    health: str  # how a check runs our command
 
 
 COMPOSE: Final = Engine(
@@ -45,15 +40,11 @@ KUBERNETES: Final = Engine(
 class Probe(NamedTuple):
     """One health check of an engine."""
 
-    where: str
-    """Its key."""
-    kills: bool = False
-    """Whether a failure ends the container."""
-    port: str | None = None
-    """A number, or the name of a port of the container; None: it connects nowhere."""
+    where: str  # its key
+    kills: bool = False  # whether a failure ends the container
+    port: str | None = None  # a number, or the name of a port of the container; None: it connects nowhere
     path: str | None = None
-    host: bool = False
-    """Whether the request names a host of its own."""
+    host: bool = False  # whether the request names a host of its own
     tls: bool = False
     command: tuple[str, ...] = ()
 
@@ -62,19 +53,16 @@ class Probe(NamedTuple):
 class Variables:
     """The environment that a manifest gives to a container."""
 
-    texts: dict[str, str] = field(default_factory=dict)
-    """Each variable; an empty text where the manifest does not tell it, as for a secret."""
-    origins: dict[str, str] = field(default_factory=dict)
-    """Where each variable is set."""
-    missing: list[str] = field(default_factory=list)
-    """The files and ConfigMaps that are not there; each may set any variable."""
+    texts: dict[str, str] = field(default_factory=dict)  # empty where the manifest has no text, as for a secret
+    origins: dict[str, str] = field(default_factory=dict)  # where each variable is set
+    missing: list[str] = field(default_factory=list)  # the files and ConfigMaps that do not exist here
 
     def add(self, name: str, value: str | None, origin: str) -> None:
         """Add a variable, which replaces an earlier one."""
         self.texts[name] = value or ""
         self.origins[name] = origin
 
-    def tells(self, name: str) -> bool:
+    def knows(self, name: str) -> bool:
         """Return whether the value of the variable is known, or that it is unset."""
         if name in self.texts:
             return bool(self.texts[name])
@@ -86,33 +74,27 @@ class Container:
     """One container."""
 
     file: str
-    where: str
-    """Its name in messages."""
+    where: str  # its name in messages
     engine: Engine
     image: str
     variables: Variables
-    replaced: bool
-    """Whether another command runs in place of the image's."""
-    words: tuple[str, ...]
-    """The arguments of our command, or the whole command that replaces it; none: it boots."""
-    grace: float | None
-    """Seconds from the stop signal to SIGKILL; None if it cannot be known."""
+    replaced: bool  # whether another command runs in place of the image's
+    words: tuple[str, ...]  # the arguments of our command, or the whole command that replaces it; none: it boots
+    grace: float | None  # seconds from the stop signal to SIGKILL; None if it cannot be known
     grace_given: bool
-    pre_stop: float = 0
-    """The seconds that a preStop hook takes before the stop signal."""
+    pre_stop: float = 0  # the seconds that a preStop hook takes before the stop signal
     probes: tuple[Probe, ...] = ()
-    ports: tuple[int, ...] = ()
-    """The ports inside the container that the manifest lists."""
+    ports: tuple[int, ...] = ()  # the ports inside the container that the manifest lists
     named_ports: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
-    root: bool | None = None
-    """Whether root starts it; None: as the image says."""
-    endpoints: bool = False
-    """Whether requests arrive by a list of endpoints, which changes only after the stop has begun."""
-    after: frozenset[str] = frozenset()
-    """The containers whose successful end it waits for."""
-    builds: str | None = None
-    """The folder from which the manifest builds its image."""
+    root: bool | None = None  # whether root starts it; None: as the image says
+    endpoints: bool = False  # whether requests go to a list of endpoints, which changes after the stop has begun
+    after: frozenset[str] = frozenset()  # the containers that have ended or are healthy before it starts
+    builds: str | None = None  # the folder from which the manifest builds its image
+
+    def number_of(self, port: str) -> int | None:
+        """Return the number of a port that may be given by name; None if the container names no such port."""
+        return int(port[:6]) if port.isdecimal() else self.named_ports.get(port)
 
     @property
     def boots(self) -> bool:
@@ -123,43 +105,36 @@ class Container:
     def migrates(self) -> bool:
         """Whether it applies the migrations and ends."""
         if self.words[:1] == ("prepare",) and not self.replaced:
-            only = {word for option, word in _options(self.words) if option == "--only"}
-            skipped = {word for option, word in _options(self.words) if option == "--skip"}
-            return (not only or "migrate" in only) and "migrate" not in skipped
+            options = set(_options(self.words))
+            chosen = ("--only", "migrate") in options or all(option != "--only" for option, _ in options)
+            return chosen and ("--skip", "migrate") not in options
         return _MIGRATE.search(" ".join(self.words)) is not None
 
     @property
-    def has_settings(self) -> bool:
-        """Whether it gets a setting of ours; from a file or a ConfigMap, other containers may get it as well."""
-        return not self.replaced and bool(self._settings)
+    def settings(self) -> list[str]:
+        """Our settings that it gets. A file or a ConfigMap may give them to other containers, too."""
+        return [] if self.replaced else [name for name in self.variables.texts if _OURS.fullmatch(name)]
 
     @property
-    def _settings(self) -> list[str]:
-        return [name for name in self.variables.texts if _OURS.fullmatch(name)]
-
-    @property
-    def signs(self) -> bool:
+    def recognized(self) -> bool:
         """Whether the manifest shows that our command runs in it."""
-        asked = (probe.path or "" for probe in self.probes)
         return not self.replaced and (
-            any(self.variables.origins[name] == self.where for name in self._settings)
-            or any(path.startswith("/-/") for path in asked)
-            or any(runs_entrypoint(probe.command) for probe in self.probes)
+            any(self.variables.origins[name] == self.where for name in self.settings)
+            or any((probe.path or "").startswith("/-/") or runs_entrypoint(probe.command) for probe in self.probes)
         )
 
 
 def ours(containers: Iterable[Container]) -> list[Container]:
-    """Return the containers that run our command: by what the manifest says of them, or by their image.
+    """Return the containers that run our command, and those of the same image.
 
-    If none shows it, those are taken whose image the manifest builds; else those with settings from elsewhere.
+    If there are none: the containers whose image the manifest builds, else those that get a setting of ours.
     """
     every = list(containers)
-    sources = {source for each in every if each.signs for source in (each.image, each.builds) if source}
-    found = [each for each in every if each.signs or _is_from(each, sources)]
+    sources = {source for each in every if each.recognized for source in (each.image, each.builds) if source}
     return (
-        found
+        [each for each in every if each.recognized or _is_from(each, sources)]
         or [each for each in every if each.builds and not each.replaced]
-        or [each for each in every if each.has_settings]
+        or [each for each in every if each.settings]
     )
 
 
@@ -169,7 +144,7 @@ def _is_from(container: Container, sources: Collection[str]) -> bool:
 
 
 def command_of(command: tuple[str, ...] | None, arguments: tuple[str, ...] | None) -> tuple[bool, tuple[str, ...]]:
-    """Return whether another command replaces ours, and the words that are left: our arguments, or that command."""
+    """Return whether another command replaces ours, and our arguments or the whole other command."""
     words, given = command or (), arguments or ()
     at = next((at for at, word in enumerate(words) if word.rpartition("/")[2] == ENTRYPOINT), None)
     return (False, (*words[at + 1 :], *given)) if at is not None else (bool(words), (*words, *given))
@@ -180,8 +155,8 @@ def runs_entrypoint(command: tuple[str, ...]) -> bool:
     return any(word.rpartition("/")[2] == ENTRYPOINT for part in command for word in part.split())
 
 
-def asks(command: tuple[str, ...], where: str, *, kills: bool) -> Probe:
-    """Return the probe that a command is, such as curl's."""
+def probe_of(command: tuple[str, ...], where: str, *, kills: bool) -> Probe:
+    """Return what a command such as curl probes."""
     line = " ".join(command)
     match = _URL.search(line)
     if match is None:

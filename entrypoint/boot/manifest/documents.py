@@ -2,10 +2,12 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from entrypoint.boot.manifest.values import Table, interpolated
 from entrypoint.boot.settings.types.values import shown
 from entrypoint.errors import NotAllowed, Unusable
 
@@ -19,49 +21,46 @@ class Manifest(NamedTuple):
     """One file."""
 
     name: str
-    folder: Path
-    """The folder to which paths in the file are relative."""
-    documents: Sequence[Mapping[str, Any]]
+    folder: Path  # the folder to which paths in the file are relative
+    documents: Sequence[Table]
 
 
 def read(name: str) -> Manifest:
-    """Return the documents of the file, or of stdin if the name is `-`. Raises NotAllowed or Unusable."""
-    text = _text(name)
-    documents = [each for each in _parsed(name, text) if each]
+    """Return the documents of the file, or of stdin if the name is `-`. Raises NotAllowed or Unusable.
+
+    In those of Compose, the variables are replaced.
+    """
+    title = "stdin" if name == STDIN else shown(name)
+    try:
+        documents = list(_tables(title, _parsed(title, _text(name, title))))
+    except RecursionError as error:
+        raise Unusable(f"cannot read {title}: it is nested too deeply") from error
     if not documents:
-        raise Unusable(f"cannot use {_shown(name)}: it is empty")
-    if _size(documents, {}) > _MOST:
-        raise Unusable(f"cannot use {_shown(name)}: its aliases stand for more than {_MOST} values")
-    if not all(isinstance(each, dict) for each in documents):
-        raise Unusable(f"cannot use {_shown(name)}: it is not a manifest, which is a mapping of keys")
-    return Manifest(_shown(name), Path() if name == STDIN else Path(name).parent, documents)
+        raise Unusable(f"cannot use {title}: it is empty")
+    return Manifest(title, Path() if name == STDIN else Path(name).parent, documents)
 
 
-def _shown(name: str) -> str:
-    return "stdin" if name == STDIN else shown(name)
-
-
-def _text(name: str) -> str:
+def _text(name: str, title: str) -> str:
     try:
         if name == STDIN:
             return sys.stdin.buffer.read(_LARGEST).decode()
         path = Path(name)
         if path.is_dir():
             raise Unusable(
-                f"cannot read {shown(name)}: it is a folder; name its files, or run "
-                f"kubectl kustomize {shown(name)} | entrypoint check --manifest -"
+                f"cannot read {title}: it is a folder; name its files, or run "
+                f"kubectl kustomize {title} | entrypoint check --manifest -"
             )
         with path.open("rb") as opened:
             return opened.read(_LARGEST).decode()
     except UnicodeDecodeError:
-        raise Unusable(f"cannot read {_shown(name)}: it is not UTF-8 text") from None
+        raise Unusable(f"cannot read {title}: it is not UTF-8 text") from None
     except PermissionError as error:
-        raise NotAllowed(f"cannot read {shown(name)}: {error.strerror}") from error
+        raise NotAllowed(f"cannot read {title}: {error.strerror}") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise Unusable(f"cannot read {shown(name)}: {getattr(error, 'strerror', None) or error}") from error
+        raise Unusable(f"cannot read {title}: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _parsed(name: str, text: str) -> list[Any]:
+def _parsed(title: str, text: str) -> list[Any]:
     if text.lstrip().startswith("{"):
         try:
             return [json.loads(text, parse_int=str, parse_float=str)]
@@ -70,25 +69,36 @@ def _parsed(name: str, text: str) -> list[Any]:
     try:
         import yaml  # noqa: PLC0415 -- an extra, which no boot needs
     except ImportError:
-        raise Unusable(f"cannot read {_shown(name)}: {_MISSING}") from None
+        raise Unusable(f"cannot read {title}: {_MISSING}") from None
     try:
         return list(yaml.load_all(text, _loader()))
     except yaml.YAMLError as error:
         template = "; it is a template, render it first: helm template . | entrypoint check --manifest -"
-        raise Unusable(f"cannot read {_shown(name)}: {_reason(error)}{template if '{{' in text else ''}") from error
-    except (ValueError, RecursionError) as error:
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else "a value is not of its type"
-        raise Unusable(f"cannot read {_shown(name)}: {why}") from error
+        raise Unusable(f"cannot read {title}: {_reason(error)}{template if '{{' in text else ''}") from error
+    except ValueError as error:
+        raise Unusable(f"cannot read {title}: a value is not of its type") from error
 
 
-def _size(value: Any, sizes: dict[int, int]) -> int:  # noqa: ANN401 -- any value of YAML
-    """Return how many values it holds, each as often as it is in there; `sizes` has those of the lists and mappings."""
-    if not isinstance(value, list | dict):
-        return 1
-    if id(value) not in sizes:
-        within = value.values() if isinstance(value, dict) else value
-        sizes[id(value)] = 1 + sum(_size(each, sizes) for each in within)
-    return sizes[id(value)]
+def _tables(title: str, documents: list[Any]) -> Iterator[Table]:
+    """Yield the documents that are not empty. Raises Unusable."""
+    numbers = count()
+
+    def converted(value: Any, scalar: Callable[[str], str | None]) -> Any:  # noqa: ANN401 -- any value of YAML
+        if next(numbers) > _MOST:
+            raise Unusable(f"cannot use {title}: its aliases stand for more than {_MOST} values")
+        if isinstance(value, dict):
+            return Table({str(key): converted(each, scalar) for key, each in value.items()})
+        if isinstance(value, list):
+            return [converted(each, scalar) for each in value]
+        if isinstance(value, bool):  # JSON's
+            return str(value).lower()
+        return scalar(value) if isinstance(value, str) else None
+
+    for document in documents:
+        if document:
+            if not isinstance(document, dict):
+                raise Unusable(f"cannot use {title}: it is not a manifest, which is a mapping of keys")
+            yield converted(document, interpolated if "services" in document else str)
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401 -- yaml.YAMLError, which is imported above alone
@@ -109,17 +119,11 @@ def _loader() -> Any:  # noqa: ANN401 -- a class of PyYAML, which is imported ab
             first: [pair for pair in pairs if pair[0] in kept]
             for first, pairs in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
+        # The constructor for None refuses unknown tags; without it PyYAML ignores them.
+        yaml_constructors = {tag: each for tag, each in yaml.SafeLoader.yaml_constructors.items() if tag}  # noqa: RUF012 -- as above
 
         def construct_document(self, node: Any) -> Any:  # noqa: ANN401 -- as above
             self.deep_construct = True  # so that a mapping that contains itself is an error
             return super().construct_document(node)
 
-    def plain(loader: Any, _tag: str, node: Any) -> Any:  # noqa: ANN401 -- as above
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        if isinstance(node, yaml.SequenceNode):
-            return loader.construct_sequence(node, deep=True)
-        return loader.construct_scalar(node)
-
-    Texts.add_multi_constructor("!", plain)
     return Texts

@@ -1,7 +1,7 @@
-"""The settings of a container in a manifest, by the same parsing as at its boot.
+"""The settings of a container in a manifest, parsed as at its boot.
 
-The environment of this process counts as that of the image, and the project's file in the working directory as the one
-in the image: so the check is most exact where it runs in the image.
+This process stands for the image: its environment is used as the image's, and so is the project's file in its working
+directory. The check is most exact inside the image.
 """
 
 import re
@@ -28,18 +28,14 @@ class Evaluated:
     """A container and its settings."""
 
     container: Container
-    settings: Settings | None
-    """None if they cannot be used."""
-    problems: tuple[tuple[str, str], ...] = ()
-    """The place and the text of each mistake in the settings."""
-    warnings: tuple[tuple[str, str], ...] = ()
-    """The place and the text of each probable mistake."""
-    programs: tuple[str, ...] = ()
-    """The programs that the image must define."""
+    settings: Settings | None  # None if they cannot be used
+    problems: tuple[tuple[str, str], ...] = ()  # the place and the text of each mistake in the settings
+    warnings: tuple[tuple[str, str], ...] = ()  # the place and the text of each probable mistake
+    programs: tuple[str, ...] = ()  # the programs that the image must define
 
-    def tells(self, name: str) -> bool:
-        """Return whether the value of a setting is known; its default, if it is not set."""
-        return self.container.variables.tells(name) and all(_named(problem) != name for _, problem in self.problems)
+    def knows(self, name: str) -> bool:
+        """Return whether the value of a setting, or that it has its default, is known."""
+        return self.container.variables.knows(name) and all(_named(problem) != name for _, problem in self.problems)
 
 
 def evaluate(container: Container, environ: Mapping[str, str]) -> Evaluated:
@@ -87,7 +83,7 @@ def evaluate(container: Container, environ: Mapping[str, str]) -> Evaluated:
 
 
 def _known(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables, without those that name the file of a setting: the file is not there now."""
+    """Return the variables. `NAME_FILE` has no text: the file exists only in the container."""
     settings = {name for spec in setting_specs() for name in spec.names}
     found = dict(texts)
     for name in texts:
@@ -99,12 +95,12 @@ def _known(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _origin(container: Container, problem: str) -> str:
-    """Return where the variable is set that a problem is about: one ConfigMap may be that of many containers."""
+    """Return where the variable of a problem is set. Many containers may use one ConfigMap."""
     return container.variables.origins.get(_named(problem), container.where)
 
 
 def _named(problem: str) -> str:
-    """Return the variable that a problem begins with."""
+    """Return the variable with which the text of a problem begins, or an empty text."""
     match = _NAME.match(problem)
     return match[1] if match else ""
 

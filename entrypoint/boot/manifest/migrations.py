@@ -1,16 +1,16 @@
 """Checks which containers of a manifest apply the migrations.
 
-`auto` and `auto` is no mistake: one of them gets the lock, and the other finds nothing pending. These are:
+Two containers with `auto` are right: one gets the lock, and the other finds nothing pending. These are mistakes:
 
-- nobody migrates: all check or wait, and no Job or one-shot service migrates;
-- `check` beside one that migrates at the same time: it ends as long as anything is pending, instead of waiting;
-- `auto` beside a Job or a one-shot service: both start at the same time, and whichever is first migrates.
+- all containers have `check` or `wait`, and no Job or one-shot service migrates;
+- `check` beside a container that migrates at the same time: it ends while migrations are pending, instead of waiting;
+- `auto` beside a Job or a one-shot service: both start at the same time, and either may migrate.
 
-In the last two cases a container that starts only after the other has migrated is right as it is.
+The last two are right for a container that starts only after the other one has migrated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint.boot.manifest.containers import Container
 from entrypoint.boot.manifest.evaluated import Evaluated
@@ -19,20 +19,13 @@ from entrypoint.boot.settings import server_names
 _MODE: Final = "ENTRYPOINT_MIGRATE"
 
 
-class Booting(NamedTuple):
-    """A container that looks for migrations at its boot."""
-
-    container: Container
-    mode: str
-    """ENTRYPOINT_MIGRATE; empty if it is not known."""
-
-
 def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
-    """Yield each container with a mistake, why it is one, and what mends it."""
+    """Yield each container with a mistake, the reason and the remedy."""
     found = list(every)
     jobs = [each.container for each in found if each.container.migrates]
     booting = list(_booting(found))
-    autos = [each.container for each in booting if each.mode == "auto"]
+    modes = {mode for _, mode in booting}
+    autos = [container for container, mode in booting if mode == "auto"]
     for container, mode in booting:
         if mode == "auto" and (other := _beside(container, jobs)):
             why = f"it migrates ({_MODE}=auto), and so does {other.where}, which starts at the same time"
@@ -40,24 +33,24 @@ def mistakes(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
         if mode == "check" and (other := _beside(container, [*jobs, *autos])):
             why = f"it ends while migrations are pending ({_MODE}=check), and {other.where}, which applies them,"
             yield container, f"{why} starts at the same time; set {_MODE}=wait"
-    if len(booting) > 1 and not jobs and {each.mode for each in booting} <= {"check", "wait"}:
-        first, *others = (each.container for each in booting)
+    if len(booting) > 1 and not jobs and modes <= {"check", "wait"}:
+        first, *others = (container for container, _ in booting)
         names = ", ".join(each.where for each in others)
-        modes = " or ".join(sorted({each.mode for each in booting}))
-        why = f"nothing applies the migrations: it and {names} have {_MODE}={modes}"
+        why = f"nothing applies the migrations: it and {names} have {_MODE}={' or '.join(sorted(modes))}"
         job = "add a Job or a one-shot service that runs entrypoint prepare --only wait --only migrate"
         yield first, f"{why}; set {_MODE}=auto in one of them, or {job}"
 
 
 def _beside(container: Container, migrating: Sequence[Container]) -> Container | None:
-    """Return one that migrates at the same time; None if there is none, or the container starts after one of them."""
+    """Return a container that migrates at the same time; None if this one starts after a migration."""
     if any(each.where in container.after for each in migrating):
         return None
     return next(iter(migrating), None)
 
 
-def _booting(every: Iterable[Evaluated]) -> Iterator[Booting]:
+def _booting(every: Iterable[Evaluated]) -> Iterator[tuple[Container, str]]:
+    """Yield the containers whose boot looks for migrations, with ENTRYPOINT_MIGRATE; empty if that is not known."""
     for found in every:
         settings = found.settings
         if settings and found.container.boots and not settings.development and settings.server != server_names.NONE:
-            yield Booting(found.container, settings.migrate if found.tells(_MODE) else "")
+            yield found.container, settings.migrate if found.knows(_MODE) else ""

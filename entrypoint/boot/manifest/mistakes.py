@@ -11,17 +11,14 @@ from entrypoint.boot.settings.settings import Settings
 LIVE: Final = "/-/live"
 READY: Final = "/-/ready"
 _DRAIN: Final = "ENTRYPOINT_DRAIN_DELAY"
-_NOT_AFTER: Final = ("health", "ready")
 
 
 class Ports(NamedTuple):
     """Where a site listens."""
 
-    site: frozenset[int]
-    """The port of the site; two if it depends on the image's user."""
+    site: frozenset[int]  # the port of the site; two if it depends on the image's user
     tls: bool
-    redirect: frozenset[int]
-    """The port that leads to TLS."""
+    redirect: frozenset[int]  # the port that redirects to TLS
 
     @property
     def every(self) -> frozenset[int]:
@@ -33,12 +30,12 @@ class Ports(NamedTuple):
 
 
 def of_container(found: Evaluated) -> Iterator[str]:
-    """Yield each mistake: why, and what mends it."""
+    """Yield each mistake: the reason and the remedy."""
     settings = found.settings
     if settings is None or not found.container.boots:
         return
     yield from _stop(found, settings)
-    if not found.tells("ENTRYPOINT_PROGRAMS"):
+    if not found.knows("ENTRYPOINT_PROGRAMS"):
         return
     if settings.serves:
         yield from _drain(found, settings)
@@ -49,7 +46,9 @@ def of_container(found: Evaluated) -> Iterator[str]:
             yield from _probe(found, settings, probe, listens)
     else:
         for probe in found.container.probes:
-            yield from _probe_of_a_worker(found.container, probe)
+            if probe.path in (LIVE, READY):
+                use = f"no site runs in this container; use {found.container.engine.health}"
+                yield f"{probe.where} asks for {probe.path}, but {use}"
     for probe in found.container.probes:
         if probe.kills and (probe.path == READY or _asks_whether_ready(probe.command)):
             yield (
@@ -60,7 +59,7 @@ def of_container(found: Evaluated) -> Iterator[str]:
 
 def ports(found: Evaluated, settings: Settings) -> Ports | None:
     """Return where the site listens; None if it cannot be known."""
-    if not all(map(found.tells, ("PORT", "NGINX_TLS_CERTIFICATE", "ENTRYPOINT_PROGRAMS"))):
+    if not all(map(found.knows, ("PORT", "NGINX_TLS_CERTIFICATE", "ENTRYPOINT_PROGRAMS"))):
         return None
     users = (True, False) if found.container.root is None else (found.container.root,)
     redirects = (settings.redirect_on(root=root) for root in users)
@@ -73,7 +72,7 @@ def ports(found: Evaluated, settings: Settings) -> Ports | None:
 
 def _stop(found: Evaluated, settings: Settings) -> Iterator[str]:
     container = found.container
-    if container.grace is None or not found.tells("ENTRYPOINT_STOP_TIMEOUT"):
+    if container.grace is None or not found.knows("ENTRYPOINT_STOP_TIMEOUT"):
         return
     needed = settings.stop_timeout + container.pre_stop
     if stop_budget.fits(needed, container.grace):
@@ -90,7 +89,7 @@ def _stop(found: Evaluated, settings: Settings) -> Iterator[str]:
 
 def _drain(found: Evaluated, settings: Settings) -> Iterator[str]:
     container = found.container
-    if container.endpoints and not settings.drain_delay and not container.pre_stop and found.tells(_DRAIN):
+    if container.endpoints and not settings.drain_delay and not container.pre_stop and found.knows(_DRAIN):
         yield (
             "requests still arrive until Kubernetes has removed a stopping pod from all endpoints, and are refused; "
             f"set {_DRAIN}=5s and ENTRYPOINT_STOP_TIMEOUT=25s"
@@ -107,7 +106,7 @@ def _probe(found: Evaluated, settings: Settings, probe: Probe, listens: Ports | 
     container = found.container
     if probe.port is None:
         return
-    number = container.named_ports.get(probe.port) if not probe.port.isdigit() else int(probe.port)
+    number = container.number_of(probe.port)
     if number is None:
         yield f"{probe.where} asks the port {probe.port}, but the container names no such port; add it to its ports"
         return
@@ -119,7 +118,7 @@ def _probe(found: Evaluated, settings: Settings, probe: Probe, listens: Ports | 
     if listens and probe.tls is not (listens.tls and number in listens.site):
         scheme, other = ("HTTPS", "HTTP") if probe.tls else ("HTTP", "HTTPS")
         yield f"{probe.where} speaks {scheme} to port {number}, which speaks {other}; set scheme: {other}"
-    if found.tells("ENTRYPOINT_NGINX") and found.tells("DJANGO_ENV"):
+    if found.knows("ENTRYPOINT_NGINX") and found.knows("DJANGO_ENV"):
         yield from _path(container, settings, probe)
 
 
@@ -136,18 +135,13 @@ def _path(container: Container, settings: Settings, probe: Probe) -> Iterator[st
         )
 
 
-def _probe_of_a_worker(container: Container, probe: Probe) -> Iterator[str]:
-    if probe.path in (LIVE, READY):
-        yield f"{probe.where} asks for {probe.path}, but no site runs in this container; use {container.engine.health}"
-
-
 def _asks_whether_ready(command: tuple[str, ...]) -> bool:
     words = " ".join(command).split()
     return runs_entrypoint(command) and "health" in words and "live" not in words
 
 
 def _remedy(container: Container, listens: Ports) -> str:
-    """Return what makes a probe reach the site."""
+    """Return how to let a probe reach the site."""
     if len(listens.site) == 1:
         return f"use {listens}"
     return f"set PORT={container.ports[0] if container.ports else 8080} and use that"

@@ -9,14 +9,10 @@ from entrypoint.protocol.agent import Application
 
 def application_warnings(config: ResolvedConfig) -> Iterator[Read]:
     """Yield the warnings of a boot, a dry run and a check. `config` knows the application's apps."""
-    if config.application is None or config.development:
-        return
-    for text in (
-        *_secrets(config.application),
-        *_site(config, config.application),
-        *_places(config, config.application),
-    ):
-        yield Read(WARNING, f"warning: {text}")
+    application = config.application
+    if application and not config.development:
+        for text in (*_secrets(application), *_site(config, application), *_places(config, application)):
+            yield Read(WARNING, f"warning: {text}")
 
 
 def _secrets(application: Application) -> Iterator[str]:

@@ -10,7 +10,6 @@ from entrypoint.boot.settings.types.addresses import Listen
 from entrypoint.boot.trust.accounts import Account
 
 _Step = TypeVar("_Step", bound=tuple[Any, ...])
-
 _IN_CHECK: Final[set[type]] = set()
 
 
@@ -20,7 +19,7 @@ def in_check(step: type[_Step]) -> type[_Step]:
     return step
 
 
-def runs_in_check(step: tuple[Any, ...]) -> bool:
+def runs_in_check(step: object) -> bool:
     """Return whether `entrypoint check` carries the step out."""
     return type(step) in _IN_CHECK
 
@@ -128,16 +127,3 @@ class ValidateSupervisord(NamedTuple):
 
     def __str__(self) -> str:
         return f"validate {self.file.path} with supervisord's parser"
-
-
-CheckStep = (
-    CheckPages
-    | CheckPasswords
-    | CheckPort
-    | CheckReadable
-    | CheckSpace
-    | CheckWritable
-    | FindPrograms
-    | ValidateNginx
-    | ValidateSupervisord
-)

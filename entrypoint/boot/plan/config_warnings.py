@@ -22,10 +22,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
         *stop(config),
         *_responses(config),
         *_superuser(config),
-        *_hsts(config),
-        *_metrics(config),
-        *_page(config),
-        *_prefix(config),
+        *_without_effect(config),
         *_maintenance(config),
     ):
         yield Read(WARNING, f"warning: {text}")
@@ -49,15 +46,10 @@ def _requests(config: ResolvedConfig) -> Iterator[str]:
         )
 
 
-def _hsts(config: ResolvedConfig) -> Iterator[str]:
-    if config.nginx and config.settings.hsts and not config.settings.tls and not config.settings.proxies:
-        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
-
-
 def stop(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning if a request may not be finished, or if the engine has to be told of the stop timeout.
+    """Yield a warning if a stop may abort a request, or if the engine needs an option for the stop timeout.
 
-    Requests count only if the user set how long they take: by default few take that long.
+    Requests count only if the user has set their timeout: few take as long as the default.
     """
     kubernetes = "KUBERNETES_SERVICE_HOST" in config.settings.environment
     timeout = config.settings.stop_timeout
@@ -98,7 +90,7 @@ def _server(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _responses(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning for each setting about responses that nothing carries out, though a site is served here."""
+    """Yield a warning for each setting about responses that has no effect on the site of this container."""
     if config.settings.serves and (not config.nginx or config.protocol is None):
         why = "the site has no application" if config.nginx else "nginx does not run; set ENTRYPOINT_NGINX=on"
         for name in ("NGINX_CACHE", "NGINX_PRIVATE_ROOT"):
@@ -110,28 +102,25 @@ def _responses(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _superuser(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a warning where no Django project would create the superuser; such an application may do so itself."""
+    """Yield a warning if the application is not Django: only Django gets a superuser from entrypoint."""
     named = [name for name in sorted(config.settings.origins) if SUPERUSER_FIELD.fullmatch(name)]
     if named and not config.machine.django and config.settings.superuser != "off":
         yield f"{', '.join(named)}: no superuser is created: there is no manage.py in {config.machine.app_dir}"
 
 
-def _page(config: ResolvedConfig) -> Iterator[str]:
+def _without_effect(config: ResolvedConfig) -> Iterator[str]:
     settings = config.settings
+    has_port = config.nginx or settings.metrics_port
+    if settings.hsts and config.nginx and not settings.tls and not settings.proxies:
+        yield "NGINX_HSTS has no effect: nginx serves no TLS, and no proxy is trusted; set FORWARDED_ALLOW_IPS"
+    if settings.metrics_allow and not has_port:
+        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
     if settings.status_password and settings.status_page == "off":
         yield "ENTRYPOINT_STATUS_PASSWORD has no effect: set ENTRYPOINT_STATUS_PAGE=on"
-    if settings.status_page == "on" and not config.nginx and not settings.metrics_port:
+    if settings.status_page == "on" and not has_port:
         yield "ENTRYPOINT_STATUS_PAGE has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
-
-
-def _metrics(config: ResolvedConfig) -> Iterator[str]:
-    if config.settings.metrics_allow and not config.nginx and not config.settings.metrics_port:
-        yield "ENTRYPOINT_METRICS_ALLOW has no effect: without nginx, set ENTRYPOINT_METRICS_PORT too"
-
-
-def _prefix(config: ResolvedConfig) -> Iterator[str]:
-    if config.settings.prefix and config.settings.serves and not config.nginx:
-        yield f"NGINX_PREFIX={config.settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
+    if settings.prefix and settings.serves and not config.nginx:
+        yield f"NGINX_PREFIX={settings.prefix} has no effect without nginx: set ENTRYPOINT_NGINX=on"
 
 
 def _maintenance(config: ResolvedConfig) -> Iterator[str]:

@@ -109,8 +109,3 @@ def copies(files: tuple[File, ...], folder: PurePosixPath) -> list[MakeDirectori
     copied = tuple(file._replace(path=folder / file.path.relative_to(root)) for file in files)
     folders = sorted({file.path.parent for file in copied})
     return [MakeDirectories(tuple(Directory(path, None) for path in folders)), WriteFiles(copied)]
-
-
-FileStep = (
-    HandOver | KeepCertificate | Link | MakeCertificate | MakeDirectories | MakeStore | TakeCertificate | WriteFiles
-)

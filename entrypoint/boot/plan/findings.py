@@ -103,8 +103,8 @@ def _memory(config: ResolvedConfig) -> Iterator[Finding]:
     needed, fitting = sizing.memory_for(workers), sizing.server_workers(config.machine.limits)
     if needed <= limit:
         return
-    problem = f"{workers} worker{'' if workers == 1 else 's'} of an ordinary site need{'s' if workers == 1 else ''}"
-    problem = f"{problem} {needed // _MIB} MiB, and the memory limit is {limit // _MIB} MiB"
+    who = "1 worker of an ordinary site needs" if workers == 1 else f"{workers} workers of an ordinary site need"
+    problem = f"{who} {needed // _MIB} MiB, and the memory limit is {limit // _MIB} MiB"
     if fitting < workers:
         name = own.name if own and own.text.isdecimal() else "WEB_CONCURRENCY"
         yield Finding(problem, f"{name}={fitting}", ENVIRONMENT)
@@ -113,7 +113,7 @@ def _memory(config: ResolvedConfig) -> Iterator[Finding]:
 
 
 def _https(config: ResolvedConfig, application: Application, network: str) -> Iterator[Finding]:
-    """Yield the problems of an application that expects HTTPS, if no proxy is trusted to tell it of HTTPS."""
+    """Yield the problems of an application that expects HTTPS, if nginx serves no TLS and no proxy is trusted."""
     if config.settings.tls or config.settings.proxies:
         return
     remedy = f"FORWARDED_ALLOW_IPS={network or 'the addresses of the proxy'}"
@@ -146,7 +146,7 @@ def _hosts(config: ResolvedConfig, application: Application) -> Iterator[Finding
 
 
 def _allows(pattern: str, host: str) -> bool:
-    """Return whether an entry of ALLOWED_HOSTS allows the host: Django's documentation of that setting."""
+    """Return whether an entry of ALLOWED_HOSTS allows the host, as Django documents that setting."""
     return pattern in {"*", host} or (pattern.startswith(".") and (host.endswith(pattern) or host == pattern[1:]))
 
 

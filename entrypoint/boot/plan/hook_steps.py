@@ -18,24 +18,22 @@ DEFAULT: Final = "default"
 
 def around(config: ResolvedConfig, asked: Iterable[Ask]) -> list[Step]:
     """Return the agent's steps with the waits and the hooks in their places."""
-    steps = list(asked)
     Unusable.check(_not_recordable(config))
-    migrate = _after(steps, "wait")
-    rest = max(migrate, _after(steps, "migrate"))
+    steps = list(asked)
     before, after = _around_migration(config) if _migrates(config.settings) else ((), ())
     return [
         *_wait(config),
-        *steps[:migrate],
+        *(step for step in steps if step.name == "wait"),
         *_hooks(config, PRE_MIGRATE, before),
-        *steps[migrate:rest],
+        *(step for step in steps if step.name == "migrate"),
         *_hooks(config, POST_MIGRATE, after),
-        *steps[rest:],
+        *(step for step in steps if step.name not in ("wait", "migrate")),
         *_hooks(config, PRE_START, config.machine.hooks.of(PRE_START)),
     ]
 
 
 def _not_recordable(config: ResolvedConfig) -> Iterator[str]:
-    """Yield a problem for each hook that should run once although no database can record that it has run."""
+    """Yield a problem for each hook that runs once, if no database can record that it has run."""
     databases = config.application.databases if config.application else ()
     if DEFAULT not in (database.alias for database in databases):
         for when in (POST_MIGRATE, PRE_START):
@@ -52,11 +50,11 @@ def _wait(config: ResolvedConfig) -> Iterator[WaitFor]:
 
 def _around_migration(config: ResolvedConfig) -> tuple[tuple[Hook, ...], tuple[Hook, ...]]:
     hooks = config.machine.hooks
-    return tuple(hook for hook in hooks.of(PRE_MIGRATE) if not hook.sourced), tuple(hooks.of(POST_MIGRATE))
+    return tuple(hook for hook in hooks.of(PRE_MIGRATE) if not hook.sourced), hooks.of(POST_MIGRATE)
 
 
 def found_hooks(config: ResolvedConfig) -> Iterator[Read]:
-    """Report the hooks that already ran, those that this boot skips, and files that are no hooks."""
+    """Report the hooks that have already run, the hooks that this boot skips, and files that are not hooks."""
     hooks = config.machine.hooks
     if hooks.before_loading:
         names = ", ".join(map(str, hooks.before_loading))
@@ -76,9 +74,9 @@ def before_loading(settings: Settings, machine: Machine) -> RunHooks:
 
 
 def exports(settings: Settings, machine: Machine) -> Iterator[RunHooks]:
-    """Yield the steps that source the hooks after the application is loaded, for a command that runs no boot.
+    """Yield the steps that source the later hooks, for a command that runs without a boot.
 
-    A prestart.sh is left out, because it prepares a start.
+    They leave out a prestart.sh, because it prepares a start.
     """
     for when in (POST_MIGRATE, PRE_START):
         sourced = tuple(hook for hook in machine.hooks.of(when) if hook.path.suffix == SOURCED_SUFFIX)
@@ -90,15 +88,9 @@ def _migrates(settings: Settings) -> bool:
     return settings.migrate == "auto"
 
 
-def _after(steps: list[Ask], name: str) -> int:
-    """Return the index after the last step of that name, 0 if there is none."""
-    return 1 + max((at for at, step in enumerate(steps) if step.name == name), default=-1)
-
-
-def _hooks(config: ResolvedConfig, when: str, hooks: Iterable[Hook]) -> Iterator[RunHooks]:
-    module = config.application.settings_module if config.application else config.settings.settings_module
-    if found := tuple(hooks):
-        step = _step(config.settings, config.machine, module, when, found)
+def _hooks(config: ResolvedConfig, when: str, hooks: tuple[Hook, ...]) -> Iterator[RunHooks]:
+    if hooks:
+        step = _step(config.settings, config.machine, config.settings_module, when, hooks)
         yield step._replace(progress=config.progress(f"running {when} hooks"))
 
 

@@ -6,7 +6,6 @@ from typing import Final
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.plan.steps import Ask
 from entrypoint.boot.plan.superuser import superuser
-from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.values import shown
 from entrypoint.protocol.agent import CollectStaticRequest, MigrateRequest, WaitRequest
 
@@ -34,30 +33,22 @@ def preparation(config: ResolvedConfig, *, ahead: bool) -> Iterator[Ask]:
             config.progress("waiting for database"),
         )
     if databases and settings.migrate != "off":
-        yield Ask("migrate", _MIGRATE[settings.migrate], _migrate(settings), config.progress("migrating"))
+        migrate = MigrateRequest(
+            mode=settings.migrate,
+            patience=settings.wait_timeout,
+            allow_older=settings.migrate_allow_older,
+            url=settings.migrate_database_url,
+            lock_timeout=settings.migrate_lock_timeout,
+            statement_timeout=settings.migrate_statement_timeout,
+        )
+        yield Ask("migrate", _MIGRATE[settings.migrate], migrate, config.progress("migrating"))
     if settings.superuser != "off" and (request := superuser(config.application.user, settings)):
         what = "create or update superuser {}" if request.update else "create superuser {} unless it exists"
         yield Ask("superuser", what.format(shown(request.name)), request, config.progress("creating superuser"))
     # A container without a site needs no static files, and runserver reads them from their sources.
-    served = settings.serves and (config.nginx or not config.development or settings.collectstatic == "on")
-    if config.application.staticfiles and config.application.static_root and settings.collectstatic != "off" and served:
-        when = " if their sources changed" if settings.collectstatic == "auto" else ""
-        yield Ask(
-            "collectstatic",
-            f"collect static files into {config.application.static_root}{when}",
-            CollectStaticRequest(
-                always=settings.collectstatic == "on", precompress=ahead, patience=settings.wait_timeout
-            ),
-            config.progress("collecting static"),
-        )
-
-
-def _migrate(settings: Settings) -> MigrateRequest:
-    return MigrateRequest(
-        mode=settings.migrate,
-        patience=settings.wait_timeout,
-        allow_older=settings.migrate_allow_older,
-        url=settings.migrate_database_url,
-        lock_timeout=settings.migrate_lock_timeout,
-        statement_timeout=settings.migrate_statement_timeout,
-    )
+    mode, root = settings.collectstatic, config.application.static_root
+    served = settings.serves and (config.nginx or not config.development or mode == "on")
+    if config.application.staticfiles and root and mode != "off" and served:
+        what = f"collect static files into {root}{' if their sources changed' if mode == 'auto' else ''}"
+        collect = CollectStaticRequest(always=mode == "on", precompress=ahead, patience=settings.wait_timeout)
+        yield Ask("collectstatic", what, collect, config.progress("collecting static"))

@@ -14,30 +14,25 @@ _NGINX_SETTINGS: Final = "the settings NGINX_…, PORT and FORWARDED_ALLOW_IPS"
 
 
 def compatibility(config: ResolvedConfig) -> Iterator[Read]:
-    """Report that names and files of another image have a meaning."""
+    """Report that entrypoint understands the variables and files of another image."""
     if not config.settings.tiangolo:
         return
-    asked = "ENTRYPOINT_COMPAT" in config.settings.origins
-    why = (
-        f"ENTRYPOINT_COMPAT={compat.TIANGOLO}" if asked else f"{compat.HOME} has a {compat.MAIN} or {compat.UWSGI_INI}"
-    )
-    off = "" if asked else f"; ENTRYPOINT_COMPAT={compat.OFF} turns this off"
-    yield Read("compat", f"use the variables and files of tiangolo/uwsgi-nginx as that image does: {why}{off}")
+    why = f"ENTRYPOINT_COMPAT={compat.TIANGOLO}"
+    if "ENTRYPOINT_COMPAT" not in config.settings.origins:
+        why = f"{compat.HOME} has a {compat.MAIN} or {compat.UWSGI_INI}; ENTRYPOINT_COMPAT={compat.OFF} turns this off"
+    yield Read("compat", f"use the variables and files of tiangolo/uwsgi-nginx as that image does: {why}")
 
 
 def sources_used(config: ResolvedConfig) -> Iterator[Read]:
     """Yield the sources besides the settings: the application, its server, and the user's files."""
     django = config.application and f"Django {config.application.version}, {config.application.settings_module}"
-    what = django or config.settings.app or "none"
-    yield Read(
-        "application", f"read the application: {what} in {config.machine.app_dir}, run by {config.machine.python}"
-    )
+    what, machine = django or config.settings.app or "none", config.machine
+    yield Read("application", f"read the application: {what} in {machine.app_dir}, run by {machine.python}")
     yield from _server(config)
     for program in config.sites:
         yield Read("sites", f"serve {program.site} on {config.bind_of_site(program)}")
-    own = [f"{path} (http)" for path in config.machine.http_files] + [
-        f"{path} (server)" for path in config.machine.server_files
-    ]
+    own = [f"{path} (http)" for path in config.machine.http_files]
+    own += [f"{path} (server)" for path in config.machine.server_files]
     if own and config.nginx and config.machine.nginx_conf is None:
         yield Read("drop-ins", f"include in nginx's configuration {', '.join(own)}")
     if taken := [name for name in config.machine.templates if name in configuration.used(config)]:
@@ -73,10 +68,8 @@ def _own_files(config: ResolvedConfig) -> Iterator[Read]:
         scope = f"{_NGINX_SETTINGS} affect only {config.run_dir}/nginx-app.conf"
         yield Read("own files", f"use {config.own_nginx_conf} {how}: {scope}")
     if config.own_conf:
-        yield Read(
-            "own files",
-            f"read {config.own_conf}: it overrides WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT",
-        )
+        overrides = "it overrides WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT"
+        yield Read("own files", f"read {config.own_conf}: {overrides}")
 
 
 def _workers(config: ResolvedConfig) -> str:

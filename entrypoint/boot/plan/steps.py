@@ -1,18 +1,17 @@
 """The steps of a boot, as values. `str(step)` is the line that a dry run and a real run print.
 
-They are named tuples: a dataclass takes Python half a millisecond to make, and each boot makes all of these. Those that
-check something stand in check_steps.py, and those that write files in file_steps.py.
+They are named tuples: Python takes half a millisecond to create the class of a dataclass, and each boot creates them
+all. Steps that check something are in check_steps.py, steps that write files in file_steps.py.
 """
 
 import shlex
 from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from entrypoint.boot.decisions.folders.artifacts import Progress
 from entrypoint.boot.facts.hooks import Hook
-from entrypoint.boot.plan.check_steps import CheckStep, in_check
-from entrypoint.boot.plan.file_steps import FileStep
+from entrypoint.boot.plan.check_steps import in_check
 from entrypoint.boot.settings.types.endpoints import Endpoint
 from entrypoint.boot.trust.accounts import Account
 from entrypoint.protocol.agent import Request
@@ -28,6 +27,14 @@ COMPRESS: Final = "compress"
 """The name of the step that only `prepare --only compress` carries out."""
 WARNING: Final = "warning"
 """The name of a step that only warns."""
+
+
+class Step(Protocol):
+    """What all steps have."""
+
+    @property
+    def name(self) -> str:
+        """The name for `entrypoint prepare --only` and `--skip`; several steps may share one."""
 
 
 def _secret(step: type[_Step]) -> type[_Step]:
@@ -77,7 +84,7 @@ class Start(NamedTuple):
 
 
 class Serve(NamedTuple):
-    """Start the discarded programs again, and let nginx pass requests to the application."""
+    """Start again the programs that a step has made outdated, and let nginx pass requests to the application."""
 
     program: "Program"
     progress: Progress
@@ -169,9 +176,6 @@ class Run(NamedTuple):
 
     def __str__(self) -> str:
         return f"run {self.name}: {shlex.join(self.command)}"
-
-
-Step = CheckStep | FileStep | Read | EmptyMetrics | Start | Reload | Serve | Ask | Compress | WaitFor | RunHooks | Run
 
 
 @_secret

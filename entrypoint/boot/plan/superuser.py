@@ -23,13 +23,11 @@ def superuser(user: User | None, settings: Settings) -> SuperuserRequest | None:
         return None
     Unusable.check((*_unknown(values, user), *_missing(values, user)))
     name = values.get(user.username_field) or values["username"]
-    fields = {field: value for field, value in values.items() if field in user.fields}
-    for sent_by_itself in ("password", user.username_field):
-        fields.pop(sent_by_itself, None)
+    others = set(user.fields) - {"password", user.username_field}
     return SuperuserRequest(
         name=_text(name),
         password=Secret(_text(values["password"])),
-        fields=fields,
+        fields={field: value for field, value in values.items() if field in others},
         update=settings.superuser == "update",
         development=settings.development,
     )

@@ -75,6 +75,7 @@ class Hooks:
     def _spawn(self, hook: PreStopHook) -> None:
         read, write = os.pipe()
         os.set_blocking(read, False)
+        os.fchmod(write, 0o666)  # a hook of another user may open /dev/stdout
         environments = self._current.environments
         try:
             if hook.identity:

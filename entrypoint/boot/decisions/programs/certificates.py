@@ -6,7 +6,7 @@ from typing import Final
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.decisions.stop_budget import NGINX_ORDER
-from entrypoint.boot.facts.machine import BROUGHT_BY
+from entrypoint.boot.facts.installed import BROUGHT_BY
 from entrypoint.boot.settings.programs.user_programs import CERTIFICATES
 from entrypoint.protocol.certificates import CertificatesConfig
 from entrypoint.protocol.supervision import ProgramConfig, Restart

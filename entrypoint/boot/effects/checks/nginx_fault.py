@@ -14,9 +14,9 @@ _TAKEN: Final = re.compile(r'"(?P<directive>\w+)" directive is duplicate|(a )?du
 _MISPLACED: Final = re.compile(r'"\w+" directive is not allowed here')
 
 
-def nginx_fault(said: str, step: ValidateNginx) -> str:
+def nginx_fault(output: str, step: ValidateNginx) -> str:
     """Return the error in nginx's output as one line: the file, nginx's reason, and the remedy."""
-    message = next((line for line in said.splitlines() if "[emerg]" in line), said.strip())
+    message = next((line for line in output.splitlines() if "[emerg]" in line), output.strip())
     message = _EMERGENCY.sub("", message)
     if step.tls and (why := _tls_fault(message, *step.tls)):
         return why
@@ -34,7 +34,7 @@ def nginx_fault(said: str, step: ValidateNginx) -> str:
 
 
 def _of_ours(why: str, file: File, step: ValidateNginx) -> str:
-    """Return which of the user's files may set the same directive: nginx reads them first, so it reports our line."""
+    """Name the user's files that may set the same directive. nginx reads them first, and reports our line."""
     if "/" in file.source or not step.http_files or not _TAKEN.match(why):
         return ""
     return f", {' or '.join(map(str, step.http_files))} sets it too; delete it there, or move it to {SERVER_FOLDER}"
@@ -69,7 +69,7 @@ def _instead(directive: str, step: ValidateNginx) -> str:
 
 
 def _tls_fault(message: str, certificate: PurePath, key: PurePath) -> str | None:
-    """Return the fault of the user's certificate or key in plain words, None for any other: nginx repeats OpenSSL's."""
+    """Explain an error of the user's certificate or key, where nginx repeats OpenSSL; None for any other error."""
     named_certificate, named_key = f"NGINX_TLS_CERTIFICATE={certificate}", f"NGINX_TLS_KEY={key}"
     if "key values mismatch" in message and f'"{key}"' in message:
         return f"cannot use {named_key}: it is not the key of {named_certificate}; set both to one pair"

@@ -54,14 +54,14 @@ def check(config: ResolvedConfig) -> None:
 
 
 def _private(config: ResolvedConfig) -> Iterator[Place]:
-    yield Place("ENTRYPOINT_APP_DIR", config.machine.app_dir)
-    yield Place("ENTRYPOINT_RUN_DIR", config.run_dir)
-    if config.settings.data_dir:
-        yield Place("ENTRYPOINT_DATA_DIR", config.settings.data_dir)
-    if config.settings.tls_key:
-        yield Place("NGINX_TLS_KEY", config.settings.tls_key)
-    if config.settings.basic_auth_file:
-        yield Place("NGINX_BASIC_AUTH_FILE", config.settings.basic_auth_file)
+    places = {
+        "ENTRYPOINT_APP_DIR": config.machine.app_dir,
+        "ENTRYPOINT_RUN_DIR": config.run_dir,
+        "ENTRYPOINT_DATA_DIR": config.settings.data_dir,
+        "NGINX_TLS_KEY": config.settings.tls_key,
+        "NGINX_BASIC_AUTH_FILE": config.settings.basic_auth_file,
+    }
+    yield from (Place(setting, path) for setting, path in places.items() if path)
     kept = config.settings.secret_key_file and str(config.settings.secret_key_file)
     for name, origin in config.settings.origins.items():
         if origin.startswith("/") and origin != kept:

@@ -1,4 +1,4 @@
-"""Whether the cache of responses fits where it lies."""
+"""Check that the response cache fits into its file system, and into memory if that is a tmpfs."""
 
 import os
 from pathlib import Path
@@ -6,11 +6,12 @@ from typing import Final
 
 from entrypoint.boot.plan.check_steps import CheckSpace
 from entrypoint.errors import Unusable
+from entrypoint.processes import control_group
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _IN_MEMORY: Final = ("tmpfs", "ramfs")
 _BESIDE: Final = 16 << 20
-"""Bytes for request bodies and for supervisord's files; and nginx removes old responses a little late."""
+"""Bytes for request bodies, for supervisord's files, and for old responses: nginx removes them a little late."""
 
 
 def check(step: CheckSpace) -> None:
@@ -39,11 +40,7 @@ def _type(folder: Path) -> str:
     """Return the type of the file system; "" if it is unknown."""
     device = os.stat(folder).st_dev  # noqa: PTH116 -- as above
     wanted = f"{os.major(device)}:{os.minor(device)}"
-    try:
-        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return ""
-    for line in lines:
+    for line in control_group.text(_MOUNTS).splitlines():
         mount, _, source = line.partition(" - ")
         if mount.split()[2] == wanted:
             return source.split()[0]

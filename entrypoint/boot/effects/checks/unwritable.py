@@ -1,4 +1,4 @@
-"""Folders and streams that a user cannot write, and the line for this engine that changes it."""
+"""Folders and streams that a user cannot write, and the line for Docker or Kubernetes that fixes it."""
 
 import os
 import shlex
@@ -17,12 +17,9 @@ class Place(NamedTuple):
 
     setting: str
     path: Path
-    account: Account | None = None
-    """The user who writes there; None: the current user."""
-    lasting: bool = True
-    """Whether its content must outlive the container."""
-    boot_says: str = ""
-    """How the message of a boot about it begins; empty if there is none."""
+    account: Account | None = None  # the user who writes there; None: the current user
+    lasting: bool = True  # whether its content must outlive the container
+    boot_says: str = ""  # the beginning of a boot's message about it; empty if a boot has none
 
 
 def check(place: Place, *, kubernetes: bool) -> Finding | None:
@@ -36,11 +33,12 @@ def _fault(place: Place, *, kubernetes: bool) -> Finding | None:
     folder = os.path.isdir(there)  # noqa: PTH112 -- Path.is_dir raises without permission
     if os.access(there, os.W_OK | (os.X_OK if folder else 0), effective_ids=True):
         return None
-    # Not what exists, but what was asked for is what to mount or to create.
+    # Mount or create the path of the setting, not its parent that exists.
     target = place.path if there != place.path or folder else place.path.parent
     what = f"{place.setting}={place.path}"
-    owner = _owner(place.account)
-    who = str(place.account) if place.account else f"uid {os.geteuid()}"
+    account = place.account
+    owner = (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
+    who = str(account) if account else f"uid {owner[0]}"
     if _read_only(there):
         return Finding(f"cannot write {what}: the file system is read-only", *_mount(place, target, owner, kubernetes))
     problem = f"cannot write {what}: {who} may not write {there}"
@@ -64,20 +62,17 @@ def _mount(place: Place, target: Path, owner: tuple[int, int], kubernetes: bool)
     """Return the line that mounts a writable folder, and where it belongs."""
     name = target.name.strip(".").replace("_", "-").lower() or "data"
     if kubernetes:
-        volume = f"volumes: [{{name: {name}, emptyDir: {{}}}}]"
-        if place.lasting:
-            volume = f"volumes: [{{name: {name}, persistentVolumeClaim: {{claimName: {name}}}}}]"
-        return (
-            f"{volume}\nvolumeMounts: [{{name: {name}, mountPath: {target}}}]",
-            "in the pod's spec and the container's",
-        )
+        source = f"persistentVolumeClaim: {{claimName: {name}}}" if place.lasting else "emptyDir: {}"
+        volume = f"volumes: [{{name: {name}, {source}}}]"
+        mount = f"volumeMounts: [{{name: {name}, mountPath: {target}}}]"
+        return f"{volume}\n{mount}", "in the pod's spec and the container's"
     if place.lasting:
         return f"--volume {shlex.quote(f'{name}:{target}')}", RUN
     return f"--tmpfs {shlex.quote(f'{target}:uid={owner[0]},gid={owner[1]},mode=0755')}", RUN
 
 
 def opens_stdout(account: Account) -> bool:
-    """Return whether a program of this user could open /dev/stdout again, as servers do that log there by its name."""
+    """Return whether a program of this user can open /dev/stdout by its name, as servers do that log to it."""
     found = os.fstat(1)
     if stat.S_ISSOCK(found.st_mode):  # open(2): ENXIO
         return False
@@ -86,10 +81,6 @@ def opens_stdout(account: Account) -> bool:
     return not account.uid or bool(found.st_mode & (own or group or stat.S_IWOTH))
 
 
-def _owner(account: Account | None) -> tuple[int, int]:
-    return (account.uid, account.gid) if account else (os.geteuid(), os.getegid())
-
-
 def _on_volume(path: Path) -> bool:
-    """Return whether the path is on a mount of its own, so that the image does not decide about its owner."""
+    """Return whether the path is on a mount, so that its owner does not come from the image."""
     return any(os.path.ismount(each) for each in (path, *path.parents) if each != Path("/"))

@@ -1,4 +1,4 @@
-"""Bring the certificate that nginx reads: one that is kept, or a self-signed one."""
+"""Write the certificate file that nginx reads: the kept certificate, or a self-signed one."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ _PRIVATE: Final = 0o600
 
 
 def take(store: PurePosixPath, file: PurePosixPath) -> None:
-    """Copy the certificate that an authority gave. Raises NotAllowed, or Unusable if it has gone."""
+    """Copy the kept certificate of an authority. Raises NotAllowed, or Unusable if it is missing or damaged."""
     pem = certificate_store.kept(store, certificate_store.SITE)
     if pem is None:
         raise Unusable(f"cannot read {store / certificate_store.SITE}: it has been removed")
@@ -62,6 +62,6 @@ def _made(step: MakeCertificate) -> bytes:
     except OSError as error:
         raise NotRunnable(f"cannot run {step.openssl}: {error.strerror}") from error
     if done.returncode or certificate.parsed(done.stdout) is None:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise Unusable(f"cannot make a certificate: {said[-1] if said else 'openssl made none'}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Unusable(f"cannot make a certificate: {lines[-1] if lines else 'openssl made none'}")
     return done.stdout

@@ -1,14 +1,15 @@
-"""Compresses static files ahead, in a process of the user who owns them.
+"""Compress static files ahead, in a process of the user who owns them.
 
-The application names the folder, so whoever controls it could name any. Therefore the application's interpreter runs as
-the application's user alone, with that user's group; a folder of another user must be one that root trusts, and ours
-compresses it.
+The application chooses the folder, so it may be any folder. Therefore the application's interpreter runs only as the
+application's user, without its other groups. In a folder of another user, our own interpreter compresses, if root
+trusts the folder.
 """
 
 import os
+from dataclasses import replace
 from typing import Final
 
-from entrypoint.boot.effects.checks.validation import run
+from entrypoint.boot.effects.command import captured
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.plan.steps import Compress
 from entrypoint.boot.trust.accounts import look_up
@@ -32,10 +33,11 @@ def compress(step: Compress, stops: StopRequests, trust: Trust) -> str:
             raise NotAllowed(f"cannot compress the files in {step.folder}: uid {owner.st_uid} owns it, and {fault}")
         python, account = step.own_python, look_up(str(owner.st_uid))
     command = (str(python), "-I", str(step.script), str(step.folder))
-    code, said = run(command, step.environment, stops, seconds=_LONGEST, account=account)
+    account = replace(account, groups=()) if account else None
+    code, output = captured(command, step.environment, stops, seconds=_LONGEST, account=account)
     if code == 0:
-        return said.strip()
-    last = (said.strip().splitlines() or ["it ended without a message"])[-1]
+        return output.strip()
+    last = (output.strip().splitlines() or ["it ended without a message"])[-1]
     if code == NotAllowed.exit_code:
         raise NotAllowed(last)
     raise StepFailed(f"cannot compress the files in {step.folder}: {last}", exit_code(code))

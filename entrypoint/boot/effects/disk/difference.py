@@ -1,10 +1,10 @@
-"""How the files of a reload differ from those of the site that runs."""
+"""How the files of a reload differ from those of the running site."""
 
-import configparser
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from entrypoint.boot.effects.disk import run_files
+from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.errors import Unusable
 from entrypoint.protocol.codec import from_json, read_json
@@ -17,7 +17,7 @@ class Difference:
     """The differences between the new files and the old ones that decide what is reloaded."""
 
     def __init__(self, plan: Plan, folder: Path, was: Environments) -> None:
-        """`folder` is the run directory; `was` holds the environments of the programs that run."""
+        """`folder` is the run directory; `was` are the environments of the running programs."""
         self.folder = PurePosixPath(folder)
         self.was = was
         self.files = tuple(file for file in plan.files if run_files.read(file.path) != file.text)
@@ -56,10 +56,3 @@ def current(folder: Path) -> SupervisionConfig:
 def text_of(plan: Plan, name: str) -> str:
     """Return the text of a file of the plan."""
     return next(file.text for file in plan.files if file.path.name == name)
-
-
-def sections(text: str) -> configparser.RawConfigParser:
-    """Return the sections of a configuration for supervisord, read as supervisord does."""
-    parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";", "#"))
-    parser.read_string(text)
-    return parser

@@ -1,10 +1,10 @@
-"""Hand over the folders that the application writes to its user: what is neither root's nor another program's.
+"""Give the application's user the folders that it writes, except what belongs to root or to another program.
 
-The application names some of these folders, so whoever controls it could name any. Therefore root gives away nothing
-that belongs to root, except an empty volume; follows no symbolic link, neither on the way to a folder nor in it; and
-leaves files with hard links. Each change goes to an open descriptor, so that nobody can exchange the file before it.
+The application chooses some of these folders, so they may be any folders. Therefore root gives away nothing of its own,
+except an empty volume; follows no symbolic link, neither on the way to a folder nor in it; and leaves files with hard
+links. Each change is made to an open descriptor, so that nobody can exchange the file before it.
 
-A folder is handed over after its content. So one that belongs to the user already is done, and costs one look.
+A folder changes its owner after its content. So a folder that belongs to the user already is complete.
 """
 
 import os
@@ -31,9 +31,9 @@ class _Place(NamedTuple):
 
 
 def hand_over(path: PurePosixPath, account: Account, others: Collection[int] = ()) -> str:
-    """Give `account` the folder, or the last existing one on the way to it; nothing of the users `others`.
+    """Give `account` the folder, or the last one that exists on the way to it; nothing of the users `others`.
 
-    Return what was done or why it was not, "" where nothing is to do.
+    Return what was done, or why nothing was; empty if the folder belongs to `account` already.
     """
     try:
         place = _open(path)
@@ -70,7 +70,7 @@ def _command(place: _Place, account: Account) -> str:
 
 
 def _open(path: PurePosixPath) -> _Place:
-    """Open the folder from / on, part by part. Raises NotADirectoryError at a symbolic link or a file."""
+    """Open each folder on the way, beginning with /. Raises NotADirectoryError at a symbolic link or a file."""
     descriptor, here, mounted = os.open("/", _FOLDER), PurePosixPath("/"), False
     for name in path.parts[1:]:
         try:
@@ -87,7 +87,7 @@ def _open(path: PurePosixPath) -> _Place:
 
 
 class _Walk:
-    """Hands over what is in a folder, and counts what it gave and what it left."""
+    """Gives the user what is in a folder, and counts the files that it gave and those that it left."""
 
     def __init__(self, account: Account, others: Collection[int]) -> None:
         self.given = self.left = 0
@@ -106,7 +106,7 @@ class _Walk:
         self.given += 1
 
     def content(self, folder: int, depth: int) -> None:
-        """Hand over all that is in an open folder. Raises OSError."""
+        """Give the user everything in an open folder. Raises OSError."""
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
         for name in names:
@@ -130,7 +130,7 @@ class _Walk:
                 os.close(descriptor)
 
     def _opened(self, descriptor: int, depth: int) -> None:
-        """Hand over an open file or folder. It may be another one than was found a moment ago."""
+        """Give the user an open file or folder, if it is still one to give: it may have been exchanged."""
         found = os.fstat(descriptor)
         folder = stat.S_ISDIR(found.st_mode)
         if found.st_uid in self._kept or not (depth if folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Machine
@@ -36,10 +36,10 @@ def kept(settings: Settings, machine: Machine, stops: StopRequests) -> Settings:
     """
     file = settings.secret_key_file
     if file and not _is_set(settings, machine):
-        wait = LockWait(settings.wait_timeout, stops)
         with machine.trust.acting(file.parent, machine.account) as acts:
             owner = machine.account if machine.root and not acts else None
-            return _with(settings, _read_or_generate(Path(file), owner, wait), str(file))
+            key = _read_or_generate(Path(file), owner, settings.wait_timeout, stops)
+        return _with(settings, key, str(file))
     return _unkept(settings, machine)
 
 
@@ -98,27 +98,21 @@ def _generate() -> str:
     return os.urandom(_BYTES).hex()
 
 
-class LockWait(NamedTuple):
-    """How long to wait for the lock, and what ends the wait."""
-
-    seconds: float
-    stops: StopRequests
-
-    def acquire(self, file: Path, descriptor: int) -> None:
-        """Acquire the lock; closing the descriptor releases it. Raises OSError, TimedOut, Stopped."""
-        deadline = time.monotonic() + self.seconds
-        while True:
-            try:
-                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    why = f"another process has kept it locked for {self.seconds:g} s"
-                    raise TimedOut(f"cannot use {file}: {why}; ENTRYPOINT_WAIT_TIMEOUT sets how long to wait") from None
-            self.stops.check()
-            time.sleep(_PAUSE)
+def _lock(file: Path, descriptor: int, seconds: float, stops: StopRequests) -> None:
+    """Lock the file until the descriptor is closed. Raises OSError, TimedOut, Stopped."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                why = f"another process has kept it locked for {seconds:g} s"
+                raise TimedOut(f"cannot use {file}: {why}; ENTRYPOINT_WAIT_TIMEOUT sets how long to wait") from None
+        stops.check()
+        time.sleep(_PAUSE)
 
 
-def _read_or_generate(file: Path, owner: Account | None, wait: LockWait) -> str:
+def _read_or_generate(file: Path, owner: Account | None, seconds: float, stops: StopRequests) -> str:
     """Return the key in the file; generate it if it is missing. Raises NotAllowed, TimedOut, Unusable, Stopped."""
     if key := _read(file):
         return key
@@ -126,7 +120,7 @@ def _read_or_generate(file: Path, owner: Account | None, wait: LockWait) -> str:
     try:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "r+b") as opened:
-            wait.acquire(file, descriptor)
+            _lock(file, descriptor, seconds, stops)
             _check(file, descriptor)
             if key := _complete(opened.read(_LONGEST)):
                 return key  # another container wrote it meanwhile

@@ -1,4 +1,4 @@
-"""The client of the application's agent, which runs in the application's interpreter and is reached over a socket.
+"""The client of the agent, which runs in the application's interpreter. Both speak over a socket.
 
 `entrypoint/protocol/agent.py` defines the messages; the other end is `entrypoint/app/agent.py`.
 """
@@ -49,6 +49,8 @@ _KINDS: Final[Mapping[ErrorKind, Callable[[str], EntrypointError]]] = {
 }
 
 _FEW: Final = 10  # pieces of work, each of which is worth a line
+
+Count = Callable[[int, int], None]
 Reply = TypeVar("Reply", Application, AppsReport, AgentResult)
 
 
@@ -151,16 +153,10 @@ class Agent:
         """Return all facts, once the apps are loaded. To be called once, before `ask`. Raises what `ask` raises."""
         return self.settings().with_apps(self._reply(AppsReport, "load the application"))
 
-    def ask(
-        self,
-        name: str,
-        request: Request,
-        seconds: float | None = None,
-        count: Callable[[int, int], None] = lambda _done, _total: None,
-    ) -> AgentResult:
+    def ask(self, name: str, request: Request, seconds: float | None = None, count: Count | None = None) -> AgentResult:
         """Send the request and return its result, within `seconds`; `name` is its verb in error messages.
 
-        `count(done, total)` is called for each progress that is counted. Raises Unusable, NotAllowed, TimedOut or
+        `count(done, total)` is called for each report of counted progress. Raises Unusable, NotAllowed, TimedOut or
         StepFailed as the agent reports it, Stopped when a stop is requested meanwhile.
         """
         try:
@@ -170,11 +166,7 @@ class Agent:
         return self._reply(AgentResult, name, seconds, count)
 
     def _reply(
-        self,
-        expected: type[Reply],
-        doing: str,
-        seconds: float | None = None,
-        count: Callable[[int, int], None] = lambda _done, _total: None,
+        self, expected: type[Reply], doing: str, seconds: float | None = None, count: Count | None = None
     ) -> Reply:
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
@@ -190,7 +182,7 @@ class Agent:
                 raise self._unintelligible(doing)
             between = message.total is not None and message.total > _FEW and message.done != message.total
             self._tell("application", message.text, log.PROGRESS if between else "info")
-            if message.done is not None and message.total is not None:
+            if count and message.done is not None and message.total is not None:
                 count(message.done, message.total)
 
     def _next_message(self, doing: str, deadline: float | None) -> Message:

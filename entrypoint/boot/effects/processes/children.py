@@ -1,8 +1,8 @@
-"""Start programs before the exec. They stay children of this process across it, and supervisord adopts them.
+"""Start programs before the exec. They stay children of this process, and supervisord adopts them.
 
 So nginx answers from the first moment, and the application server loads while boot and supervisord still work. Boot
-relays the programs' output until the exec; then supervisord reads it. `entrypoint/supervision/handover.py` is the
-other half.
+relays the programs' output until the exec; then supervisord reads it. `entrypoint/supervision/handover.py` reads what
+`hand_over` writes.
 """
 
 import fcntl
@@ -64,6 +64,7 @@ class Children:
     def start(self, step: Start) -> None:
         """Start a program as supervisord would. If that fails, supervisord tries again and reports why."""
         program, account = step.program, step.program.account
+        environment = self._trust.environment(step.environment) if program.as_root else step.environment
         output, written = os.pipe()
         os.set_blocking(output, False)
         with suppress(OSError):  # the kernel limits the memory that a user's pipes may take
@@ -73,7 +74,7 @@ class Children:
             process = subprocess.Popen(  # noqa: S603 -- the plan's own command, no shell
                 program.command,
                 cwd=step.directory,
-                env={**self._environment(step), **program.supervision.environment, **self._notification(program)},
+                env={**environment, **program.supervision.environment, **self._notification(program)},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=written,
@@ -119,9 +120,9 @@ class Children:
                 raise ProgramFailed(why, exit_code(code), name, text)
 
     def reload(self, name: str, check: Callable[[], None]) -> None:
-        """Let nginx reload its configuration as soon as it handles the signal. `check` may raise to end the wait.
+        """Let nginx reload its configuration. `check` may raise to end the wait.
 
-        nginx ignores a SIGHUP that arrives before it has started its workers.
+        nginx ignores a SIGHUP that arrives before it has started its workers, so wait for them.
         """
         deadline = time.monotonic() + _STARTS_WITHIN
         while (child := self._running.get(name)) and child.process.poll() is None and time.monotonic() < deadline:
@@ -134,9 +135,9 @@ class Children:
             self._kill(name)  # supervisord starts it again, with the new configuration
 
     def hand_over(self, file: PurePosixPath, environments: Environments, began: float) -> None:
-        """Write down for supervisord's plugin which programs run, and let their descriptors survive the exec.
+        """Tell supervisord's plugin in `file` which programs run, and let their descriptors survive the exec.
 
-        The `environments` go into a memfd: they hold secrets. `began` is when this boot did, in seconds of
+        The `environments` hold secrets, so they go into a memfd. `began` is when this boot began, in seconds of
         CLOCK_BOOTTIME. Raises ProgramFailed as `check_loaded` does.
         """
         self.check_loaded()
@@ -152,16 +153,15 @@ class Children:
         handover = Handover(
             environments=memory,
             notify=self._notify.fileno() if self._notify else None,
-            programs={name: self._running_program(child) for name, child in running.items()},
+            programs={
+                name: RunningProgram(
+                    child.process.pid, child.output, self._relay.pending(child.output).decode("latin-1")
+                )
+                for name, child in running.items()
+            },
             began=began,
         )
         run_files.write(file, to_json(handover), mode=0o600)  # no other user may read what a program has printed
-
-    def _running_program(self, child: _Child) -> RunningProgram:
-        return RunningProgram(child.process.pid, child.output, self._relay.pending(child.output).decode("latin-1"))
-
-    def _environment(self, step: Start) -> Mapping[str, str]:
-        return self._trust.environment(step.environment) if step.program.as_root else step.environment
 
     def _notification(self, program: Program) -> Mapping[str, str]:
         """Return the variables with which a program reports that it is ready: sd_notify(3)."""

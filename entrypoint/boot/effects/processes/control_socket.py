@@ -18,7 +18,7 @@ _SOURCE: Final = "the answer of process 1"
 
 
 class ControlSocket:
-    """Calls of the plugin's methods."""
+    """Calls the plugin's methods in process 1."""
 
     def __init__(self, folder: Path) -> None:
         """Find the socket in the run directory. Raises NotAllowed, or NotFound if nothing runs here."""
@@ -37,7 +37,7 @@ class ControlSocket:
             why = f"cannot open {self._path}: {error.strerror}"
             raise NotFound(f"cannot reload: {why}; nothing runs here with these settings") from error
         if os.geteuid() != found.st_uid or not stat.S_ISSOCK(found.st_mode):
-            # Root must not follow the answers of another user's supervisord, nor write into that user's folder.
+            # Root must not trust another user's supervisord, nor write into that user's folder.
             raise NotAllowed(f"cannot reload: uid {found.st_uid} owns {self._path}; run the command as that user")
 
     def state(self) -> ReloadState:

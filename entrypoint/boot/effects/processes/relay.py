@@ -1,7 +1,7 @@
 """Read the output of the programs that boot starts, until the exec.
 
 Clients can make nginx log without limit, and a write to a full pipe blocks. So a thread reads the pipes while boot
-waits for databases, migrations and hooks. It ends before the exec, and supervisord reads on.
+waits for databases, migrations and hooks. The thread ends before the exec; then supervisord reads the pipes.
 """
 
 import os
@@ -57,7 +57,7 @@ class Relay:
         self._dropped = 0
 
     def add(self, name: str, output: int, *, hold: bool) -> None:
-        """Read `output` from now on. With `hold` write nothing: the program may be killed and restarted unseen."""
+        """Read `output` from now on. `hold` its lines, so that the program can be killed and restarted unseen."""
         self.stop()
         self._pipes[output] = _Pipe(name, hold=hold)
         self._start()

@@ -27,51 +27,41 @@ class Watch(threading.Thread):
     def __init__(self, endpoint: Endpoint, deadline: float, bell: socket.socket) -> None:
         super().__init__(daemon=True)
         self.endpoint = endpoint
-        self.why = "it does not answer"
-        self.failure: str | None = None  # a permanent error
         self.reachable = False
         self.late = False  # whether the first probe failed
-        self.refused = False  # whether nobody listens there
-        self.unknown = False  # whether its host name does not resolve; a container's name appears when it starts
+        self.error: OSError | None = None  # of the last probe
+        self.failure = ""  # a permanent error
         self._deadline = deadline
         self._bell = bell
 
     def run(self) -> None:
         """Probe until the endpoint is reachable, fails permanently or the deadline has passed."""
-        try:
-            self.reachable = self._wait()
-        except PermanentError as error:
-            self.failure = shown(str(error))
-        except Exception as error:  # noqa: BLE001 -- the main thread reports it
-            self.failure = shown(repr(error))
-        with suppress(OSError):  # the main thread no longer waits
-            self._bell.send(b"!")
-
-    def _wait(self) -> bool:
         delay = _FIRST_DELAY
-        while (left := self._deadline - time.monotonic()) > 0:
+        while not self.reachable and not self.failure and (left := self._deadline - time.monotonic()) > 0:
             try:
                 probe(self.endpoint, min(_TRY, left))
+                self.reachable = True
             except OSError as error:
                 self.late = True
                 if not (isinstance(error, TimeoutError) and left < _TRY):  # the deadline cut this try short
-                    self.unknown = isinstance(error, socket.gaierror)
-                    self.refused = isinstance(error, ConnectionRefusedError)
-                    text = f"unknown host {self.endpoint.host}" if self.unknown else error.strerror or str(error)
-                    self.why = shown(text)
-            else:
-                return True
-            time.sleep(delay)
-            delay = min(delay * 1.5, _LONGEST_DELAY)
-        return False
+                    self.error = error
+                time.sleep(delay)
+                delay = min(delay * 1.5, _LONGEST_DELAY)
+            except Exception as error:  # noqa: BLE001 -- the main thread reports it
+                self.failure = shown(str(error) if isinstance(error, PermanentError) else repr(error))
+        with suppress(OSError):  # the main thread no longer waits
+            self._bell.send(b"!")
+
+    @property
+    def why(self) -> str:
+        """Why the endpoint is not reachable yet."""
+        if self.error is None:
+            return "it does not answer"
+        unknown = isinstance(self.error, socket.gaierror)  # the name of a container resolves when it starts
+        return shown(f"unknown host {self.endpoint.host}" if unknown else self.error.strerror or str(self.error))
 
 
-def wait_for(
-    endpoints: Sequence[Endpoint],
-    seconds: float,
-    tell: Callable[[str], None],
-    stops: StopRequests,
-) -> bool:
+def wait_for(endpoints: Sequence[Endpoint], seconds: float, tell: Callable[[str], None], stops: StopRequests) -> bool:
     """Wait until all endpoints are reachable; return whether a first probe failed.
 
     `seconds` is the deadline for all together. Raises TimedOut, Unusable after a permanent error, Stopped when a stop
@@ -108,9 +98,10 @@ def wait_for(
 
 def _hint(missing: Sequence[Watch]) -> str:
     """Return a remedy if the missing endpoints suggest one: a loopback host, or a name that does not resolve."""
-    if any(watch.endpoint.host in _LOOPBACK and watch.refused for watch in missing):
+    if any(watch.endpoint.host in _LOOPBACK and isinstance(watch.error, ConnectionRefusedError) for watch in missing):
         return "; in a container, localhost is that container: name the host of the service in ENTRYPOINT_WAIT_FOR"
-    return "; check ENTRYPOINT_WAIT_FOR" if any(watch.unknown for watch in missing) else ""
+    unknown = any(isinstance(watch.error, socket.gaierror) for watch in missing)
+    return "; check ENTRYPOINT_WAIT_FOR" if unknown else ""
 
 
 def _report_reachable(missing: list[Watch], began: float, tell: Callable[[str], None]) -> None:
