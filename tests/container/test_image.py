@@ -119,7 +119,7 @@ def test_a_killed_uwsgi_is_started_again(booted: Booted) -> None:
     until(lambda: container.status("/") == 200, "an answer after the kill")
 
 
-def test_every_problem_of_the_environment_is_told_at_once(engine: Engine, image: str) -> None:
+def test_every_problem_of_the_environment_is_reported_at_once(engine: Engine, image: str) -> None:
     container = engine.run(image, {"PORT": "banana", "SUPERUSER_EMAIL": "x", "ENTRYPOINT_MIGRAET": "off"})
     assert container.wait() == 78
     lines = container.logs.splitlines()

@@ -185,7 +185,7 @@ LIMITED = {"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}
         (429, json.dumps({**LIMITED, "detail": "too many; retry after 2099-01-02 03:04:05 UTC: see"}), "rateLimited"),
     ],
 )
-def test_a_strange_answer_of_the_authority_is_told(
+def test_a_strange_answer_of_the_authority_is_reported(
     tmp_path: Path, store: Path, status: int, body: str, why: str
 ) -> None:
     handler = type("Handler", (Answering,), {"status": status, "body": body})
@@ -271,7 +271,7 @@ def test_nothing_that_an_authority_returns_replaces_the_kept_certificate(
     assert json.loads((store / "tries.json").read_text())["failures"] == 1
 
 
-def test_nothing_but_certificates_is_taken_of_what_an_authority_returns(tmp_path: Path, store: Path) -> None:
+def test_only_certificates_are_taken_from_the_answer_of_an_authority(tmp_path: Path, store: Path) -> None:
     with hostile(tmp_path, store, "text and a key between the certificates") as one:
         one.says("renewed the certificate")
         pem = one.file.read_bytes()
@@ -317,7 +317,7 @@ UNBOUND = {
 
 
 @pytest.mark.parametrize("way", rows(UNBOUND, ["a file"]))
-def test_a_strange_answer_to_a_registration_is_told(tmp_path: Path, store: Path, way: str) -> None:
+def test_a_strange_answer_to_a_registration_is_reported(tmp_path: Path, store: Path, way: str) -> None:
     key, pem = tmp_path / "key", tmp_path / "pem"
     make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {pem} -subj /CN=x -addext subjectAltName="
     subprocess.run(f"{make}IP:127.0.0.1".split(), check=True, capture_output=True)

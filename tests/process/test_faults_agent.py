@@ -65,7 +65,9 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("name", DEATHS)
-def test_the_death_of_the_agent_is_told_with_its_own_code(entrypoint: Command, project: Project, name: str) -> None:
+def test_the_end_of_the_agent_is_reported_with_its_own_exit_code(
+    entrypoint: Command, project: Project, name: str
+) -> None:
     death = DEATHS[name]
     project.add_setting(death.setting)
     if death.hook:

@@ -144,7 +144,7 @@ def test_nothing_private_is_served(
     assert not project.database.exists()
 
 
-def test_what_is_served_may_lie_in_what_is_private(entrypoint: Command, project: Project, free_port: int) -> None:
+def test_uploads_may_lie_in_the_data_directory(entrypoint: Command, project: Project, free_port: int) -> None:
     media('BASE_DIR / "data/media"')(project)
     environ = {"ENTRYPOINT_DATA_DIR": str(project.root / "data"), "PORT": f"127.0.0.1:{free_port}"}
     assert entrypoint.run(project.root, "--dry-run", **environ).code == 0

@@ -281,7 +281,7 @@ def test_gunicorns_options(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["tiangolo", "supervisor", "procfile", "gunicorn"])
-def test_a_configuration_that_is_not_there(tmp_path: Path, source: str) -> None:
+def test_a_configuration_that_does_not_exist(tmp_path: Path, source: str) -> None:
     with pytest.raises(Unusable, match=f"cannot report on {source}: there is no "):
         list(report(tmp_path, source))
 

@@ -182,7 +182,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("what", BROKEN)
-def test_a_broken_migration_is_told_by_its_name_its_file_and_its_operation(
+def test_a_broken_migration_is_reported_with_its_name_file_and_operation(
     entrypoint: Command, project: Project, what: str
 ) -> None:
     operations, why = BROKEN[what]
@@ -280,7 +280,7 @@ SQLITE = {
 
 
 @pytest.mark.parametrize("what", SQLITE)
-def test_an_sqlite_file_that_cannot_be_written_is_told_with_its_path_its_user_and_the_remedy(
+def test_an_unwritable_sqlite_file_is_reported_with_path_user_and_remedy(
     entrypoint: Command, project: Project, ordinary_user: int | None, what: str
 ) -> None:
     name, mode, told = SQLITE[what]
@@ -298,7 +298,7 @@ def test_an_sqlite_file_that_cannot_be_written_is_told_with_its_path_its_user_an
     assert "Traceback" not in done.err
 
 
-def test_a_locked_sqlite_file_is_told_with_its_path(entrypoint: Command, project: Project) -> None:
+def test_a_locked_sqlite_file_is_reported_with_its_path(entrypoint: Command, project: Project) -> None:
     assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
     project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
     project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))

@@ -138,7 +138,7 @@ def test_a_link_to_another_file_is_refused(entrypoint: Command, reading: Project
     )
 
 
-def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(
+def test_a_missing_or_unwritable_folder_is_reported(
     entrypoint: Command, reading: Project, volume: Path, ordinary_user: int | None
 ) -> None:
     done = migrate(entrypoint, reading, ENTRYPOINT_DATA_DIR=f"{volume}/none")

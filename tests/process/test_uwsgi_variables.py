@@ -28,7 +28,7 @@ TELLTALE = """
         ({"UWSGI_WORKERS": "3", "UWSGI_HARAKIRI": "7"}, "workers 3 harakiri b'7'"),
     ],
 )
-def test_what_uwsgi_is_told_in_its_own_variables_it_obeys(
+def test_uwsgi_obeys_its_own_variables(
     entrypoint: Command, project: Project, place: Path, environ: dict[str, str], said: str
 ) -> None:
     project.write("telltale.py", TELLTALE)

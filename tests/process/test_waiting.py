@@ -267,7 +267,9 @@ def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done])
 # ---- the deadline, a stop, what will never come
 
 
-def test_all_that_is_missing_at_the_deadline_is_told(prepare: Callable[..., Done], free_port: int, place: Path) -> None:
+def test_every_service_that_is_missing_at_the_deadline_is_reported(
+    prepare: Callable[..., Done], free_port: int, place: Path
+) -> None:
     done = prepare(f"tcp://127.0.0.1:{free_port} file:{place}/none", "2s")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
@@ -299,7 +301,7 @@ def test_a_signal_ends_the_wait_at_once(
     assert ever_within(2, stop)  # sooner than an attempt that gets no answer
 
 
-def test_what_is_waited_for_long_is_told_again_and_again(started: Callable[..., Running], free_port: int) -> None:
+def test_a_long_wait_is_reported_again_and_again(started: Callable[..., Running], free_port: int) -> None:
     running = started(f"tcp://127.0.0.1:{free_port}")
     running.wait_until_it_says(f"    still waiting for tcp://127.0.0.1:{free_port}: Connection refused")
     running.stop(signal.SIGTERM)

@@ -6,7 +6,7 @@ from own_etc import OwnEtc
 from site_under_test import NewSite
 
 
-def test_files_of_ones_own_are_part_of_the_site(prepared_site: NewSite, own_etc: OwnEtc) -> None:
+def test_users_files_are_part_of_the_site(prepared_site: NewSite, own_etc: OwnEtc) -> None:
     http = own_etc.write(
         "nginx/conf.d/zz-test.conf", 'map $arg_name $zz_test_greeting { default "hello"; Ada "hello Ada"; }'
     )

@@ -127,7 +127,7 @@ def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_application_is_told_only_a_host_of_the_site(named: Site, case: Case) -> None:
+def test_the_application_sees_only_hosts_of_the_site(named: Site, case: Case) -> None:
     version = "1.1" if any(header.startswith("Host:") for header in case.headers) else "1.0"
     lines = (f"GET {case.target} HTTP/{version}", *case.headers, "Connection: close", "", "")
     status, body = ask(named, "\r\n".join(lines).encode(), case.source)
@@ -167,7 +167,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("size", SHAPES.values(), ids=SHAPES)
-def test_what_nginx_takes_the_application_server_takes(plain: Site, size: int) -> None:
+def test_the_application_server_accepts_each_header_that_nginx_accepts(plain: Site, size: int) -> None:
     over = OVER[plain.environment["ENTRYPOINT_SERVER"]]
     found = {}
     for kilobytes in (*range(1, 24, 4), *range(24, 37)):

@@ -57,7 +57,7 @@ def test_a_site_without_stderr_is_served(prepared_site: NewSite, streams: str) -
 
 
 @pytest.mark.thorough  # half a minute; tests/process/supervision/test_liveness.py shows it with shorter times
-def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(prepared_site: NewSite) -> None:
+def test_a_frozen_application_server_makes_the_site_unready_until_it_continues(prepared_site: NewSite) -> None:
     site = prepared_site().start().ready()
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.suspend()

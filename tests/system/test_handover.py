@@ -78,7 +78,7 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     assert '"GET / HTTP/1.1" 503' not in site.output
 
 
-def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
+def test_supervisord_adopts_the_running_programs(migrating: Site, tmp_path: Path) -> None:
     site = migrating
     (nginx,) = site.programs("nginx")
     assert len(psutil.Process(site.pid).children()) == 3  # the agent, nginx, and a uwsgi that loads the application
@@ -97,7 +97,7 @@ def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
     assert site.stop()[0] == 0
 
 
-def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Site, tmp_path: Path) -> None:
+def test_a_server_that_loaded_before_the_migrations_does_not_serve(migrating: Site, tmp_path: Path) -> None:
     site = migrating
     early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
     assert early
@@ -118,7 +118,7 @@ def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) 
     assert site.status("/-/live") is None
 
 
-def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_path: Path) -> None:
+def test_files_of_a_killed_container_make_nothing_ready(migrating: Site, tmp_path: Path) -> None:
     site = migrating
     (tmp_path / "go-on").touch()
     site.ready()
@@ -135,9 +135,7 @@ def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_p
     assert site.ready().stop()[0] == 0
 
 
-def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
-    prepared_site: NewSite, project: Path, tmp_path: Path
-) -> None:
+def test_a_users_starting_page_is_shown_with_the_phase(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "starting.html").write_text('<p>soon, by {{ server }}: <!--# include virtual="/-/phase.txt" --></p>\n')
@@ -160,7 +158,7 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
     until(lambda: site.status("/") == 200, "the site to be back")
 
 
-def test_a_template_of_ones_own_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
+def test_a_users_template_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "nginx-app.conf.j2").write_text('{% include "nginx-app.conf.j2" %}\n# mine\n')
@@ -197,9 +195,7 @@ def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
     assert [line for line in said[2:] if line not in loads] == site.steps
 
 
-def test_who_waits_hooks_and_a_release_tell_what_they_are(
-    prepared_site: NewSite, project: Path, tmp_path: Path
-) -> None:
+def test_the_phase_names_a_wait_hooks_and_a_release(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     wait = 'until [ -e "{}" ]; do sleep 0.01; done\n'
     folder = tmp_path / "hooks" / "pre-start.d"
     folder.mkdir(parents=True)

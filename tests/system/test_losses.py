@@ -58,7 +58,7 @@ def test_a_stop_without_nginx_loses_no_request(prepared_site: NewSite, server: s
             assert load.counts["refused"]
 
 
-def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSite) -> None:
+def test_a_stop_after_the_drain_refuses_no_client_that_heeds_readiness(prepared_site: NewSite) -> None:
     times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
     site = prepared_site(WEB_CONCURRENCY="3", **times).start().ready()
     with ExitStack() as visitors:
@@ -75,7 +75,7 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSi
     assert site.wait() == 0
 
 
-def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(prepared_site: NewSite) -> None:
+def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepared_site: NewSite) -> None:
     site = prepared_site().start().ready()
     (master,) = site.programs("nginx")
     workers = master.children()

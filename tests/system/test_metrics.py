@@ -159,7 +159,7 @@ def test_the_port_serves_metrics_and_nothing_else(site: Site) -> None:
         ({"X-Forwarded-For": "nonsense"}, 200),  # nginx ignores it, as for each request
     ],
 )
-def test_who_may_read_the_metrics(site: Site, headers: dict[str, str], status: int) -> None:
+def test_only_allowed_addresses_may_read_the_metrics(site: Site, headers: dict[str, str], status: int) -> None:
     for url in (f"{site.url}/-/metrics", f"{port_of(site)}/metrics"):
         assert requests.get(url, headers=headers, timeout=PATIENCE).status_code == status
     if status == 403:
@@ -205,7 +205,7 @@ def test_counters_survive_a_reload(site: Site) -> None:
     assert {key: after[key] for key in counters if after[key] < before[key]} == {}
 
 
-def test_the_boot_tells_of_its_migrations(new_site: NewSite) -> None:
+def test_the_boot_exports_the_number_of_its_migrations(new_site: NewSite) -> None:
     site = new_site().start().ready()
     assert value(scrape(site), "entrypoint_migrations_applied") > 5
     os.kill(site.pid, signal.SIGSTOP)
@@ -233,7 +233,7 @@ def app(environ, start_response):
 """
 
 
-def test_the_applications_own_metrics_of_all_workers_begin_anew_with_each_boot(tmp_path: Path) -> None:
+def test_the_applications_own_metrics_begin_again_with_each_boot(tmp_path: Path) -> None:
     (tmp_path / "pages.py").write_text(APP)
     settings = {"ENTRYPOINT_APP": "pages:app", "PROMETHEUS_MULTIPROC_DIR": "metrics", "ENTRYPOINT_READY_PATH": "off"}
     for _ in range(2):

@@ -90,7 +90,7 @@ def prepare(entrypoint: Command, project: Path, database: Database, **more: str)
 
 
 @pytest.mark.parametrize("kind", ["postgres", *thorough("mariadb", "sqlite", "pgbouncer")])
-def test_who_waits_says_who_migrates_and_then_goes_on(
+def test_a_waiting_replica_names_the_one_that_migrates_and_then_continues(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
 ) -> None:
     database = new_database(kind)

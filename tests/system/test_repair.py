@@ -219,7 +219,7 @@ def test_every_mode_refuses_it_again_and_again(interrupted: Case, mode: str) -> 
         ("--applied", BY_HAND),
     ],
 )
-def test_after_a_repair_the_boot_goes_on(  # noqa: PLR0913, PLR0917 -- the parts of a case
+def test_after_a_repair_the_boot_continues(  # noqa: PLR0913, PLR0917 -- the parts of a case
     entrypoint: Command,
     project: Path,
     mariadb_server: MariaDB,

@@ -94,13 +94,13 @@ def test_the_log_shows_none_whatever_happens(site: Site) -> None:
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=" ".join)
-def test_who_looks_at_the_site_is_shown_none(site: Site, words: tuple[str, ...]) -> None:
+def test_commands_that_look_at_the_site_show_no_secret(site: Site, words: tuple[str, ...]) -> None:
     done = site.command(*words)
     assert done.returncode == 0, done.stderr
     assert MARK not in done.stdout + done.stderr
 
 
-def test_what_makes_the_superuser_is_not_in_the_environment_of_what_serves_the_site(site: Site) -> None:
+def test_the_serving_programs_do_not_get_the_superusers_values(site: Site) -> None:
     environments = [process.environ() for process in (psutil.Process(site.pid), *site.family())]
     assert len(environments) > 3
     found = ["".join(environment.values()) for environment in environments]

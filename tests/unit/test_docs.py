@@ -101,7 +101,7 @@ def test_few_blocks_are_not_run() -> None:
     assert len(not_run) == NOT_RUN, not_run
 
 
-def test_what_a_program_says_is_no_command() -> None:
+def test_blocks_of_output_contain_no_command() -> None:
     hidden = [
         block for block in every_block() if block.language == OUTPUT and re.search(r"^\$ ", block.text, re.MULTILINE)
     ]

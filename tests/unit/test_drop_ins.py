@@ -30,13 +30,13 @@ def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert nginx_files(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
 
 
-def test_one_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+def test_a_drop_in_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.conf")
     with pytest.raises(Unusable, match=r"a\.conf: it is not a regular file$"):
         nginx_files(tmp_path)
 
 
-def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
+def test_without_the_folder_there_are_no_drop_ins(tmp_path: Path) -> None:
     assert nginx_files(tmp_path / "none") == ()
 
 

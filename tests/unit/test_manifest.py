@@ -157,7 +157,7 @@ def test_the_overlay_with_a_job_passes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("packages", ["", "celery\npsycopg\n", "redis\n"])
-def test_what_init_writes_passes(folder: Path, packages: str) -> None:
+def test_the_manifests_that_init_writes_pass(folder: Path, packages: str) -> None:
     (folder / "manage.py").touch()
     (folder / "shop").mkdir()
     (folder / "shop/settings.py").write_text('STATIC_ROOT = BASE_DIR / "static"\n')
@@ -408,7 +408,9 @@ def test_no_mistake_follows_from_another(folder: Path) -> None:
         ),
     ],
 )
-def test_who_migrates(folder: Path, web: str, worker: str, lines: list[str], *, job: bool) -> None:
+def test_somebody_has_to_migrate_and_only_one(
+    folder: Path, web: str, worker: str, lines: list[str], *, job: bool
+) -> None:
     text = DEPLOYMENT.replace(
         "          ports:", f"            - {{name: ENTRYPOINT_MIGRATE, value: {web}}}\n          ports:"
     )
@@ -416,7 +418,7 @@ def test_who_migrates(folder: Path, web: str, worker: str, lines: list[str], *, 
     assert checked(folder, text) == lines
 
 
-def test_what_starts_after_the_migrations_is_right(folder: Path) -> None:
+def test_a_role_that_starts_after_the_migrations_may_check_or_migrate(folder: Path) -> None:
     once = "  migrate: {image: site, command: [prepare, --only, migrate]}\n"
     after = "    depends_on: {migrate: {condition: service_completed_successfully}}\n"
     at_once = COMPOSE + once
@@ -435,7 +437,7 @@ def test_a_service_that_runs_manage_py_migrates_as_well(folder: Path, command: s
 # ---- what is not known
 
 
-def test_what_the_manifest_does_not_tell_is_not_judged(folder: Path) -> None:
+def test_values_that_the_manifest_does_not_contain_are_not_judged(folder: Path) -> None:
     text = without(DEPLOYMENT, "PORT", "DRAIN", "STOP_TIMEOUT", "terminationGrace").replace(
         "          env:\n", "          envFrom: [{configMapRef: {name: elsewhere}}]\n"
     )

@@ -74,7 +74,7 @@ def told(folder: Path, port: int, http: str = "", server: str = "") -> str:
         ),
     ],
 )
-def test_a_file_for_http_that_collides_is_told_with_its_remedy(
+def test_a_file_for_http_that_collides_is_reported_with_its_remedy(
     tmp_path: Path, free_port: int, http: str, what: str, remedy: str
 ) -> None:
     assert told(tmp_path, free_port, http) == f"cannot use http.conf: {what} in line 1; {remedy}"
@@ -95,7 +95,7 @@ def test_a_file_for_http_that_collides_is_told_with_its_remedy(
         ),
     ],
 )
-def test_what_nginx_says_of_our_file_names_the_users(
+def test_an_error_in_our_file_names_the_users_file(
     tmp_path: Path, free_port: int, http: str, what: str, line: str
 ) -> None:
     why = f"{what.format(port=free_port)}, http.conf sets it too; delete it there, or move it to /etc/nginx/server.d"
@@ -118,13 +118,13 @@ def test_what_nginx_says_of_our_file_names_the_users(
         ),
     ],
 )
-def test_a_file_for_the_server_block_that_collides_is_told_with_its_remedy(
+def test_a_file_for_the_server_block_that_collides_is_reported_with_its_remedy(
     tmp_path: Path, free_port: int, server: str, what: str, remedy: str
 ) -> None:
     assert told(tmp_path, free_port, server=server) == f"cannot use server.conf: {what} in line 1; {remedy}"
 
 
-def test_any_other_error_is_told_as_nginx_tells_it(tmp_path: Path, free_port: int) -> None:
+def test_any_other_error_is_reported_as_nginx_words_it(tmp_path: Path, free_port: int) -> None:
     assert told(tmp_path, free_port, "no_such on;") == 'cannot use http.conf: unknown directive "no_such" in line 1'
 
 

@@ -59,7 +59,7 @@ def test_a_line_that_nginx_cannot_use_is_refused(place: Path, text: str, why: st
     assert "sesame" not in found
 
 
-def test_a_missing_file_is_told(place: Path) -> None:
+def test_a_missing_file_is_reported(place: Path) -> None:
     file = place / "missing"
     assert told(file) == "No such file or directory; mount the file, or unset NGINX_BASIC_AUTH_FILE"
 

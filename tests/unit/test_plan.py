@@ -252,7 +252,7 @@ NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server
         ),
     ],
 )
-def test_what_cannot_be_served_is_told(environ: dict[str, str], problem: str) -> None:
+def test_settings_that_cannot_be_served_are_reported(environ: dict[str, str], problem: str) -> None:
     assert problems(environ) == (problem,)
 
 
@@ -320,7 +320,7 @@ def test_a_file_that_uwsgi_would_read_twice_is_not_named_to_it() -> None:
 
 
 @pytest.mark.parametrize(("conf", "told"), [("daemon off;\n", False), ("  daemon off;", False), ("# daemon\n", True)])
-def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, told: bool) -> None:  # noqa: FBT001 -- as above
+def test_nginx_stays_in_the_foreground_by_the_users_file_or_by_ours(conf: str, told: bool) -> None:  # noqa: FBT001 -- as above
     own = machine(templates={"nginx.conf": conf})
     made = make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
     assert ("daemon off" in text_of(made, "supervisord.conf")) is told
@@ -334,7 +334,7 @@ def test_nginx_in_the_background_is_refused() -> None:
         make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
 
 
-def test_who_may_say_more_of_the_workers_is_named() -> None:
+def test_the_variable_that_may_change_the_workers_is_named() -> None:
     lines = list(map(str, plan({"ENTRYPOINT_SERVER": "gunicorn", "GUNICORN_CMD_ARGS": "--workers 3"}).steps))
     assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS overrides it" in lines
 
@@ -375,7 +375,7 @@ def test_two_programs_that_log_to_one_file_are_refused(tmp_path: Path) -> None:
         logging(tmp_path, worker="a.log", beat="/srv/app/a_01.log")
 
 
-def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
+def test_a_path_that_supervisord_would_change_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"cannot write '/var/log/a ;b\.log' into supervisord\.conf: "):
         logging(tmp_path, beat="/var/log/a ;b.log")
 
@@ -430,12 +430,12 @@ def warned(environ: dict[str, str]) -> list[str]:
         {"ENTRYPOINT_REQUEST_TIMEOUT": "8s", "ENTRYPOINT_STOP_TIMEOUT": "9s"},
     ],
 )
-def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
+def test_settings_that_fit_together_are_no_warning(environ: dict[str, str]) -> None:
     assert warned(environ) == []
 
 
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
-def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
+def test_two_settings_for_the_workers_that_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
         f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable; unset one of them"
     ]
@@ -451,7 +451,7 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["8s", "20s", "1h", "366m"])
-def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
+def test_the_value_that_a_warning_of_the_stop_names_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
     assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
     enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
@@ -556,7 +556,9 @@ def test_each_mistake_is_one_line_except_in_development(different: dict[str, Any
         ({"ENTRYPOINT_PROGRAMS": "worker", "ENTRYPOINT_PROGRAM_WORKER": "sleep 9"}, {**NO_STATIC, "allowed_hosts": ()}),
     ],
 )
-def test_what_is_served_in_another_way_is_no_mistake(environ: dict[str, str], different: dict[str, Any]) -> None:
+def test_files_that_are_served_in_another_way_are_no_mistake(
+    environ: dict[str, str], different: dict[str, Any]
+) -> None:
     begins = ["DEBUG is on in site.settings"] if different.get("debug") else []
     assert told_of(environ, **different) == begins
 
@@ -566,7 +568,7 @@ def test_a_hook_may_still_make_a_folder_writable() -> None:
     assert told_of(on=replace(machine(), hooks=hooks), unwritable=(UNWRITABLE,)) == []
 
 
-def test_what_prepares_ahead_of_a_boot_has_not_its_environment() -> None:
+def test_an_image_build_does_not_warn_about_the_environment() -> None:
     made = make_plan(Settings.read({}), Facts(machine(), application(allowed_hosts=())), ahead=True)
     assert [step for step in made.steps if step.name == "warning"] == []
 
@@ -583,7 +585,7 @@ def supervised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
     return programs
 
 
-def test_each_replica_has_its_config_and_who_is_after_it_waits_for_all(tmp_path: Path) -> None:
+def test_each_replica_has_its_config_and_later_programs_wait_for_all(tmp_path: Path) -> None:
     text = """
         programs.worker = {command = "w", replicas = 2, after = ["web"], memory_limit = "1k", environment = {A = "1"}}
         programs.beat = {command = "b", after = ["worker", "nginx"], essential = true, log = "raw"}
@@ -597,19 +599,19 @@ def test_each_replica_has_its_config_and_who_is_after_it_waits_for_all(tmp_path:
     assert (found["beat"]["essential"], found["beat"]["raw"]) == (True, True)
 
 
-def test_nothing_waits_for_what_runs_in_another_container(tmp_path: Path) -> None:
+def test_no_program_waits_for_one_in_another_container(tmp_path: Path) -> None:
     text = 'programs.worker = {command = "w", after = ["web", "beat"]}\nprograms.beat.command = "b"'
     assert "after" not in supervised(tmp_path, text, ENTRYPOINT_PROGRAMS="worker")["worker"]
 
 
-def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
+def test_other_programs_wait_for_a_users_web(tmp_path: Path) -> None:
     text = 'programs.web.command = "gunicorn"\nprograms.beat = {command = "b", after = "web"}'
     found = supervised(tmp_path, text)
     assert sorted(found) == ["beat", "nginx", "web"]
     assert found["beat"]["after"] == ["web"]
 
 
-def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
+def test_a_one_shot_program_is_not_started_again(tmp_path: Path) -> None:
     found = supervised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
     assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10, "stop_seconds": 8}
 
@@ -641,7 +643,7 @@ def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
         ("/static/", ""),
     ],
 )
-def test_what_nginx_cannot_serve_is_left_to_the_application(url: str, root: str) -> None:
+def test_files_that_nginx_cannot_serve_are_left_to_the_application(url: str, root: str) -> None:
     made = plan(static_url=url, static_root=root, media_url=url, media_root=root)
     assert "^~" not in text_of(made, "nginx-app.conf")
 
@@ -722,7 +724,7 @@ def test_a_static_page_needs_static_files() -> None:
 @pytest.mark.parametrize(
     ("wanted", "there", "expected"), [("auto", False, 1), ("auto", True, 2), ("on", False, 2), ("off", True, 1)]
 )
-def test_nginx_listens_on_ipv6_as_it_is_told(wanted: str, expected: int, *, there: bool) -> None:
+def test_nginx_listens_on_ipv6_as_the_setting_and_the_machine_say(wanted: str, expected: int, *, there: bool) -> None:
     made = make_plan(Settings.read({"NGINX_IPV6": wanted}), Facts(machine(ipv6=there), application()))
     assert len(re.findall(r"listen .*:8080", text_of(made, "nginx-app.conf"))) == expected
 
@@ -806,7 +808,7 @@ def test_settings_that_give_no_superuser_are_an_error_that_names_what_is_missing
     )
 
 
-def test_a_name_of_another_image_is_told_ours() -> None:
+def test_a_name_of_another_image_is_reported_with_ours() -> None:
     assert problems({"SUPERUSER_NAME": "ada", "SUPERUSER_PASSWORD": "pw"})[0] == (
         "cannot use SUPERUSER_NAME: auth.User has no such field; did you mean SUPERUSER_USERNAME?"
     )
@@ -829,7 +831,7 @@ def test_a_superuser_of_what_is_not_django_is_a_warning() -> None:
     assert f"warning: {names}: no superuser is created: there is no manage.py in /srv/app" in warned
 
 
-def test_fields_that_are_unknown_or_missing_are_told_together() -> None:
+def test_fields_that_are_unknown_or_missing_are_reported_together() -> None:
     environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_PASSWORD": "pw", "SUPERUSER_NICK": "x", "SUPERUSER_AGE": "3"}
     assert problems(environ, user=BY_EMAIL) == (
         "cannot use SUPERUSER_AGE: members.Member has no such field",
@@ -1029,7 +1031,7 @@ def test_an_address_of_an_interface_cannot_be_probed() -> None:
 @pytest.mark.parametrize(
     ("value", "read"), [("192.0.2.7 10.0.0.0/8, ::1", "192.0.2.7,10.0.0.0/8,::1"), ("*", "*"), ("", None)]
 )
-def test_without_nginx_the_server_is_told_of_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
+def test_without_nginx_the_server_gets_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
     config = from_json(
         SupervisionConfig, text_of(uvicorn_on("8080", FORWARDED_ALLOW_IPS=value), "supervision.json"), "it"
     )
@@ -1152,7 +1154,7 @@ def problem_with(text: str) -> str:
     return told
 
 
-def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
+def test_a_users_template_replaces_ours_and_is_named() -> None:
     made = plan_with(nginx__conf__j2="worker_processes {{ worker_processes }}; # {{ '/a b' | nginx }}\n")
     assert text_of(made, "nginx.conf") == 'worker_processes 4; # "/a b"\n'
     assert {file.path.name: file.source for file in made.files} == {
@@ -1167,7 +1169,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)
 
 
-def test_a_template_of_ones_own_may_include_ours() -> None:
+def test_a_users_template_may_include_ours() -> None:
     ours = text_of(plan_with(), "uwsgi.ini")
     own = '{% include "uwsgi.ini.j2" %}\nbuffer-size = 65535\n'
     assert text_of(plan_with(uwsgi__ini__j2=own), "uwsgi.ini") == f"{ours}buffer-size = 65535\n"
@@ -1190,7 +1192,7 @@ def test_a_template_of_ones_own_may_include_ours() -> None:
         ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),
     ],
 )
-def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str, why: str) -> None:
+def test_a_template_that_cannot_be_rendered_is_reported_with_file_and_line(text: str, why: str) -> None:
     assert problem_with(text).startswith(f"cannot render /own/nginx.conf.j2, {why}")
 
 
@@ -1397,7 +1399,7 @@ def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_machine_that_cannot_have_a_certificate_is_told(
+def test_a_machine_that_cannot_have_a_certificate_is_reported(
     environ: dict[str, str], machine_facts: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(Unusable) as caught:

@@ -192,7 +192,7 @@ def test_a_probe_is_parsed(text: str, probe: Probe) -> None:
         ("soon", "it is not one of"),
     ],
 )
-def test_what_is_not_a_probe_is_refused(text: str, why: str) -> None:
+def test_an_invalid_probe_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Probe.parse(text)
 

@@ -144,13 +144,13 @@ def test_a_dollar_is_refused_for_nginx_would_expand_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["100%", "$(HOME)", "@(/etc/passwd)", " leading", "trailing "])
-def test_what_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
+def test_text_that_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
     with pytest.raises(Unusable, match="uWSGI cannot quote it"):
         quote.uwsgi(text)
 
 
 @pytest.mark.parametrize("text", ["/srv/my app", "a;b", "a # b", "'q'", '"q"', "$HOME", "a@b", "(x)", "ü"])
-def test_what_uwsgi_takes_literally_passes(text: str) -> None:
+def test_text_that_uwsgi_takes_literally_passes(text: str) -> None:
     assert quote.uwsgi(text) == text
 
 

@@ -89,7 +89,7 @@ def test_a_program_that_was_to_be_replaced_is_stopped(container: Container) -> N
 
 
 @pytest.mark.parametrize("method", ["stopProcess", "stopProcessGroup", "stopAllProcesses"])
-def test_clients_are_told_of_a_method_what_supervisord_says_of_it(method: str) -> None:
+def test_a_replaced_method_has_the_documentation_of_supervisords_own(method: str) -> None:
     assert getattr(Interface, method).__doc__ == getattr(SupervisorNamespaceRPCInterface, method).__doc__
 
 

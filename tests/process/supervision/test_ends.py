@@ -110,7 +110,9 @@ def test_an_essential_program_ends_the_container(
 
 
 @pytest.mark.parametrize("case", rows(CASES, QUICK), ids=" ".join)
-def test_any_other_program_does_not(containers: dict[tuple[str, str], Container], case: tuple[str, str]) -> None:
+def test_a_program_that_is_not_essential_does_not_end_the_container(
+    containers: dict[tuple[str, str], Container], case: tuple[str, str]
+) -> None:
     name, policy = case
     other, end = containers[OTHER], ENDS[name]
     program = f"{name} {policy}".replace(" ", "-")

@@ -55,7 +55,7 @@ def test_a_program_that_answers_no_more_is_replaced(hurried: Container) -> None:
     assert hurried.stop() == 0
 
 
-def test_a_program_that_is_never_restarted_is_lost(hurried: Container) -> None:
+def test_a_hanging_program_that_is_never_restarted_fails_permanently(hurried: Container) -> None:
     port = free_port()
     (hurried.home / "deaf").touch()
     command = f"{hurried.script('site', DEAF)} {port}"
@@ -223,7 +223,7 @@ def test_a_frozen_server_is_not_ready_and_then_replaced(hurried: Container, kind
 
 
 @pytest.mark.parametrize("kind", ["nginx", "uwsgi"])
-def test_a_frozen_server_that_goes_on_is_ready_again(hurried: Container, kind: str) -> None:
+def test_a_frozen_server_that_continues_is_ready_again(hurried: Container, kind: str) -> None:
     _real(hurried, kind, seconds=None)
     hurried.start().said("ready after")
     master = hurried.spawned("site")

@@ -128,7 +128,7 @@ def test_after_a_reload_of_supervisord_the_metrics_are_served_again(container: C
     assert container.stop() == 0
 
 
-def test_nobody_asks_so_nothing_is_imported_and_nothing_wakes(container: Container) -> None:
+def test_without_a_request_no_metrics_code_is_imported_and_process_1_does_not_wake(container: Container) -> None:
     code = (
         "import sys, entrypoint.supervision.round; "
         "print(*(m for m in sys.modules if 'supervision.metrics' in m or m.endswith(('web.server', 'conversation'))))"

@@ -20,7 +20,7 @@ AT_ONCE = 0.9
 
 
 @pytest.mark.parametrize("milliseconds", rows(range(0, 120, 8), range(0, 120, 24)))
-def test_a_stop_is_not_lost_at_whatever_moment_it_comes(container: Container, milliseconds: int) -> None:
+def test_a_stop_is_never_lost_whenever_it_comes(container: Container, milliseconds: int) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     end = time.monotonic() + milliseconds / 1000
@@ -240,7 +240,7 @@ def test_hup_is_ignored_with_a_line_that_says_what_to_do_instead(container: Cont
     assert container.stop() == 0
 
 
-def test_a_reload_of_supervisord_begins_anew_in_the_same_process(container: Container) -> None:
+def test_a_reload_of_supervisord_starts_again_in_the_same_process(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     most: list[int] = []  # how many descriptors there were in the first round
