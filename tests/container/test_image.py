@@ -150,28 +150,6 @@ def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, ima
     assert code == 0, container.logs  # 137 if Docker had had to kill
 
 
-@pytest.mark.thorough  # test_docs builds the README's image
-def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nCOPY . /srv/project\n")
-    (tmp_path / "manage.py").write_text(
-        "import os\n"
-        "from django.core.management import execute_from_command_line\n"
-        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tiny')\n"
-        "execute_from_command_line()\n"
-    )
-    (tmp_path / "tiny.py").write_text(
-        "from django.http import HttpResponse\n"
-        "from django.urls import path\n"
-        "SECRET_KEY = 'tiny'\n"
-        "ALLOWED_HOSTS = ['127.0.0.1']\n"
-        "ROOT_URLCONF = 'tiny'\n"
-        "urlpatterns = [path('', lambda request: HttpResponse('tiny'))]\n"
-    )
-    container = engine.run(engine.build(tmp_path), {}).ready()
-    assert requests.get(container.url, timeout=PATIENCE).text == "tiny"
-    assert container.stop()[0] == 0
-
-
 @pytest.mark.thorough  # test_docs.py shows it of the image of README.md
 def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -> None:
     network, gateway = engine.network()

@@ -4,10 +4,7 @@ import os
 
 import pytest
 from docker_engine import docker
-
-
-def thorough(*cases: tuple[object, ...]) -> list[object]:
-    return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
+from rows import thorough
 
 
 @pytest.mark.parametrize(

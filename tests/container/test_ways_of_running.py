@@ -14,6 +14,7 @@ import requests
 from deadline import PATIENCE, until
 from docker_engine import BOOT, Container, Engine, docker, log_in
 from ports import free_port
+from rows import rows
 
 ADMIN = {
     "SUPERUSER_USERNAME": "admin",
@@ -106,9 +107,7 @@ def users(container: Container, program: str) -> set[tuple[int, int]]:
     return {(int(uid), int(gid)) for uid, gid in re.findall(rf"(\d+)\s+(\d+)\s+{program}", top)}
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in IN_MAKE_TEST else pytest.param(name, marks=pytest.mark.thorough) for name in WAYS]
-)
+@pytest.mark.parametrize("name", rows(WAYS, IN_MAKE_TEST))
 def test_the_site_is_served_and_stopped_and_serves_again_with(
     engine: Engine, image: str, place: Path, name: str
 ) -> None:

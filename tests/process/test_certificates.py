@@ -21,7 +21,7 @@ from deadline import until
 from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
 from listening import serving
 from ports import free_port
-from rows import rows
+from rows import rows, thorough
 
 from entrypoint import certificate
 from entrypoint.protocol.certificates import EAB_KEY
@@ -181,7 +181,7 @@ LIMITED = {"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}
     ("status", "body", "why"),
     [
         (200, "<html>", "invalid character"),
-        pytest.param(500, "", "500", marks=pytest.mark.thorough),
+        *thorough((500, "", "500")),
         (429, json.dumps({**LIMITED, "detail": "too many; retry after 2099-01-02 03:04:05 UTC: see"}), "rateLimited"),
     ],
 )
@@ -197,7 +197,7 @@ def test_a_strange_answer_of_the_authority_is_reported(
         assert (wait > 23 * 3600) == (status == 429)
 
 
-@pytest.mark.parametrize("good", [pytest.param(True, marks=pytest.mark.thorough), False])
+@pytest.mark.parametrize("good", rows([True, False], [False]))
 def test_an_account_is_bound_by_a_secret_that_no_argument_has(
     tmp_path: Path, store: Path, web: int, *, good: bool
 ) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import signal
-import socket
 import sqlite3
 import time
 from contextlib import closing
@@ -15,7 +14,7 @@ import pytest
 from deadline import ever_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from conftest import Command, Project
@@ -23,15 +22,6 @@ if TYPE_CHECKING:
 ADMIN = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "open-sesame", "SUPERUSER_EMAIL": "a@example.com"}
 LOGIN = "from django.contrib.auth import authenticate as a; print(*(a(username='admin', password=p) for p in {}))"
 WITHOUT = ("--skip", "validate", "--skip", "port")
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """Give a port that takes connections and never answers."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        holder.listen()
-        yield int(holder.getsockname()[1])
 
 
 def use_postgresql(project: Project, port: int) -> None:
@@ -246,8 +236,8 @@ def test_a_databases_host_may_get_its_name_late_and_is_named_until_then(
     assert done.err.endswith(f"[entrypoint] cannot reach database default {why}\n")
 
 
-def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project: Project, silent_port: int) -> None:
-    use_postgresql(project, silent_port)
+def test_a_database_that_never_answers_ends_with_75(entrypoint: Command, project: Project, busy_port: int) -> None:
+    use_postgresql(project, busy_port)
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_WAIT_TIMEOUT="100ms")
     assert done.code == 75
     assert done.err.endswith("[entrypoint] cannot reach database default within 0.1 s: it does not respond\n")
@@ -320,9 +310,9 @@ def test_a_locked_sqlite_file_is_reported_with_its_path(entrypoint: Command, pro
     ],
 )
 def test_a_signal_ends_the_wait_for_a_database_at_once(
-    entrypoint: Command, project: Project, silent_port: int, number: signal.Signals, code: int
+    entrypoint: Command, project: Project, busy_port: int, number: signal.Signals, code: int
 ) -> None:
-    use_postgresql(project, silent_port)
+    use_postgresql(project, busy_port)
 
     def stop() -> float:
         running = entrypoint.start(project.root, "prepare", *WITHOUT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from rows import thorough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,10 +147,6 @@ def test_a_release_ends_although_what_it_left_behind_holds_its_output(
 
 
 # ---- supervisord's files of the user's own
-
-
-def thorough(*cases: tuple[str, str]) -> list[Any]:
-    return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from deadline import ever_within, until
 from listening import listening, serving
 from postgres_server import Postgres
+from rows import thorough
 from servers import MariaDB, RabbitMQ, Redis
 
 from entrypoint.boot.effects.waiting.waiting import Watch
@@ -175,10 +176,6 @@ def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..
 # ---- what is open and yet not there
 
 
-def _thorough(*row: object) -> object:
-    return pytest.param(*row, marks=pytest.mark.thorough)
-
-
 @pytest.mark.parametrize(
     ("scheme", "not_yet", "there", "why"),
     [
@@ -211,16 +208,10 @@ def _thorough(*row: object) -> object:
         ("http", b"SSH-2.0\r\n", b"HTTP/1.0 204 No Content\r\n\r\n", "does not speak HTTP"),
         ("http", b"HTTP/1.0 503 Busy\r\n\r\n", b"HTTP/1.0 302 Found\r\nLocation: /\r\n\r\n", "status 503"),
         ("mysql", b"", b"\x01\x00\x00\x00\x0a", "closed the connection"),
-        _thorough("redis", b"", b"+PONG\r\n", "closed the connection"),
-        pytest.param(
-            "postgres", b"", b"R\x00\x00\x00\x08\x00\x00\x00\x03", "closed the connection", marks=pytest.mark.thorough
-        ),
-        pytest.param(
-            "amqp",
-            b"",
-            b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a",
-            "closed the connection",
-            marks=pytest.mark.thorough,
+        *thorough(
+            ("redis", b"", b"+PONG\r\n", "closed the connection"),
+            ("postgres", b"", b"R\x00\x00\x00\x08\x00\x00\x00\x03", "closed the connection"),
+            ("amqp", b"", b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a", "closed the connection"),
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from databases import on_sqlite
 from deadline import until
-from rows import rows
+from rows import rows, thorough
 from site_under_test import EXAMPLE, Site, quick_hashing
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def ended(running: Running) -> int:
     ("kind", "number"),
     [
         *((kind, 3) for kind in KINDS if kind != "mariadb"),  # one that migrates, and two of which one is the next
-        pytest.param("mariadb", 3, marks=pytest.mark.thorough),
-        pytest.param("postgres", 20, marks=pytest.mark.thorough),
+        *thorough(("mariadb", 3), ("postgres", 20)),
     ],
 )
 def test_of_many_at_once_one_migrates(
@@ -84,7 +83,7 @@ def test_of_many_at_once_one_migrates(
     assert "correct-" not in "".join(replica.err for replica in replicas)
 
 
-@pytest.mark.parametrize("after", [0, *(pytest.param(n, marks=pytest.mark.thorough) for n in (1, 7)), "all"])
+@pytest.mark.parametrize("after", rows([0, 1, 7, "all"], [0, "all"]))
 @pytest.mark.parametrize("kind", rows(["postgres", "mariadb", "sqlite"], ["postgres", "sqlite"]))
 def test_after_a_kill_the_next_boot_ends_as_a_clean_one_or_refuses(
     entrypoint: Command, new_database: NewDatabase, clean: object, kind: str, after: int | str

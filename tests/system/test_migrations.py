@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 from deadline import PATIENCE, until
+from rows import thorough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,10 +42,6 @@ def stop(**_):
 
 post_migrate.connect(stop)
 """
-
-
-def thorough(*kinds: str) -> list[object]:
-    return [pytest.param(kind, marks=pytest.mark.thorough) for kind in kinds]
 
 
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
@@ -145,7 +142,7 @@ def test_a_replica_does_not_wait_for_ever(entrypoint: Command, project: Path, ne
     ("kind", "mode"),
     [
         *(("postgres", "auto"), ("sqlite", "wait"), ("sqlite", "check")),
-        *(pytest.param(kind, "auto", marks=pytest.mark.thorough) for kind in ("mariadb", "sqlite")),
+        *thorough(("mariadb", "auto"), ("sqlite", "auto")),
     ],
 )
 def test_an_image_older_than_the_database_is_refused(

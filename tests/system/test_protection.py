@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from deadline import PATIENCE, until
+from rows import thorough
 from site_under_test import Site
 
 APPLICATION = """
@@ -119,7 +120,7 @@ def protected(folder: Path, server: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=["uwsgi", pytest.param("gunicorn", marks=pytest.mark.thorough)])
+@pytest.fixture(scope="module", params=["uwsgi", *thorough("gunicorn")])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("protected")
     with Site(folder, folder / "app", **protected(folder, request.param)) as site:

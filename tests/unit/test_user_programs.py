@@ -1,4 +1,4 @@
-"""Programs of the user's own: what each source says of them, which wins, and what is refused."""
+"""User programs: what each source says, which source wins, and which mistakes are refused."""
 
 from contextlib import suppress
 from itertools import product
