@@ -33,7 +33,7 @@ def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess
 
 @functools.cache
 def missing_engine() -> str:
-    """Return why there is no Docker Engine; nothing where there is one."""
+    """Return why there is no Docker Engine, or nothing if there is one."""
     try:
         done = docker("info", check=False)
     except FileNotFoundError:
@@ -108,7 +108,7 @@ class Container:
         return docker("exec", self.name, *words, check=False)
 
     def status(self, path: str) -> int | None:
-        """Return the status of a GET, None where nothing answers."""
+        """Return the status of a GET, None if nothing answers."""
         try:
             return requests.get(self.url + path, timeout=PATIENCE).status_code
         except (requests.ConnectionError, http.client.HTTPException):
@@ -159,7 +159,7 @@ def log_in(container: Container) -> str:
 
 
 class Engine:
-    """What one test makes in the engine; a context that removes it."""
+    """What one test makes in the engine, as a context that removes it."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()

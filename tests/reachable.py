@@ -1,4 +1,4 @@
-"""The Python environment of the tests, where a user without rights can run it.
+"""A copy of the tests' Python environment that a user without rights can run.
 
 The environment, the interpreter that it borrows from, or the working copy may lie where nobody but root goes, as in
 /root. A test that runs something as another user then runs a copy of all this.

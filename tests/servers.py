@@ -64,7 +64,7 @@ class Redis(Server):
 
 
 class MariaDB(Server):
-    """MariaDB without any table of its own: its greeting is all that is asked of it."""
+    """MariaDB without tables: tests only read its greeting."""
 
     def start(self) -> None:
         (self._folder / "data").mkdir()

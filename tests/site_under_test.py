@@ -116,7 +116,7 @@ class Site:
         return step_lines(self.output)
 
     def status(self, path: str) -> int | None:
-        """Return the status of a GET, None where nothing answers."""
+        """Return the status of a GET, None if nothing answers."""
         if path == "/-/ready" and self.url.startswith("http://127.0.0.1:"):  # asked often: it takes less CPU so
             with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
                 try:

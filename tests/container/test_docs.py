@@ -1,4 +1,4 @@
-"""What README.md and the how-tos print is run as it is printed, on a project that `django-admin startproject` makes.
+"""The commands of README.md and the how-to pages run as printed, on a project of `django-admin startproject`.
 
 Names that a reader chooses get values of the tests: my-site, entrypoint-base, CONTAINER, the port and the volume. A
 `docker run` that shows settings alone is run with --dry-run.
@@ -62,7 +62,7 @@ def shared(volume: str) -> Iterator[Engine]:  # noqa: ARG001 -- the volume outli
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, base: str) -> Path:
-    """What the README has its readers make: startproject, the settings and the Dockerfile as printed."""
+    """The project of the README's reader: startproject, the settings and the Dockerfile as printed."""
     folder = tmp_path_factory.mktemp("project")
     subprocess.run([sys.executable, "-m", "django", "startproject", "mysite", "."], cwd=folder, check=True)
     with (folder / "mysite/settings.py").open("a") as settings:
@@ -187,7 +187,7 @@ def test_the_dockerfile_builds(engine: Engine, base: str, project: Path, block: 
 
 @pytest.fixture(scope="module")
 def names(my_site: str, base: str, site: Container) -> dict[str, str]:
-    """What the tests have under the names that the pages print."""
+    """The values of the tests for the names that the pages print."""
     return {"my-site": my_site, "entrypoint-base": base, "CONTAINER": site.name}
 
 

@@ -78,7 +78,7 @@ READ_ALL = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true"
 
 
 class File(NamedTuple):
-    """What a file of root's must stay."""
+    """The properties of a file of root that must not change."""
 
     kind: bytes
     mode: int
@@ -89,7 +89,7 @@ class File(NamedTuple):
 
 @dataclass
 class Seen:
-    """What was found in a container after all of it."""
+    """What a test found in a container after the attack."""
 
     logs: str = ""
     before: Mapping[str, File] = field(default_factory=dict)
@@ -103,7 +103,7 @@ class Seen:
 
     @cached_property
     def changed(self) -> list[str]:
-        """The files of root's that are not what they were."""
+        """The files of root that have changed."""
         names = sorted(self.before.keys() | self.after.keys())
         return [name for name in names if self.before.get(name) != self.after.get(name)]
 
@@ -186,19 +186,19 @@ def linked(engine: Engine, image: str, *words: str) -> Seen:
 
 @pytest.fixture(scope="module")
 def leaves(engine_of_all: Engine, untrusted: str) -> Seen:
-    """Each file, socket and empty folder that the user can replace leads to one of root's."""
+    """The user replaces each file, socket and empty folder that it can by a link to one of root."""
     return linked(engine_of_all, untrusted, "leaves", f"{CODE} {DECISIVE}")
 
 
 @pytest.fixture(scope="module")
 def folders(engine_of_all: Engine, untrusted: str) -> Seen:
-    """So does each folder that holds something."""
+    """The user does the same with each folder that is not empty."""
     return linked(engine_of_all, untrusted, "folders", f"{CODE} {DECISIVE}")
 
 
 @pytest.fixture(scope="module")
 def planted(engine_of_all: Engine, untrusted: str) -> Seen:
-    """The user's own files wherever somebody may run, import or read them."""
+    """The user puts files wherever a program may run, import or read them."""
     options = ("--health-interval", "1s")
     container = engine_of_all.run(untrusted, SETTINGS, options=options).ready()
     seen = Seen(before=of_root(container))
@@ -211,7 +211,7 @@ def planted(engine_of_all: Engine, untrusted: str) -> Seen:
 @pytest.mark.usefixtures("untrusted")
 @pytest.mark.parametrize("seen", ["leaves", "planted"])
 def test_the_site_boots_and_reloads_nevertheless(request: pytest.FixtureRequest, seen: str) -> None:
-    """Otherwise the commands have met nothing. It reloads by the command, and by the signal."""
+    """Without this the attack proves nothing: the container reloads, by the command and by the signal."""
     found: Seen = request.getfixturevalue(seen)
     assert found.reloads == ["reload: replaced uwsgi, reloaded nginx"] * 2, found.logs
 

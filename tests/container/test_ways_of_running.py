@@ -1,4 +1,4 @@
-"""Every way of running the image: each as one container that boots twice, and is asked for the same each time."""
+"""Every way of running the image: a container boots twice and must answer the same requests each time."""
 
 import json
 import os
@@ -145,7 +145,7 @@ def podman(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]
 
 
 def missing_podman() -> str:
-    """Return why there is no Podman: an ordinary user's wants newuidmap(1) as well. Nothing where there is one."""
+    """Return why Podman cannot be used, or nothing. For an ordinary user it also needs newuidmap(1)."""
     if shutil.which("podman") is None:
         return "podman is not installed"
     done = podman("info", check=False)

@@ -1,4 +1,4 @@
-"""Any environment at all: a list of problems, or files that their readers take and that hold the values exactly.
+"""Any environment gives a list of problems, or files that their readers accept and that contain the exact values.
 
 Each environment has a tame twin, in which every free text is a plain word. What the readers make of the hostile files
 has to be what they make of the twin's, with the words replaced by the texts: no text may add, end or change anything.
@@ -121,7 +121,7 @@ class Twins:
 
 @pytest.fixture
 def application(project: Project) -> Application:
-    """What a real Django project says of itself."""
+    """The facts of a real Django project."""
     given = Settings.read({"ENTRYPOINT_APP_DIR": str(project.root), "ENTRYPOINT_USER": str(os.geteuid())})
     machine = read_machine(given)
     surroundings = environment.for_application(given, machine, given.settings_module)

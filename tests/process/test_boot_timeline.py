@@ -1,4 +1,4 @@
-"""`entrypoint boot` where there is nothing to show, or not all of it."""
+"""`entrypoint boot` when there is no record, or an incomplete one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`entrypoint --dry-run`: says everything, does nothing."""
+"""`entrypoint --dry-run`: it prints everything and does nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`entrypoint env`: to a program, to a person, and where the environment cannot be used."""
+"""`entrypoint env`: for programs, for people, and with an unusable environment."""
 
 from __future__ import annotations
 

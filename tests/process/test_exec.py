@@ -1,4 +1,4 @@
-"""`entrypoint exec -- CMD`, and any first word that is no command of ours."""
+"""`entrypoint exec -- COMMAND`, and any first word that is not a command of entrypoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is served and what is private must not lie in one folder, whatever their paths are called."""
+"""Served and private files must not be in one folder, however their paths are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hooks: each phase in its place and order, what they say and export, how they end, and how they end the boot."""
+"""Hooks: their order, their output and exports, and how their end affects the boot."""
 
 from __future__ import annotations
 

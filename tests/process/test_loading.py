@@ -1,4 +1,4 @@
-"""The application is loaded in its own interpreter, and its own words are told where that fails."""
+"""The application is loaded by its own interpreter, and its own error is reported if that fails."""
 
 from __future__ import annotations
 

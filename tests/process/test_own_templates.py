@@ -1,4 +1,4 @@
-"""ENTRYPOINT_CONF_DIR, with the real command and the programs that read what comes of it."""
+"""ENTRYPOINT_CONF_DIR, with the real command and the programs that read the files."""
 
 from __future__ import annotations
 

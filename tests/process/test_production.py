@@ -1,4 +1,4 @@
-"""What a check says of a project whose settings do not suit production, and that it says nothing of one that does."""
+"""`entrypoint check` warns about settings that do not suit production, and about no others."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Programs of the user's own: what ends a boot before anything starts, and the release."""
+"""User programs: mistakes that end a boot before anything starts, and the release."""
 
 from __future__ import annotations
 

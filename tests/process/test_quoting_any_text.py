@@ -1,4 +1,4 @@
-"""Any text at all, as one word of each format: its reader gets that very text, or it is refused first."""
+"""Any text as one word of each format: its reader gets exactly that text, or we refuse it."""
 
 import json
 import shlex

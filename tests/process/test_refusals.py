@@ -1,4 +1,4 @@
-"""What ends a boot before it does anything, with which exit code and in which words."""
+"""Mistakes that end a boot before it does anything: exit codes and messages."""
 
 from __future__ import annotations
 

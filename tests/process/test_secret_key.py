@@ -1,4 +1,4 @@
-"""SECRET_KEY where nobody has set one: made once and kept, told of, or for one run alone; shown nowhere."""
+"""SECRET_KEY when it is not set: generated once and kept, generated for one run, or an error; never shown."""
 
 from __future__ import annotations
 

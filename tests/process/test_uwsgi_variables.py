@@ -1,4 +1,4 @@
-"""uWSGI's own variables reach uWSGI."""
+"""uWSGI's own variables win over our uwsgi.ini."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ENTRYPOINT_WAIT_FOR: each kind of thing is known to be there when it is, and not before. No Django is needed."""
+"""ENTRYPOINT_WAIT_FOR: each kind of service counts as reachable when it is, and not before. No Django is needed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def prepare(entrypoint: Command, place: Path) -> Callable[..., Done]:
 
 @pytest.fixture
 def started(entrypoint: Command, place: Path) -> Callable[..., Running]:
-    """Start to wait for a target, and see that it is not there yet."""
+    """Start to wait for a service, and see that it is not reachable yet."""
 
     def start(target: str) -> Running:
         environ = {"ENTRYPOINT_WAIT_FOR": target, "ENTRYPOINT_WAIT_TIMEOUT": f"{LONG}s"}
@@ -58,7 +58,7 @@ def started(entrypoint: Command, place: Path) -> Callable[..., Running]:
 
 
 def ends_well(running: Running) -> str:
-    """See that the wait ends with 0; return all that was told."""
+    """See that the wait ends with 0; return the output."""
     until(lambda: running.process.poll() is not None, "the wait to end", LONG, lambda: running.err)
     assert running.process.returncode == 0, running.err
     return running.err
@@ -66,7 +66,7 @@ def ends_well(running: Running) -> str:
 
 @contextmanager
 def answering(scheme: str, *answers: bytes) -> Iterator[int]:
-    """Listen, and give each connection the next answer to what it says, and the last to all that follow."""
+    """Listen, and give each connection the next answer, and the last answer to all that follow."""
     left = list(answers)
 
     def answer(connection: socket.socket, _over: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""nginx's configuration of the user's own, where it lies: /etc/nginx."""
+"""A user's files in /etc/nginx."""
 
 import requests
 from deadline import PATIENCE

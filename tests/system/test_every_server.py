@@ -1,4 +1,4 @@
-"""What a user relies on, under each application server, behind nginx and without: one boot shows all of it.
+"""What users rely on, with each application server, behind nginx and without. One boot shows all of it.
 
 Afterwards the same site is started once more with an application that does not load.
 """

@@ -1,4 +1,4 @@
-"""What a client may send to the front door: which host the application is told, and how large a request may be."""
+"""What a client may send: which hosts reach the application, and how large a request may be."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ask(site: Site, request: bytes, source: str = "127.0.0.1") -> tuple[int, byt
 
 
 class Case(NamedTuple):
-    """A request line's target, headers, and the hosts that the application is told: None where it is not asked."""
+    """A request's target and headers, and the host that the application sees, None if the request does not reach it."""
 
     target: str
     headers: tuple[str, ...]

@@ -46,7 +46,7 @@ def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """What a boot that nobody disturbs leaves in a database."""
+    """The state of a database after a boot that is not interrupted."""
     place = tmp_path_factory.mktemp("clean")
     database = on_sqlite(place)
     with Site(place, EXAMPLE, **environ(database, place)) as site:

@@ -1,4 +1,4 @@
-"""What boot starts before the exec: the site answers from its first moment, and supervisord adopts who runs."""
+"""Programs that boot starts before the exec: the site answers from its first moment, and supervisord adopts them."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
 
 @pytest.fixture
 def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
-    """A site in the middle of its migrations, which go on when the file `go-on` is there."""
+    """A site in the middle of its migrations, which continue once the file `go-on` exists."""
     (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
     site = prepared_site(project, GO_ON=str(tmp_path / "go-on"))
     (tmp_path / "data" / "db.sqlite3").unlink()
@@ -43,7 +43,7 @@ def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
 
 
 def page(site: Site) -> str:
-    """Return what a browser is shown: the log tells of a migration before the page does."""
+    """Return the page that a browser sees. The log shows a migration before the page does."""
     try:
         return requests.get(site.url, headers=BROWSER, timeout=PATIENCE).text
     except requests.ConnectionError:

@@ -1,4 +1,4 @@
-"""No request is lost: by a stop, nor by the death of a worker."""
+"""Neither a stop nor the death of a worker loses a request."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from site_under_test import NewSite, Site
 
 
 def loads(site: Site) -> list[Load]:
-    """Return visitors of all kinds: of Django, of a file, on one connection, and who wait for their answer."""
+    """Return visitors of all kinds: of Django, of a file, on one connection, and of a slow page."""
     file = "/static/admin/css/base.css"
     return [
         Load(site.port, "/request/"),
@@ -84,7 +84,7 @@ def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepa
     with ExitStack() as sockets:
 
         def waits() -> bool:
-            """Begin a connection and send a request; tell whether it waits to be accepted."""
+            """Open a connection and send a request; return whether it waits to be accepted."""
             made = sockets.enter_context(socket.socket())
             made.settimeout(0)
             made.connect_ex(("127.0.0.1", site.port))

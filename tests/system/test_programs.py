@@ -1,4 +1,4 @@
-"""Programs of the user's own, beside a site and without one."""
+"""User programs, beside a site and without one."""
 
 import json
 import os

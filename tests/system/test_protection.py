@@ -54,7 +54,7 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Asks a site, through a trusted proxy, for a client of some address."""
+    """Sends requests to a site through a trusted proxy, with the address of any client."""
 
     def __init__(self, site: Site) -> None:
         self.site = site

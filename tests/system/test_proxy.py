@@ -1,4 +1,4 @@
-"""A site behind proxies: what they say of the client is believed, and what anyone else says is not.
+"""A site behind proxies: it trusts their headers about the client, and nobody else's.
 
 127.0.0.1 is the address of the proxies (each a real nginx) and 127.0.0.2 that of a client that passes them by.
 """

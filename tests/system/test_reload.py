@@ -1,4 +1,4 @@
-"""`entrypoint reload` and SIGHUP: what has changed is taken, what is broken is refused, and no request is lost."""
+"""`entrypoint reload` and SIGHUP: changes take effect, mistakes are refused, and no request is lost."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def refused(site: Site, code: int, *names: str) -> str:
 
 @contextmanager
 def visitors(site: Site) -> Iterator[None]:
-    """Send requests meanwhile, on new connections and on kept ones; none is lost."""
+    """Send requests meanwhile, on new and on kept connections, and assert that none is lost."""
     with ExitStack() as stack:
         loads = [stack.enter_context(Load(site.port, "/", 2, keep=keep)) for keep in (False, True)]
         until(lambda: all(load.counts["answered"] for load in loads), "the first answers")

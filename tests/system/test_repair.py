@@ -199,7 +199,7 @@ def interrupted(
 def clean(
     tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Command], mariadb_server: MariaDB
 ) -> dict[str, object]:
-    """What a migration that nobody disturbs leaves."""
+    """The state after a migration that is not interrupted."""
     place = tmp_path_factory.mktemp("clean")
     case = Case(command_in(place), copy_example(place / "project"), mariadb_server)
     assert case.run(*ONLY).code == 0

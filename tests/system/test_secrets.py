@@ -1,4 +1,4 @@
-"""Secrets that were planted in every place that may hold one: looked for in all that anybody else can read."""
+"""Secrets in every place that may hold one must not appear in anything that others can read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A booted site, as a visitor and an operator meet it."""
+"""A booted site, as visitors and operators see it."""
 
 import re
 import signal

@@ -1,4 +1,4 @@
-"""A site that speaks TLS itself, with a certificate of the user's."""
+"""A site that serves TLS itself, with a user's certificate."""
 
 import base64
 import json

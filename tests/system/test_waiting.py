@@ -1,4 +1,4 @@
-"""Databases that are not there yet, and those that waiting cannot mend."""
+"""Databases that are not reachable yet, and errors that waiting cannot mend."""
 
 from __future__ import annotations
 

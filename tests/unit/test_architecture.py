@@ -1,4 +1,4 @@
-"""A folder is a process: what its files may import follows from where they run."""
+"""A folder is a process: the process decides what its files may import."""
 
 import ast
 import sys

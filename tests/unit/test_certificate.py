@@ -1,4 +1,4 @@
-"""What a certificate says, and when it is renewed."""
+"""Reading a certificate, and the time of its renewal."""
 
 import os
 import subprocess

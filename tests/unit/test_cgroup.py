@@ -1,4 +1,4 @@
-"""What the control group grants, read from trees as the kernel shows them."""
+"""The limits of the control group, read from trees as the kernel shows them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The values of settings that are not set: what is in force, and why."""
+"""The effective values of settings that are not set, and why."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the pages print can be read by the program that it is for; links lead somewhere, and settings exist."""
+"""The code in the pages can be read by its program, links lead somewhere, and settings exist."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The files of nginx's configuration that a user has put beside it."""
+"""A user's files in /etc/nginx/conf.d and /etc/nginx/server.d."""
 
 import os
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""What may be waited for, and that no message shows a password of it."""
+"""The URLs of ENTRYPOINT_WAIT_FOR, and that no message shows their passwords."""
 
 import pytest
 

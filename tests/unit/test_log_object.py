@@ -1,4 +1,4 @@
-"""What the lines of programs say, by the formats of those programs."""
+"""Level, message and fields of the lines of programs."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""`entrypoint check --manifest`: each mistake in a manifest is one line, and what is right causes none."""
+"""`entrypoint check --manifest`: one line for each mistake in a manifest, and none for a good one."""
 
 from __future__ import annotations
 

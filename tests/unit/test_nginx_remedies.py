@@ -1,4 +1,4 @@
-"""What is told of a file of the user's that nginx does not take beside ours; nginx itself reads them."""
+"""The remedy for a user's file that nginx refuses beside ours. The real nginx reads both."""
 
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ APP_CONF = """
 
 
 def told(folder: Path, port: int, http: str = "", server: str = "") -> str:
-    """Return what is said of these two files, each named without its folder."""
+    """Return the message about these two files, each named without its folder."""
     paths = {name: PurePosixPath(folder, f"{name}.conf") for name in ("nginx", "app", "http", "server")}
     texts = {"nginx": NGINX_CONF, "app": APP_CONF, "http": http, "server": server}
     for name, text in texts.items():

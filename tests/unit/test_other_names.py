@@ -1,4 +1,4 @@
-"""Names that look like a setting and are none: which are reported, and which must not be."""
+"""Names that look like a setting but are not: which of them are reported."""
 
 from pathlib import Path
 

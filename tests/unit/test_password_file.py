@@ -1,4 +1,4 @@
-"""The file of NGINX_BASIC_AUTH_FILE: what nginx's workers could not use is refused before they serve."""
+"""NGINX_BASIC_AUTH_FILE: a file that nginx's workers could not use is refused."""
 
 import grp
 import os

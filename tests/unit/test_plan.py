@@ -1,4 +1,4 @@
-"""Settings and facts to a plan: golden cases as data, and the rules that hold for all plans."""
+"""From settings and facts to a plan: golden cases, and rules for all plans."""
 
 import contextlib
 import json
@@ -123,7 +123,7 @@ def application(**different: Any) -> Application:
 
 
 def given(case: dict[str, Any]) -> tuple[Settings, Facts]:
-    """Return what a golden case is made from."""
+    """Return the settings, the facts and the expectations of a golden case."""
     stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
     return settings_of(case), Facts(machine(**case.get("machine", {})), stands)
 

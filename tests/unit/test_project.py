@@ -1,4 +1,4 @@
-"""What a project's own file sets, and how it stands to the environment."""
+"""The project's file: what it sets, and which source wins."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def problems(folder: Path, **environ: str) -> tuple[str, ...]:
 
 @pytest.fixture(params=FILES, ids=[name for name, _ in FILES])
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, str]:
-    """Give the name of a project's file, its path, and what stands above our keys in it."""
+    """Give the name of a project's file, its path, and the heading of our keys in it."""
     name, head = request.param
     return name, tmp_path / name, head
 

@@ -1,4 +1,4 @@
-"""What boot and supervisord's plugin exchange: it comes back as it was, and a mistake is named by file and key."""
+"""The formats between boot and plugin: a value survives the round trip, and an error names file and key."""
 
 import json
 import re

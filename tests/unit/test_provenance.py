@@ -1,4 +1,4 @@
-"""The origin beside each setting that a rendered file names."""
+"""The source beside each setting that a rendered file names."""
 
 import re
 from pathlib import Path

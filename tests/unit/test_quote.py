@@ -1,4 +1,4 @@
-"""Words of configuration files; for supervisord the judge is its own parser, which reads each file back."""
+"""Quoted words of configuration files; supervisord's own parser reads each file back."""
 
 import random
 import shlex

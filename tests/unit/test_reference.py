@@ -1,4 +1,4 @@
-"""What `entrypoint env` says: nothing secret, nothing left out, and each format as its reader takes it."""
+"""`entrypoint env`: no secret, every setting, and each format as its reader takes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the programs that boot starts print, while boot works."""
+"""The relay: the output of programs that boot starts, until the exec."""
 
 import os
 import signal

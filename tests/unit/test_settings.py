@@ -1,4 +1,4 @@
-"""The environment to Settings: every problem at once, NAME_FILE, names that no setting has, and secrets kept."""
+"""From the environment to Settings: all problems at once, NAME_FILE, unknown names, and no secret shown."""
 
 from collections.abc import Mapping
 from pathlib import Path

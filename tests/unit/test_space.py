@@ -1,4 +1,4 @@
-"""Whether the cache fits where it lies: the numbers, on the file systems that this machine has."""
+"""Whether the cache fits into its file system: the numbers, on the file systems of this machine."""
 
 import os
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""`entrypoint status`: where it looks, and its table."""
+"""`entrypoint status`: the files that it reads, and its table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of supervisord's configuration of the user's own: what in them would undo ours."""
+"""A user's supervisord files: sections that would undo ours are refused."""
 
 from pathlib import PurePosixPath
 

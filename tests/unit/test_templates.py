@@ -1,4 +1,4 @@
-"""Templates of the user's own, as they are read from their folder and told of in the page."""
+"""A user's templates: how the folder is read, and that the page names each of them."""
 
 from pathlib import Path
 

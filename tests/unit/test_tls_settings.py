@@ -1,4 +1,4 @@
-"""Which settings of TLS follow from which, and what each contradiction says."""
+"""Settings of TLS: what follows from them, and the message for each contradiction."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The types of settings: what each takes, what it refuses, and in which words."""
+"""The types of settings: accepted values, refused values, and messages."""
 
 import math
 from ipaddress import ip_network

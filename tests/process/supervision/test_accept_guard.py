@@ -1,4 +1,4 @@
-"""New connections, while the program that listened for them stops."""
+"""The accept guard: new connections while the program that listened for them stops."""
 
 import os
 import socket

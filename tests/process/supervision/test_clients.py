@@ -19,7 +19,7 @@ PROCESSES = {"a_00": "a:a_00", "a_01": "a:a_01"}
 
 
 def ctl(container: Container, *words: str) -> str:
-    """Return what supervisorctl says."""
+    """Return the output of supervisorctl."""
     supervisorctl = Path(sys.executable).with_name("supervisorctl")
     server = f"unix://{container.home}/control.sock"
     return subprocess.run(

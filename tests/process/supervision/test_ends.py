@@ -1,4 +1,4 @@
-"""The truth about each end: what the container does, and what it exits with."""
+"""Each way a program can end: what the container then does, and its exit code."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ TRIED = 5
 
 @dataclass(frozen=True)
 class End:
-    """An end, and what has to follow from it."""
+    """An end of a program, and what must follow."""
 
     command: str
     code: int  # of the container, if the program is essential and not started again
@@ -77,7 +77,7 @@ def starts(container: Container, program: str) -> int:
 def containers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[str, str], Container]]:
-    """One for each case, and one with all the programs that are not essential; most of the time they wait."""
+    """One container for each case, and one with all programs that are not essential. They run at once."""
     chosen = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
     cases = [case for case in CASES if case in chosen]
     made = {OTHER: Container(tmp_path_factory.mktemp("other"))}

@@ -1,4 +1,4 @@
-"""The request that a program must answer before it is ready."""
+"""The first request, which a program must answer before it is ready."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The file that says ready, on a file system that is full."""
+"""The readiness file on a full file system."""
 
 import os
 import signal

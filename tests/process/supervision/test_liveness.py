@@ -1,4 +1,4 @@
-"""Programs that run and are no good: silent, deaf or too large."""
+"""Programs that run but do not work: they do not respond, or use too much memory."""
 
 import os
 import signal
@@ -296,7 +296,7 @@ def test_one_frozen_worker_of_nginx_is_noticed_because_it_has_a_port_of_its_own(
 
 
 def test_an_address_where_nobody_listens_says_nothing_about_a_server(hurried: Container) -> None:
-    """A file of the user's may have changed it."""
+    """A user's file may have changed the timeout."""
     accepts = f"tcp:127.0.0.1:{free_port()}"
     hurried.program("site", SLEEP, liveness="process", accepts=accepts, frozen_seconds=0.2, essential=True)
     hurried.start().said("ready after")

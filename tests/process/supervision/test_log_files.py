@@ -1,4 +1,4 @@
-"""Programs that log to a file of their own."""
+"""Programs with a log file of their own."""
 
 import signal
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The metrics of supervisord alone: programs in each state, and who may ask."""
+"""The metrics without nginx: programs in each state, and who may read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What starts when: gates, in facts and not in times."""
+"""The order of starts: `after` and readiness."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def starts(container: Container) -> list[str]:
 
 
 def not_yet(container: Container, name: str) -> bool:
-    """Tell whether the program has not been started, after a round of supervisord."""
+    """Return whether the program has not been started after a round of supervisord's loop."""
     return bool(container.ask("getProcessInfo", name)["start"] == 0)
 
 

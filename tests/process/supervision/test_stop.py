@@ -1,4 +1,4 @@
-"""What a stop does, in which order, and how long it takes."""
+"""The stop: its order, its hooks, and its time."""
 
 import os
 import pwd

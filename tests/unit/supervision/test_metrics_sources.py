@@ -1,4 +1,4 @@
-"""Where the figures come from: files, sockets and /proc, of which the application's user writes some."""
+"""The sources of the metrics: files, sockets and /proc. The application's user can write some of them."""
 
 import json
 import os

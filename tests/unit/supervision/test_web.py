@@ -1,4 +1,4 @@
-"""The HTTP server of the plugin, and clients that mean no good."""
+"""The HTTP server of the plugin, and hostile clients."""
 
 import sched
 import select
@@ -53,7 +53,7 @@ ROUTES: Routes = {
 
 
 class Loop:
-    """What supervisord does with the server."""
+    """The part of supervisord that drives the server."""
 
     def __init__(self, path: Path, addresses: tuple[str, ...] = (), allow: str = "", seconds: float = PATIENCE) -> None:
         self.path = path
