@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from docker_engine import Container, Engine, docker, example_image, log_in
-from postgres_server import Postgres
 from rows import rows
 from site_under_test import holding
 
@@ -110,36 +108,11 @@ def test_a_broken_application_ends_the_container_with_the_code_of_uwsgi(
     assert "SyntaxError" in container.logs
 
 
-def test_a_killed_uwsgi_is_started_again(booted: Booted) -> None:
-    container = booted.container
-    spawned = r"spawned: 'uwsgi' with pid (\d+)"
-    pids = re.findall(spawned, container.logs)
-    container.exec("python", "-c", f"import os; os.kill({pids[-1]}, {int(signal.SIGKILL)})")
-    until(lambda: len(re.findall(spawned, container.logs)) > len(pids), "another uWSGI")
-    until(lambda: container.status("/") == 200, "an answer after the kill")
-
-
-def test_every_problem_of_the_environment_is_reported_at_once(engine: Engine, image: str) -> None:
-    container = engine.run(image, {"PORT": "banana", "SUPERUSER_EMAIL": "x", "ENTRYPOINT_MIGRAET": "off"})
-    assert container.wait() == 78
-    lines = container.logs.splitlines()
-    assert len(lines) == 3, lines
-    assert "PORT=banana" in lines[0]
-    assert "SUPERUSER_EMAIL=x" in lines[1]
-    assert "did you mean ENTRYPOINT_MIGRATE?" in lines[2]
-
-
 def test_any_other_word_runs_in_the_applications_environment(image: str) -> None:
     script = "import os; from django.conf import settings; print(os.getuid(), os.getcwd(), settings.ROOT_URLCONF)"
     done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
     assert done.stdout == "33 /srv/project config.urls\n"
     assert "[entrypoint]" not in done.stderr
-
-
-def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
-    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "--dry-run")
-    assert "exec /usr/local/bin/python3 -I /usr/local/bin/supervisord" in done.stderr
-    assert "uwsgi_pass application;" in done.stdout
 
 
 @pytest.mark.parametrize("mark", rows(["", "1/", "migrated 3/", "8/", "exec ", "spawned: 'uwsgi'"], [""]))
@@ -148,15 +121,3 @@ def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, ima
     until(lambda: mark in container.logs, f"{mark!r} in the log")
     code, _ = container.stop()
     assert code == 0, container.logs  # 137 if Docker had had to kill
-
-
-@pytest.mark.thorough  # test_docs.py shows it of the image of README.md
-def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -> None:
-    network, gateway = engine.network()
-    with Postgres(gateway) as postgres:
-        container = engine.run(image, {**ADMIN, "DATABASE_URL": postgres.url}, options=("--network", network))
-        until(lambda: "still waiting for database" in container.logs, "the wait")
-        postgres.start()
-        assert "Site administration" in log_in(container.ready())
-        assert "postgresql" in container.logs
-        assert container.stop()[0] == 0
