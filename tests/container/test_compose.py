@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(
         os.geteuid() != 0, reason="only root can give files to another user, and kill containers' processes"
     ),
-    pytest.mark.skipif(  # in CI a program that is missing is a failure
+    pytest.mark.skipif(  # in CI a missing program is a failure
         not os.environ.get("CI") and not shutil.which("docker-compose"), reason="docker-compose is not installed"
     ),
 ]

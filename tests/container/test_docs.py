@@ -118,7 +118,7 @@ def test_the_readmes_site_with_sqlite_lets_its_superuser_log_in(site: Container)
     assert "Site administration" in log_in(site)
     assert site.status("/static/admin/css/base.css") == 200
     assert site.exec("entrypoint", "health").returncode == 0
-    # the volume holds what must outlive the container
+    # the volume contains what must outlive the container
     assert {"db.sqlite3", "secret_key"} <= set(site.exec("ls", "/data").stdout.split())
 
 
@@ -170,7 +170,7 @@ def test_a_mounted_source_is_served_again_when_it_changes(
         docker("rm", "-f", "-v", container.name)  # before the folder is removed
 
 
-# ---- what else the pages print
+# ---- the other pages
 
 
 @pytest.mark.thorough

@@ -54,12 +54,12 @@ SETTINGS = {
 }
 
 OF_ROOT = ("/etc", "/root", "/usr/local/bin", "/usr/sbin", "/docker-entrypoint.d", "/opt", "/victims")
-OF_DOCKER = ("etc/hosts", "etc/hostname", "etc/resolv.conf")  # written anew at each start
+OF_DOCKER = ("etc/hosts", "etc/hostname", "etc/resolv.conf")  # written again at each start
 OF_THE_USER = "-own."  # its hooks
 
 # Without its code and its interpreter nothing would be started that could go astray, and without its database not all.
 CODE = " ".join(f"{SITE}{place}" for place in ("", "/*.py", "/config*", "/members*", "/pages*", "/.venv*"))
-# Where these lead astray the boot ends early: each has a container of its own (`LED_ASTRAY`).
+# With these the boot ends early, so each has a container of its own (`LED_ASTRAY`).
 DECISIVE = (
     f"{SITE}/data {SITE}/data/db* {SITE}/static_root/staticfiles.json {SITE}/static_root/.collected-* "
     f"{HOME}/keys {HOME}/keys/* {HOME}/metrics"
@@ -99,7 +99,7 @@ class Seen:
     as_user: frozenset[str] = frozenset()
     homes: Mapping[str, str] = field(default_factory=dict)
     readable: str = ""  # by the application's user
-    reloads: list[str] = field(default_factory=list)  # what each has said last
+    reloads: list[str] = field(default_factory=list)  # the last line of each
 
     @cached_property
     def changed(self) -> list[str]:

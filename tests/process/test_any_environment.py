@@ -171,7 +171,7 @@ def fitting(draw: st.DrawFn, spec: SettingSpec, twins: Twins, names: st.SearchSt
 def any_text(draw: st.DrawFn, spec: SettingSpec) -> str:
     if spec.secret:
         return SECRET + draw(TEXT)
-    # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
+    # Not the settings of folders that are written and of ports that nginx -t binds: those keep harmless values.
     pattern = None if spec.type.name in ("path", "port") else spec.type.schema.get("pattern")
     return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
 
@@ -282,7 +282,7 @@ def as_nginx_reads(path: Path) -> list[Any]:
                 stack.append(directive[-1])
         elif match["quoted"] is not None:
             text = re.sub(r"\\([\\\"])", r"\1", match["quoted"])
-            if words == ["include"] and re.search(r"[*?\[]", text):  # a pattern: what is none of it is quoted once more
+            if words == ["include"] and re.search(r"[*?\[]", text):  # a pattern is quoted twice
                 text = re.sub(r"\\([*?\[\\])", r"\1", text)
             words.append(text)
         elif match["bare"]:
@@ -297,7 +297,7 @@ def as_uwsgi_reads(path: Path, folder: Path) -> Any:
     uwsgi = Path(sys.executable).parent / "uwsgi"
     argv = [str(uwsgi), "--strict", "--ini", str(path), "--pyimport", "show"]
     done = subprocess.run(argv, capture_output=True, check=False, timeout=PATIENCE, env={"PYTHONPATH": str(folder)})
-    *log, shown = done.stderr.decode(errors="replace").splitlines()  # to which it sends all that is printed
+    *log, shown = done.stderr.decode(errors="replace").splitlines()  # uWSGI sends all output to its log
     assert (done.returncode, shown[:1]) == (0, "{"), [*log, shown]
     return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}
 

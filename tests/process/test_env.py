@@ -93,7 +93,7 @@ def test_on_a_terminal_no_line_is_longer_than_it_is_wide(entrypoint: Command, pr
         try:
             while data := screen.read(65536):
                 shown += data
-        except OSError:  # EIO: the last one who had the terminal open has left
+        except OSError:  # EIO: the last process that had the terminal open has closed it
             pass
         assert process.wait(PATIENCE) == 0
     lines = shown.decode().splitlines()

@@ -102,7 +102,7 @@ def test_a_project_that_its_user_may_not_read_is_refused(  # noqa: PLR0913, PLR0
     (place / "inner").mkdir()
     root = project.root.rename(place / "inner" / "app")
     uid = os.geteuid() if ordinary_user is None else ordinary_user
-    if starts == "the user":  # whose run directory is made in it; root uses none that another user can replace
+    if starts == "the user":  # the run directory is made in it; root uses none that another user can replace
         place.chmod(0o777)
     name, told = CLOSED[what]
     closed = place / "inner" / name

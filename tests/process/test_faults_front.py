@@ -117,7 +117,7 @@ CASES = {
 }
 
 
-# What is known from the settings, what a link hides, and what is known from Django alone.
+# Folders that the settings name, that a link hides, and that only Django knows.
 TYPICAL = (
     *("the data directory by two dots", "a run directory among the static files", "SQLite's file by a URI"),
     *("the application's folder as Django's uploads", "a secret among the uploads"),

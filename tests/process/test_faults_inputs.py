@@ -180,7 +180,7 @@ def test_a_key_that_another_process_is_writing_is_taken_once_it_is_there(
     assert running.err == "a" * 64
 
 
-# ---- what a service answers while it is waited for
+# ---- answers of a service during the wait
 
 
 @contextmanager

@@ -289,7 +289,7 @@ def test_a_process_that_a_hook_leaves_running_does_not_hold_the_boot(
     until(lambda: not entrypoint.left_running())
 
 
-# ---- what is shown and refused
+# ---- shown and refused values
 
 
 def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[Path], object]) -> None:
@@ -347,7 +347,7 @@ def test_a_hook_that_could_export_to_nobody_is_refused(hooks: Folder) -> None:
     assert "pre-stop.d/1.envsh: no program after it can use its exports\n" in done.err
 
 
-# ---- hooks that run once, and what hooks learn
+# ---- hooks that run once, and the variables of hooks
 
 
 def prepared(entrypoint: Command, project: Project, hooks: Folder, **environ: str) -> Done:

@@ -28,7 +28,7 @@ def as_toml(value: object) -> str:
         return "{ " + ", ".join(f"{json.dumps(name)} = {as_toml(each)}" for name, each in value.items()) + " }"
     if isinstance(value, list):
         return "[\n" + "".join(f"    {as_toml(each)},\n" for each in value) + "]"
-    return json.dumps(value, ensure_ascii=not str(value).isprintable())  # what cannot be seen is written as \uXXXX
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())  # an invisible character is written as \uXXXX
 
 
 def record(mistake: str, found: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the 
 def test_a_program_has_the_user_and_the_folder_that_it_names(entrypoint: Command, project: Project) -> None:
     project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\ndirectory = "shelf"\n')
     project.write("Procfile", "b: true\n")
-    project.root.chmod(0o755)  # else anyone could name a user there
+    project.root.chmod(0o755)  # otherwise anyone could name a user there
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER="12345")
     assert f"directory = {project.root}/shelf\nuser = daemon\n" in done.out
     assert "command = /usr/bin/true\n" in done.out
@@ -146,7 +146,7 @@ def test_a_release_ends_although_what_it_left_behind_holds_its_output(
     assert done.code == 0
 
 
-# ---- supervisord's files of the user's own
+# ---- a user's supervisord files
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Command, Project
 
-# Loaded by uWSGI, it prints what uWSGI has understood, and ends it (exit code 22 of need-app).
+# uWSGI loads this module, which prints uWSGI's options and ends uWSGI (exit code 22 of need-app).
 TELLTALE = """
     import uwsgi
 

@@ -173,7 +173,7 @@ def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..
         assert f"unix:{place}/socket reachable after" in ends_well(running)
 
 
-# ---- what is open and yet not there
+# ---- ports that are open, but serve nothing yet
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done])
     assert done.err.endswith("it does not speak AMQP 0-9-1\n")
 
 
-# ---- the deadline, a stop, what will never come
+# ---- the deadline, a stop, permanent errors
 
 
 def test_every_service_that_is_missing_at_the_deadline_is_reported(

@@ -26,7 +26,7 @@ def test_the_last_boot_is_shown_and_stays_as_it_was(new_site: NewSite) -> None:
     assert "\n".join(titles).split("\n") == [step["line"] for step in boot["steps"]]
     assert len(titles) < len(boot["steps"])  # short steps share a bar
 
-    # A program that is lost and comes back makes the site ready anew, and not the boot longer.
+    # A program that dies and is restarted makes the site ready again, but the boot no longer.
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.kill()
     until(lambda: uwsgi not in site.programs("uwsgi") and site.programs("uwsgi"), "its successor")

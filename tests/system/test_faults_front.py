@@ -202,7 +202,7 @@ def test_a_path_as_long_as_nginx_takes_is_taken(plain: Site) -> None:
         assert ask(plain, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())[0] == 414
 
 
-# ---- what marks the static files as collected
+# ---- the record of collected static files
 
 
 def test_a_server_without_nginx_serves_nothing_of_ours_beside_the_static_files(new_site: NewSite) -> None:

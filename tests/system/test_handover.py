@@ -73,7 +73,7 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     (tmp_path / "go-on").touch()
     site.ready()
     assert requests.get(site.url, headers=BROWSER, timeout=PATIENCE).status_code == 200
-    # What nginx answered by itself meanwhile is no line of the log, what it asked the application for is one.
+    # Requests that nginx answers itself are not logged; those that reach the application are.
     until(lambda: '"GET / HTTP/1.1" 200' in site.output, "the line of the request")
     assert '"GET / HTTP/1.1" 503' not in site.output
 
@@ -148,7 +148,7 @@ def test_a_users_starting_page_is_shown_with_the_phase(prepared_site: NewSite, p
     assert (shown.status_code, shown.text) == (503, "<p>soon, by uwsgi: migrating 20/21\n</p>\n")
     (tmp_path / "go-on").touch()
     site.ready()
-    os.kill(site.pid, signal.SIGSTOP)  # so that nobody starts the application again
+    os.kill(site.pid, signal.SIGSTOP)  # so that no process starts the application again
     (tmp_path / "run/www/ready.json").unlink()  # as supervisord does when the application ends
     os.killpg(site.programs("uwsgi")[0].pid, signal.SIGKILL)
     restarting = "<p>soon, by uwsgi: restarting application</p>\n"

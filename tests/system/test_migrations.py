@@ -29,7 +29,7 @@ OPERATIONS = {
     "a column": "migrations.RunSQL('ALTER TABLE members_user ADD COLUMN more integer')",
 }
 
-# Ready comes after all imports, so that what makes the permissions is called after this.
+# Ready comes after all imports, so the handler that makes the permissions is called after this one.
 STOP_AFTER_THE_LAST = """
 import signal
 from django.db.models.signals import post_migrate

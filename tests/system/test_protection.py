@@ -130,7 +130,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert "limiting" not in site.output  # the access log has the 429
 
 
-# ---- who may ask
+# ---- access
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_path_has_its_own_largest_upload(client: Client, path: str, length: in
     assert answer.json == {"error": "the request is larger than this site accepts"} or answer.json["length"] == length
 
 
-# ---- what is answered
+# ---- answers
 
 
 def test_errors_of_nginx_have_the_pages_of_the_project(client: Client) -> None:

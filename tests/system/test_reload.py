@@ -211,7 +211,7 @@ def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: 
     (project / "fail").unlink()
     assert (
         reloaded(site) == "[entrypoint] reload: replaced gunicorn, reloaded nginx\n"
-    )  # also mends a site that is not ready
+    )  # a reload also repairs a site that is not ready
     assert site.status("/-/ready") == 200
     assert re.search(
         r"^last reload, \d+ s ago: replaced gunicorn, reloaded nginx$", site.command("status").stdout, re.MULTILINE

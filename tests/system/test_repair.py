@@ -94,7 +94,7 @@ HELP = (
     "--unapplied; see docs/how-to/repair-a-migration.md"
 )
 
-# The statement, how it is spoiled, and what the next boot says of it; where that is empty, it goes on.
+# The statement, how it is spoiled, and the error of the next boot; if that is empty, the boot continues.
 SPOILED = {
     "create, kill": (MIGRATION, CREATE, "kill", f"in operation 1 of 4 (Create model Note), at: {CREATE} ("),
     "add, kill": (MIGRATION, ADD, "kill", f"in operation 2 of 4 (Add field rank to Upload), at: {ADD} "),

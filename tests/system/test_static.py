@@ -34,7 +34,7 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     with get("identity") as answer:
         assert "Content-Encoding" not in answer.headers
         assert answer.content == gzip.decompress(packed) == (root / name).read_bytes()
-    # Names of our own are nobody's to read.
+    # Nobody may read files with our own names.
     assert site.status("/static/.collected.lock") == 404
     assert site.stop()[0] == 0
 

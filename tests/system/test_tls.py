@@ -262,7 +262,7 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path, responder: i
         assert "[warn]" not in site.output
 
 
-# ---- what is refused
+# ---- refused
 
 
 def refused(new_site: NewSite, **settings: str) -> tuple[int, str]:

@@ -42,7 +42,7 @@ def imports(path: Path) -> Iterator[str]:
             package = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
             yield ".".join((*package, *([node.module] if node.module else [])))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # Of a package a name may be a module: that is what is imported.
+            # A name imported from a package may be a module of it.
             for alias in node.names:
                 inner = Path(*node.module.split("."), alias.name)
                 there = (PACKAGE.parent / inner).is_dir() or (PACKAGE.parent / inner).with_suffix(".py").is_file()

@@ -25,7 +25,7 @@ NO_SETTINGS = {
     "NGINX_MAX_UPLOAD",  # the name of another image
 }
 LONGEST_README = 150
-OUTPUT = ""  # the language of a block that shows what a program says
+OUTPUT = ""  # the language of a block with the output of a program
 NOT_RUN = 19  # blocks; before you raise it, try whether the block can be run
 
 
@@ -111,7 +111,7 @@ def test_blocks_of_output_contain_no_command() -> None:
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_the_settings_can_be_read(block: Block, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(block.text, encoding="utf-8")
-    Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})  # it raises what it cannot use
+    Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})  # it raises Unusable for what it cannot use
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

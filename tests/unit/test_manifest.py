@@ -131,7 +131,7 @@ def checked(folder: Path, text: str, name: str = "it.yaml") -> list[str]:
     return [each.removeprefix(f"cannot use {name}: ") for each in found.problems]
 
 
-# ---- what is right
+# ---- manifests without a mistake
 
 
 @pytest.mark.parametrize("files_", [["compose.yaml"], ["stack.yaml"], ["kubernetes/base/*.yaml"]], ids=str)
@@ -434,7 +434,7 @@ def test_a_service_that_runs_manage_py_migrates_as_well(folder: Path, command: s
     assert checked(folder, text) == [TWICE.format("service web:", "service first")]
 
 
-# ---- what is not known
+# ---- unknown values
 
 
 def test_values_that_the_manifest_does_not_contain_are_not_judged(folder: Path) -> None:
@@ -487,7 +487,7 @@ def test_several_files_are_one_manifest(folder: Path) -> None:
     assert [each.partition(": ")[2] for each in Checked("web.yaml", "worker.yaml").problems] == [NOBODY.format("check")]
 
 
-# ---- what is no manifest
+# ---- files that are not manifests
 
 
 @pytest.mark.parametrize(

@@ -411,7 +411,7 @@ def test_the_server_ends_a_request_a_little_before_nginx_does(timeout: str) -> N
     assert patience == [("read", str(harakiri + 5)), ("send", str(harakiri + 5))]
 
 
-# ---- what contradicts
+# ---- contradictions
 
 
 def warned(environ: dict[str, str]) -> list[str]:
@@ -506,7 +506,7 @@ def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
     assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
 
 
-# ---- what does not suit production
+# ---- settings that do not suit production
 
 
 @pytest.mark.parametrize("environ", [{"ENTRYPOINT_APP_LOGGING": "off"}, {"DJANGO_ENV": "development"}])
@@ -573,7 +573,7 @@ def test_an_image_build_does_not_warn_about_the_environment() -> None:
     assert [step for step in made.steps if step.name == "warning"] == []
 
 
-# ---- programs of the user's own
+# ---- user programs
 
 
 def supervised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
@@ -630,7 +630,7 @@ def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
     assert aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
-# ---- what nginx serves by itself
+# ---- files that nginx serves itself
 
 
 @pytest.mark.parametrize(
@@ -1138,7 +1138,7 @@ def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[s
     assert json.loads(text_of(made, "supervision.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
 
 
-# ---- templates of the user's own
+# ---- a user's templates
 
 
 def plan_with(**templates: str) -> Plan:
@@ -1309,7 +1309,7 @@ def test_a_prefix_without_nginx_is_a_warning() -> None:
     ]
 
 
-# ---- what gixy finds, which knows dangerous configurations of nginx
+# ---- gixy, which finds dangerous configurations of nginx
 
 EXPLAINED = {
     # try_files is used only in the two locations that show the progress of a boot.
@@ -1320,7 +1320,7 @@ EXPLAINED = {
     "hash_without_default": "geo $from_proxy",
     # Files and nginx's own answers need no ID, and the health endpoints no HSTS; the other locations repeat them.
     "add_header_redefinition": "dropped in nested block",
-    # nginx documents gzip for this context, and the block inherits all else: the requests of sessions in tests/system.
+    # nginx documents gzip for this context, and the block inherits the rest; tests/system sends requests with sessions.
     "if_is_evil": 'Directive "gzip"',
     # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
     "hsts_header": "Strict-Transport-Security",

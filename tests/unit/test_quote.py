@@ -31,7 +31,7 @@ WORDS = [
 
 def read_back(command: str, file: Path) -> list[str]:
     """Return the words that supervisord would run."""
-    include = f"[include]\nfiles = {file.parent}/none/*.conf\n"  # with it %(here)s is replaced before all else
+    include = f"[include]\nfiles = {file.parent}/none/*.conf\n"  # with it, %(here)s is replaced first
     program = f"[program:it]\ncommand = {command}\nautorestart = true\n"
     file.write_text(f"[supervisord]\n{include}{program}", encoding="utf-8")
     options = ServerOptions()

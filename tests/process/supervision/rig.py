@@ -15,7 +15,7 @@ from deadline import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 
-# What boot does: block what must not get lost, then become supervisord.
+# As boot does: block the signals that must not be lost, then exec supervisord.
 LAUNCHER = """\
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {

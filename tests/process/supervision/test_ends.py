@@ -118,7 +118,7 @@ def test_a_program_that_is_not_essential_does_not_end_the_container(
     program = f"{name} {policy}".replace(" ", "-")
     again = end.starts(policy) > 1
     if again:
-        other.spawned(program, 4)  # and on, for it is never given up
+        other.spawned(program, 4)  # and more, because it is never given up
         assert other.ask("getProcessInfo", program)["statename"] != "FATAL"
     else:
         state = "FATAL" if end.attempts < TRIED else "EXITED"

@@ -10,7 +10,7 @@ from ports import free_port
 
 from .rig import Container
 
-# Answers as the file `status` says, and not at all if that is empty.
+# Answers with the status in the file `status`, or not at all if that file is empty.
 SITE = """\
 import socket, sys
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))

@@ -124,7 +124,7 @@ def test_supervision_continues_when_nobody_reads_the_log(container: Container, f
     os.close(write)
     until(lambda: starts.exists() and starts.read_text().endswith("\n"), "the start")
     first = int(starts.read_text())
-    # The noise goes on although nobody reads: by then the backlog is full and the reader counts as stalled.
+    # The program continues to write although nobody reads: the backlog is full, and the reader counts as stalled.
     until(lambda: _written_by(container, "noisy.py") > 3_000_000, "noise")
     os.kill(first, signal.SIGKILL)
     until(lambda: len(starts.read_text().split()) == 2, "a restart")

@@ -82,7 +82,7 @@ def test_the_log_repeats_which_program_waits_for_which(container: Container) -> 
     said = container.text().count("waiting for web")
     container.said("slow has not been ready for", 4)
     assert container.text().count("waiting for web") == said
-    assert "job has" not in container.text()  # nobody waits for it, and a job may take long
+    assert "job has" not in container.text()  # no program waits for it, and a job may take long
     assert container.stop() == 0
 
 

@@ -138,7 +138,7 @@ def test_uwsgi_reports_its_readiness_by_itself(container: Container) -> None:
     assert not container.ready_file.exists()
     (container.home / "go").touch()
     container.said("ready after")
-    # It tells before it forks its worker: a stop sent by then would find one that takes no signals yet.
+    # It reports readiness before it forks its worker: a stop at that moment would find a worker without handlers.
     assert requests.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).text == "served"
     assert container.stop() == 0
 

@@ -52,7 +52,7 @@ def test_a_traceback_of_a_server_that_continues_is_shown_and_a_later_failure_is_
         application=application(container),
     )  # fmt: skip
     container.start().said("[uwsgi] unable to load app")
-    container.spawned("uwsgi", 3)  # it has been ready, so what fails later may be mended by itself
+    container.spawned("uwsgi", 3)  # it has been ready, so a later failure may be temporary
     until(lambda: "nodename: here" in container.lines("uwsgi"), "the banner, which is shown unless it is quiet")
     assert WHY not in container.text()
     container.stop()

@@ -15,7 +15,7 @@ from .rig import ROOT, Container, alive
 
 SLEEP = "sleep 1000"
 
-# Seconds: more than what happens at once takes on a busy machine, less than a tick of supervisord's loop.
+# Seconds: longer than an immediate reaction takes on a busy machine, shorter than a tick of supervisord's loop.
 AT_ONCE = 0.9
 
 

@@ -12,7 +12,7 @@ from .rig import Container, alive
 
 SLEEP = "sleep 1000"
 
-# Says when it was told to stop and when it ends, by one clock for all.
+# Prints the time of its stop signal and of its end, by the same clock for all programs.
 SLOW = """\
 import signal, sys, time
 def stop(*_):
@@ -40,7 +40,7 @@ while True: signal.pause()
 """
 
 
-# Starts children, one of them perhaps only when it is told to stop, and ends when all have got a signal.
+# Starts children, one of them perhaps only at its stop signal, and ends when all have got a signal.
 PARENT = """\
 import os, signal, sys
 def child(name, *handled):
@@ -85,7 +85,7 @@ def seconds_of(container: Container, *numbers: signal.Signals) -> float:
     return time.monotonic() - began
 
 
-# Ends once it and another program were both told to stop.
+# Ends once both this program and another one have got their stop signals.
 WAITS = """\
 import os, signal, sys, time
 def stop(*_):

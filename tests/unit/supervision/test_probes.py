@@ -69,7 +69,7 @@ def test_root_does_not_follow_a_link_to_another_socket(tasks: Tasks, tmp_path: P
 
 def test_a_probe_fails_if_nobody_listens(tasks: Tasks, tmp_path: Path) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can take it
+        taken.bind(("127.0.0.1", 0))  # nobody listens, and no other process can take it
         assert asked(tasks, target(f"tcp:127.0.0.1:{taken.getsockname()[1]}")) == "Connection refused"
     assert asked(tasks, target(f"unix:{tmp_path}/s")) == "No such file or directory"
 
