@@ -317,7 +317,7 @@ def as_it_is_written(path: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(600)
 @given(data=st.data())
-def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
+def test_any_environment_is_refused_line_by_line_or_every_file_is_right(
     place: Path, application: Application, pem: tuple[Path, Path], data: st.DataObject
 ) -> None:
     twins = data.draw(environments(place))

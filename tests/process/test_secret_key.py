@@ -84,13 +84,13 @@ def test_the_key_is_the_applications_users(entrypoint: Command, reading: Project
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DJANGO_SECRET_KEY"])
-def test_a_key_that_is_set_is_the_one(entrypoint: Command, reading: Project, volume: Path, name: str) -> None:
+def test_a_key_that_is_set_is_used(entrypoint: Command, reading: Project, volume: Path, name: str) -> None:
     done = entrypoint.run(reading.root, sys.executable, "-c", READ, ENTRYPOINT_DATA_DIR=str(volume), **{name: "own"})
     assert done.out in ("own None\n", "None own\n")
     assert list(volume.iterdir()) == []
 
 
-def test_a_key_in_the_projects_dotenv_is_the_one(entrypoint: Command, project: Project, volume: Path) -> None:
+def test_a_key_in_the_projects_dotenv_is_used(entrypoint: Command, project: Project, volume: Path) -> None:
     project.write(".env", "DEBUG=no\nexport SECRET_KEY='own'\n")
     assert migrate(entrypoint, project, ENTRYPOINT_DATA_DIR=str(volume)).code == 0
     assert list(volume.iterdir()) == []
@@ -173,7 +173,9 @@ def test_settings_that_have_no_key_say_what_to_set(
 
 
 @pytest.mark.parametrize("error", ["ValueError('SECRET_KEY is too short')", "KeyError('OTHER_SECRET_KEY_OF_MINE')"])
-def test_settings_that_fail_for_another_reason_do_not(entrypoint: Command, project: Project, error: str) -> None:
+def test_settings_that_fail_for_another_reason_do_not_name_the_key(
+    entrypoint: Command, project: Project, error: str
+) -> None:
     project.add_setting(f"raise {error}\n")
     done = migrate(entrypoint, project, SECRET_KEY="short")
     assert done.code == 78

@@ -204,7 +204,7 @@ def test_remains_of_a_killed_boot_are_removed(entrypoint: Command, project: Proj
     assert names(project) == {"shelf/book.css"}
 
 
-def test_of_several_at_once_one_collects(entrypoint: Command, project: Project) -> None:
+def test_one_of_several_replicas_collects(entrypoint: Command, project: Project) -> None:
     running = [entrypoint.start(project.root, *ONLY) for _ in range(4)]
     assert [each.process.wait(PATIENCE) for each in running] == [0] * 4
     said = [each.err for each in running]

@@ -67,7 +67,7 @@ def ended(running: Running) -> int:
         *thorough(("mariadb", 3), ("postgres", 20)),
     ],
 )
-def test_of_many_at_once_one_migrates(
+def test_one_of_many_replicas_migrates(
     entrypoint: Command, place: Path, new_database: NewDatabase, kind: str, number: int
 ) -> None:
     database = new_database(kind)

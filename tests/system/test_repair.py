@@ -207,7 +207,7 @@ def clean(
 
 
 @pytest.mark.parametrize("mode", ["auto", "wait", "check"])
-def test_every_mode_refuses_it_again_and_again(interrupted: Case, mode: str) -> None:
+def test_every_mode_refuses_an_interrupted_migration_again_and_again(interrupted: Case, mode: str) -> None:
     done = interrupted.run(*ONLY, ENTRYPOINT_MIGRATE=mode)
     assert (done.code, done.err.splitlines()[-1]) == (78, HELP)
 

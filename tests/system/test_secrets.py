@@ -73,20 +73,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert MARK not in running.output
 
 
-def test_no_command_line_shows_one(site: Site) -> None:
+def test_no_command_line_shows_a_secret(site: Site) -> None:
     seen = (site.folder / "seen").read_text() + command_lines(site)
     assert "uwsgi.ini" in seen
     assert "app/__main__.py" in seen
     assert MARK not in seen
 
 
-def test_no_file_of_the_run_directory_holds_one(site: Site) -> None:
+def test_no_file_of_the_run_directory_holds_a_secret(site: Site) -> None:
     files = [path for path in (site.folder / "run").rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [path for path in files if MARK.encode() in path.read_bytes()] == []
 
 
-def test_the_log_shows_none_whatever_happens(site: Site) -> None:
+def test_the_log_shows_no_secret(site: Site) -> None:
     assert site.status("/") == 200
     assert site.status("/error/") == 500
     until(lambda: "Traceback" in site.output, "the crash in the log")
@@ -124,7 +124,7 @@ def test_a_command_beside_the_site_has_the_password(site: Site) -> None:
     assert PASSWORD in site.command("exec", "--", "env").stdout
 
 
-def test_a_boot_that_fails_shows_none(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_boot_that_fails_shows_no_secret(new_site: NewSite, tmp_path: Path) -> None:
     environ = {
         **planted(tmp_path),
         "DATABASE_URL": f"postgres://site:{URL}@127.0.0.1:1/site",
@@ -136,7 +136,7 @@ def test_a_boot_that_fails_shows_none(new_site: NewSite, tmp_path: Path) -> None
     assert MARK not in broken.output
 
 
-def test_an_environment_that_is_refused_shows_none(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_refused_environment_shows_no_secret(new_site: NewSite, tmp_path: Path) -> None:
     environ = {**planted(tmp_path), "DJANGO_SUPERUSER_PASSWORD": f"other-{MARK}", "SUPERUSER_NICK_FILE": "/nowhere"}
     refused = new_site(**environ).start()
     assert refused.wait() == 78

@@ -9,7 +9,7 @@ from postgres_server import Postgres
 from site_under_test import COMMAND, NewSite, quick_hashing
 
 
-def test_of_several_containers_at_once_one_creates_the_superuser(
+def test_one_of_several_containers_creates_the_superuser(
     new_site: NewSite, postgres_server: Postgres, tmp_path: Path
 ) -> None:
     database = on_postgres(postgres_server)

@@ -272,7 +272,7 @@ def refused(new_site: NewSite, **settings: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("given", "missing"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
-def test_one_without_the_other_is_refused(
+def test_a_certificate_or_a_key_alone_is_refused(
     new_site: NewSite, certificate: Certificate, given: str, missing: str
 ) -> None:
     name = f"NGINX_TLS_{given}"

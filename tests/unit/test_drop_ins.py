@@ -24,7 +24,7 @@ WELCOME = """server {
 """
 
 
-def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_drop_ins_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.conf", "10-a.conf", "a.conf", "readme.txt", "a.conf.off"):
         (tmp_path / name).touch()
     assert nginx_files(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))

@@ -473,7 +473,7 @@ def test_a_service_that_extends_another_is_named(folder: Path) -> None:
     assert (found.code, "service more extends another" in found.told[0]) == (0, True)
 
 
-def test_files_of_variables(folder: Path) -> None:
+def test_the_variables_of_an_env_file_count(folder: Path) -> None:
     (folder / ".env").write_text("# ours\nexport PORT=8000  # inside\nENTRYPOINT_STOP_TIMEOUT='20s'\nSHELL_ONLY\n")
     text = COMPOSE.replace("{PORT: 8000, ENTRYPOINT_PROGRAMS: web}", "{ENTRYPOINT_PROGRAMS: web}\n    env_file: .env")
     (line,) = checked(folder, text)
@@ -563,7 +563,7 @@ def test_another_shape_in_a_compose_file_is_no_bug(folder: Path, key: str, shape
         ("plain", "plain"),
     ],
 )
-def test_interpolation(text: str, wanted: str | None) -> None:
+def test_variables_in_a_compose_file_are_interpolated(text: str, wanted: str | None) -> None:
     assert values.interpolated(text) == wanted
 
 

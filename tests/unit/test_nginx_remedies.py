@@ -128,11 +128,11 @@ def test_any_other_error_is_reported_as_nginx_words_it(tmp_path: Path, free_port
     assert told(tmp_path, free_port, "no_such on;") == 'cannot use http.conf: unknown directive "no_such" in line 1'
 
 
-def test_the_remedy_is_one(tmp_path: Path, free_port: int) -> None:
+def test_a_file_changed_by_its_remedy_is_accepted(tmp_path: Path, free_port: int) -> None:
     assert not told(tmp_path, free_port, server="client_max_body_size 5m; server_tokens on;")
 
 
-def test_a_file_may_end_too_early(tmp_path: Path) -> None:
+def test_a_file_that_ends_too_early_is_reported(tmp_path: Path) -> None:
     conf = tmp_path / "nginx.conf"
     conf.write_text("events {}\nhttp {\n")
     command = (NGINX, "-e", "stderr", "-c", str(conf), "-t", "-q")

@@ -99,7 +99,7 @@ def test_json_names_the_source_of_each_value(tmp_path: Path) -> None:
     assert found["ENTRYPOINT_WAIT_TIMEOUT"]["default"] == "60s"
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 

@@ -25,7 +25,7 @@ def told(text: str) -> list[str]:
         "[program:a]\ncommand = x\n[program:a]\ncommand = y\n",
     ],
 )
-def test_programs_are_taken_as_they_are(text: str) -> None:
+def test_programs_in_a_users_file_are_accepted_unchanged(text: str) -> None:
     assert told(text) == []
 
 

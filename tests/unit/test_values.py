@@ -258,7 +258,7 @@ def test_the_schema_of_a_type_accepts_what_the_type_accepts(case: tuple[Type[Any
     ],
     ids=lambda value: value.name if isinstance(value, Type) else str(value),
 )
-def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
+def test_the_examples_of_a_type_are_accepted(kind: Type[Any], example: str) -> None:
     kind(example)
     assert Draft202012Validator({"type": "string", **kind.schema}).is_valid(example)
 

@@ -145,7 +145,7 @@ def test_a_crash_while_stopping_is_no_failure(container: Container, policy: str,
     assert not container.pids()
 
 
-def test_of_two_at_once_the_first_is_the_cause(container: Container) -> None:
+def test_the_first_of_two_ends_gives_the_exit_code(container: Container) -> None:
     for name, code in (("first", 3), ("second", 4)):
         gate = container.home / name
         os.mkfifo(gate)

@@ -80,7 +80,7 @@ def test_a_site_that_cannot_answer_is_not_ready_and_says_why(container: Containe
     assert container.stop() == 0
 
 
-def test_it_is_requested_once_and_again_after_a_restart(container: Container) -> None:
+def test_the_first_request_is_sent_once_and_again_after_a_restart(container: Container) -> None:
     site(container, "200")
     container.start().said("ready after")
     answers(container, "500")

@@ -49,7 +49,7 @@ def test_bytes_that_are_no_text_come_out_as_they_went_in(container: Container) -
     assert container.stop() == 0
 
 
-def test_nothing_is_logged_twice_and_nothing_cries(container: Container) -> None:
+def test_nothing_is_logged_twice_and_nothing_is_critical(container: Container) -> None:
     container.program("a", SLEEP)
     container.supervisord_options = "silent=false"
     container.start().spawned("a")

@@ -34,7 +34,7 @@ def test_the_container_is_ready_when_all_essential_programs_are(container: Conta
     assert not container.ready_file.exists()
 
 
-def test_it_is_not_ready_while_one_is_restarted(container: Container) -> None:
+def test_the_container_is_not_ready_while_an_essential_program_restarts(container: Container) -> None:
     script = NOTIFY + "import time\nif not os.path.exists('again'): tell()\ntime.sleep(1000)"
     container.program("site", container.script("site", script), "autorestart=true", ready="notify", essential=True)
     container.start().said("ready after")

@@ -152,7 +152,7 @@ def test_startsecs_end_without_a_tick(tmp_path: Path) -> None:
     assert once_within(1 + AT_ONCE, tmp_path, start)
 
 
-def test_idle_is_idle(container: Container) -> None:
+def test_an_idle_supervisord_does_not_wake_up(container: Container) -> None:
     container.program("site", SLEEP)
     container.start().said("success: site")
 

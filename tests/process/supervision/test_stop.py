@@ -265,7 +265,7 @@ def pre_stop(name: str, *words: str) -> dict[str, object]:
     return {"name": name, "command": [f"/bin/{name}", *words]}
 
 
-def test_hooks_run_one_after_the_other_before_the_first_tier(container: Container) -> None:
+def test_hooks_run_one_after_the_other_before_the_first_stop_order(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
     container.config = {
         "pre_stop": [

@@ -82,7 +82,7 @@ def test_too_many_crashes_are_hopeless() -> None:
     assert not restarts.hopeless(CRASHES)
 
 
-def test_rare_crashes_are_not() -> None:
+def test_rare_crashes_are_not_hopeless() -> None:
     restarts = steady()
     for crash in range(3 * CRASHES):
         now = crash * (WINDOW / (CRASHES - 1) + 0.1)

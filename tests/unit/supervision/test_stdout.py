@@ -99,7 +99,7 @@ def test_the_end_does_not_wait_for_a_reader_for_long(pipe: tuple[int, int]) -> N
     assert stdout.room is None
 
 
-def test_a_file_takes_all(tmp_path: Path) -> None:
+def test_a_file_as_stdout_takes_everything_at_once(tmp_path: Path) -> None:
     file = tmp_path / "log"
     with file.open("wb") as out:
         stdout = Stdout(out.fileno())
