@@ -15,7 +15,12 @@ from entrypoint.boot.settings.settings import Settings, setting_specs
 
 REPOSITORY = "https://github.com/entrypoint-toolkit/entrypoint-toolkit/blob/main/"
 PICTURES = "https://raw.githubusercontent.com/entrypoint-toolkit/entrypoint-toolkit/main/"
-OTHERS = (*ROOT.glob("*.md"), ROOT / "bench/README.md", ROOT / "examples/django/README.md")
+OTHERS = (
+    *ROOT.glob("*.md"),
+    ROOT / "bench/README.md",
+    ROOT / "tests/golden/README.md",
+    *ROOT.glob("examples/*/README.md"),
+)
 LINKING = sorted({*PAGES, *OTHERS})
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 NAME = re.compile(r"\b(?:ENTRYPOINT|NGINX)_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_<])")
