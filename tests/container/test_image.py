@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 import requests
 from deadline import PATIENCE, until
-from docker_engine import Container, Engine, docker, example_image, log_in
+from docker_engine import Container, Engine, docker, example_image, log_in, output_of
 from rows import rows
 from site_under_test import holding
 
@@ -110,7 +110,7 @@ def test_a_broken_application_ends_the_container_with_the_code_of_uwsgi(
 
 def test_any_other_word_runs_in_the_applications_environment(image: str) -> None:
     script = "import os; from django.conf import settings; print(os.getuid(), os.getcwd(), settings.ROOT_URLCONF)"
-    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
+    done = output_of("-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
     assert done.stdout == "33 /srv/project config.urls\n"
     assert "[entrypoint]" not in done.stderr
 
