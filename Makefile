@@ -34,6 +34,7 @@ help:
 
 $(BIN)/.installed: pyproject.toml
 	$(call need,$(PYTHON) -c 'import ensurepip',python3-venv)
+	@echo "installing Python packages into $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --upgrade 'pip>=25.1'
 	@$(BIN)/python -m pip install -q -e '.[uwsgi]' --group dev --group lint
@@ -46,6 +47,7 @@ demo: $(BIN)/.installed
 	@echo "Site:    http://127.0.0.1:$(PORT)/"
 	@echo "Admin:   http://127.0.0.1:$(PORT)/admin/ (user: demo, password: demo-password)"
 	@echo "Stop:    Ctrl-C"
+	@[ "$$(id -u)" != 0 ] || echo "User:    root, because you are; uWSGI warns of that"
 	@cd examples/django && exec env SECRET_KEY=of-the-demo-alone-and-no-one-else DATA_DIR='$(CURDIR)/.demo' \
 		STATIC_ROOT='$(CURDIR)/.demo/static' PORT=127.0.0.1:$(PORT) ENTRYPOINT_USER="$$(id -un)" \
 		SUPERUSER_USERNAME=demo SUPERUSER_EMAIL=demo@example.com SUPERUSER_PASSWORD=demo-password \

@@ -1,4 +1,4 @@
-"""Boot and stop the example image beside images written by hand, in turns, and print one table.
+"""Boot and stop the example image beside images written by hand, in turn, and print one table.
 
 It needs the docker command and a Docker Engine on this machine; README.md says what is measured.
 """
@@ -55,7 +55,7 @@ def measure(image: Image, run: int) -> Sample:
 
 
 def measure_all(images: Sequence[Image], runs: int) -> list[Sample]:
-    """Measure the images in turns; run 0 warms the page cache and does not count."""
+    """Measure the images in turn; run 0 warms the page cache and does not count."""
     samples = []
     for run in range(runs + 1):
         for image in images:

@@ -58,7 +58,7 @@ def environment(folder: Path, port: int, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def booted(folder: Path, command: str = COMMAND, ready: str = "/-/ready", **settings: str) -> Iterator[Site]:
-    """Boot the example; yield it once `ready` is answered with 200, and stop it at the end.
+    """Boot the example; yield it once `ready` answers 200, and stop it at the end.
 
     A second boot in the same folder finds the database and the static files.
     """

@@ -1,4 +1,4 @@
-"""Measure what a whole site costs that nobody visits: wake-ups a second and memory, by program. README.md says how."""
+"""Measure what an idle site costs: wake-ups a second and memory, by program. README.md says how."""
 
 import argparse
 import sys
@@ -60,7 +60,7 @@ def wakes(processes: list[psutil.Process]) -> int:
 
 
 def bench(arguments: argparse.Namespace) -> None:
-    """Measure each command in turns, and print a table."""
+    """Measure each command in turn, and print a table."""
     commands = dict(arguments.commands or [("ours", COMMAND)])
     samples: dict[str, list[Sample]] = {name: [] for name in commands}
     for _ in range(arguments.runs):

@@ -32,7 +32,7 @@ EXAMPLE = {**BARE, "SECRET_KEY": "of-the-benchmark-alone", "WEB_CONCURRENCY": "2
 
 
 def commands(folder: str) -> Iterator[tuple[str, float]]:
-    """Run the commands in turns, in a folder without Django; yield the name and the seconds of each run."""
+    """Run the commands in turn, in a folder without Django; yield the name and the seconds of each run."""
     for _ in range(TIMES):
         for name, command in COMMANDS.items():
             began = time.perf_counter()

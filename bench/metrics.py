@@ -63,7 +63,7 @@ def scrape(folder: Path, run: int, workers: int) -> Iterator[Sample]:
 
 
 def load(folder: Path, run: int, seconds: int) -> Iterator[Sample]:
-    """Yield the answers a second and the CPU time of each, with and without the count of the statuses, in turns."""
+    """Yield the answers a second and the CPU time of each, with and without the count of the statuses, in turn."""
     for what, counted in ((WITHOUT, False), (WITH, True)):
         with booted(folder, 1, counted=counted) as site:
             site.get(STATIC)

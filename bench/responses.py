@@ -137,7 +137,7 @@ def crowd(port: int, run: int) -> float:
 
 
 def dynamic(stack: ExitStack, folder: Path, runs: int, seconds: int) -> Iterator[Sample]:
-    """Boot three sites and request pages from them in turns."""
+    """Boot three sites and request pages from them in turn."""
     ports: dict[str, int] = {}
     for number, (name, settings) in enumerate(SETTINGS.items()):
         own = folder / str(number)

@@ -159,7 +159,7 @@ def at_once(image: Image, database: str) -> Values:
 
 
 def measure_all(image: Image, database: str, runs: int) -> Samples:
-    """Measure everything in turns; run 0 warms the page cache and does not count."""
+    """Measure everything in turn; run 0 warms the page cache and does not count."""
     samples: dict[str, list[float]] = {}
     for run in range(runs + 1):
         print(f"run {run} of {runs}   ", end="\r", file=sys.stderr, flush=True)

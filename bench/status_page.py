@@ -110,7 +110,7 @@ def use(browser: Browser, url: str, images: Path) -> None:
 
 
 def main() -> int:
-    """Return the exit code: 0 if all was as it should be."""
+    """Return the exit code: 0 if everything was correct."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="the browser (default: %(default)s)")
     parser.add_argument("--python-image", default=PYTHON_IMAGE, help="the base image (default: %(default)s)")

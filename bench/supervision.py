@@ -1,4 +1,4 @@
-"""Measure our plugin in supervisord beside stock supervisord, s6 and runit, in turns, and print one table.
+"""Measure our plugin in supervisord beside stock supervisord, s6 and runit, in turn, and print one table.
 
 It needs s6 and runit on this machine; README.md says what is measured.
 """
@@ -434,7 +434,7 @@ SCENES: dict[str, Callable[[Supervisor], Values]] = {
 
 
 def measure_all(supervisors: Sequence[Supervisor], scenes: Sequence[str], runs: int) -> list[Sample]:
-    """Measure the supervisors in turns; run 0 warms the page cache and does not count."""
+    """Measure the supervisors in turn; run 0 warms the page cache and does not count."""
     samples = []
     for run in range(runs + 1):
         for scene in scenes:

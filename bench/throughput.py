@@ -1,4 +1,4 @@
-"""Load the example image, and images written by hand, as much as they can take, in turns; print one table.
+"""Load the example image, and images written by hand, as much as they can take, in turn; print one table.
 
 It needs wrk, the docker command and a Docker Engine on this machine; README.md says what is measured.
 """
@@ -108,7 +108,7 @@ def memory(of: Endpoint, measure: Measure) -> Iterator[Sample]:
 
 
 def measure_all(images: Sequence[Image], rounds: int, seconds: int) -> list[Sample]:
-    """Boot a container of each image and load them in turns; round 0 warms them and does not count."""
+    """Boot a container of each image and load them in turn; round 0 warms them and does not count."""
     samples: list[Sample] = []
     with ExitStack() as stack:
         targets = []

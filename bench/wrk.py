@@ -1,4 +1,4 @@
-"""One run of wrk, and what it says."""
+"""One run of wrk, and its result."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ TOLD = re.compile(
 
 
 class Told(NamedTuple):
-    """What wrk says of a load; times in seconds."""
+    """The result of wrk; times in seconds."""
 
     answers: int
     rate: float

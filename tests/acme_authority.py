@@ -15,10 +15,10 @@ EAB = {"kid-1": "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12
 
 
 class Authority:
-    """pebble; a context that leaves no process behind. `around`: a command that starts both, as in another network."""
+    """pebble, as a context that leaves no process behind. `around` is a command that starts it, such as `unshare`."""
 
     def __init__(self, folder: Path, http_port: int, *, bound: bool = False, around: Sequence[str] = ()) -> None:
-        """Ask the sites on `http_port`. `bound`: each account needs one of EAB's keys."""
+        """Check the sites on `http_port`. If `bound`, each account needs one of EAB's keys."""
         self._folder = folder
         self._around = around
         self._port, self._management, self._names = free_port(), free_port(), free_port()
@@ -74,7 +74,7 @@ class Authority:
 
     @property
     def orders(self) -> int:
-        """How many certificates it was asked for."""
+        """How many certificates clients have requested."""
         return self.log.count("Added order")
 
     def _run(self, name: str, *words: str) -> None:

@@ -14,13 +14,13 @@ Rows = list[tuple[object, ...]]
 
 @dataclass(frozen=True)
 class Database:
-    """One database: what tells the example project of it, and a way to ask it past the project."""
+    """One database: the settings that select it for the example project, and direct queries."""
 
     environ: Mapping[str, str]
     ask: Callable[[str], Rows] = field(repr=False)
 
     def state(self) -> tuple[Rows, Rows]:
-        """Return what a boot leaves in it: how often each migration was applied, and how much else there is."""
+        """Return what a boot leaves in it: how often each migration was applied, and the number of other rows."""
         tables = ("auth_permission", "django_content_type", "members_user")
         return (
             sorted(self.ask("SELECT app, name, count(*) FROM django_migrations GROUP BY app, name"), key=str),

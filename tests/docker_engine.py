@@ -9,14 +9,14 @@ import os
 import re
 import subprocess
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
 import requests
 from deadline import PATIENCE, until
+from leftovers import name_in_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOT = 120.0  # seconds in which a boot is certainly done
@@ -31,9 +31,23 @@ def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess
     return done
 
 
+def output_of(*words: str, streams: Sequence[str] = ("stdout",)) -> "subprocess.CompletedProcess[str]":
+    """`docker run --rm` of what writes to `streams`; return what it wrote.
+
+    An engine that does not read a container's output within 2 s of its end drops it and passes the exit code on: see
+    handleContainerExit in moby's daemon/monitor.go. Where a stream is empty, the container is run again.
+    """
+
+    def run() -> "subprocess.CompletedProcess[str] | None":
+        done = docker("run", "--rm", *words)
+        return done if all(getattr(done, stream) for stream in streams) else None
+
+    return until(run, f"{' and '.join(streams)} of {' '.join(words)}")
+
+
 @functools.cache
 def missing_engine() -> str:
-    """Return why there is no Docker Engine; nothing where there is one."""
+    """Return why there is no Docker Engine, or nothing if there is one."""
     try:
         done = docker("info", check=False)
     except FileNotFoundError:
@@ -108,7 +122,7 @@ class Container:
         return docker("exec", self.name, *words, check=False)
 
     def status(self, path: str) -> int | None:
-        """Return the status of a GET, None where nothing answers."""
+        """Return the status of a GET, None if nothing answers."""
         try:
             return requests.get(self.url + path, timeout=PATIENCE).status_code
         except (requests.ConnectionError, http.client.HTTPException):
@@ -159,7 +173,7 @@ def log_in(container: Container) -> str:
 
 
 class Engine:
-    """What one test makes in the engine; a context that removes it."""
+    """What one test makes in the engine, as a context that removes it."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -174,21 +188,21 @@ class Engine:
         self, image: str, settings: Mapping[str, str], *, options: tuple[str, ...] = (), port: int = 80
     ) -> Container:
         """`docker run -d`, with each setting as a variable and the port published on the loopback interface."""
-        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        name = name_in_engine()
         self._stack.callback(docker, "rm", "-f", "-v", name, check=False)
         variables = [word for key, value in settings.items() for word in ("-e", f"{key}={value}")]
         docker("run", "-d", "--name", name, "-p", f"127.0.0.1::{port}", *options, *variables, image)
         return Container(name)
 
     def build(self, folder: Path, *options: str) -> str:
-        tag = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        tag = name_in_engine()
         docker("build", *options, "-t", tag, str(folder))
         self._stack.callback(docker, "rmi", "-f", tag, check=False)
         return tag
 
     def network(self) -> tuple[str, str]:
         """Make a network of its own; return its name and the address of this machine in it."""
-        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        name = name_in_engine()
         docker("network", "create", name)
         self._stack.callback(docker, "network", "rm", name, check=False)
         return name, docker("network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()

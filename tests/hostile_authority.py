@@ -1,4 +1,4 @@
-"""An ACME authority that does not keep to the protocol (RFC 8555). It proves nothing and checks nothing."""
+"""An ACME authority that breaks the protocol (RFC 8555). It validates nothing."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Small servers of the loopback interface, each in a thread of its test."""
+"""Small servers on the loopback interface, each in a thread of its test."""
 
 import ssl
 import threading

@@ -1,4 +1,4 @@
-"""Visitors who ask for a page all the time, and remember each request that was lost."""
+"""Visitors that request a page again and again, and count the requests that were lost."""
 
 import socket
 import threading
@@ -19,7 +19,7 @@ class Load:
     """
 
     def __init__(self, port: int, path: str, visitors: int = 4, *, keep: bool = False) -> None:
-        """`keep`: a visitor uses one connection for all requests, else one for each."""
+        """If `keep`, a visitor uses one connection for all requests, otherwise one for each."""
         self._port = port
         self._path = path
         self._keep = keep
@@ -41,12 +41,12 @@ class Load:
         self.end()
 
     def end(self) -> None:
-        """Let each visitor hear the answer to the last request, and wait for it."""
+        """Let each visitor finish its last request, and wait for that."""
         self._end.set()
         self.join()
 
     def join(self) -> None:
-        """Wait until no visitor is left: each goes when a connection is refused."""
+        """Wait until no visitor is left: each leaves when a connection is refused."""
         for thread in self._threads:
             thread.join()
 

@@ -45,7 +45,7 @@ class MariaDB(Server):
             "--innodb-flush-method=nosync",
             "--innodb-doublewrite=0",
             "--innodb-buffer-pool-size=32M",
-            ends=signal.SIGKILL,  # nobody needs what it would write down
+            ends=signal.SIGKILL,  # a clean end would write data that nobody needs
         )
         until(self._accepts, "MariaDB")
         self.ask("CREATE USER tester@'%' IDENTIFIED BY 'correct-horse'", "GRANT ALL ON *.* TO tester@'%'")

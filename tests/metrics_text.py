@@ -1,4 +1,4 @@
-"""Metrics as Prometheus reads them, and the rules that `promtool check metrics` has."""
+"""Metrics as Prometheus reads them, and the rules of `promtool check metrics`."""
 
 import re
 from typing import Final
@@ -52,6 +52,6 @@ def value(text: str, name: str, **labels: str) -> float:
 
 
 def old_values(text: str) -> Values:
-    """Return the same of the format 0.0.4."""
+    """Return the same for the format 0.0.4."""
     found = list(parse_prometheus(text))
     return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in found for s in family.samples}

@@ -1,4 +1,4 @@
-"""Files below /etc that one command sees, and nobody else: in a mount namespace of its own."""
+"""Files below /etc that only one command sees, in a mount namespace of its own."""
 
 import subprocess
 from pathlib import Path

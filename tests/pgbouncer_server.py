@@ -1,4 +1,4 @@
-"""A real PgBouncer before a PostgreSQL: it lends a session for one transaction, and then to somebody else."""
+"""A real PgBouncer in front of PostgreSQL: it lends a session for one transaction at a time."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ class PgBouncer(Server):
     """A pooler of transactions; a context that leaves nothing behind."""
 
     def __init__(self, url: str) -> None:
-        """Stand before the server of this URL."""
+        """Pool connections to the server of this URL."""
         super().__init__()
         self._behind = urlsplit(url)
 
@@ -45,7 +45,7 @@ class PgBouncer(Server):
         return self
 
     def before(self, url: str) -> str:
-        """Return the URL of the same database by way of the pooler."""
+        """Return the URL of the same database through the pooler."""
         return url.replace(f":{self._behind.port}/", f":{self.port}/")
 
     def _accepts(self) -> bool:

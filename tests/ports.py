@@ -1,4 +1,4 @@
-"""Free ports of the loopback interface, out of a range that this process has to itself.
+"""Free ports of the loopback interface, from a range that only this process uses.
 
 A port that the kernel chooses and that is closed again may be given to somebody else before its test binds it. These
 ports lie below the range from which the kernel chooses (ip_local_port_range begins at 32768), and each process that
@@ -15,7 +15,7 @@ _FIRST, _END, _BLOCK = 10_000, 32_000, 400
 
 @functools.cache
 def _block() -> tuple[socket.socket, Iterator[int]]:
-    """Claim a block that no other process holds; return what holds it, and its even ports again and again.
+    """Claim a block that no other process holds; return the lock, and the block's even ports in an endless row.
 
     What holds it is a name among the abstract sockets: the kernel takes it back when the process ends.
     """
@@ -31,7 +31,7 @@ def _block() -> tuple[socket.socket, Iterator[int]]:
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that nobody uses, nor the next one, which a server behind nginx may want."""
+    """Return a free port whose successor is free too, because a server behind nginx may need it."""
     _, ports = _block()
     for port in itertools.islice(ports, _BLOCK):
         if _is_free(address, port) and _is_free(address, port + 1):

@@ -1,4 +1,4 @@
-"""The Python environment of the tests, where a user without rights can run it.
+"""A copy of the tests' Python environment that a user without rights can run.
 
 The environment, the interpreter that it borrows from, or the working copy may lie where nobody but root goes, as in
 /root. A test that runs something as another user then runs a copy of all this.
@@ -58,7 +58,7 @@ def _copy_interpreter(executable: Path, to: Path) -> Path:
         shutil.copy2(library, to / "lib")
     copy = to / "bin" / executable.name
     copy.parent.mkdir()
-    # The linker was told where its library lies; the place is written over, for the copy lies elsewhere.
+    # The executable contains the folder of its library. It is overwritten, because the copy lies elsewhere.
     place = os.fsencode(base / "lib") + b"\0"
     copy.write_bytes(executable.read_bytes().replace(place, b"$ORIGIN/../lib".ljust(len(place), b"\0")))
     copy.chmod(0o755)

@@ -1,4 +1,4 @@
-"""A small Django project without a database that shows what an application server does with its requests."""
+"""A small Django project without a database. Its answers show how an application server passes on requests."""
 
 from pathlib import Path
 from textwrap import dedent

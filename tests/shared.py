@@ -1,4 +1,4 @@
-"""What the processes of one run of the tests make once and share."""
+"""Things that the processes of one test run make once and share."""
 
 import fcntl
 from collections.abc import Callable

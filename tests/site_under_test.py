@@ -54,7 +54,7 @@ class Site:
     def __exit__(self, *_: object) -> None:
         if self._process and self._process.poll() is None:
             first = psutil.Process(self._process.pid)
-            first.suspend()  # or it would start again who is killed
+            first.suspend()  # otherwise it would restart the processes that are killed
             for member in [*first.children(recursive=True), first]:
                 if alive(member):
                     member.kill()
@@ -116,7 +116,7 @@ class Site:
         return step_lines(self.output)
 
     def status(self, path: str) -> int | None:
-        """Return the status of a GET, None where nothing answers."""
+        """Return the status of a GET, None if nothing answers."""
         if path == "/-/ready" and self.url.startswith("http://127.0.0.1:"):  # asked often: it takes less CPU so
             with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
                 try:
@@ -140,7 +140,7 @@ class Site:
         """Return the direct children of process 1 of the site that run this program."""
         found = []
         for child in psutil.Process(self.pid).children():
-            with suppress(psutil.NoSuchProcess):  # a zombie is none either
+            with suppress(psutil.NoSuchProcess):  # a zombie does not count
                 if child.name() == name and child.status() != psutil.STATUS_ZOMBIE:
                     found.append(child)
         return found

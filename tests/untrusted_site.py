@@ -1,4 +1,4 @@
-"""The example in an image in which nearly all is the application's user's, and what that user may leave there.
+"""The example in an image that mostly belongs to the application's user, and the files that this user may leave there.
 
 `plants` are files of that user's own. Each, when it is run or imported, leaves a file in /trace that is named for its
 kind and belongs to whom it ran as. `REFUSED` are project files that ask for more than that user may.
@@ -36,7 +36,7 @@ _PROGRAM: Final = '#!/bin/sh\n/opt/record {kind}\nexec {real} "$@"\n'
 
 @dataclass(frozen=True)
 class Plant:
-    """A file of the application's user's own; `by_hand` runs it, in /bin/sh, where a boot does not."""
+    """A file of the application's user. `by_hand` runs it in /bin/sh if a boot does not."""
 
     kind: str
     path: str
@@ -55,7 +55,7 @@ def _program(folder: str, name: str, real: str, *, kind: str = "program") -> Pla
 
 
 def plants(python: str) -> tuple[Plant, ...]:
-    """Return them all, for a version of Python such as 3.13."""
+    """Return all plants, for a version of Python such as 3.13."""
     packages = f"{HOME}/.local/lib/python{python}/site-packages"
     programs = {
         "date": "/usr/bin/date",
@@ -129,7 +129,7 @@ OWN_HOOKS: Final = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A project file of the application's user's own that a boot refuses."""
+    """A project file of the application's user that a boot refuses."""
 
     name: str
     text: str
@@ -173,7 +173,7 @@ LED_ASTRAY: Final = {
 
 
 def context(folder: Path, python: str) -> Path:
-    """Put together what the image is built from; return the folder."""
+    """Write the build context of the image; return its folder."""
     shutil.copytree(_CONTEXT, folder, dirs_exist_ok=True)
     shutil.copytree(ROOT / "examples/django", folder / "site", ignore=shutil.ignore_patterns("__pycache__", "data"))
     (folder / "opt/refused").mkdir()

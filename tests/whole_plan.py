@@ -1,4 +1,4 @@
-"""A plan as text, with all that it holds, and as the difference to another plan."""
+"""A whole plan as text, and as the difference to another plan."""
 
 import dataclasses
 import difflib

@@ -11,7 +11,7 @@ BROKER = os.environ.get("REDIS_URL", "redis://redis:6379/0")
 queue = Celery("orders", broker=BROKER, backend=BROKER)
 queue.conf.update(
     task_acks_late=True,  # a task whose worker is killed is given to another one
-    worker_prefetch_multiplier=1,  # a stop waits for what runs, and leaves the rest to other workers
+    worker_prefetch_multiplier=1,  # a stop waits for the running task, and leaves the rest to other workers
     broker_connection_retry_on_startup=True,
     beat_schedule={"report": {"task": "orders.report", "schedule": float(os.environ.get("REPORT_EVERY", "60"))}},
 )

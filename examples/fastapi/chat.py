@@ -1,4 +1,4 @@
-"""A chat in one process: whatever one client sends over its WebSocket, all clients get."""
+"""A chat in one process: all clients get what one client sends over its WebSocket."""
 
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from fastapi.responses import HTMLResponse

@@ -1,4 +1,4 @@
-"""What Django would call a migration: it runs before the site serves, at each start."""
+"""Create the table, as a migration of Django would. It runs at each start, before the site serves."""
 
 from notes import connect
 

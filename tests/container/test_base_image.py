@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pytest
 import requests
 from deadline import PATIENCE, until
-from docker_engine import BOOT, ROOT, Engine, docker
+from docker_engine import BOOT, ROOT, Engine, docker, output_of
+from small_project import write_small_project
 
 pytestmark = (
     pytest.mark.thorough
@@ -18,16 +19,10 @@ from django.http import HttpResponse
 from django.urls import path
 SECRET_KEY = "of-the-tests-alone-and-no-one-else-at-all-as-it-is-long"
 ALLOWED_HOSTS = ["127.0.0.1"]
-ROOT_URLCONF = "tiny"
+ROOT_URLCONF = "settings"
 ASGI_APPLICATION = "asgi.application"
 WSGI_APPLICATION = "wsgi.application"
 urlpatterns = [path("", lambda request: HttpResponse(type(request).__name__))]
-"""
-MANAGE = """
-import os
-from django.core.management import execute_from_command_line
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tiny")
-execute_from_command_line()
 """
 SERVER = """
 from django.core.{kind} import get_{kind}_application
@@ -77,7 +72,7 @@ def built(request: pytest.FixtureRequest, engine_of_module: Engine) -> tuple[Var
 
 def test_the_image_holds_what_was_chosen_and_no_more(built: tuple[Variant, str]) -> None:
     variant, image = built
-    told = docker("run", "--rm", "--entrypoint", "python", image, "-c", IN_IMAGE).stdout.strip()
+    told = output_of("--entrypoint", "python", image, "-c", IN_IMAGE).stdout.strip()
     assert told == f"{variant.programs} [] [] False"
     config = json.loads(docker("image", "inspect", "-f", "{{json .Config}}", image).stdout)
     assert f"{variant.port}/tcp" in config["ExposedPorts"]
@@ -99,10 +94,7 @@ def project(
         f"FROM {base}\nCOPY requirements.txt .\nRUN pip install --no-cache-dir -r requirements.txt\nCOPY . .\n"
     )
     (folder / "requirements.txt").write_text("Django~=5.2.0\n")
-    (folder / "manage.py").write_text(MANAGE)
-    (folder / "tiny.py").write_text(SETTINGS)
-    for kind in ("asgi", "wsgi"):
-        (folder / f"{kind}.py").write_text(SERVER.format(kind=kind))
+    write_small_project(folder, settings=SETTINGS, **{kind: SERVER.format(kind=kind) for kind in ("asgi", "wsgi")})
     return variant, engine_of_module.build(folder, "--network=host")
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from docker_engine import ROOT, docker
+from leftovers import name_in_engine
 from ports import free_port
 
 pytestmark = [
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(
         os.geteuid() != 0, reason="only root can give files to another user, and kill containers' processes"
     ),
-    pytest.mark.skipif(  # in CI a program that is missing is a failure
+    pytest.mark.skipif(  # in CI a missing program is a failure
         not os.environ.get("CI") and not shutil.which("docker-compose"), reason="docker-compose is not installed"
     ),
 ]
@@ -36,7 +36,7 @@ class Compose:
 
     def __init__(self, folder: Path, profile: str) -> None:
         self.folder = folder
-        self.name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        self.name = name_in_engine()
         self.port = free_port()
         self._profile = profile
 

@@ -1,4 +1,4 @@
-"""What README.md and the how-tos print is run as it is printed, on a project that `django-admin startproject` makes.
+"""The commands of README.md and the how-to pages run as printed, on a project of `django-admin startproject`.
 
 Names that a reader chooses get values of the tests: my-site, entrypoint-base, CONTAINER, the port and the volume. A
 `docker run` that shows settings alone is run with --dry-run.
@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from docker_engine import ROOT, Container, Engine, docker, log_in
+from leftovers import name_in_engine
 from postgres_server import Postgres
 from printed import README, Block, blocks
 
@@ -48,7 +48,7 @@ def with_base(text: str, base: str) -> str:
 
 @pytest.fixture(scope="module")
 def volume() -> Iterator[str]:
-    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+    name = name_in_engine()
     yield name
     docker("volume", "rm", "-f", name, check=False)
 
@@ -62,7 +62,7 @@ def shared(volume: str) -> Iterator[Engine]:  # noqa: ARG001 -- the volume outli
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, base: str) -> Path:
-    """What the README has its readers make: startproject, the settings and the Dockerfile as printed."""
+    """The project of the README's reader: startproject, the settings and the Dockerfile as printed."""
     folder = tmp_path_factory.mktemp("project")
     subprocess.run([sys.executable, "-m", "django", "startproject", "mysite", "."], cwd=folder, check=True)
     with (folder / "mysite/settings.py").open("a") as settings:
@@ -118,7 +118,7 @@ def test_the_readmes_site_with_sqlite_lets_its_superuser_log_in(site: Container)
     assert "Site administration" in log_in(site)
     assert site.status("/static/admin/css/base.css") == 200
     assert site.exec("entrypoint", "health").returncode == 0
-    # the volume holds what must outlive the container
+    # the volume contains what must outlive the container
     assert {"db.sqlite3", "secret_key"} <= set(site.exec("ls", "/data").stdout.split())
 
 
@@ -170,7 +170,7 @@ def test_a_mounted_source_is_served_again_when_it_changes(
         docker("rm", "-f", "-v", container.name)  # before the folder is removed
 
 
-# ---- what else the pages print
+# ---- the other pages
 
 
 @pytest.mark.thorough
@@ -187,7 +187,7 @@ def test_the_dockerfile_builds(engine: Engine, base: str, project: Path, block: 
 
 @pytest.fixture(scope="module")
 def names(my_site: str, base: str, site: Container) -> dict[str, str]:
-    """What the tests have under the names that the pages print."""
+    """The values of the tests for the names that the pages print."""
     return {"my-site": my_site, "entrypoint-base": base, "CONTAINER": site.name}
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker_engine import Engine, docker
+from leftovers import name_in_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,7 +33,7 @@ class Broken:
 
     def words(self) -> list[str]:
         variables = (word for name, text in self.environment.items() for word in ("-e", f"{name}={text}"))
-        return [*variables, *self.options]  # of a variable that is given twice the last one counts
+        return [*variables, *self.options]  # if a variable is given twice, the last value counts
 
     def examine(self, engine: Engine, tmp_path: Path) -> tuple[int, list[dict[str, Any]]]:
         image = self._build(engine, tmp_path) if self.dockerfile or self.files else self.image
@@ -45,7 +45,7 @@ class Broken:
         """Paste the line where the finding says."""
         where, line = finding["where"], finding["remedy"]
         if "docker run" in where:
-            self.options += shlex.split(line.partition(" --publish ")[0])  # these containers serve nobody
+            self.options += shlex.split(line.partition(" --publish ")[0])  # these containers serve no client
         elif "environment" in where:
             name, _, text = line.partition("=")
             self.environment[name] = text
@@ -115,7 +115,7 @@ MATRIX: dict[str, Case] = {
 
 def mended(engine: Engine, image: str, folder: Path, case: Case) -> None:
     options, environment, files, problems = case
-    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+    name = name_in_engine()
     with ExitStack() as stack:
         options = [word.replace("VOLUME", name) for word in options]
         for made in {name, "opt", "media", "site"}:

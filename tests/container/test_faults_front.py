@@ -1,4 +1,4 @@
-"""What only a container has: a root file system that is read-only, and one volume in two places."""
+"""Faults that only a container has: a read-only root file system, and one volume in two places."""
 
 from pathlib import Path
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import NamedTuple
 import pytest
 import requests
 from deadline import PATIENCE, until
-from docker_engine import Container, Engine, docker, example_image, log_in
-from postgres_server import Postgres
+from docker_engine import Container, Engine, docker, example_image, log_in, output_of
 from rows import rows
 from site_under_test import holding
 
@@ -110,36 +108,11 @@ def test_a_broken_application_ends_the_container_with_the_code_of_uwsgi(
     assert "SyntaxError" in container.logs
 
 
-def test_a_killed_uwsgi_is_started_again(booted: Booted) -> None:
-    container = booted.container
-    spawned = r"spawned: 'uwsgi' with pid (\d+)"
-    pids = re.findall(spawned, container.logs)
-    container.exec("python", "-c", f"import os; os.kill({pids[-1]}, {int(signal.SIGKILL)})")
-    until(lambda: len(re.findall(spawned, container.logs)) > len(pids), "another uWSGI")
-    until(lambda: container.status("/") == 200, "an answer after the kill")
-
-
-def test_every_problem_of_the_environment_is_told_at_once(engine: Engine, image: str) -> None:
-    container = engine.run(image, {"PORT": "banana", "SUPERUSER_EMAIL": "x", "ENTRYPOINT_MIGRAET": "off"})
-    assert container.wait() == 78
-    lines = container.logs.splitlines()
-    assert len(lines) == 3, lines
-    assert "PORT=banana" in lines[0]
-    assert "SUPERUSER_EMAIL=x" in lines[1]
-    assert "did you mean ENTRYPOINT_MIGRATE?" in lines[2]
-
-
 def test_any_other_word_runs_in_the_applications_environment(image: str) -> None:
     script = "import os; from django.conf import settings; print(os.getuid(), os.getcwd(), settings.ROOT_URLCONF)"
-    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
+    done = output_of("-e", "SECRET_KEY=x", image, "python", "manage.py", "shell", "-v0", "-c", script)
     assert done.stdout == "33 /srv/project config.urls\n"
     assert "[entrypoint]" not in done.stderr
-
-
-def test_a_dry_run_shows_what_would_be_done(image: str) -> None:
-    done = docker("run", "--rm", "-e", "SECRET_KEY=x", image, "--dry-run")
-    assert "exec /usr/local/bin/python3 -I /usr/local/bin/supervisord" in done.stderr
-    assert "uwsgi_pass application;" in done.stdout
 
 
 @pytest.mark.parametrize("mark", rows(["", "1/", "migrated 3/", "8/", "exec ", "spawned: 'uwsgi'"], [""]))
@@ -148,37 +121,3 @@ def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, ima
     until(lambda: mark in container.logs, f"{mark!r} in the log")
     code, _ = container.stop()
     assert code == 0, container.logs  # 137 if Docker had had to kill
-
-
-@pytest.mark.thorough  # test_docs builds the README's image
-def test_three_lines_make_an_image_of_another_project(engine: Engine, base: str, tmp_path: Path) -> None:
-    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nCOPY . /srv/project\n")
-    (tmp_path / "manage.py").write_text(
-        "import os\n"
-        "from django.core.management import execute_from_command_line\n"
-        "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'tiny')\n"
-        "execute_from_command_line()\n"
-    )
-    (tmp_path / "tiny.py").write_text(
-        "from django.http import HttpResponse\n"
-        "from django.urls import path\n"
-        "SECRET_KEY = 'tiny'\n"
-        "ALLOWED_HOSTS = ['127.0.0.1']\n"
-        "ROOT_URLCONF = 'tiny'\n"
-        "urlpatterns = [path('', lambda request: HttpResponse('tiny'))]\n"
-    )
-    container = engine.run(engine.build(tmp_path), {}).ready()
-    assert requests.get(container.url, timeout=PATIENCE).text == "tiny"
-    assert container.stop()[0] == 0
-
-
-@pytest.mark.thorough  # test_docs.py shows it of the image of README.md
-def test_postgresql_that_comes_after_the_container(engine: Engine, image: str) -> None:
-    network, gateway = engine.network()
-    with Postgres(gateway) as postgres:
-        container = engine.run(image, {**ADMIN, "DATABASE_URL": postgres.url}, options=("--network", network))
-        until(lambda: "still waiting for database" in container.logs, "the wait")
-        postgres.start()
-        assert "Site administration" in log_in(container.ready())
-        assert "postgresql" in container.logs
-        assert container.stop()[0] == 0

@@ -28,7 +28,7 @@ def inside(container: Container) -> str:
     return done.stdout.rstrip("\n") + "\n"
 
 
-@pytest.mark.thorough  # tests/system/test_metrics.py shows who may
+@pytest.mark.thorough  # tests/system/test_metrics.py tests who may read
 def test_only_the_container_itself_may_read_its_metrics(engine: Engine, image: str) -> None:
     site = engine.run(image, SETTINGS).ready()
     for headers in (

@@ -1,4 +1,4 @@
-"""A proxy in a container of its own: what it says of the client reaches the application, and what others say does not.
+"""A proxy in another container: its headers about the client reach the application, those of others do not.
 
 Proxy and site share an inner network. The client is outside of it, and can reach both.
 """

@@ -42,7 +42,7 @@ def test_the_user_of_process_1_reloads(
         assert (stranger.returncode, stranger.stderr.count("\n")) == (77, 1), stranger.stderr
         assert "cannot " in stranger.stderr
     assert server(container) == first
-    # What this command alone has in its environment is not what the container has.
+    # Variables of this command alone are not those of the container.
     done = docker("exec", "-e", "WEB_CONCURRENCY=7", container.name, "entrypoint", "reload", check=False)
     assert (done.returncode, done.stderr) == (0, f"[entrypoint] reload: {REPLACED[nginx]}\n"), container.logs
     second = server(container)

@@ -54,12 +54,12 @@ SETTINGS = {
 }
 
 OF_ROOT = ("/etc", "/root", "/usr/local/bin", "/usr/sbin", "/docker-entrypoint.d", "/opt", "/victims")
-OF_DOCKER = ("etc/hosts", "etc/hostname", "etc/resolv.conf")  # written anew at each start
+OF_DOCKER = ("etc/hosts", "etc/hostname", "etc/resolv.conf")  # written again at each start
 OF_THE_USER = "-own."  # its hooks
 
 # Without its code and its interpreter nothing would be started that could go astray, and without its database not all.
 CODE = " ".join(f"{SITE}{place}" for place in ("", "/*.py", "/config*", "/members*", "/pages*", "/.venv*"))
-# Where these lead astray the boot ends early: each has a container of its own (`LED_ASTRAY`).
+# With these the boot ends early, so each has a container of its own (`LED_ASTRAY`).
 DECISIVE = (
     f"{SITE}/data {SITE}/data/db* {SITE}/static_root/staticfiles.json {SITE}/static_root/.collected-* "
     f"{HOME}/keys {HOME}/keys/* {HOME}/metrics"
@@ -78,7 +78,7 @@ READ_ALL = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null; true"
 
 
 class File(NamedTuple):
-    """What a file of root's must stay."""
+    """The properties of a file of root that must not change."""
 
     kind: bytes
     mode: int
@@ -89,7 +89,7 @@ class File(NamedTuple):
 
 @dataclass
 class Seen:
-    """What was found in a container after all of it."""
+    """What a test found in a container after the attack."""
 
     logs: str = ""
     before: Mapping[str, File] = field(default_factory=dict)
@@ -99,11 +99,11 @@ class Seen:
     as_user: frozenset[str] = frozenset()
     homes: Mapping[str, str] = field(default_factory=dict)
     readable: str = ""  # by the application's user
-    reloads: list[str] = field(default_factory=list)  # what each has said last
+    reloads: list[str] = field(default_factory=list)  # the last line of each
 
     @cached_property
     def changed(self) -> list[str]:
-        """The files of root's that are not what they were."""
+        """The files of root that have changed."""
         names = sorted(self.before.keys() | self.after.keys())
         return [name for name in names if self.before.get(name) != self.after.get(name)]
 
@@ -186,19 +186,19 @@ def linked(engine: Engine, image: str, *words: str) -> Seen:
 
 @pytest.fixture(scope="module")
 def leaves(engine_of_all: Engine, untrusted: str) -> Seen:
-    """Each file, socket and empty folder that the user can replace leads to one of root's."""
+    """The user replaces each file, socket and empty folder that it can by a link to one of root."""
     return linked(engine_of_all, untrusted, "leaves", f"{CODE} {DECISIVE}")
 
 
 @pytest.fixture(scope="module")
 def folders(engine_of_all: Engine, untrusted: str) -> Seen:
-    """So does each folder that holds something."""
+    """The user does the same with each folder that is not empty."""
     return linked(engine_of_all, untrusted, "folders", f"{CODE} {DECISIVE}")
 
 
 @pytest.fixture(scope="module")
 def planted(engine_of_all: Engine, untrusted: str) -> Seen:
-    """The user's own files wherever somebody may run, import or read them."""
+    """The user puts files wherever a program may run, import or read them."""
     options = ("--health-interval", "1s")
     container = engine_of_all.run(untrusted, SETTINGS, options=options).ready()
     seen = Seen(before=of_root(container))
@@ -211,7 +211,7 @@ def planted(engine_of_all: Engine, untrusted: str) -> Seen:
 @pytest.mark.usefixtures("untrusted")
 @pytest.mark.parametrize("seen", ["leaves", "planted"])
 def test_the_site_boots_and_reloads_nevertheless(request: pytest.FixtureRequest, seen: str) -> None:
-    """Otherwise the commands have met nothing. It reloads by the command, and by the signal."""
+    """Without this the attack proves nothing: the container reloads, by the command and by the signal."""
     found: Seen = request.getfixturevalue(seen)
     assert found.reloads == ["reload: replaced uwsgi, reloaded nginx"] * 2, found.logs
 

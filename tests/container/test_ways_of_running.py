@@ -1,4 +1,4 @@
-"""Every way of running the image: each as one container that boots twice, and is asked for the same each time."""
+"""Every way of running the image: a container boots twice and must answer the same requests each time."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import requests
 from deadline import PATIENCE, until
 from docker_engine import BOOT, Container, Engine, docker, log_in
 from ports import free_port
+from rows import rows
 
 ADMIN = {
     "SUPERUSER_USERNAME": "admin",
@@ -106,9 +107,7 @@ def users(container: Container, program: str) -> set[tuple[int, int]]:
     return {(int(uid), int(gid)) for uid, gid in re.findall(rf"(\d+)\s+(\d+)\s+{program}", top)}
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in IN_MAKE_TEST else pytest.param(name, marks=pytest.mark.thorough) for name in WAYS]
-)
+@pytest.mark.parametrize("name", rows(WAYS, IN_MAKE_TEST))
 def test_the_site_is_served_and_stopped_and_serves_again_with(
     engine: Engine, image: str, place: Path, name: str
 ) -> None:
@@ -146,7 +145,7 @@ def podman(*words: str, check: bool = True) -> "subprocess.CompletedProcess[str]
 
 
 def missing_podman() -> str:
-    """Return why there is no Podman: an ordinary user's wants newuidmap(1) as well. Nothing where there is one."""
+    """Return why Podman cannot be used, or nothing. For an ordinary user it also needs newuidmap(1)."""
     if shutil.which("podman") is None:
         return "podman is not installed"
     done = podman("info", check=False)

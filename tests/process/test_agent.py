@@ -1,4 +1,4 @@
-"""What the agent says to the boot, message by message."""
+"""The agent's messages to the boot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any environment at all: a list of problems, or files that their readers take and that hold the values exactly.
+"""Any environment gives a list of problems, or files that their readers accept and that contain the exact values.
 
 Each environment has a tame twin, in which every free text is a plain word. What the readers make of the hostile files
 has to be what they make of the twin's, with the words replaced by the texts: no text may add, end or change anything.
@@ -120,7 +120,7 @@ class Twins:
 
 @pytest.fixture
 def application(project: Project) -> Application:
-    """What a real Django project says of itself."""
+    """The facts of a real Django project."""
     given = Settings.read({"ENTRYPOINT_APP_DIR": str(project.root), "ENTRYPOINT_USER": str(os.geteuid())})
     machine = read_machine(given)
     surroundings = environment.for_application(given, machine, given.settings_module)
@@ -170,7 +170,7 @@ def fitting(draw: st.DrawFn, spec: SettingSpec, twins: Twins, names: st.SearchSt
 def any_text(draw: st.DrawFn, spec: SettingSpec) -> str:
     if spec.secret:
         return SECRET + draw(TEXT)
-    # Not what is written to, and not what nginx -t binds: both stay where they disturb nobody.
+    # Not the settings of folders that are written and of ports that nginx -t binds: those keep harmless values.
     pattern = None if spec.type.name in ("path", "port") else spec.type.schema.get("pattern")
     return draw(TEXT | st.from_regex(pattern, fullmatch=True) if pattern else TEXT)
 
@@ -281,7 +281,7 @@ def as_nginx_reads(path: Path) -> list[Any]:
                 stack.append(directive[-1])
         elif match["quoted"] is not None:
             text = re.sub(r"\\([\\\"])", r"\1", match["quoted"])
-            if words == ["include"] and re.search(r"[*?\[]", text):  # a pattern: what is none of it is quoted once more
+            if words == ["include"] and re.search(r"[*?\[]", text):  # a pattern is quoted twice
                 text = re.sub(r"\\([*?\[\\])", r"\1", text)
             words.append(text)
         elif match["bare"]:
@@ -296,7 +296,7 @@ def as_uwsgi_reads(path: Path, folder: Path) -> Any:
     uwsgi = Path(sys.executable).parent / "uwsgi"
     argv = [str(uwsgi), "--strict", "--ini", str(path), "--pyimport", "show"]
     done = subprocess.run(argv, capture_output=True, check=False, timeout=PATIENCE, env={"PYTHONPATH": str(folder)})
-    *log, shown = done.stderr.decode(errors="replace").splitlines()  # to which it sends all that is printed
+    *log, shown = done.stderr.decode(errors="replace").splitlines()  # uWSGI sends all output to its log
     assert (done.returncode, shown[:1]) == (0, "{"), [*log, shown]
     return {name: text for name, text in json.loads(shown).items() if name not in ("ini", "strict", "pyimport")}
 
@@ -316,7 +316,7 @@ def as_it_is_written(path: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(600)
 @given(data=st.data())
-def test_it_is_refused_line_by_line_or_every_file_says_what_it_should(
+def test_any_environment_is_refused_line_by_line_or_every_file_is_right(
     place: Path, application: Application, pem: tuple[Path, Path], data: st.DataObject
 ) -> None:
     twins = data.draw(environments(place))

@@ -1,4 +1,4 @@
-"""`entrypoint boot` where there is nothing to show, or not all of it."""
+"""`entrypoint boot` when there is no record, or an incomplete one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def run(place: Path) -> Path:
     return folder
 
 
-def test_where_no_boot_was_there_is_nothing_to_show(entrypoint: Command, project: Project, place: Path) -> None:
+def test_without_a_boot_there_is_nothing_to_show(entrypoint: Command, project: Project, place: Path) -> None:
     done = entrypoint.run(project.root, "boot")
     assert (done.code, done.out) == (78, "")
     assert done.err == f"[entrypoint] cannot show the last boot: no boot has finished in {place}/run\n"
@@ -34,7 +34,7 @@ def test_where_no_boot_was_there_is_nothing_to_show(entrypoint: Command, project
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"began": 1, "steps": []}', '{"began": 1, "steps": [{"at": "x"}]}', "3"]
 )
-def test_what_no_boot_has_written_is_told_in_one_line(
+def test_a_record_that_no_boot_has_written_is_reported_in_one_line(
     entrypoint: Command, project: Project, run: Path, text: str
 ) -> None:
     (run / "boot.json").write_text(text, encoding="utf-8")
@@ -43,7 +43,7 @@ def test_what_no_boot_has_written_is_told_in_one_line(
     assert done.err == f"[entrypoint] cannot read {run}/boot.json: it is not the record of a boot\n"
 
 
-def test_what_was_ready_before_the_boot_does_not_count(entrypoint: Command, project: Project, run: Path) -> None:
+def test_readiness_from_before_the_boot_does_not_count(entrypoint: Command, project: Project, run: Path) -> None:
     (run / "www" / "first-ready").touch()
     os.utime(run / "www" / "first-ready", (1_600_000_000.0, 1_600_000_000.0))
     done = entrypoint.run(project.root, "boot")

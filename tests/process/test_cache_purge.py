@@ -1,4 +1,4 @@
-"""`entrypoint cache purge` without a cache, and for those who may not use it."""
+"""`entrypoint cache purge` without a cache, and by users who may not call it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from deadline import PATIENCE, until
 from hostile_authority import NUMBERS_OF_NO_DATE, Hostile
 from listening import serving
 from ports import free_port
-from rows import rows
+from rows import rows, thorough
 
 from entrypoint import certificate
 from entrypoint.protocol.certificates import EAB_KEY
@@ -200,11 +200,11 @@ LIMITED = {"type": "urn:ietf:params:acme:error:rateLimited", "status": 429}
     ("status", "body", "why"),
     [
         (200, "<html>", "invalid character"),
-        pytest.param(500, "", "500", marks=pytest.mark.thorough),
+        *thorough((500, "", "500")),
         (429, json.dumps({**LIMITED, "detail": "too many; retry after 2099-01-02 03:04:05 UTC: see"}), "rateLimited"),
     ],
 )
-def test_a_strange_answer_of_the_authority_is_told(
+def test_a_strange_answer_of_the_authority_is_reported(
     tmp_path: Path, store: Path, status: int, body: str, why: str
 ) -> None:
     handler = type("Handler", (Answering,), {"status": status, "body": body})
@@ -216,7 +216,7 @@ def test_a_strange_answer_of_the_authority_is_told(
         assert (wait > 23 * 3600) == (status == 429)
 
 
-@pytest.mark.parametrize("good", [pytest.param(True, marks=pytest.mark.thorough), False])
+@pytest.mark.parametrize("good", rows([True, False], [False]))
 def test_an_account_is_bound_by_a_secret_that_no_argument_has(
     tmp_path: Path, store: Path, web: int, *, good: bool
 ) -> None:
@@ -290,7 +290,7 @@ def test_nothing_that_an_authority_returns_replaces_the_kept_certificate(
     assert json.loads((store / "tries.json").read_text())["failures"] == 1
 
 
-def test_nothing_but_certificates_is_taken_of_what_an_authority_returns(tmp_path: Path, store: Path) -> None:
+def test_only_certificates_are_taken_from_the_answer_of_an_authority(tmp_path: Path, store: Path) -> None:
     with hostile(tmp_path, store, "text and a key between the certificates") as one:
         one.says("renewed the certificate")
         pem = one.file.read_bytes()
@@ -336,7 +336,7 @@ UNBOUND = {
 
 
 @pytest.mark.parametrize("way", rows(UNBOUND, ["a file"]))
-def test_a_strange_answer_to_a_registration_is_told(tmp_path: Path, store: Path, way: str) -> None:
+def test_a_strange_answer_to_a_registration_is_reported(tmp_path: Path, store: Path, way: str) -> None:
     key, pem = tmp_path / "key", tmp_path / "pem"
     make = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {pem} -subj /CN=x -addext subjectAltName="
     subprocess.run(f"{make}IP:127.0.0.1".split(), check=True, capture_output=True)

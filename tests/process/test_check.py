@@ -60,7 +60,7 @@ def test_a_check_as_an_ordinary_user_passes(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose whom the programs run as")
 @pytest.mark.parametrize("user", ["65534", "12345:12345"])
-def test_a_check_as_root_passes_for_whom_the_programs_run_as(
+def test_a_check_as_root_passes_for_the_user_of_the_programs(
     entrypoint: Command, project: Project, ordinary_user: int, user: str, free_port: int
 ) -> None:
     assert ordinary_user
@@ -77,7 +77,7 @@ def test_an_error_of_djangos_checks_ends_with_1(entrypoint: Command, project: Pr
     assert not list(place.glob("entrypoint-*"))
 
 
-def test_what_the_project_silences_is_not_told(entrypoint: Command, project: Project) -> None:
+def test_checks_that_the_project_silences_are_not_reported(entrypoint: Command, project: Project) -> None:
     project.add_setting("SILENCED_SYSTEM_CHECKS = ['security.W001']")
     done = entrypoint.run(project.root, "check")
     assert done.code == 0
@@ -110,19 +110,19 @@ def test_a_check_lists_every_problem_of_the_environment(entrypoint: Command, pro
     assert (done.code, len(done.err.splitlines())) == (78, 2)
 
 
-def test_a_check_tells_a_run_directory_that_could_not_be_used(entrypoint: Command, project: Project) -> None:
+def test_a_check_reports_an_unusable_run_directory(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "check", ENTRYPOINT_RUN_DIR="/" + "x" * 120)
     assert done.code == 78
     assert "cannot use ENTRYPOINT_RUN_DIR" in done.err
 
 
-def test_a_check_tells_the_warnings_of_the_environment(entrypoint: Command, project: Project) -> None:
+def test_a_check_prints_the_warnings_about_the_environment(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "check", NGINX_CLIENT_BODY="1m")
     assert done.code == 0
     assert ". warning: NGINX_CLIENT_BODY has no effect: " in done.err
 
 
-def test_a_check_tells_all_that_is_wrong_and_ends_with_the_code_of_the_first(
+def test_a_check_reports_every_problem_and_ends_with_the_code_of_the_first(
     entrypoint: Command, project: Project, place: Path
 ) -> None:
     project.add_setting("STATICFILES_DIRS = [STATIC_ROOT]")
@@ -138,7 +138,7 @@ def test_a_check_tells_all_that_is_wrong_and_ends_with_the_code_of_the_first(
 
 
 @pytest.mark.parametrize("words", [["render"], ["prepare", "--only", "render"]], ids=" ".join)
-def test_a_warning_is_told_where_files_are_rendered(entrypoint: Command, project: Project, words: list[str]) -> None:
+def test_render_prints_the_warnings(entrypoint: Command, project: Project, words: list[str]) -> None:
     done = entrypoint.run(project.root, *words, NGINX_CLIENT_BODY="1m", UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
     assert done.code == 0
     assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "make", "write"]
@@ -172,7 +172,7 @@ def test_copies_may_go_into_a_new_folder_beside_us(entrypoint: Command, project:
     assert files(project.root / "conf/rendered") == FILES
 
 
-def test_a_folder_that_cannot_be_made_is_told(entrypoint: Command, project: Project) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "render", "--out", "manage.py")
     assert done.code == 77
     assert done.err.splitlines()[-1] == "[entrypoint] cannot make manage.py: File exists"

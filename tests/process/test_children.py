@@ -1,4 +1,4 @@
-"""A server that boot has started and that ends before the exec."""
+"""A server that boot starts and that ends before the exec."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_a_build_compresses_what_django_has_collected_itself_without_its_secret_
 
 
 @root_only
-def test_they_belong_to_the_owner_of_the_folder(entrypoint: Command, plain: Path, files: Path) -> None:
+def test_compressed_files_belong_to_the_owner_of_the_folder(entrypoint: Command, plain: Path, files: Path) -> None:
     for path in (files, files / "a.css"):
         os.chown(path, NOBODY, NOBODY)
     said(compress(entrypoint, plain, files))

@@ -19,7 +19,7 @@ ALLOWED_HOSTS = [".example.com"]
 """
 
 
-def test_findings_are_printed_with_what_mends_them_and_end_with_1(
+def test_findings_are_printed_with_their_remedy_and_end_with_1(
     entrypoint: Command, project: Project, place: Path, free_port: int
 ) -> None:
     project.add_setting(f"{WRONG}SECRET_KEY = '{KEY}'\n")

@@ -1,4 +1,4 @@
-"""`entrypoint --dry-run`: says everything, does nothing."""
+"""`entrypoint --dry-run`: it prints everything and does nothing."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_a_difference_is_a_patch_that_makes_the_files(entrypoint: Command, proje
     )
 
 
-def test_a_difference_to_what_cannot_be_read_is_told(entrypoint: Command, project: Project, place: Path) -> None:
+def test_a_difference_to_an_unreadable_file_is_reported(entrypoint: Command, project: Project, place: Path) -> None:
     (place / "run/nginx.conf").mkdir(parents=True)
     done = entrypoint.run(project.root, "--dry-run", "--diff")
     assert (done.code, done.out) == (77, "")
@@ -172,7 +172,7 @@ def test_a_warning_is_a_line_of_the_dry_run(entrypoint: Command, project: Projec
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can choose whom the programs run as")
-def test_a_dry_run_as_root_shows_whom_the_programs_run_as(
+def test_a_dry_run_as_root_shows_the_user_of_the_programs(
     entrypoint: Command, project: Project, ordinary_user: int
 ) -> None:
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER=str(ordinary_user))

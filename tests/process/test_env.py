@@ -1,4 +1,4 @@
-"""`entrypoint env`: to a program, to a person, and where the environment cannot be used."""
+"""`entrypoint env`: for programs, for people, and with an unusable environment."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_values_in_force_are_shown_also_those_that_django_knows(entrypoint: 
         ("", {"WEB_CONCURENCY": "9"}, "warning: WEB_CONCURENCY is not a known name; did you mean WEB_CONCURRENCY?"),
     ],
 )
-def test_what_is_wrong_does_not_keep_the_settings_from_being_shown(
+def test_the_settings_are_shown_although_one_is_unusable(
     entrypoint: Command, project: Project, settings: str, environ: dict[str, str], told: str
 ) -> None:
     project.add_setting(settings)
@@ -69,7 +69,7 @@ def test_a_pipe_gets_lines_that_fit_a_terminal_too(entrypoint: Command, project:
     assert max(len(line) for line in done.out.splitlines() if line.startswith(" ")) <= 80
 
 
-def test_what_describes_the_settings_needs_no_usable_environment(entrypoint: Command, project: Project) -> None:
+def test_the_schema_and_the_reference_need_no_usable_environment(entrypoint: Command, project: Project) -> None:
     assert entrypoint.run(project.root, "env", "--format", "schema", PORT="http").code == 0
     assert entrypoint.run(project.root, "env", "--format", "markdown", PORT="http").code == 0
     done = entrypoint.run(project.root, "env", PORT="http")
@@ -93,7 +93,7 @@ def test_on_a_terminal_no_line_is_longer_than_it_is_wide(entrypoint: Command, pr
         try:
             while data := screen.read(65536):
                 shown += data
-        except OSError:  # EIO: the last one who had the terminal open has left
+        except OSError:  # EIO: the last process that had the terminal open has closed it
             pass
         assert process.wait(PATIENCE) == 0
     lines = shown.decode().splitlines()

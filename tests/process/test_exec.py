@@ -1,4 +1,4 @@
-"""`entrypoint exec -- CMD`, and any first word that is no command of ours."""
+"""`entrypoint exec -- COMMAND`, and any first word that is not a command of entrypoint."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_commands_own_ending_is_ours(entrypoint: Command, place: Path, scrip
     assert entrypoint.run(place, "sh", "-c", script).code == code
 
 
-def test_a_command_that_is_not_there_ends_with_127(entrypoint: Command, place: Path) -> None:
+def test_a_command_that_does_not_exist_ends_with_127(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "no-such-command", "--help")
     assert done.code == 127
     assert done.err == f"[entrypoint] cannot run no-such-command: {NotFound.WHY}\n"
@@ -113,7 +113,7 @@ def test_root_becomes_the_applications_user(entrypoint: Command, place: Path, fo
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
-def test_who_gave_up_being_root_cannot_take_it_back(entrypoint: Command, place: Path) -> None:
+def test_a_process_that_gave_up_root_cannot_take_it_back(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "sh", "-c", "grep -E '^(Uid|Gid):' /proc/self/status", ENTRYPOINT_USER="nobody")
     nobody = pwd.getpwnam("nobody")
     assert [set(line.split()[1:]) for line in done.out.splitlines()] == [

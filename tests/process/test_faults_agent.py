@@ -65,7 +65,9 @@ DEATHS = {
 
 
 @pytest.mark.parametrize("name", DEATHS)
-def test_the_death_of_the_agent_is_told_with_its_own_code(entrypoint: Command, project: Project, name: str) -> None:
+def test_the_end_of_the_agent_is_reported_with_its_own_exit_code(
+    entrypoint: Command, project: Project, name: str
+) -> None:
     death = DEATHS[name]
     project.add_setting(death.setting)
     if death.hook:
@@ -100,7 +102,7 @@ def test_a_project_that_its_user_may_not_read_is_refused(  # noqa: PLR0913, PLR0
     (place / "inner").mkdir()
     root = project.root.rename(place / "inner" / "app")
     uid = os.geteuid() if ordinary_user is None else ordinary_user
-    if starts == "the user":  # whose run directory is made in it; root uses none that another user can replace
+    if starts == "the user":  # the run directory is made in it; root uses none that another user can replace
         place.chmod(0o777)
     name, told = CLOSED[what]
     closed = place / "inner" / name

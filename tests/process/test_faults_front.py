@@ -1,4 +1,4 @@
-"""What is served and what is private must not lie in one folder, whatever their paths are called."""
+"""Served and private files must not be in one folder, however their paths are written."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ CASES = {
 }
 
 
-# What is known from the settings, what a link hides, and what is known from Django alone.
+# Folders that the settings name, that a link hides, and that only Django knows.
 TYPICAL = (
     *("the data directory by two dots", "a run directory among the static files", "SQLite's file by a URI"),
     *("the application's folder as Django's uploads", "a secret among the uploads"),
@@ -144,7 +144,7 @@ def test_nothing_private_is_served(
     assert not project.database.exists()
 
 
-def test_what_is_served_may_lie_in_what_is_private(entrypoint: Command, project: Project, free_port: int) -> None:
+def test_uploads_may_lie_in_the_data_directory(entrypoint: Command, project: Project, free_port: int) -> None:
     media('BASE_DIR / "data/media"')(project)
     environ = {"ENTRYPOINT_DATA_DIR": str(project.root / "data"), "PORT": f"127.0.0.1:{free_port}"}
     assert entrypoint.run(project.root, "--dry-run", **environ).code == 0

@@ -85,7 +85,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_what_cannot_be_read_ends_the_boot_with_one_line(
+def test_an_unreadable_input_ends_the_boot_with_one_line(
     entrypoint: Command, project: Project, free_port: int, case: Case
 ) -> None:
     path = project.root / case.file
@@ -100,7 +100,7 @@ def test_what_cannot_be_read_ends_the_boot_with_one_line(
 
 
 @pytest.mark.parametrize("name", ["10-a.sh", "10-a.envsh"])
-def test_a_hook_that_cannot_run_is_told_before_anything_is_made(
+def test_a_hook_that_cannot_run_is_reported_before_the_boot_changes_anything(
     entrypoint: Command, project: Project, place: Path, free_port: int, name: str
 ) -> None:
     (place / "hooks").mkdir()
@@ -180,7 +180,7 @@ def test_a_key_that_another_process_is_writing_is_taken_once_it_is_there(
     assert running.err == "a" * 64
 
 
-# ---- what a service answers while it is waited for
+# ---- answers of a service during the wait
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Hooks: each phase in its place and order, what they say and export, how they end, and how they end the boot."""
+"""Hooks: their order, their output and exports, and how their end affects the boot."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_phases_stand_around_the_migrations(hooks: Folder, project: Project) -> 
     assert "skip hooks 1-post-migrate.sh, 1-pre-migrate.sh: ENTRYPOINT_MIGRATE=off\n" in done.err
 
 
-def test_what_is_exported_reaches_all_that_comes_later(hooks: Folder, project: Project) -> None:
+def test_exported_variables_reach_all_later_steps_and_programs(hooks: Folder, project: Project) -> None:
     project.add_setting('STATIC_ROOT = os.environ["FROM_A_HOOK"]')
     hooks.app = project.root
     static = project.root / "of the hook"
@@ -133,7 +133,7 @@ def test_a_hook_that_changes_a_setting_is_warned_of(hooks: Folder) -> None:
     ]
 
 
-def test_hooks_run_as_who_we_are_and_at_home(hooks: Folder) -> None:
+def test_hooks_run_as_the_current_user_with_its_home(hooks: Folder) -> None:
     hooks.add("1.sh", 'echo "$(id -u) $HOME $USER"')
     done = hooks.run(HOME="/our/home", USER="me", **({"ENTRYPOINT_USER": "www-data"} if os.geteuid() == 0 else {}))
     assert SAID.findall(done.err) == [("1", "0 /root root" if os.geteuid() == 0 else f"{os.geteuid()} /our/home me")]
@@ -241,7 +241,7 @@ def test_a_hook_that_fails_ends_the_boot_with_its_own_code(
     assert "never" not in done.err
 
 
-def test_a_shebang_that_names_nothing_is_told(hooks: Folder) -> None:
+def test_a_shebang_without_an_interpreter_is_reported(hooks: Folder) -> None:
     hooks.add("1.sh", "#!/no/such/shell\n", 0o755)
     done = hooks.run()
     assert (done.code, done.err.splitlines()[-1]) == (
@@ -284,7 +284,7 @@ def test_a_signal_that_is_no_stop_does_not_end_the_boot(hooks: Folder, name: str
     assert SAID.findall(running.err) == [("1", "begun"), ("1", "ended")]
 
 
-def test_what_a_hook_leaves_running_does_not_hold_the_boot(
+def test_a_process_that_a_hook_leaves_running_does_not_hold_the_boot(
     hooks: Folder, entrypoint: Command, until: Callable[..., None]
 ) -> None:
     hooks.add("1.sh", "sleep 100 & echo $!")
@@ -296,7 +296,7 @@ def test_what_a_hook_leaves_running_does_not_hold_the_boot(
     until(lambda: not entrypoint.left_running())
 
 
-# ---- what is shown and refused
+# ---- shown and refused values
 
 
 def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[Path], object]) -> None:
@@ -339,7 +339,7 @@ def test_root_runs_no_hook_that_anyone_may_change(hooks: Folder, *, dry: bool) -
     ]
 
 
-def test_a_folder_that_is_named_and_not_there_is_refused(entrypoint: Command, place: Path) -> None:
+def test_a_named_folder_that_does_not_exist_is_refused(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "--dry-run", ENTRYPOINT_HOOKS_DIR=f"{place}/none", ENTRYPOINT_APP="no:app")
     assert (done.code, done.err) == (
         78,
@@ -354,7 +354,7 @@ def test_a_hook_that_could_export_to_nobody_is_refused(hooks: Folder) -> None:
     assert "pre-stop.d/1.envsh: no program after it can use its exports\n" in done.err
 
 
-# ---- hooks that run once, and what hooks learn
+# ---- hooks that run once, and the variables of hooks
 
 
 def prepared(entrypoint: Command, project: Project, hooks: Folder, **environ: str) -> Done:

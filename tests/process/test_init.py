@@ -172,7 +172,7 @@ def site(place: Path) -> Path:
     return folder
 
 
-def test_it_writes_its_files_once(entrypoint: Command, site: Path) -> None:
+def test_init_writes_its_files_once(entrypoint: Command, site: Path) -> None:
     done = entrypoint.run(site, "init")
     names = ["Dockerfile", ".dockerignore", "compose.yaml", ".env.example"]
     assert (done.code, done.err) == (0, "".join(f"[entrypoint] wrote {name}\n" for name in names))
@@ -190,13 +190,13 @@ def test_it_writes_its_files_once(entrypoint: Command, site: Path) -> None:
     assert entrypoint.run(site, "init", "--force").err == "[entrypoint] wrote Dockerfile\n"
 
 
-def test_it_writes_all_or_nothing(entrypoint: Command, site: Path) -> None:
+def test_init_writes_all_files_or_none(entrypoint: Command, site: Path) -> None:
     (site / "compose.yaml").write_text("services: {}\n")
     assert entrypoint.run(site, "init").code == 78
     assert not (site / "Dockerfile").exists()
 
 
-def test_it_follows_no_link(entrypoint: Command, site: Path) -> None:
+def test_init_follows_no_link(entrypoint: Command, site: Path) -> None:
     victim = site.parent / "victim"
     victim.mkdir()
     (victim / "file").write_text("text\n")
@@ -292,7 +292,7 @@ def test_gunicorns_options(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["tiangolo", "supervisor", "procfile", "gunicorn"])
-def test_a_configuration_that_is_not_there(tmp_path: Path, source: str) -> None:
+def test_a_configuration_that_does_not_exist(tmp_path: Path, source: str) -> None:
     with pytest.raises(Unusable, match=f"cannot report on {source}: there is no "):
         list(report(tmp_path, source))
 

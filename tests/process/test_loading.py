@@ -1,4 +1,4 @@
-"""The application is loaded in its own interpreter, and its own words are told where that fails."""
+"""The application is loaded by its own interpreter, and its own error is reported if that fails."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WITH_DJANGO = ("django", "asgiref", "sqlparse")
         ("DATABASES = {'default': {'ENGINE': 'no.such.engine'}}", "'no.such.engine' isn't an available database"),
     ],
 )
-def test_settings_that_fail_are_told_by_their_own_last_line(
+def test_settings_that_fail_are_reported_by_the_last_line_of_their_error(
     entrypoint: Command, project: Project, setting: str, said: str
 ) -> None:
     project.add_setting(setting)
@@ -70,13 +70,13 @@ def test_two_packages_that_bring_uwsgi_are_a_warning_of_check(entrypoint: Comman
     assert "[application] warning: packages: uWSGI and pyuwsgi are both installed, and both install" in done.err
 
 
-def test_the_place_of_the_failure_in_the_application_is_told(entrypoint: Command, project: Project) -> None:
+def test_the_place_of_the_failure_in_the_application_is_reported(entrypoint: Command, project: Project) -> None:
     project.write("site_/settings.py", "first = 1\nsecond = 1 / 0\n")
     done = entrypoint.run(project.root, "prepare")
     assert done.err.endswith(f"ZeroDivisionError: division by zero ({project.root}/site_/settings.py, line 2)\n")
 
 
-def test_a_manage_py_with_a_syntax_error_is_told_with_its_line(entrypoint: Command, project: Project) -> None:
+def test_a_manage_py_with_a_syntax_error_is_reported_with_its_line(entrypoint: Command, project: Project) -> None:
     project.write("manage.py", "import os\ndef main(:\n")
     done = entrypoint.run(project.root, "prepare")
     assert done.code == 78
@@ -85,7 +85,7 @@ def test_a_manage_py_with_a_syntax_error_is_told_with_its_line(entrypoint: Comma
     assert "Traceback" not in done.err
 
 
-def test_a_process_that_ends_while_it_loads_is_told_with_its_code(entrypoint: Command, project: Project) -> None:
+def test_a_process_that_ends_while_it_loads_is_reported_with_its_code(entrypoint: Command, project: Project) -> None:
     project.add_setting("os._exit(41)")
     done = entrypoint.run(project.root, "prepare")
     assert (done.code, done.err) == (
@@ -94,7 +94,9 @@ def test_a_process_that_ends_while_it_loads_is_told_with_its_code(entrypoint: Co
     )
 
 
-def test_a_process_that_is_killed_while_it_loads_is_told_with_its_signal(entrypoint: Command, project: Project) -> None:
+def test_a_process_that_is_killed_while_it_loads_is_reported_with_its_signal(
+    entrypoint: Command, project: Project
+) -> None:
     project.add_setting("os.kill(os.getpid(), 9)")
     done = entrypoint.run(project.root, "prepare")
     assert (done.code, done.err) == (
@@ -103,7 +105,7 @@ def test_a_process_that_is_killed_while_it_loads_is_told_with_its_signal(entrypo
     )
 
 
-def test_what_settings_print_does_not_disturb_the_talk(entrypoint: Command, project: Project) -> None:
+def test_output_of_the_settings_module_does_not_disturb_the_agent(entrypoint: Command, project: Project) -> None:
     project.add_setting(
         r"""
         import sys
@@ -121,9 +123,7 @@ def test_what_settings_print_does_not_disturb_the_talk(entrypoint: Command, proj
     assert "[application] caf\\xe9" in lines
 
 
-def test_an_application_without_django_is_told_which_interpreter_lacks_it(
-    entrypoint: Command, project: Project, place: Path
-) -> None:
+def test_the_error_names_the_interpreter_that_lacks_django(entrypoint: Command, project: Project, place: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place / "venv")], check=True)
     done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON=str(place / "venv/bin/python"))
     assert done.code == 78
@@ -160,7 +160,7 @@ def test_an_application_boots_from_an_environment_that_has_django_alone(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run the application as another user")
-def test_an_interpreter_behind_a_closed_folder_is_told_with_that_folder(
+def test_an_interpreter_behind_a_closed_folder_is_reported_with_that_folder(
     entrypoint: Command, project: Project, place: Path
 ) -> None:
     closed = place / "closed"

@@ -1,4 +1,4 @@
-"""What each mistake in the environment or in a file makes the boot say: tests/golden/messages.toml, line by line.
+"""The message for each mistake in the environment or in a file: tests/golden/messages.toml, line by line.
 
 `pytest tests/process/test_messages.py -n 0 --update-golden` writes the lines and the exit codes again.
 """
@@ -28,11 +28,11 @@ def as_toml(value: object) -> str:
         return "{ " + ", ".join(f"{json.dumps(name)} = {as_toml(each)}" for name, each in value.items()) + " }"
     if isinstance(value, list):
         return "[\n" + "".join(f"    {as_toml(each)},\n" for each in value) + "]"
-    return json.dumps(value, ensure_ascii=not str(value).isprintable())  # what cannot be seen is written as \uXXXX
+    return json.dumps(value, ensure_ascii=not str(value).isprintable())  # an invisible character is written as \uXXXX
 
 
 def record(mistake: str, found: dict[str, Any]) -> None:
-    """Replace what the file says of one mistake; keep its heading and all else."""
+    """Replace one mistake's result in the file; keep the rest."""
     document = GOLDEN.read_text(encoding="utf-8")
     cases = tomllib.loads(document)["message"]
     for case in cases:
@@ -56,7 +56,7 @@ def replaced(text: str, names: dict[str, str]) -> str:
 
 @pytest.fixture
 def names(project: Project, busy_port: int, free_port: int) -> dict[str, str]:
-    """Give what the names in braces stand for."""
+    """Give the values of the names in braces."""
     return {"{app}": str(project.root), "{busy}": str(busy_port), "{free}": str(free_port)}
 
 

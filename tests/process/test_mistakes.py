@@ -1,4 +1,4 @@
-"""What a stranger's typical mistakes make the boot say: tests/golden/mistakes.toml, mistake by mistake."""
+"""The message for each typical mistake of a newcomer: tests/golden/mistakes.toml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MISTAKES: list[dict[str, Any]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"
 
 @pytest.fixture
 def names(project: Project, busy_port: int) -> dict[str, str]:
-    """Give what the names in braces stand for."""
+    """Give the values of the names in braces."""
     return {"{app}": str(project.root), "{busy}": str(busy_port), "{free}": str(free_port())}
 
 

@@ -1,4 +1,4 @@
-"""A boot decides as seldom as it can: once for each report of the application, and once before the first."""
+"""A boot decides three times: before the application's first report, and after each of its two reports."""
 
 from __future__ import annotations
 

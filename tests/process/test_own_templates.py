@@ -1,4 +1,4 @@
-"""ENTRYPOINT_CONF_DIR, with the real command and the programs that read what comes of it."""
+"""ENTRYPOINT_CONF_DIR, with the real command and the programs that read the files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ def own(place: Path) -> Path:
     return folder
 
 
-def test_a_template_of_ones_own_is_rendered_and_named(
-    entrypoint: Command, project: Project, place: Path, own: Path
-) -> None:
+def test_a_users_template_is_rendered_and_named(entrypoint: Command, project: Project, place: Path, own: Path) -> None:
     (own / "starting.html").write_text("<h1>{{ worker_processes | int > 0 }}</h1>\n", encoding="utf-8")
     done = entrypoint.run(
         project.root, "prepare", "--only", "templates", "--only", "render", ENTRYPOINT_CONF_DIR=str(own)
@@ -32,7 +30,7 @@ def test_a_template_of_ones_own_is_rendered_and_named(
     assert (place / "run/www/starting.html").read_text(encoding="utf-8") == "<h1>True</h1>\n"
 
 
-def test_a_line_that_nginx_refuses_is_told_with_the_template_that_it_came_from(
+def test_a_line_that_nginx_refuses_is_reported_with_its_template(
     entrypoint: Command, project: Project, place: Path, own: Path, free_port: int
 ) -> None:
     ours = (CONF / "nginx.conf.j2").read_text(encoding="utf-8")

@@ -46,7 +46,7 @@ def give(path: Path) -> str:
     return hand_over(PurePosixPath(path), look_up(f"{UID}:{GID}"))
 
 
-def test_all_that_belongs_to_another_user_is_handed_over_and_the_folder_last(place: Path) -> None:
+def test_files_of_another_user_are_handed_over_and_the_folder_last(place: Path) -> None:
     data = of_another(a_folder(place / "data"))
     inner = of_another(a_folder(data / "inner"))
     file = of_another(a_file(inner / "file"))
@@ -57,7 +57,7 @@ def test_all_that_belongs_to_another_user_is_handed_over_and_the_folder_last(pla
     assert owner(file) == (OTHER, OTHER)
 
 
-def test_what_belongs_to_root_stays_roots(place: Path) -> None:
+def test_files_of_root_stay_with_root(place: Path) -> None:
     data = of_another(a_folder(place / "data"))
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
@@ -124,7 +124,7 @@ def test_a_command_that_is_advised_runs_nothing_that_a_path_names(place: Path) -
     assert "'/missing/$(id)'" in found.remedy
 
 
-def test_what_belongs_to_the_user_of_another_program_stays_so(place: Path) -> None:
+def test_files_of_another_programs_user_stay_with_that_user(place: Path) -> None:
     data = of_another(a_folder(place / "data"))
     theirs = a_file(data / "theirs")
     os.chown(theirs, OTHER + 1, OTHER + 1)

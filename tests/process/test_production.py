@@ -1,4 +1,4 @@
-"""What a check says of a project whose settings do not suit production, and that it says nothing of one that does."""
+"""`entrypoint check` warns about settings that do not suit production, and about no others."""
 
 import re
 import sys
@@ -47,7 +47,7 @@ def test_the_example_project_is_made_for_production(entrypoint: Command, example
     assert warnings(entrypoint, example, SECRET_KEY=KEY) == []
 
 
-def test_what_the_applications_user_cannot_write_is_told_with_the_remedy(
+def test_a_folder_that_the_applications_user_cannot_write_is_reported_with_the_remedy(
     entrypoint: Command, project: Project, ordinary_user: int | None
 ) -> None:
     project.add_setting(f'{FIXED}MEDIA_ROOT = BASE_DIR / "data/closed/media"\n')
@@ -77,7 +77,7 @@ def test_a_database_among_the_code_moves_rather_than_the_code_becoming_the_users
     assert line.endswith(f", the application's code; use a separate folder, such as {project.root}/data")
 
 
-def test_static_files_that_cannot_be_collected_are_told_unless_they_are_there(
+def test_static_files_that_cannot_be_collected_are_reported_unless_they_exist(
     entrypoint: Command, project: Project, ordinary_user: int | None
 ) -> None:
     root = project.root / "data/static"

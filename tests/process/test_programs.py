@@ -1,12 +1,13 @@
-"""Programs of the user's own: what ends a boot before anything starts, and the release."""
+"""User programs: mistakes that end a boot before anything starts, and the release."""
 
 from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from rows import thorough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +23,14 @@ ONLY_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes the 
 def test_a_program_has_the_user_and_the_folder_that_it_names(entrypoint: Command, project: Project) -> None:
     project.write("entrypoint.toml", '[programs.a]\ncommand = "true"\nuser = "daemon"\ndirectory = "shelf"\n')
     project.write("Procfile", "b: true\n")
-    project.root.chmod(0o755)  # else anyone could name a user there
+    project.root.chmod(0o755)  # otherwise anyone could name a user there
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_USER="12345")
     assert f"directory = {project.root}/shelf\nuser = daemon\n" in done.out
     assert "command = /usr/bin/true\n" in done.out
     assert '"identity": {\n        "uid": 12345,\n        "gid": 12345,\n' in done.out
 
 
-def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project: Project) -> None:
+def test_a_dry_run_shows_a_worker_without_a_site(entrypoint: Command, project: Project) -> None:
     project.write("Procfile", "worker: sleep 1\nbeat: sleep 2\n")
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_PROGRAMS="worker", ENTRYPOINT_LOG_LEVEL="error")
     assert done.code == 0
@@ -43,7 +44,7 @@ def test_a_dry_run_tells_of_a_worker_without_a_site(entrypoint: Command, project
 
 
 @pytest.mark.parametrize("word", ["check", "serve"])
-def test_a_file_that_nobody_could_log_to_is_told_before_anything_is_written(
+def test_an_unusable_log_file_is_reported_before_anything_is_written(
     entrypoint: Command, project: Project, place: Path, free_port: int, word: str
 ) -> None:
     project.write(
@@ -103,9 +104,7 @@ def test_a_log_that_may_not_be_written_ends_with_77(
 # ---- the release
 
 
-def test_a_release_is_run_after_the_migrations_by_who_the_application_runs_as(
-    entrypoint: Command, project: Project
-) -> None:
+def test_a_release_runs_after_the_migrations_as_the_applications_user(entrypoint: Command, project: Project) -> None:
     project.write("Procfile", 'release: id -u && pwd && python3 -c \'print("no newline", end="")\'\n')
     done = entrypoint.run(project.root, "prepare", "--skip", "port", "--skip", "validate")
     assert done.code == 0
@@ -147,11 +146,7 @@ def test_a_release_ends_although_what_it_left_behind_holds_its_output(
     assert done.code == 0
 
 
-# ---- supervisord's files of the user's own
-
-
-def thorough(*cases: tuple[str, str]) -> list[Any]:
-    return [pytest.param(*case, marks=pytest.mark.thorough) for case in cases]
+# ---- a user's supervisord files
 
 
 @pytest.mark.parametrize(
@@ -199,7 +194,7 @@ def test_root_imports_nothing_that_the_file_of_another_user_names(
     assert (done.code, done.out, done.err) == (77, "", f"[entrypoint] {why}\n")
 
 
-def test_problems_are_told_as_json_where_lines_are(entrypoint: Command, project: Project) -> None:
+def test_problems_are_objects_in_a_json_log(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "prepare", PORT="x", ENTRYPOINT_LOG_FORMAT="json")
     assert done.code == 78
     assert '"level":"error","program":"entrypoint","message":"cannot use PORT=x: ' in done.err

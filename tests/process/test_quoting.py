@@ -1,4 +1,4 @@
-"""Hostile but lawful paths, judged by the programs that read them: nginx and uWSGI."""
+"""Unusual but valid paths, read by the real nginx and uWSGI."""
 
 from __future__ import annotations
 

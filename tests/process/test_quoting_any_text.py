@@ -1,4 +1,4 @@
-"""Any text at all, as one word of each format: its reader gets that very text, or it is refused first."""
+"""Any text as one word of each format: its reader gets exactly that text, or we refuse it."""
 
 import json
 import shlex
@@ -20,7 +20,7 @@ from supervisor.options import ServerOptions
 from entrypoint.boot.files import quote
 from entrypoint.errors import Unusable
 
-# What one of the readers takes for something else than text, and whatever Unicode has.
+# Characters that one of the readers does not take as text, and any character of Unicode.
 HOSTILE = [
     *("%", "%%", "%d", "%(ENV_PATH)s", "%(here)s", "$", "$host", "${x}", "$(HOME)", "@(/etc/passwd)", "{{ x }}", "{%"),
     *(";", " ;", " #", "#", "}", "{", '"', "'", "\\", "\\n", "=", ",", ":", "[x]", "\n", "\r", "\t", "\0", "\x1b"),

@@ -1,4 +1,4 @@
-"""What ends a boot before it does anything, with which exit code and in which words."""
+"""Mistakes that end a boot before it does anything: exit codes and messages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DAEMONS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def test_bytes_that_are_no_text_are_told_in_one_line(entrypoint: Command, project: Project) -> None:
+def test_bytes_that_are_not_text_are_reported_in_one_line(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "--dry-run", ENTRYPOINT_APP_DIR="/caf\udce9")
     assert (done.code, done.err) == (
         78,
@@ -30,7 +30,7 @@ def test_bytes_that_are_no_text_are_told_in_one_line(entrypoint: Command, projec
 
 
 @pytest.mark.parametrize("closed", ["file", "folder"])
-def test_a_secret_that_is_closed_to_us_is_told_with_who_we_are_and_who_may(
+def test_an_unreadable_secret_is_reported_with_our_user_and_its_owner(
     entrypoint: Command, project: Project, place: Path, ordinary_user: int | None, closed: str
 ) -> None:
     folder = place / "secrets"
@@ -54,7 +54,7 @@ def test_a_secret_that_is_closed_to_us_is_told_with_who_we_are_and_who_may(
 
 
 @pytest.mark.parametrize("words", [["serve"], ["prepare"], ["--dry-run"]], ids=" ".join)
-def test_a_warning_is_told_once_before_anything_is_done(
+def test_a_warning_is_printed_once_before_anything_is_done(
     entrypoint: Command, project: Project, busy_port: int, words: list[str]
 ) -> None:
     environ = {"NGINX_CLIENT_MAX_BODY": "1m", "PORT": f"127.0.0.1:{busy_port}"}
@@ -79,7 +79,7 @@ def test_a_link_in_the_place_of_the_run_directory_is_refused(
 
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
-def test_a_missing_server_ends_with_127_and_who_brings_it(
+def test_a_missing_server_ends_with_127_and_names_its_package(
     entrypoint: Command, project: Project, place: Path, free_port: int, server: str
 ) -> None:
     if server == "uwsgi" and shutil.which(server, path=DAEMONS):
@@ -102,7 +102,9 @@ def test_a_missing_server_ends_with_127_and_who_brings_it(
     assert not project.database.exists()
 
 
-def test_a_missing_nginx_ends_with_127_and_who_brings_it(entrypoint: Command, project: Project, free_port: int) -> None:
+def test_a_missing_nginx_ends_with_127_and_names_its_package(
+    entrypoint: Command, project: Project, free_port: int
+) -> None:
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:{DAEMONS}")
     apart = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
     if not nginx or subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
@@ -156,7 +158,7 @@ def test_each_command_has_its_help(entrypoint: Command, place: Path, words: list
     assert said in done.out
 
 
-def test_a_misspelt_command_is_told_with_the_right_one(entrypoint: Command, place: Path) -> None:
+def test_a_misspelt_command_is_reported_with_the_right_one(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "chek")
     assert done.code in {126, 127}
     assert done.err.startswith("[entrypoint] cannot run chek: ")
@@ -164,19 +166,19 @@ def test_a_misspelt_command_is_told_with_the_right_one(entrypoint: Command, plac
     assert "did you mean" not in entrypoint.run(place, "exec", "chek").err
 
 
-def test_the_version_is_told(entrypoint: Command, place: Path) -> None:
+def test_the_version_is_printed(entrypoint: Command, place: Path) -> None:
     done = entrypoint.run(place, "--version")
     assert done.code == 0
     assert re.fullmatch(r"entrypoint, version \d+\.\d+\.\d+\S*\n", done.out)
 
 
-def test_a_site_that_is_not_there_is_not_healthy(entrypoint: Command, place: Path, free_port: int) -> None:
+def test_a_site_that_does_not_run_is_not_healthy(entrypoint: Command, place: Path, free_port: int) -> None:
     done = entrypoint.run(place, "health", PORT=f"127.0.0.1:{free_port}")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"cannot reach 127.0.0.1:{free_port}: ")
 
 
-def test_health_tells_on_one_line_whatever_answers(entrypoint: Command, place: Path) -> None:
+def test_health_prints_one_line_whatever_the_answer(entrypoint: Command, place: Path) -> None:
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)

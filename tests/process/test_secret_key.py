@@ -1,4 +1,4 @@
-"""SECRET_KEY where nobody has set one: made once and kept, told of, or for one run alone; shown nowhere."""
+"""SECRET_KEY when it is not set: generated once and kept, generated for one run, or an error; never shown."""
 
 from __future__ import annotations
 
@@ -84,13 +84,13 @@ def test_the_key_is_the_applications_users(entrypoint: Command, reading: Project
 
 
 @pytest.mark.parametrize("name", ["SECRET_KEY", "DJANGO_SECRET_KEY"])
-def test_a_key_that_is_set_is_the_one(entrypoint: Command, reading: Project, volume: Path, name: str) -> None:
+def test_a_key_that_is_set_is_used(entrypoint: Command, reading: Project, volume: Path, name: str) -> None:
     done = entrypoint.run(reading.root, sys.executable, "-c", READ, ENTRYPOINT_DATA_DIR=str(volume), **{name: "own"})
     assert done.out in ("own None\n", "None own\n")
     assert list(volume.iterdir()) == []
 
 
-def test_a_key_in_the_projects_dotenv_is_the_one(entrypoint: Command, project: Project, volume: Path) -> None:
+def test_a_key_in_the_projects_dotenv_is_used(entrypoint: Command, project: Project, volume: Path) -> None:
     project.write(".env", "DEBUG=no\nexport SECRET_KEY='own'\n")
     assert migrate(entrypoint, project, ENTRYPOINT_DATA_DIR=str(volume)).code == 0
     assert list(volume.iterdir()) == []
@@ -138,7 +138,7 @@ def test_a_link_to_another_file_is_refused(entrypoint: Command, reading: Project
     )
 
 
-def test_a_folder_that_is_not_there_or_cannot_be_written_is_told(
+def test_a_missing_or_unwritable_folder_is_reported(
     entrypoint: Command, reading: Project, volume: Path, ordinary_user: int | None
 ) -> None:
     done = migrate(entrypoint, reading, ENTRYPOINT_DATA_DIR=f"{volume}/none")
@@ -173,7 +173,9 @@ def test_settings_that_have_no_key_say_what_to_set(
 
 
 @pytest.mark.parametrize("error", ["ValueError('SECRET_KEY is too short')", "KeyError('OTHER_SECRET_KEY_OF_MINE')"])
-def test_settings_that_fail_for_another_reason_do_not(entrypoint: Command, project: Project, error: str) -> None:
+def test_settings_that_fail_for_another_reason_do_not_name_the_key(
+    entrypoint: Command, project: Project, error: str
+) -> None:
     project.add_setting(f"raise {error}\n")
     done = migrate(entrypoint, project, SECRET_KEY="short")
     assert done.code == 78

@@ -1,4 +1,4 @@
-"""What the application servers are told, as they themselves read it, and which application they are given."""
+"""The options of the application servers, as they read them, and the application that they load."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ def test_a_boot_takes_no_time_to_compress_and_leaves_no_compressed_file_of_anoth
         assert packed.decode() == TEXT + "b { color: red }\n"
 
 
-def test_what_prepare_has_compressed_is_up_to_date_for_the_boot_and_not_the_other_way(
+def test_a_folder_that_prepare_has_compressed_is_up_to_date_for_the_boot_but_not_the_reverse(
     entrypoint: Command, project: Project
 ) -> None:
     assert collect(entrypoint, project).code == 0
@@ -100,7 +100,7 @@ def test_what_prepare_has_compressed_is_up_to_date_for_the_boot_and_not_the_othe
     assert list(static(project).glob(".collected-*")) == [marker]
 
 
-def test_what_marks_a_collected_folder_cannot_be_served(entrypoint: Command, project: Project) -> None:
+def test_the_record_of_a_collected_folder_cannot_be_served(entrypoint: Command, project: Project) -> None:
     assert collect(entrypoint, project).code == 0
     assert names(project) == {"shelf/book.css"}
 
@@ -196,7 +196,7 @@ def test_a_file_that_another_names_and_that_is_missing_is_one_line(entrypoint: C
     assert names(project) == set()
 
 
-def test_what_a_killed_boot_left_half_done_is_cleared_away(entrypoint: Command, project: Project) -> None:
+def test_remains_of_a_killed_boot_are_removed(entrypoint: Command, project: Project) -> None:
     (static(project) / ".collecting/shelf").mkdir(parents=True)
     (static(project) / ".collecting/shelf/half.css").touch()
     assert collect(entrypoint, project).code == 0
@@ -204,7 +204,7 @@ def test_what_a_killed_boot_left_half_done_is_cleared_away(entrypoint: Command, 
     assert names(project) == {"shelf/book.css"}
 
 
-def test_of_several_at_once_one_collects(entrypoint: Command, project: Project) -> None:
+def test_one_of_several_replicas_collects(entrypoint: Command, project: Project) -> None:
     running = [entrypoint.start(project.root, *ONLY) for _ in range(4)]
     assert [each.process.wait(PATIENCE) for each in running] == [0] * 4
     said = [each.err for each in running]
@@ -270,7 +270,7 @@ def refused(done: Done, project: Project) -> bool:
     )
 
 
-def test_a_complete_folder_that_cannot_be_written_is_fine_and_a_stale_one_is_told(
+def test_an_unwritable_folder_is_accepted_if_complete_and_reported_if_stale(
     read_only: Command, project: Project
 ) -> None:
     done = collect(read_only, project, ENTRYPOINT_USER="")
@@ -279,7 +279,7 @@ def test_a_complete_folder_that_cannot_be_written_is_fine_and_a_stale_one_is_tol
     assert refused(collect(read_only, project, ENTRYPOINT_USER=""), project)
 
 
-def test_what_djangos_own_command_collected_is_complete_as_well(
+def test_a_folder_that_djangos_own_command_collected_is_complete(
     entrypoint: Command, project: Project, ordinary_user: int | None
 ) -> None:
     project.add_setting(MANIFEST)

@@ -92,7 +92,7 @@ def test_a_password_of_their_own_is_replaced_where_it_is_to_be_kept_as_set(
     assert project.rows("SELECT password FROM auth_user") == stored, "or every session would end at each start"
 
 
-def test_an_update_creates_who_is_missing(entrypoint: Command, project: Project) -> None:
+def test_an_update_creates_a_missing_superuser(entrypoint: Command, project: Project) -> None:
     done = prepare(entrypoint, project, **ADMIN, ENTRYPOINT_SUPERUSER="update")
     assert "     user admin created\n" in done.err
 
@@ -138,7 +138,7 @@ def test_a_value_that_only_one_user_may_have_is_one_line(entrypoint: Command, pr
     assert "Traceback" not in done.err
 
 
-def test_a_superuser_that_is_killed_half_made_is_not_there(entrypoint: Command, project: Project) -> None:
+def test_a_superuser_whose_creation_is_killed_does_not_exist(entrypoint: Command, project: Project) -> None:
     log_in_by_email(project)
     half = BY_EMAIL.replace("member.is_staff =", "import os; os.kill(os.getpid(), 9); member.is_staff =")
     project.write("members/models.py", half)
@@ -170,7 +170,7 @@ def test_a_password_that_everybody_tries_is_refused(
     assert prepare(entrypoint, project, **environ).code == 0
 
 
-def test_what_the_projects_rules_say_of_the_password_is_a_warning(entrypoint: Command, project: Project) -> None:
+def test_a_password_that_the_projects_validators_reject_is_a_warning(entrypoint: Command, project: Project) -> None:
     similar = '[{"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"}]'
     project.add_setting(f"AUTH_PASSWORD_VALIDATORS = {similar}")
     done = prepare(entrypoint, project, SUPERUSER_USERNAME="administratrix", SUPERUSER_PASSWORD="administratrix1")

@@ -332,14 +332,14 @@ def test_no_process_of_root_has_the_variables_of_a_users_program_or_hook(
     assert owners == {account.uid}
 
 
-def test_what_is_planted_would_be_run(project: Project, place: Path) -> None:
+def test_planted_code_would_run_without_isolation(project: Project, place: Path) -> None:
     trace = place / "trace"
     project.write("sitecustomize.py", PLANTED.format(trace=trace))
     os.spawnve(os.P_WAIT, "/usr/bin/python3", ["python3", "-c", ""], {"PYTHONPATH": str(project.root)})
     assert trace.read_text() == "sitecustomize 0\n"
 
 
-def test_a_folder_that_an_older_release_gave_away_is_made_anew(
+def test_a_folder_that_an_older_release_gave_away_is_made_again(
     entrypoint: Command, project: Project, place: Path
 ) -> None:
     theirs = place / "run/nginx"

@@ -1,4 +1,4 @@
-"""uWSGI's own variables reach uWSGI."""
+"""uWSGI's own variables win over our uwsgi.ini."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Command, Project
 
-# Loaded by uWSGI, it prints what uWSGI has understood, and ends it (exit code 22 of need-app).
+# uWSGI loads this module, which prints uWSGI's options and ends uWSGI (exit code 22 of need-app).
 TELLTALE = """
     import uwsgi
 
@@ -28,7 +28,7 @@ TELLTALE = """
         ({"UWSGI_WORKERS": "3", "UWSGI_HARAKIRI": "7"}, "workers 3 harakiri b'7'"),
     ],
 )
-def test_what_uwsgi_is_told_in_its_own_variables_it_obeys(
+def test_uwsgi_obeys_its_own_variables(
     entrypoint: Command, project: Project, place: Path, environ: dict[str, str], said: str
 ) -> None:
     project.write("telltale.py", TELLTALE)

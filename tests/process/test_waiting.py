@@ -1,4 +1,4 @@
-"""ENTRYPOINT_WAIT_FOR: each kind of thing is known to be there when it is, and not before. No Django is needed."""
+"""ENTRYPOINT_WAIT_FOR: each kind of service counts as reachable when it is, and not before. No Django is needed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ import pytest
 from deadline import ever_within, until
 from listening import listening, serving
 from postgres_server import Postgres
+from rows import thorough
 from servers import MariaDB, RabbitMQ, Redis
 
 from entrypoint.boot.effects.waiting.waiting import Watch
@@ -45,7 +46,7 @@ def prepare(entrypoint: Command, place: Path) -> Callable[..., Done]:
 
 @pytest.fixture
 def started(entrypoint: Command, place: Path) -> Callable[..., Running]:
-    """Start to wait for a target, and see that it is not there yet."""
+    """Start to wait for a service, and see that it is not reachable yet."""
 
     def start(target: str) -> Running:
         environ = {"ENTRYPOINT_WAIT_FOR": target, "ENTRYPOINT_WAIT_TIMEOUT": f"{LONG}s"}
@@ -57,7 +58,7 @@ def started(entrypoint: Command, place: Path) -> Callable[..., Running]:
 
 
 def ends_well(running: Running) -> str:
-    """See that the wait ends with 0; return all that was told."""
+    """See that the wait ends with 0; return the output."""
     until(lambda: running.process.poll() is not None, "the wait to end", LONG, lambda: running.err)
     assert running.process.returncode == 0, running.err
     return running.err
@@ -65,7 +66,7 @@ def ends_well(running: Running) -> str:
 
 @contextmanager
 def answering(scheme: str, *answers: bytes) -> Iterator[int]:
-    """Listen, and give each connection the next answer to what it says, and the last to all that follow."""
+    """Listen, and give each connection the next answer, and the last answer to all that follow."""
     left = list(answers)
 
     def answer(connection: socket.socket, _over: threading.Event) -> None:
@@ -172,11 +173,7 @@ def test_a_port_a_socket_and_a_file_are_waited_for_together(started: Callable[..
         assert f"unix:{place}/socket reachable after" in ends_well(running)
 
 
-# ---- what is open and yet not there
-
-
-def _thorough(*row: object) -> object:
-    return pytest.param(*row, marks=pytest.mark.thorough)
+# ---- ports that are open, but serve nothing yet
 
 
 @pytest.mark.parametrize(
@@ -211,16 +208,10 @@ def _thorough(*row: object) -> object:
         ("http", b"SSH-2.0\r\n", b"HTTP/1.0 204 No Content\r\n\r\n", "does not speak HTTP"),
         ("http", b"HTTP/1.0 503 Busy\r\n\r\n", b"HTTP/1.0 302 Found\r\nLocation: /\r\n\r\n", "status 503"),
         ("mysql", b"", b"\x01\x00\x00\x00\x0a", "closed the connection"),
-        _thorough("redis", b"", b"+PONG\r\n", "closed the connection"),
-        pytest.param(
-            "postgres", b"", b"R\x00\x00\x00\x08\x00\x00\x00\x03", "closed the connection", marks=pytest.mark.thorough
-        ),
-        pytest.param(
-            "amqp",
-            b"",
-            b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a",
-            "closed the connection",
-            marks=pytest.mark.thorough,
+        *thorough(
+            ("redis", b"", b"+PONG\r\n", "closed the connection"),
+            ("postgres", b"", b"R\x00\x00\x00\x08\x00\x00\x00\x03", "closed the connection"),
+            ("amqp", b"", b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a", "closed the connection"),
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -264,10 +255,12 @@ def test_another_version_of_amqp_is_not_waited_for(prepare: Callable[..., Done])
     assert done.err.endswith("it does not speak AMQP 0-9-1\n")
 
 
-# ---- the deadline, a stop, what will never come
+# ---- the deadline, a stop, permanent errors
 
 
-def test_all_that_is_missing_at_the_deadline_is_told(prepare: Callable[..., Done], free_port: int, place: Path) -> None:
+def test_every_service_that_is_missing_at_the_deadline_is_reported(
+    prepare: Callable[..., Done], free_port: int, place: Path
+) -> None:
     done = prepare(f"tcp://127.0.0.1:{free_port} file:{place}/none", "2s")
     assert done.code == 75
     assert done.err.splitlines()[-1] == (
@@ -299,7 +292,7 @@ def test_a_signal_ends_the_wait_at_once(
     assert ever_within(2, stop)  # sooner than an attempt that gets no answer
 
 
-def test_what_is_waited_for_long_is_told_again_and_again(started: Callable[..., Running], free_port: int) -> None:
+def test_a_long_wait_is_reported_again_and_again(started: Callable[..., Running], free_port: int) -> None:
     running = started(f"tcp://127.0.0.1:{free_port}")
     running.wait_until_it_says(f"    still waiting for tcp://127.0.0.1:{free_port}: Connection refused")
     running.stop(signal.SIGTERM)

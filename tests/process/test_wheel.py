@@ -1,4 +1,4 @@
-"""What is installed: exactly these files, and the templates among them."""
+"""The wheel contains exactly these files, the templates included."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_a_log_that_is_off_shows_no_request(prepared_site: NewSite) -> None:
     assert "/request/" not in site.output
 
 
-def test_what_nginx_has_not_written_yet_is_written_at_a_stop(prepared_site: NewSite) -> None:
+def test_a_stop_writes_the_lines_that_nginx_still_buffers(prepared_site: NewSite) -> None:
     site = prepared_site().start().ready()
     for number in range(100):
         assert site.status(f"/request/?number={number}") == 200

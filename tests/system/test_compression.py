@@ -1,4 +1,4 @@
-"""What nginx compresses while it sends it: nothing that could tell a session's secret by its size."""
+"""Compression by nginx: no response whose size could reveal a session's secret."""
 
 from collections.abc import Iterator
 

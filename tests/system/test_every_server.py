@@ -1,4 +1,4 @@
-"""What a user relies on, under each application server, behind nginx and without: one boot shows all of it.
+"""What users rely on, with each application server, behind nginx and without. One boot shows all of it.
 
 Afterwards the same site is started once more with an application that does not load.
 """
@@ -74,7 +74,7 @@ MATRIX = [
 
 
 @pytest.mark.parametrize(("row", "nginx"), MATRIX)
-def test_every_server(new_site: NewSite, tmp_path: Path, row: Row, nginx: str) -> None:
+def test_every_server_does_what_users_rely_on(new_site: NewSite, tmp_path: Path, row: Row, nginx: str) -> None:
     site = row.site(new_site, write_served_site(tmp_path / "project"), nginx).start()
     if nginx == "on":
         site.ready()

@@ -20,7 +20,7 @@ EXAMPLES = EXAMPLE.parent
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
-def test_flask(new_site: NewSite) -> None:
+def test_the_flask_example_is_served(new_site: NewSite) -> None:
     site = new_site(EXAMPLES / "flask", PATH=PATH, NGINX_STATIC_ROOT=str(EXAMPLES / "flask" / "static"))
     site.start().ready()
     assert requests.post(site.url, {"text": "buy <milk>"}, timeout=PATIENCE).status_code == 200
@@ -31,7 +31,7 @@ def test_flask(new_site: NewSite) -> None:
     assert site.stop()[0] == 0
 
 
-def test_fastapi_with_a_websocket(new_site: NewSite) -> None:
+def test_the_fastapi_example_serves_a_websocket(new_site: NewSite) -> None:
     site = new_site(EXAMPLES / "fastapi", PATH=PATH, ENTRYPOINT_STOP_TIMEOUT="3s").start().ready()
     assert "new WebSocket" in requests.get(site.url, timeout=PATIENCE).text
     address = f"ws://127.0.0.1:{site.port}/chat"
@@ -50,7 +50,7 @@ def state_of(site: Site, task: str) -> Any:
 
 
 @pytest.mark.thorough  # redis-server, worker, beat and Flower; the other examples run without this marker
-def test_celery(new_site: NewSite, tmp_path: Path) -> None:
+def test_the_celery_example_runs_its_tasks(new_site: NewSite, tmp_path: Path) -> None:
     with Redis() as redis:
         redis.start()
         url = f"redis://127.0.0.1:{redis.port}/0"

@@ -7,6 +7,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from site_under_test import NewSite, Site
+from small_project import write_small_project
 
 SETTINGS = """
 DEBUG = False
@@ -23,12 +24,6 @@ def crash(request):
     raise RuntimeError("the view has failed")
 
 urlpatterns = [path("", lambda request: HttpResponse("well")), path("crash/", crash)]
-"""
-MANAGE = """
-import os, sys
-from django.core.management import execute_from_command_line
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
-execute_from_command_line(sys.argv)
 """
 PROXY = {"Host": "shop.example", "Origin": "https://shop.example", "X-Forwarded-Proto": "https"}
 """What a proxy that terminates TLS sends."""
@@ -47,11 +42,7 @@ IDENTIFIER = r" \(request [0-9a-f]{32}\)"
 @pytest.fixture
 def quiet(tmp_path: Path) -> Path:
     """A Django project without LOGGING."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name, text in (("settings.py", SETTINGS), ("urls.py", URLS), ("manage.py", MANAGE)):
-        (folder / name).write_text(text)
-    return folder
+    return write_small_project(tmp_path / "project", settings=SETTINGS, urls=URLS)
 
 
 def logged(site: Site, line: str) -> None:

@@ -1,4 +1,4 @@
-"""What a client may send to the front door: which host the application is told, and how large a request may be."""
+"""What a client may send: which hosts reach the application, and how large a request may be."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def ask(site: Site, request: bytes, source: str = "127.0.0.1") -> tuple[int, byt
 
 
 class Case(NamedTuple):
-    """A request line's target, headers, and the hosts that the application is told: None where it is not asked."""
+    """A request's target and headers, and the host that the application sees, None if the request does not reach it."""
 
     target: str
     headers: tuple[str, ...]
@@ -127,7 +127,7 @@ def named(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_the_application_is_told_only_a_host_of_the_site(named: Site, case: Case) -> None:
+def test_the_application_sees_only_hosts_of_the_site(named: Site, case: Case) -> None:
     version = "1.1" if any(header.startswith("Host:") for header in case.headers) else "1.0"
     lines = (f"GET {case.target} HTTP/{version}", *case.headers, "Connection: close", "", "")
     status, body = ask(named, "\r\n".join(lines).encode(), case.source)
@@ -167,7 +167,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.parametrize("size", SHAPES.values(), ids=SHAPES)
-def test_what_nginx_takes_the_application_server_takes(plain: Site, size: int) -> None:
+def test_the_application_server_accepts_each_header_that_nginx_accepts(plain: Site, size: int) -> None:
     over = OVER[plain.environment["ENTRYPOINT_SERVER"]]
     found = {}
     for kilobytes in (*range(1, 24, 4), *range(24, 37)):
@@ -202,7 +202,7 @@ def test_a_path_as_long_as_nginx_takes_is_taken(plain: Site) -> None:
         assert ask(plain, f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())[0] == 414
 
 
-# ---- what marks the static files as collected
+# ---- the record of collected static files
 
 
 def test_a_server_without_nginx_serves_nothing_of_ours_beside_the_static_files(new_site: NewSite) -> None:

@@ -20,7 +20,7 @@ TOO_LARGE = "client intended to send too large body"
 
 @pytest.fixture
 def in_a_hook(prepared_site: NewSite, tmp_path: Path) -> Site:
-    """A site in the middle of a pre-migrate hook, which ends when the file `go-on` is there."""
+    """A site in the middle of a pre-migrate hook, which ends once the file `go-on` exists."""
     folder = tmp_path / "hooks" / "pre-migrate.d"
     folder.mkdir(parents=True)
     (folder / "10-slow.sh").write_text(f'echo waiting; until [ -e "{tmp_path / "go-on"}" ]; do sleep 0.05; done\n')
@@ -57,7 +57,7 @@ def test_a_site_without_stderr_is_served(prepared_site: NewSite, streams: str) -
 
 
 @pytest.mark.thorough  # half a minute; tests/process/supervision/test_liveness.py shows it with shorter times
-def test_a_frozen_application_server_makes_the_site_unready_until_it_goes_on(prepared_site: NewSite) -> None:
+def test_a_frozen_application_server_makes_the_site_unready_until_it_continues(prepared_site: NewSite) -> None:
     site = prepared_site().start().ready()
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.suspend()

@@ -12,7 +12,7 @@ import psutil
 import pytest
 from databases import on_sqlite
 from deadline import until
-from rows import rows
+from rows import rows, thorough
 from site_under_test import EXAMPLE, Site, quick_hashing
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     NewDatabase = Callable[[str], Database]
 
-KINDS = ["postgres", "mariadb", "sqlite", "pgbouncer", "pgbouncer and past it"]
 ONLY = ("prepare", "--only", "wait", "--only", "migrate", "--only", "superuser")
 
 
@@ -46,7 +45,7 @@ def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> object:
-    """What a boot that nobody disturbs leaves in a database."""
+    """The state of a database after a boot that is not interrupted."""
     place = tmp_path_factory.mktemp("clean")
     database = on_sqlite(place)
     with Site(place, EXAMPLE, **environ(database, place)) as site:
@@ -63,12 +62,13 @@ def ended(running: Running) -> int:
 @pytest.mark.parametrize(
     ("kind", "number"),
     [
-        *((kind, 3) for kind in KINDS if kind != "mariadb"),  # one that migrates, and two of which one is the next
-        pytest.param("mariadb", 3, marks=pytest.mark.thorough),
-        pytest.param("postgres", 20, marks=pytest.mark.thorough),
+        # One that migrates, and two of which one is the next.
+        *((kind, 3) for kind in ("postgres", "sqlite", "pgbouncer")),
+        # test_migrations.py also migrates past the pooler.
+        *thorough(("mariadb", 3), ("pgbouncer and past it", 3), ("postgres", 20)),
     ],
 )
-def test_of_many_at_once_one_migrates(
+def test_one_of_many_replicas_migrates(
     entrypoint: Command, place: Path, new_database: NewDatabase, kind: str, number: int
 ) -> None:
     database = new_database(kind)
@@ -84,7 +84,7 @@ def test_of_many_at_once_one_migrates(
     assert "correct-" not in "".join(replica.err for replica in replicas)
 
 
-@pytest.mark.parametrize("after", [0, *(pytest.param(n, marks=pytest.mark.thorough) for n in (1, 7)), "all"])
+@pytest.mark.parametrize("after", rows([0, 1, 7, "all"], [0, "all"]))
 @pytest.mark.parametrize("kind", rows(["postgres", "mariadb", "sqlite"], ["postgres", "sqlite"]))
 def test_after_a_kill_the_next_boot_ends_as_a_clean_one_or_refuses(
     entrypoint: Command, new_database: NewDatabase, clean: object, kind: str, after: int | str

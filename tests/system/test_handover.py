@@ -1,6 +1,5 @@
-"""What boot starts before the exec: the site answers from its first moment, and supervisord adopts who runs."""
+"""Programs that boot starts before the exec: the site answers from its first moment, and supervisord adopts them."""
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -33,7 +32,7 @@ class Migration(migrations.Migration):
 
 @pytest.fixture
 def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
-    """A site in the middle of its migrations, which go on when the file `go-on` is there."""
+    """A site in the middle of its migrations, which continue once the file `go-on` exists."""
     (project / "pages" / "migrations" / "0002_slow.py").write_text(SLOW)
     site = prepared_site(project, GO_ON=str(tmp_path / "go-on"))
     (tmp_path / "data" / "db.sqlite3").unlink()
@@ -43,7 +42,7 @@ def migrating(prepared_site: NewSite, project: Path, tmp_path: Path) -> Site:
 
 
 def page(site: Site) -> str:
-    """Return what a browser is shown: the log tells of a migration before the page does."""
+    """Return the page that a browser sees. The log shows a migration before the page does."""
     try:
         return requests.get(site.url, headers=BROWSER, timeout=PATIENCE).text
     except requests.ConnectionError:
@@ -73,17 +72,23 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     (tmp_path / "go-on").touch()
     site.ready()
     assert requests.get(site.url, headers=BROWSER, timeout=PATIENCE).status_code == 200
-    # What nginx answered by itself meanwhile is no line of the log, what it asked the application for is one.
+    # Requests that nginx answers itself are not logged; those that reach the application are.
     until(lambda: '"GET / HTTP/1.1" 200' in site.output, "the line of the request")
     assert '"GET / HTTP/1.1" 503' not in site.output
 
 
-def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
+def test_supervisord_adopts_the_running_programs_but_no_server_from_before_the_migrations(
+    migrating: Site, tmp_path: Path
+) -> None:
     site = migrating
     (nginx,) = site.programs("nginx")
     assert len(psutil.Process(site.pid).children()) == 3  # the agent, nginx, and a uwsgi that loads the application
+    early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
+    assert early
     (tmp_path / "go-on").touch()
     site.ready()
+    assert early.isdisjoint(site.family())
+    assert psutil.Process(site.pid).name() == "supervisord"
     assert site.programs("nginx") == [nginx]
     (uwsgi,) = site.programs("uwsgi")
     assert f"spawned: 'nginx' with pid {nginx.pid}" in site.output
@@ -97,19 +102,6 @@ def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
     assert site.stop()[0] == 0
 
 
-def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Site, tmp_path: Path) -> None:
-    site = migrating
-    early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
-    assert early
-    (tmp_path / "go-on").touch()
-    site.ready()
-    assert early.isdisjoint(site.family())
-    site.stop()
-    length = len(site.output)
-    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
-    assert site.output[length:].count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
-
-
 def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) -> None:
     (project / "config" / "settings" / "production.py").write_text("raise RuntimeError('no settings today')\n")
     site = new_site(project, DJANGO_SETTINGS_MODULE="config.settings.production").start()
@@ -118,7 +110,7 @@ def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) 
     assert site.status("/-/live") is None
 
 
-def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_path: Path) -> None:
+def test_files_of_a_killed_container_make_nothing_ready(migrating: Site, tmp_path: Path) -> None:
     site = migrating
     (tmp_path / "go-on").touch()
     site.ready()
@@ -135,9 +127,7 @@ def test_what_a_killed_container_left_makes_nothing_ready(migrating: Site, tmp_p
     assert site.ready().stop()[0] == 0
 
 
-def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
-    prepared_site: NewSite, project: Path, tmp_path: Path
-) -> None:
+def test_a_users_starting_page_is_shown_with_the_phase(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "starting.html").write_text('<p>soon, by {{ server }}: <!--# include virtual="/-/phase.txt" --></p>\n')
@@ -150,7 +140,7 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
     assert (shown.status_code, shown.text) == (503, "<p>soon, by uwsgi: migrating 20/21\n</p>\n")
     (tmp_path / "go-on").touch()
     site.ready()
-    os.kill(site.pid, signal.SIGSTOP)  # so that nobody starts the application again
+    os.kill(site.pid, signal.SIGSTOP)  # so that no process starts the application again
     (tmp_path / "run/www/ready.json").unlink()  # as supervisord does when the application ends
     os.killpg(site.programs("uwsgi")[0].pid, signal.SIGKILL)
     restarting = "<p>soon, by uwsgi: restarting application</p>\n"
@@ -160,7 +150,7 @@ def test_a_starting_page_of_ones_own_is_shown_with_the_phase(
     until(lambda: site.status("/") == 200, "the site to be back")
 
 
-def test_a_template_of_ones_own_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
+def test_a_users_template_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "nginx-app.conf.j2").write_text('{% include "nginx-app.conf.j2" %}\n# mine\n')
@@ -184,22 +174,7 @@ def test_answers_go_from_starting_to_served_and_never_back(new_site: NewSite) ->
     assert seen[-3:] in ([None, 503, 200], [503, 200], [None, 200])
 
 
-def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
-    site = new_site().start().ready()
-    boot = json.loads((site.folder / "run" / "boot.json").read_text())
-    times = [step["at"] for step in boot["steps"]]
-    assert times == sorted(times)
-    assert times[0] == 0
-    said = [step["line"] for step in boot["steps"]]
-    assert said[:2] == ["start Python", "import entrypoint, read the settings and the machine"]
-    loads = ["load the application's settings", "load the application's apps"]
-    assert [line for line in said[2:] if line in loads] == loads
-    assert [line for line in said[2:] if line not in loads] == site.steps
-
-
-def test_who_waits_hooks_and_a_release_tell_what_they_are(
-    prepared_site: NewSite, project: Path, tmp_path: Path
-) -> None:
+def test_the_phase_names_a_wait_hooks_and_a_release(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
     wait = 'until [ -e "{}" ]; do sleep 0.01; done\n'
     folder = tmp_path / "hooks" / "pre-start.d"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The lock of a node that is lost: the server ends the session that held it, and keeps that of a node that lives."""
+"""The lock of a node that disappears: the server ends its session, and keeps that of a node that lives."""
 
 from __future__ import annotations
 

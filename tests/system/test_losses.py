@@ -1,4 +1,4 @@
-"""No request is lost: by a stop, nor by the death of a worker."""
+"""Neither a stop nor the death of a worker loses a request."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from site_under_test import NewSite, Site
 
 
 def loads(site: Site) -> list[Load]:
-    """Return visitors of all kinds: of Django, of a file, on one connection, and who wait for their answer."""
+    """Return visitors of all kinds: of Django, of a file, on one connection, and of a slow page."""
     file = "/static/admin/css/base.css"
     return [
         Load(site.port, "/request/"),
@@ -58,7 +58,7 @@ def test_a_stop_without_nginx_loses_no_request(prepared_site: NewSite, server: s
             assert load.counts["refused"]
 
 
-def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSite) -> None:
+def test_a_stop_after_the_drain_refuses_no_client_that_heeds_readiness(prepared_site: NewSite) -> None:
     times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
     site = prepared_site(WEB_CONCURRENCY="3", **times).start().ready()
     with ExitStack() as visitors:
@@ -75,7 +75,7 @@ def test_a_stop_after_the_drain_refuses_nobody_who_heeds_it(prepared_site: NewSi
     assert site.wait() == 0
 
 
-def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_waits(prepared_site: NewSite) -> None:
+def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepared_site: NewSite) -> None:
     site = prepared_site().start().ready()
     (master,) = site.programs("nginx")
     workers = master.children()
@@ -84,7 +84,7 @@ def test_who_waits_to_be_accepted_at_a_stop_is_answered_and_then_nobody_new_wait
     with ExitStack() as sockets:
 
         def waits() -> bool:
-            """Begin a connection and send a request; tell whether it waits to be accepted."""
+            """Open a connection and send a request; return whether it waits to be accepted."""
             made = sockets.enter_context(socket.socket())
             made.settimeout(0)
             made.connect_ex(("127.0.0.1", site.port))

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 import pytest
 from deadline import PATIENCE, until
+from rows import thorough
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ OPERATIONS = {
     "a column": "migrations.RunSQL('ALTER TABLE members_user ADD COLUMN more integer')",
 }
 
-# Ready comes after all imports, so that what makes the permissions is called after this.
+# Ready comes after all imports, so the handler that makes the permissions is called after this one.
 STOP_AFTER_THE_LAST = """
 import signal
 from django.db.models.signals import post_migrate
@@ -41,10 +42,6 @@ def stop(**_):
 
 post_migrate.connect(stop)
 """
-
-
-def thorough(*kinds: str) -> list[object]:
-    return [pytest.param(kind, marks=pytest.mark.thorough) for kind in kinds]
 
 
 def environ(database: Database, place: Path, **more: str) -> dict[str, str]:
@@ -90,7 +87,7 @@ def prepare(entrypoint: Command, project: Path, database: Database, **more: str)
 
 
 @pytest.mark.parametrize("kind", ["postgres", *thorough("mariadb", "sqlite", "pgbouncer")])
-def test_who_waits_says_who_migrates_and_then_goes_on(
+def test_a_waiting_replica_names_the_one_that_migrates_and_then_continues(
     entrypoint: Command, project: Path, new_database: NewDatabase, kind: str
 ) -> None:
     database = new_database(kind)
@@ -145,7 +142,7 @@ def test_a_replica_does_not_wait_for_ever(entrypoint: Command, project: Path, ne
     ("kind", "mode"),
     [
         *(("postgres", "auto"), ("sqlite", "wait"), ("sqlite", "check")),
-        *(pytest.param(kind, "auto", marks=pytest.mark.thorough) for kind in ("mariadb", "sqlite")),
+        *thorough(("mariadb", "auto"), ("sqlite", "auto")),
     ],
 )
 def test_an_image_older_than_the_database_is_refused(

@@ -77,7 +77,7 @@ MEDIA = ["media/page.html", "media/picture.svg", "media/picture.png", "media/pap
         "/media//.hidden",
     ],
 )
-def test_what_begins_with_a_dot_is_not_there(files: Site, path: str) -> None:
+def test_paths_that_begin_with_a_dot_do_not_exist(files: Site, path: str) -> None:
     answer, body = raw(files, path)
     assert answer.status == 404
     assert b"<center>nginx</center>" in body

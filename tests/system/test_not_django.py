@@ -1,4 +1,4 @@
-"""An application that is not Django: waited for, prepared by hooks, served."""
+"""An application that is not Django: the boot waits, runs its hooks, and serves it."""
 
 import socket
 from pathlib import Path

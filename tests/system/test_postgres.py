@@ -1,4 +1,4 @@
-"""PostgreSQL instead of SQLite, and later than the site."""
+"""PostgreSQL instead of SQLite, started after the site."""
 
 from collections.abc import Iterator
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 from deadline import PATIENCE, until
+from rows import thorough
 from served_site import write_served_site
 from site_under_test import NewSite, Site
 
@@ -27,12 +28,8 @@ def where(request, rest):
 urlpatterns += [path("where/<path:rest>", where, name="where")]
 """
 SERVERS = [
-    ("uwsgi", "wsgi"),
-    pytest.param("gunicorn", "wsgi", marks=pytest.mark.thorough),
-    ("uvicorn", "asgi"),
-    pytest.param("uvicorn", "wsgi", marks=pytest.mark.thorough),
-    pytest.param("granian", "wsgi", marks=pytest.mark.thorough),
-    pytest.param("granian", "asgi", marks=pytest.mark.thorough),
+    *(("uwsgi", "wsgi"), ("uvicorn", "asgi")),
+    *thorough(("gunicorn", "wsgi"), ("uvicorn", "wsgi"), ("granian", "wsgi"), ("granian", "asgi")),
 ]
 
 

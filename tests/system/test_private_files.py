@@ -77,7 +77,7 @@ def admin(site: Site) -> Iterator[requests.Session]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_is_sent_to_whom_the_view_allows_it(site: Site, admin: requests.Session, name: str) -> None:
+def test_a_file_is_sent_to_visitors_that_the_view_allows(site: Site, admin: requests.Session, name: str) -> None:
     where = f"{site.url}/invoices/{quote(name)}"
     answer = admin.get(where, timeout=PATIENCE)
     assert (answer.status_code, answer.content.decode()) == (200, f"content of {name}")

@@ -1,4 +1,4 @@
-"""Programs of the user's own, beside a site and without one."""
+"""User programs, beside a site and without one."""
 
 import json
 import os
@@ -11,7 +11,6 @@ import psutil
 import pytest
 import requests
 from deadline import PATIENCE, until
-from own_etc import OwnEtc
 from ports import free_port
 from site_under_test import NewSite
 
@@ -162,9 +161,7 @@ def test_a_worker_starts_when_the_site_is_ready(prepared_site: NewSite, project:
     assert site.output.index("uwsgi reports: uWSGI is ready") < site.output.index("spawned: 'worker'")
 
 
-def test_a_web_of_ones_own_listens_where_the_site_is_served_if_there_is_no_nginx(
-    new_site: NewSite, tmp_path: Path
-) -> None:
+def test_without_nginx_a_users_web_listens_on_the_sites_port(new_site: NewSite, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "echo.py").write_text(ECHO)
@@ -252,20 +249,10 @@ def test_every_line_from_the_first_to_the_last_is_an_object(prepared_site: NewSi
     assert (stop["program"], stop["level"]) == ("supervisord", "warning")
 
 
-def test_of_what_is_ours_only_so_much_is_said(prepared_site: NewSite) -> None:
+def test_the_log_level_limits_only_our_own_lines(prepared_site: NewSite) -> None:
     worker = "sh -c 'echo hi; sleep 1000'"
     site = prepared_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER=worker).start().ready()
     until(lambda: "[worker] hi\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.stop()[0] == 0
     assert "[entrypoint]" not in site.output
     assert "[supervisord]" not in site.output
-
-
-def test_a_program_of_supervisords_own_files_runs(prepared_site: NewSite, own_etc: OwnEtc) -> None:
-    file = own_etc.write(
-        "supervisor/conf.d/zz-test.conf",
-        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n",
-    )
-    site = prepared_site().start(around=own_etc.around).ready()
-    until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
-    assert f"include in supervisord's configuration {file}" in site.output

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from deadline import PATIENCE, until
+from rows import thorough
 from site_under_test import Site
 
 APPLICATION = """
@@ -53,7 +54,7 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Asks a site, through a trusted proxy, for a client of some address."""
+    """Sends requests to a site through a trusted proxy, with the address of any client."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -119,7 +120,7 @@ def protected(folder: Path, server: str) -> dict[str, str]:
     }
 
 
-@pytest.fixture(scope="module", params=["uwsgi", pytest.param("gunicorn", marks=pytest.mark.thorough)])
+@pytest.fixture(scope="module", params=["uwsgi", *thorough("gunicorn")])
 def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     folder = tmp_path_factory.mktemp("protected")
     with Site(folder, folder / "app", **protected(folder, request.param)) as site:
@@ -129,7 +130,7 @@ def client(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert "limiting" not in site.output  # the access log has the 429
 
 
-# ---- who may ask
+# ---- access
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,7 @@ def test_a_path_has_its_own_largest_upload(client: Client, path: str, length: in
     assert answer.json == {"error": "the request is larger than this site accepts"} or answer.json["length"] == length
 
 
-# ---- what is answered
+# ---- answers
 
 
 def test_errors_of_nginx_have_the_pages_of_the_project(client: Client) -> None:

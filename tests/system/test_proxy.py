@@ -1,4 +1,4 @@
-"""A site behind proxies: what they say of the client is believed, and what anyone else says is not.
+"""A site behind proxies: it trusts their headers about the client, and nobody else's.
 
 127.0.0.1 is the address of the proxies (each a real nginx) and 127.0.0.2 that of a client that passes them by.
 """
@@ -143,7 +143,7 @@ def told(environ: dict[str, Any]) -> tuple[str | None, ...]:
     return environ["REMOTE_ADDR"], environ["wsgi.url_scheme"], environ["HTTP_HOST"]
 
 
-def test_a_trusted_proxy_tells_address_scheme_and_host(trusting: Site, new_proxy: NewProxy) -> None:
+def test_a_trusted_proxy_passes_on_address_scheme_and_host(trusting: Site, new_proxy: NewProxy) -> None:
     proxy = new_proxy(trusting.port)
     assert told(seen(proxy, {}, source="127.0.0.9")) == ("127.0.0.9", "https", "site.example")
 
@@ -153,7 +153,7 @@ def test_a_client_cannot_reach_over_the_head_of_its_proxy(trusting: Site, new_pr
     assert told(seen(proxy, CLAIMS, source="127.0.0.9")) == ("127.0.0.9", "https", "site.example")
 
 
-def test_a_chain_of_two_proxies_tells_the_client(trusting: Site, new_proxy: NewProxy) -> None:
+def test_a_chain_of_two_proxies_passes_on_the_client(trusting: Site, new_proxy: NewProxy) -> None:
     first = new_proxy(new_proxy(trusting.port, LATER))
     assert told(seen(first, {}, source="127.0.0.9")) == ("127.0.0.9", "https", "site.example")
 
@@ -212,7 +212,7 @@ def test_the_client_is_the_last_address_that_is_no_proxys(trusting: Site, addres
     assert told(seen(trusting.port, {"X-Forwarded-For": addresses}))[0] == client
 
 
-def test_where_everyone_is_a_proxy_only_the_last_address_counts(open_site: Site) -> None:
+def test_if_everyone_is_a_proxy_only_the_last_address_counts(open_site: Site) -> None:
     claims = {"X-Forwarded-For": "203.0.113.9, 198.51.100.1", "X-Forwarded-Proto": "https"}
     assert told(seen(open_site.port, claims, source="127.0.0.2"))[:2] == ("198.51.100.1", "https")
 

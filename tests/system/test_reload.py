@@ -1,4 +1,4 @@
-"""`entrypoint reload` and SIGHUP: what has changed is taken, what is broken is refused, and no request is lost."""
+"""`entrypoint reload` and SIGHUP: changes take effect, mistakes are refused, and no request is lost."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def refused(site: Site, code: int, *names: str) -> str:
 
 @contextmanager
 def visitors(site: Site) -> Iterator[None]:
-    """Send requests meanwhile, on new connections and on kept ones; none is lost."""
+    """Send requests meanwhile, on new and on kept connections, and assert that none is lost."""
     with ExitStack() as stack:
         loads = [stack.enter_context(Load(site.port, "/", 2, keep=keep)) for keep in (False, True)]
         until(lambda: all(load.counts["answered"] for load in loads), "the first answers")
@@ -211,7 +211,7 @@ def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: 
     (project / "fail").unlink()
     assert (
         reloaded(site) == "[entrypoint] reload: replaced gunicorn, reloaded nginx\n"
-    )  # also mends a site that is not ready
+    )  # a reload also repairs a site that is not ready
     assert site.status("/-/ready") == 200
     assert re.search(
         r"^last reload, \d+ s ago: replaced gunicorn, reloaded nginx$", site.command("status").stdout, re.MULTILINE

@@ -94,7 +94,7 @@ HELP = (
     "--unapplied; see docs/how-to/repair-a-migration.md"
 )
 
-# The statement, how it is spoiled, and what the next boot says of it; where that is empty, it goes on.
+# The statement, how it is spoiled, and the error of the next boot; if that is empty, the boot continues.
 SPOILED = {
     "create, kill": (MIGRATION, CREATE, "kill", f"in operation 1 of 4 (Create model Note), at: {CREATE} ("),
     "add, kill": (MIGRATION, ADD, "kill", f"in operation 2 of 4 (Add field rank to Upload), at: {ADD} "),
@@ -199,7 +199,7 @@ def interrupted(
 def clean(
     tmp_path_factory: pytest.TempPathFactory, command_in: Callable[[Path], Command], mariadb_server: MariaDB
 ) -> dict[str, object]:
-    """What a migration that nobody disturbs leaves."""
+    """The state after a migration that is not interrupted."""
     place = tmp_path_factory.mktemp("clean")
     case = Case(command_in(place), copy_example(place / "project"), mariadb_server)
     assert case.run(*ONLY).code == 0
@@ -207,7 +207,7 @@ def clean(
 
 
 @pytest.mark.parametrize("mode", ["auto", "wait", "check"])
-def test_every_mode_refuses_it_again_and_again(interrupted: Case, mode: str) -> None:
+def test_every_mode_refuses_an_interrupted_migration_again_and_again(interrupted: Case, mode: str) -> None:
     done = interrupted.run(*ONLY, ENTRYPOINT_MIGRATE=mode)
     assert (done.code, done.err.splitlines()[-1]) == (78, HELP)
 
@@ -219,7 +219,7 @@ def test_every_mode_refuses_it_again_and_again(interrupted: Case, mode: str) -> 
         ("--applied", BY_HAND),
     ],
 )
-def test_after_a_repair_the_boot_goes_on(  # noqa: PLR0913, PLR0917 -- the parts of a case
+def test_after_a_repair_the_boot_continues(  # noqa: PLR0913, PLR0917 -- the parts of a case
     entrypoint: Command,
     project: Path,
     mariadb_server: MariaDB,

@@ -9,6 +9,7 @@ import pytest
 from deadline import until
 from printed import ROOT, blocks
 from site_under_test import NewSite, Site
+from small_project import write_small_project
 
 (SNIPPET,) = blocks("python", page=ROOT / "docs/how-to/logs.md")
 """What the docs tell a project to add to its settings."""
@@ -46,12 +47,6 @@ def own(request):
 
 urlpatterns = [path("", given), path("crash/", crash), path("stream/", stream), path("own/", own)]
 """
-MANAGE = """
-import os, sys
-from django.core.management import execute_from_command_line
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
-execute_from_command_line(sys.argv)
-"""
 PROXY, STRANGER = "127.0.0.1", "127.0.0.2"
 MADE = re.compile("[0-9a-f]{32}")
 
@@ -59,11 +54,7 @@ MADE = re.compile("[0-9a-f]{32}")
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
     """A Django project with the settings of the docs."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name, text in (("settings.py", SETTINGS), ("urls.py", URLS), ("manage.py", MANAGE)):
-        (folder / name).write_text(text)
-    return folder
+    return write_small_project(tmp_path / "project", settings=SETTINGS, urls=URLS)
 
 
 def ask(site: Site, path: str, identifier: str, address: str) -> tuple[str, str]:

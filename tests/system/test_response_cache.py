@@ -223,7 +223,7 @@ def test_a_part_of_a_page_is_sent_from_the_cache_or_by_the_application(cached: S
     assert get(cached, own, *part.items(), *ALICE)[1].endswith("bytes=2-4")
 
 
-def test_of_many_requests_for_a_slow_page_one_reaches_the_application(cached: Site) -> None:
+def test_one_of_many_requests_for_a_slow_page_reaches_the_application(cached: Site) -> None:
     where = target("/locked/slow/", PUBLIC, seconds="0.2")
     clients = 200
     answers: list[str] = []

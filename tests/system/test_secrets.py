@@ -1,4 +1,4 @@
-"""Secrets that were planted in every place that may hold one: looked for in all that anybody else can read."""
+"""Secrets in every place that may hold one must not appear in anything that others can read."""
 
 from __future__ import annotations
 
@@ -73,20 +73,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert MARK not in running.output
 
 
-def test_no_command_line_shows_one(site: Site) -> None:
+def test_no_command_line_shows_a_secret(site: Site) -> None:
     seen = (site.folder / "seen").read_text() + command_lines(site)
     assert "uwsgi.ini" in seen
     assert "app/__main__.py" in seen
     assert MARK not in seen
 
 
-def test_no_file_of_the_run_directory_holds_one(site: Site) -> None:
+def test_no_file_of_the_run_directory_holds_a_secret(site: Site) -> None:
     files = [path for path in (site.folder / "run").rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [path for path in files if MARK.encode() in path.read_bytes()] == []
 
 
-def test_the_log_shows_none_whatever_happens(site: Site) -> None:
+def test_the_log_shows_no_secret(site: Site) -> None:
     assert site.status("/") == 200
     assert site.status("/error/") == 500
     until(lambda: "Traceback" in site.output, "the crash in the log")
@@ -94,13 +94,13 @@ def test_the_log_shows_none_whatever_happens(site: Site) -> None:
 
 
 @pytest.mark.parametrize("words", LOOKS, ids=" ".join)
-def test_who_looks_at_the_site_is_shown_none(site: Site, words: tuple[str, ...]) -> None:
+def test_commands_that_look_at_the_site_show_no_secret(site: Site, words: tuple[str, ...]) -> None:
     done = site.command(*words)
     assert done.returncode == 0, done.stderr
     assert MARK not in done.stdout + done.stderr
 
 
-def test_what_makes_the_superuser_is_not_in_the_environment_of_what_serves_the_site(site: Site) -> None:
+def test_the_serving_programs_do_not_get_the_superusers_values(site: Site) -> None:
     environments = [process.environ() for process in (psutil.Process(site.pid), *site.family())]
     assert len(environments) > 3
     found = ["".join(environment.values()) for environment in environments]
@@ -124,7 +124,7 @@ def test_a_command_beside_the_site_has_the_password(site: Site) -> None:
     assert PASSWORD in site.command("exec", "--", "env").stdout
 
 
-def test_a_boot_that_fails_shows_none(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_boot_that_fails_shows_no_secret(new_site: NewSite, tmp_path: Path) -> None:
     environ = {
         **planted(tmp_path),
         "DATABASE_URL": f"postgres://site:{URL}@127.0.0.1:1/site",
@@ -136,7 +136,7 @@ def test_a_boot_that_fails_shows_none(new_site: NewSite, tmp_path: Path) -> None
     assert MARK not in broken.output
 
 
-def test_an_environment_that_is_refused_shows_none(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_refused_environment_shows_no_secret(new_site: NewSite, tmp_path: Path) -> None:
     environ = {**planted(tmp_path), "DJANGO_SUPERUSER_PASSWORD": f"other-{MARK}", "SUPERUSER_NICK_FILE": "/nowhere"}
     refused = new_site(**environ).start()
     assert refused.wait() == 78

@@ -34,7 +34,7 @@ def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str
 
 
 @pytest.mark.parametrize("server", rows(["uwsgi", "gunicorn"], ["uwsgi"]))
-def test_a_file_of_ones_own_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
+def test_a_users_file_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
     (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
     (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
     settings = {**hold_requests(project), "ENTRYPOINT_SERVER": server, "WEB_CONCURRENCY": "2"}

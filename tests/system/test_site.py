@@ -1,4 +1,4 @@
-"""A booted site, as a visitor and an operator meet it."""
+"""A booted site, as visitors and operators see it."""
 
 import re
 import signal
@@ -112,6 +112,6 @@ def test_each_line_of_the_log_has_its_program_and_none_is_critical(site: Site) -
     assert "getting INI configuration" not in site.output  # uWSGI's banner
 
 
-def test_a_crash_of_a_view_is_told_in_the_log(site: Site) -> None:
+def test_a_crash_of_a_view_is_logged(site: Site) -> None:
     assert site.status("/error/") == 500
     until(lambda: "Traceback" in site.output, "the traceback")

@@ -71,7 +71,7 @@ def test_each_host_has_its_application_and_its_files(sites: Site) -> None:
     assert get(sites, "www.example.com", "/a").headers["Location"] == "http://127.0.0.1/a"
     assert get(sites, SHOP, "/a", **{"X-Forwarded-Proto": "http"}).headers["Location"] == f"https://{SHOP}/a"
     assert get(sites, SHOP, **{"X-Forwarded-Host": "127.0.0.1"}).status_code == 421
-    # One site that is down leaves the other one alone.
+    # If one site is down, the other one still serves.
     shop_program = psutil.Process(shop["pid"]).parent()
     assert shop_program
     for each in (shop_program, *shop_program.children()):

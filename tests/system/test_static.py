@@ -34,7 +34,7 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     with get("identity") as answer:
         assert "Content-Encoding" not in answer.headers
         assert answer.content == gzip.decompress(packed) == (root / name).read_bytes()
-    # Names of our own are nobody's to read.
+    # Nobody may read files with our own names.
     assert site.status("/static/.collected.lock") == 404
     assert site.stop()[0] == 0
 
@@ -83,20 +83,20 @@ def test_only_what_has_a_hash_in_its_name_is_kept_for_a_year(files: Site) -> Non
     assert {name: lifetime(name) for name in NAMES} == NAMES
 
 
-def test_what_is_not_there_and_what_was_uploaded_is_not_kept(files: Site) -> None:
+def test_missing_files_and_uploads_are_not_cached(files: Site) -> None:
     for path, status in (("/static/none.96c479cedf7a.css", 404), ("/media/base.96c479cedf7a.css", 200)):
         answer = requests.get(files.url + path, timeout=PATIENCE)
         assert (answer.status_code, answer.headers.get("Cache-Control")) == (status, None)
 
 
-def test_a_file_is_asked_for_anew_and_sent_only_if_it_changed(files: Site) -> None:
+def test_browsers_revalidate_a_file_and_get_it_only_if_it_changed(files: Site) -> None:
     url = f"{files.url}/static/base.css"
     tag = requests.get(url, timeout=PATIENCE).headers["ETag"]
     again = requests.get(url, headers={"If-None-Match": tag}, timeout=PATIENCE)
     assert (again.status_code, again.headers["Cache-Control"]) == (304, "no-cache")
 
 
-def test_a_file_that_is_replaced_is_served_anew(files: Site) -> None:
+def test_a_replaced_file_is_served_in_its_new_version(files: Site) -> None:
     url, path = f"{files.url}/static/jquery.min.js", files.folder / "static" / "jquery.min.js"
     assert requests.get(url, timeout=PATIENCE).text == "old"
     beside = path.with_suffix(".new")

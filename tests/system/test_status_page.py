@@ -72,7 +72,7 @@ def test_the_page_needs_the_password_from_anywhere(site: Site) -> None:
         assert set(re.findall(r"(?:src|href)=", shown.text)) == set()  # self-contained
 
 
-def test_the_data_tells_what_runs(site: Site) -> None:
+def test_the_data_lists_what_runs(site: Site) -> None:
     until(lambda: programs(site)["worker"]["ready"], "the worker")
     data = get(site, "/-/page.json").json()
     assert data["ready"]

@@ -155,7 +155,7 @@ def test_a_stop_and_a_kill_with_everything_on_leave_nothing_in_the_way(new_site:
 def kill(family: list[psutil.Process]) -> None:
     """Kill all processes of a site, as the kernel does when the first process of a container is killed."""
     for member in family:
-        member.suspend()  # so that none starts another
+        member.suspend()  # so that no process starts another
     for member in family:
         member.kill()
 

@@ -3,13 +3,15 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from databases import on_postgres
 from deadline import PATIENCE
 from postgres_server import Postgres
 from site_under_test import COMMAND, NewSite, quick_hashing
 
 
-def test_of_several_containers_at_once_one_creates_the_superuser(
+@pytest.mark.thorough  # in test_fleet.py one of three replicas creates it, too
+def test_one_of_several_containers_creates_the_superuser(
     new_site: NewSite, postgres_server: Postgres, tmp_path: Path
 ) -> None:
     database = on_postgres(postgres_server)

@@ -1,4 +1,4 @@
-"""A site that speaks TLS itself, with a certificate of the user's."""
+"""A site that serves TLS itself, with a user's certificate."""
 
 import base64
 import json
@@ -262,7 +262,7 @@ def test_the_answer_of_an_ocsp_responder_is_stapled(tmp_path: Path, responder: i
         assert "[warn]" not in site.output
 
 
-# ---- what is refused
+# ---- refused
 
 
 def refused(new_site: NewSite, **settings: str) -> tuple[int, str]:
@@ -272,7 +272,7 @@ def refused(new_site: NewSite, **settings: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize(("given", "missing"), [("CERTIFICATE", "KEY"), ("KEY", "CERTIFICATE")])
-def test_one_without_the_other_is_refused(
+def test_a_certificate_or_a_key_alone_is_refused(
     new_site: NewSite, certificate: Certificate, given: str, missing: str
 ) -> None:
     name = f"NGINX_TLS_{given}"
@@ -280,7 +280,7 @@ def test_one_without_the_other_is_refused(
     assert (code, last) == (78, f"[entrypoint] cannot use {name}: NGINX_TLS_{missing} is not set")
 
 
-def test_a_file_that_is_not_there_is_told(new_site: NewSite, certificate: Certificate) -> None:
+def test_a_certificate_that_does_not_exist_is_reported(new_site: NewSite, certificate: Certificate) -> None:
     code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_KEY": "/nowhere/key"})
     assert (code, last) == (78, "[entrypoint] cannot read NGINX_TLS_KEY=/nowhere/key: No such file or directory")
 
@@ -299,7 +299,9 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked(new_site: NewSite, tmp_
     assert (code, last) == (78, f"[entrypoint] cannot use NGINX_TLS_KEY={key}: {how}")
 
 
-def test_what_is_no_certificate_is_refused(new_site: NewSite, certificate: Certificate, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_certificate_is_refused(
+    new_site: NewSite, certificate: Certificate, tmp_path: Path
+) -> None:
     (tmp_path / "text").write_text("no certificate")
     code, last = refused(new_site, **{**certificate.settings, "NGINX_TLS_CERTIFICATE": str(tmp_path / "text")})
     why = f"NGINX_TLS_CERTIFICATE={tmp_path / 'text'}: it is not a certificate in PEM format"

@@ -1,4 +1,4 @@
-"""A site whose application runs and cannot answer."""
+"""A site whose application runs but cannot answer."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Databases that are not there yet, and those that waiting cannot mend."""
+"""Databases that are not reachable yet, and errors that waiting cannot mend."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wait(entrypoint: Command, project: Path, url: str, **more: str) -> Done:
         ("mariadb", "/site_", "/no_site_", "Unknown database"),
     ],
 )
-def test_what_waiting_cannot_mend_ends_the_boot_at_once(  # noqa: PLR0913, PLR0917 -- each column of the table is one
+def test_a_permanent_error_ends_the_boot_at_once(  # noqa: PLR0913, PLR0917 -- each column of the table is one
     entrypoint: Command, new_database: Callable[[str], Database], kind: str, right: str, wrong: str, why: str
 ) -> None:
     url = f"{new_database(kind).environ['DATABASE_URL']}?"

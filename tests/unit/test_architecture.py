@@ -1,4 +1,4 @@
-"""A folder is a process: what its files may import follows from where they run."""
+"""A folder is a process: the process decides what its files may import."""
 
 import ast
 import sys
@@ -42,7 +42,7 @@ def imports(path: Path) -> Iterator[str]:
             package = path.relative_to(PACKAGE.parent).with_suffix("").parts[: -node.level]
             yield ".".join((*package, *([node.module] if node.module else [])))
         elif isinstance(node, ast.ImportFrom) and node.module:
-            # Of a package a name may be a module: that is what is imported.
+            # A name imported from a package may be a module of it.
             for alias in node.names:
                 inner = Path(*node.module.split("."), alias.name)
                 there = (PACKAGE.parent / inner).is_dir() or (PACKAGE.parent / inner).with_suffix(".py").is_file()
@@ -159,7 +159,7 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("stage", PURE)
-def test_what_decides_neither_asks_the_machine_nor_changes_it(stage: str) -> None:
+def test_the_pure_packages_neither_ask_the_machine_nor_change_it(stage: str) -> None:
     effects = {"os", "pwd", "grp", "socket", "subprocess", "shutil", "tempfile"}
     wrong = {
         (path.name, name)
@@ -209,7 +209,7 @@ def test_a_package_imports_the_standard_library_and_what_its_process_has(package
     assert wrong == set()
 
 
-def test_what_is_shared_at_the_top_depends_on_no_package() -> None:
+def test_the_shared_modules_at_the_top_depend_on_no_package() -> None:
     wrong = {
         (name, imported)
         for name in TOP

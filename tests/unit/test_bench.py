@@ -37,7 +37,7 @@ def test_a_goal_is_missed_by_our_median_and_by_nobody_else() -> None:
     assert missed(samples("ours", DEATH.heading, 1, 8, 10) + samples("stock", DEATH.heading, 99)) == []
 
 
-def test_ours_is_what_boot_renders(tmp_path: Path) -> None:
+def test_our_side_of_the_benchmark_is_rendered_by_boot(tmp_path: Path) -> None:
     bench.ours(tmp_path, [tmp_path / "sleeper"])
     text = (tmp_path / "supervisord.conf").read_text(encoding="utf-8")
     assert f"[program:sleeper]\ncommand = {tmp_path}/sleeper\n" in text

@@ -1,4 +1,4 @@
-"""What a certificate says, and when it is renewed."""
+"""Reading a certificate, and the time of its renewal."""
 
 import os
 import subprocess
@@ -62,11 +62,11 @@ def test_a_label_that_nginx_accepts_and_any_extension(tmp_path: Path) -> None:
     "pem",
     [b"text", b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----", b"-----BEGIN CERTIFICATE-----\n!"],
 )
-def test_no_certificate_is_none(pem: bytes) -> None:
+def test_a_text_that_is_not_a_certificate_is_parsed_as_none(pem: bytes) -> None:
     assert certificate.parsed(pem) is None
 
 
-def test_a_damaged_certificate_is_none(tmp_path: Path) -> None:
+def test_a_damaged_certificate_is_parsed_as_none(tmp_path: Path) -> None:
     whole = made(tmp_path).read_bytes()
     lines = whole.splitlines(keepends=True)
     assert certificate.parsed(b"") is None
@@ -79,7 +79,7 @@ def test_a_damaged_certificate_is_none(tmp_path: Path) -> None:
 # ---- when
 
 
-def test_it_is_renewed_when_a_third_of_its_lifetime_is_left() -> None:
+def test_a_certificate_is_renewed_when_a_third_of_its_lifetime_is_left() -> None:
     assert schedule.due(NEW, Tries(), "", 0, 0) == 60 * DAY
     assert schedule.due(NEW, Tries(), "", 0, 1) == 55.5 * DAY
     assert schedule.due(None, Tries(), "", 0, 0) == 0
@@ -101,7 +101,7 @@ def test_no_more_than_five_failures_an_hour_whatever_is_asked_for() -> None:
     assert schedule.due(None, tries, "another", HOUR + 1, 0) <= 0
 
 
-def test_another_request_is_tried_at_once() -> None:
+def test_a_request_for_other_domains_is_tried_at_once() -> None:
     tries = schedule.failed(Tries(), "one", 0, 120, None)
     assert schedule.due(None, tries, "one", 0, 0) == 120
     assert schedule.due(None, tries, "another", 0, 0) == 0

@@ -1,4 +1,4 @@
-"""What the control group grants, read from trees as the kernel shows them."""
+"""The limits of the control group, read from trees as the kernel shows them."""
 
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def test_v1_in_a_container_whose_mount_is_its_group(machine: Tree) -> None:
     assert machine.limits() == Limits(0.5, 256 << 20)
 
 
-def test_v1_tells_of_a_group_above_the_container(machine: Tree) -> None:
+def test_v1_shows_a_group_above_the_container(machine: Tree) -> None:
     machine.is_in(V1_GROUPS.format(group="/pod/box"), V1_MOUNTS.format(root="/pod/box"))
     machine.group(
         "memory", memory__limit_in_bytes=str(2 * GIB), memory__stat=f"cache 0\nhierarchical_memory_limit {GIB}"
@@ -126,7 +126,7 @@ def test_a_machine_without_control_groups_has_the_cpus_alone(machine: Tree) -> N
 
 
 @pytest.mark.parametrize("text", ["", "banana", "0 100000", "100000 0", "100000", "-5 100000"])
-def test_what_is_no_quota_limits_nothing(machine: Tree, text: str) -> None:
+def test_an_invalid_quota_limits_nothing(machine: Tree, text: str) -> None:
     machine.is_in("0::/", V2_MOUNT)
     machine.group("", cpu__max=text)
     assert machine.limits() == Limits(8, None)

@@ -87,7 +87,7 @@ def test_a_variable_wins_over_the_projects_file_and_that_over_a_default(app: Pat
     assert (settings.listen, settings.nginx_workers) == (Listen(8080), 4)
 
 
-def test_a_mistake_is_told_by_the_name_that_was_set(app: Path) -> None:
+def test_a_mistake_is_reported_by_the_name_that_was_set(app: Path) -> None:
     with pytest.raises(Unusable, match="cannot use LISTEN_PORT=banana: a port is a number from 1 to 65535"):
         read(app, LISTEN_PORT="banana")
 
@@ -119,7 +119,7 @@ def test_the_file_of_uwsgi_may_be_absolute_and_lie_elsewhere(
     assert (settings.app, settings.origins["ENTRYPOINT_APP"]) == ("main:app", "own.ini")
 
 
-def test_an_application_that_cannot_be_found_out_is_told_with_its_line(app: Path) -> None:
+def test_an_application_that_cannot_be_derived_is_reported_with_its_line(app: Path) -> None:
     write_ini(app, "wsgi-file = /srv/other/main.py")
     with pytest.raises(Unusable) as caught:
         read(app)
@@ -130,7 +130,7 @@ def test_an_application_that_cannot_be_found_out_is_told_with_its_line(app: Path
 
 
 @pytest.mark.parametrize("line", ["chown-socket = nobody_here:www-data", "uid = nobody_here"])
-def test_a_user_of_the_image_who_is_not_here_is_told(app: Path, line: str) -> None:
+def test_a_user_of_the_other_image_that_does_not_exist_here_is_reported(app: Path, line: str) -> None:
     write_ini(app, "module = main:app", line, "chmod-socket = 664")
     with pytest.raises(Unusable) as caught:
         read(app)
@@ -172,7 +172,7 @@ def test_a_django_project_reads_the_url_of_its_static_files_itself(app: Path) ->
     assert read(app, STATIC_PATH="/srv/static").static_root == PurePosixPath("/srv/static")
 
 
-def test_the_application_lies_in_app_unless_it_is_told_where() -> None:
+def test_the_application_lies_in_app_unless_a_setting_names_another_folder() -> None:
     settings = Settings.read({"ENTRYPOINT_COMPAT": "tiangolo"})
     assert (settings.app_dir, settings.origins["ENTRYPOINT_APP_DIR"]) == (PurePosixPath("/app"), DEFAULT)
 

@@ -1,4 +1,4 @@
-"""The values of settings that are not set: what is in force, and why."""
+"""The effective values of settings that are not set, and why."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -112,24 +112,24 @@ def shown(
         ({}, {}, "ENTRYPOINT_MIGRATE", ("auto", "default")),
     ],
 )
-def test_what_is_in_force_is_shown_with_its_reason(
+def test_effective_values_are_shown_with_their_reason(
     environ: dict[str, str], different: dict[str, Any], name: str, wanted: tuple[str | None, str]
 ) -> None:
     assert shown(environ, name, machine(**different)) == wanted
 
 
-def test_what_only_django_knows_is_told_in_words_where_it_cannot_be_asked() -> None:
+def test_defaults_that_only_django_knows_are_described_without_django() -> None:
     assert shown({}, "NGINX_STATIC_ROOT", machine(), None) == (None, "default: Django's STATIC_ROOT")
 
 
 @pytest.mark.parametrize("name", ["PORT", "ENTRYPOINT_USER", "WEB_CONCURRENCY"])
-def test_where_the_machine_is_unknown_the_default_is_told_in_words(name: str) -> None:
+def test_defaults_of_an_unknown_machine_are_described(name: str) -> None:
     value, source = shown({}, name, None)
     assert value is None
     assert source.startswith("default: ")
 
 
-def test_where_there_is_no_application_the_rest_is_shown(tmp_path: Path) -> None:
+def test_without_an_application_the_rest_is_shown(tmp_path: Path) -> None:
     environ = {"ENTRYPOINT_APP_DIR": str(tmp_path)}
     assert shown(environ, "PORT", machine(django=False), None) == ("80", "default: as root")
     assert shown(environ, "ENTRYPOINT_SERVER", machine(django=False), None)[0] is None

@@ -1,4 +1,4 @@
-"""What the pages print can be read by the program that it is for; links lead somewhere, and settings exist."""
+"""The code in the pages can be read by its program, links lead somewhere, and settings exist."""
 
 import re
 import subprocess
@@ -15,7 +15,12 @@ from entrypoint.boot.settings.settings import Settings, setting_specs
 
 REPOSITORY = "https://github.com/entrypoint-toolkit/entrypoint-toolkit/blob/main/"
 PICTURES = "https://raw.githubusercontent.com/entrypoint-toolkit/entrypoint-toolkit/main/"
-OTHERS = (*ROOT.glob("*.md"), ROOT / "bench/README.md", ROOT / "examples/django/README.md")
+OTHERS = (
+    *ROOT.glob("*.md"),
+    ROOT / "bench/README.md",
+    ROOT / "tests/golden/README.md",
+    *ROOT.glob("examples/*/README.md"),
+)
 LINKING = sorted({*PAGES, *OTHERS})
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 NAME = re.compile(r"\b(?:ENTRYPOINT|NGINX)_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_<])")
@@ -25,7 +30,7 @@ NO_SETTINGS = {
     "NGINX_MAX_UPLOAD",  # the name of another image
 }
 LONGEST_README = 150
-OUTPUT = ""  # the language of a block that shows what a program says
+OUTPUT = ""  # the language of a block with the output of a program
 NOT_RUN = 19  # blocks; before you raise it, try whether the block can be run
 
 
@@ -101,7 +106,7 @@ def test_few_blocks_are_not_run() -> None:
     assert len(not_run) == NOT_RUN, not_run
 
 
-def test_what_a_program_says_is_no_command() -> None:
+def test_blocks_of_output_contain_no_command() -> None:
     hidden = [
         block for block in every_block() if block.language == OUTPUT and re.search(r"^\$ ", block.text, re.MULTILINE)
     ]
@@ -111,7 +116,7 @@ def test_what_a_program_says_is_no_command() -> None:
 @pytest.mark.parametrize("block", blocks("toml"), ids=str)
 def test_the_settings_can_be_read(block: Block, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(block.text, encoding="utf-8")
-    Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})  # it raises what it cannot use
+    Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})  # it raises Unusable for what it cannot use
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

@@ -1,4 +1,4 @@
-"""The files of nginx's configuration that a user has put beside it."""
+"""A user's files in /etc/nginx/conf.d and /etc/nginx/server.d."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -24,19 +24,19 @@ WELCOME = """server {
 """
 
 
-def test_they_come_in_the_order_of_their_names(tmp_path: Path) -> None:
+def test_drop_ins_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     for name in ("b.conf", "10-a.conf", "a.conf", "readme.txt", "a.conf.off"):
         (tmp_path / name).touch()
     assert nginx_files(tmp_path) == tuple(PurePosixPath(tmp_path, name) for name in ("10-a.conf", "a.conf", "b.conf"))
 
 
-def test_one_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
+def test_a_drop_in_that_is_not_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.conf")
     with pytest.raises(Unusable, match=r"a\.conf: it is not a regular file$"):
         nginx_files(tmp_path)
 
 
-def test_where_there_is_no_folder_there_are_none(tmp_path: Path) -> None:
+def test_without_the_folder_there_are_no_drop_ins(tmp_path: Path) -> None:
     assert nginx_files(tmp_path / "none") == ()
 
 

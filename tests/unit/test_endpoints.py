@@ -1,4 +1,4 @@
-"""What may be waited for, and that no message shows a password of it."""
+"""The URLs of ENTRYPOINT_WAIT_FOR, and that no message shows their passwords."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_url_is_read_and_shown_without_its_secrets(text: str, endpoint: Endpoi
     assert "same" not in repr(found).replace(f"path={found.path!r}", "")
 
 
-def test_several_are_parted_by_commas_or_spaces_and_each_counts_once() -> None:
+def test_urls_are_separated_by_commas_or_spaces_and_each_counts_once() -> None:
     assert list(map(str, endpoints(" tcp://a:1,tcp://b:2, file:/c  tcp://a:1"))) == [
         "tcp://a:1",
         "tcp://b:2",

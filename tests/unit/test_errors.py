@@ -35,5 +35,5 @@ def test_no_problem_raises_nothing() -> None:
     Unusable.check(())
 
 
-def test_a_line_begins_with_who_says_it() -> None:
+def test_a_line_begins_with_its_source() -> None:
     assert log.line("nginx", "hello") == "[nginx] hello"

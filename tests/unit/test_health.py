@@ -18,7 +18,7 @@ from entrypoint.control.health import in_words
         ("[]", "[]"),
     ],
 )
-def test_the_answer_of_ready_is_told_in_words(text: str, line: str) -> None:
+def test_the_answer_of_ready_is_put_into_words(text: str, line: str) -> None:
     assert in_words(text) == line
 
 

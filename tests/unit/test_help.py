@@ -1,4 +1,4 @@
-"""`--help`, as a stranger reads it."""
+"""`--help`, as a newcomer reads it."""
 
 import click
 import pytest

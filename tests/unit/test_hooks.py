@@ -20,7 +20,7 @@ def test_names_are_in_the_order_of_their_numbers(first: str, second: str) -> Non
     assert in_version_order(first) < in_version_order(second)
 
 
-def test_a_folder_that_is_not_there_holds_no_hooks(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_holds_no_hooks(tmp_path: Path) -> None:
     assert find(tmp_path / "none") == Hooks()
 
 

@@ -66,14 +66,14 @@ def test_a_line_of_json_says_the_step_and_the_phase_of_the_boot(
 
 
 @pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_what_is_below_the_level_is_not_said(level: str, heard: int, capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_below_the_level_are_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]) -> None:
     log.use("text", level)
     for each in log.LEVELS:
         log.tell(log.ENTRYPOINT, each, each)
     assert capfd.readouterr().err.splitlines() == [f"[entrypoint] {each}" for each in log.LEVELS[-heard:]]
 
 
-def test_what_others_say_is_said_at_every_level(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_other_programs_are_written_at_every_level(capfd: pytest.CaptureFixture[str]) -> None:
     log.use("text", "error")
     log.tell("application", "hello")
     assert capfd.readouterr().err == "[application] hello\n"

@@ -1,4 +1,4 @@
-"""What the lines of programs say, by the formats of those programs."""
+"""Level, message and fields of the lines of programs."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ UWSGI = "[pid: 12] 10.0.0.1 GET /a b => generated 145 bytes in 12 msecs (HTTP/1.
         ("worker", '{"severity": "Fatal", "a": 1}', "critical", "", {"severity": "Fatal", "a": 1}),
     ],
 )
-def test_what_a_line_says(
+def test_a_line_becomes_level_message_and_fields(
     program: str, line: str, level: str, message: str | None, fields: dict[str, Any] | None
 ) -> None:
     said = parse(program, line)

@@ -1,4 +1,4 @@
-"""`entrypoint maintenance` where nothing runs, where others run it, and with files that others can write."""
+"""`entrypoint maintenance` when nothing runs, by other users, and with files that others can write."""
 
 import json
 import os

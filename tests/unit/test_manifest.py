@@ -1,4 +1,4 @@
-"""`entrypoint check --manifest`: each mistake in a manifest is one line, and what is right causes none."""
+"""`entrypoint check --manifest`: one line for each mistake in a manifest, and none for a good one."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def checked(folder: Path, text: str, name: str = "it.yaml") -> list[str]:
     return [each.removeprefix(f"cannot use {name}: ") for each in found.problems]
 
 
-# ---- what is right
+# ---- manifests without a mistake
 
 
 @pytest.mark.parametrize("files_", [["compose.yaml"], ["stack.yaml"], ["kubernetes/base/*.yaml"]], ids=str)
@@ -157,7 +157,7 @@ def test_the_overlay_with_a_job_passes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("packages", ["", "celery\npsycopg\n", "redis\n"])
-def test_what_init_writes_passes(folder: Path, packages: str) -> None:
+def test_the_manifests_that_init_writes_pass(folder: Path, packages: str) -> None:
     (folder / "manage.py").touch()
     (folder / "shop").mkdir()
     (folder / "shop/settings.py").write_text('STATIC_ROOT = BASE_DIR / "static"\n')
@@ -415,7 +415,9 @@ def test_no_mistake_follows_from_another(folder: Path) -> None:
         ),
     ],
 )
-def test_who_migrates(folder: Path, web: str, worker: str, lines: list[str], *, job: bool) -> None:
+def test_somebody_has_to_migrate_and_only_one(
+    folder: Path, web: str, worker: str, lines: list[str], *, job: bool
+) -> None:
     text = DEPLOYMENT.replace(
         "          ports:", f"            - {{name: ENTRYPOINT_MIGRATE, value: {web}}}\n          ports:"
     )
@@ -423,7 +425,7 @@ def test_who_migrates(folder: Path, web: str, worker: str, lines: list[str], *, 
     assert checked(folder, text) == lines
 
 
-def test_what_starts_after_the_migrations_is_right(folder: Path) -> None:
+def test_a_role_that_starts_after_the_migrations_may_check_or_migrate(folder: Path) -> None:
     once = "  migrate: {image: site, command: [prepare, --only, migrate]}\n"
     after = "    depends_on: {migrate: {condition: service_completed_successfully}}\n"
     at_once = COMPOSE + once
@@ -439,10 +441,10 @@ def test_a_service_that_runs_manage_py_migrates_as_well(folder: Path, command: s
     assert checked(folder, text) == [TWICE.format("service web:", "service first")]
 
 
-# ---- what is not known
+# ---- unknown values
 
 
-def test_what_the_manifest_does_not_tell_is_not_judged(folder: Path) -> None:
+def test_values_that_the_manifest_does_not_contain_are_not_judged(folder: Path) -> None:
     text = without(DEPLOYMENT, "PORT", "DRAIN", "STOP_TIMEOUT", "terminationGrace").replace(
         "          env:\n", "          envFrom: [{configMapRef: {name: elsewhere}}]\n"
     )
@@ -478,7 +480,7 @@ def test_a_service_that_extends_another_is_named(folder: Path) -> None:
     assert (found.code, "service more extends another" in found.told[0]) == (0, True)
 
 
-def test_files_of_variables(folder: Path) -> None:
+def test_the_variables_of_an_env_file_count(folder: Path) -> None:
     (folder / ".env").write_text("# ours\nexport PORT=8000  # inside\nENTRYPOINT_STOP_TIMEOUT='20s'\nSHELL_ONLY\n")
     text = COMPOSE.replace("{PORT: 8000, ENTRYPOINT_PROGRAMS: web}", "{ENTRYPOINT_PROGRAMS: web}\n    env_file: .env")
     (line,) = checked(folder, text)
@@ -492,7 +494,7 @@ def test_several_files_are_one_manifest(folder: Path) -> None:
     assert [each.partition(": ")[2] for each in Checked("web.yaml", "worker.yaml").problems] == [NOBODY.format("check")]
 
 
-# ---- what is no manifest
+# ---- files that are not manifests
 
 
 @pytest.mark.parametrize(
@@ -573,7 +575,7 @@ def test_another_shape_in_a_compose_file_is_no_bug(folder: Path, key: str, shape
         ("plain", "plain"),
     ],
 )
-def test_interpolation(text: str, wanted: str | None) -> None:
+def test_variables_in_a_compose_file_are_interpolated(text: str, wanted: str | None) -> None:
     assert values.interpolated(text) == wanted
 
 

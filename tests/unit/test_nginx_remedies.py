@@ -1,4 +1,4 @@
-"""What is told of a file of the user's that nginx does not take beside ours; nginx itself reads them."""
+"""The remedy for a user's file that nginx refuses beside ours. The real nginx reads both."""
 
 import shutil
 import subprocess
@@ -35,7 +35,7 @@ APP_CONF = """
 
 
 def told(folder: Path, port: int, http: str = "", server: str = "") -> str:
-    """Return what is said of these two files, each named without its folder."""
+    """Return the message about these two files, each named without its folder."""
     paths = {name: PurePosixPath(folder, f"{name}.conf") for name in ("nginx", "app", "http", "server")}
     texts = {"nginx": NGINX_CONF, "app": APP_CONF, "http": http, "server": server}
     for name, text in texts.items():
@@ -74,7 +74,7 @@ def told(folder: Path, port: int, http: str = "", server: str = "") -> str:
         ),
     ],
 )
-def test_a_file_for_http_that_collides_is_told_with_its_remedy(
+def test_a_file_for_http_that_collides_is_reported_with_its_remedy(
     tmp_path: Path, free_port: int, http: str, what: str, remedy: str
 ) -> None:
     assert told(tmp_path, free_port, http) == f"cannot use http.conf: {what} in line 1; {remedy}"
@@ -95,7 +95,7 @@ def test_a_file_for_http_that_collides_is_told_with_its_remedy(
         ),
     ],
 )
-def test_what_nginx_says_of_our_file_names_the_users(
+def test_an_error_in_our_file_names_the_users_file(
     tmp_path: Path, free_port: int, http: str, what: str, line: str
 ) -> None:
     why = f"{what.format(port=free_port)}, http.conf sets it too; delete it there, or move it to /etc/nginx/server.d"
@@ -118,21 +118,21 @@ def test_what_nginx_says_of_our_file_names_the_users(
         ),
     ],
 )
-def test_a_file_for_the_server_block_that_collides_is_told_with_its_remedy(
+def test_a_file_for_the_server_block_that_collides_is_reported_with_its_remedy(
     tmp_path: Path, free_port: int, server: str, what: str, remedy: str
 ) -> None:
     assert told(tmp_path, free_port, server=server) == f"cannot use server.conf: {what} in line 1; {remedy}"
 
 
-def test_any_other_error_is_told_as_nginx_tells_it(tmp_path: Path, free_port: int) -> None:
+def test_any_other_error_is_reported_as_nginx_words_it(tmp_path: Path, free_port: int) -> None:
     assert told(tmp_path, free_port, "no_such on;") == 'cannot use http.conf: unknown directive "no_such" in line 1'
 
 
-def test_the_remedy_is_one(tmp_path: Path, free_port: int) -> None:
+def test_a_file_changed_by_its_remedy_is_accepted(tmp_path: Path, free_port: int) -> None:
     assert not told(tmp_path, free_port, server="client_max_body_size 5m; server_tokens on;")
 
 
-def test_a_file_may_end_too_early(tmp_path: Path) -> None:
+def test_a_file_that_ends_too_early_is_reported(tmp_path: Path) -> None:
     conf = tmp_path / "nginx.conf"
     conf.write_text("events {}\nhttp {\n")
     command = (NGINX, "-e", "stderr", "-c", str(conf), "-t", "-q")

@@ -1,4 +1,4 @@
-"""Names that look like a setting and are none: which are reported, and which must not be."""
+"""Names that look like a setting but are not: which of them are reported."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_a_name_of_the_project_is_no_false_alarm(name: str) -> None:
     assert Settings.read({name: "1"}).warnings == ()
 
 
-def test_what_kubernetes_gives_as_a_port_is_no_mistake() -> None:
+def test_a_port_that_kubernetes_injects_is_no_mistake() -> None:
     assert Settings.read({"NGINX_PORT": "tcp://10.0.0.11:80"}).warnings == ()
 
 
@@ -72,7 +72,7 @@ def test_a_django_project_reads_the_url_of_its_static_files_itself(tmp_path: Pat
     assert len(Settings.read({**environ, "STATIC_PATH": "/app/static"}).warnings) == 2
 
 
-def test_the_index_of_another_image_is_told_with_its_place() -> None:
+def test_the_index_of_another_image_is_reported_with_its_place() -> None:
     assert Settings.read({"STATIC_INDEX": "0"}).warnings == ()
     (told,) = Settings.read({"STATIC_INDEX": "1"}).warnings
     assert told == "STATIC_INDEX is not a known name; did you mean NGINX_STATIC_INDEX=index.html?"
@@ -83,7 +83,7 @@ def test_a_name_that_the_projects_file_sets_is_not_missing(tmp_path: Path) -> No
     assert Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path), "LISTEN_PORT": "9000"}).warnings == ()
 
 
-def test_an_error_is_told_together_with_the_name_that_may_be_its_cause() -> None:
+def test_an_error_is_reported_with_the_name_that_may_be_its_cause() -> None:
     with pytest.raises(Unusable) as caught:
         Settings.read({"WEB_CONCURRENCY": "many", "LISTEN_PORT": "8000"})
     assert caught.value.lines() == (
@@ -99,6 +99,6 @@ def test_an_error_is_told_together_with_the_name_that_may_be_its_cause() -> None
         ("NGINX_HTTP_PORT", "PORT"),
     ],
 )
-def test_another_images_name_for_nginx_is_told_with_ours(name: str, meant: str) -> None:
+def test_another_images_name_for_nginx_is_reported_with_ours(name: str, meant: str) -> None:
     (told,) = Settings.read({name: "1"}).warnings
     assert told == f"{name} has no effect: there is no such setting; did you mean {meant}?"

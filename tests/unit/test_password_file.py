@@ -1,4 +1,4 @@
-"""The file of NGINX_BASIC_AUTH_FILE: what nginx's workers could not use is refused before they serve."""
+"""NGINX_BASIC_AUTH_FILE: a file that nginx's workers could not use is refused."""
 
 import grp
 import os
@@ -59,7 +59,7 @@ def test_a_line_that_nginx_cannot_use_is_refused(place: Path, text: str, why: st
     assert "sesame" not in found
 
 
-def test_a_missing_file_is_told(place: Path) -> None:
+def test_a_missing_file_is_reported(place: Path) -> None:
     file = place / "missing"
     assert told(file) == "No such file or directory; mount the file, or unset NGINX_BASIC_AUTH_FILE"
 

@@ -1,4 +1,4 @@
-"""Settings and facts to a plan: golden cases as data, and the rules that hold for all plans."""
+"""From settings and facts to a plan: golden cases, and rules for all plans."""
 
 import contextlib
 import json
@@ -124,7 +124,7 @@ def application(**different: Any) -> Application:
 
 
 def given(case: dict[str, Any]) -> tuple[Settings, Facts]:
-    """Return what a golden case is made from."""
+    """Return the settings, the facts and the expectations of a golden case."""
     stands = application(**case.get("application", {})) if case.get("application", {}) is not None else None
     return settings_of(case), Facts(machine(**case.get("machine", {})), stands)
 
@@ -253,7 +253,7 @@ NOTHING = "nothing would answer; add your own configuration to /etc/nginx/server
         ),
     ],
 )
-def test_what_cannot_be_served_is_told(environ: dict[str, str], problem: str) -> None:
+def test_settings_that_cannot_be_served_are_reported(environ: dict[str, str], problem: str) -> None:
     assert problems(environ) == (problem,)
 
 
@@ -321,7 +321,7 @@ def test_a_file_that_uwsgi_would_read_twice_is_not_named_to_it() -> None:
 
 
 @pytest.mark.parametrize(("conf", "told"), [("daemon off;\n", False), ("  daemon off;", False), ("# daemon\n", True)])
-def test_nginx_stays_in_the_foreground_by_ones_own_file_or_by_ours(conf: str, told: bool) -> None:  # noqa: FBT001 -- as above
+def test_nginx_stays_in_the_foreground_by_the_users_file_or_by_ours(conf: str, told: bool) -> None:  # noqa: FBT001 -- as above
     own = machine(templates={"nginx.conf": conf})
     made = make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
     assert ("daemon off" in text_of(made, "supervisord.conf")) is told
@@ -335,7 +335,7 @@ def test_nginx_in_the_background_is_refused() -> None:
         make_plan(Settings.read({"ENTRYPOINT_CONF_DIR": "/own"}), Facts(own, application()))
 
 
-def test_who_may_say_more_of_the_workers_is_named() -> None:
+def test_the_variable_that_may_change_the_workers_is_named() -> None:
     lines = list(map(str, plan({"ENTRYPOINT_SERVER": "gunicorn", "GUNICORN_CMD_ARGS": "--workers 3"}).steps))
     assert "4 CPUs: 8 workers as nobody; unless GUNICORN_CMD_ARGS overrides it" in lines
 
@@ -376,7 +376,7 @@ def test_two_programs_that_log_to_one_file_are_refused(tmp_path: Path) -> None:
         logging(tmp_path, worker="a.log", beat="/srv/app/a_01.log")
 
 
-def test_a_path_that_supervisord_would_change_is_told(tmp_path: Path) -> None:
+def test_a_path_that_supervisord_would_change_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"cannot write '/var/log/a ;b\.log' into supervisord\.conf: "):
         logging(tmp_path, beat="/var/log/a ;b.log")
 
@@ -412,7 +412,7 @@ def test_the_server_ends_a_request_a_little_before_nginx_does(timeout: str) -> N
     assert patience == [("read", str(harakiri + 5)), ("send", str(harakiri + 5))]
 
 
-# ---- what contradicts
+# ---- contradictions
 
 
 def warned(environ: dict[str, str]) -> list[str]:
@@ -431,12 +431,12 @@ def warned(environ: dict[str, str]) -> list[str]:
         {"ENTRYPOINT_REQUEST_TIMEOUT": "8s", "ENTRYPOINT_STOP_TIMEOUT": "9s"},
     ],
 )
-def test_what_fits_together_is_no_warning(environ: dict[str, str]) -> None:
+def test_settings_that_fit_together_are_no_warning(environ: dict[str, str]) -> None:
     assert warned(environ) == []
 
 
 @pytest.mark.parametrize("name", ["UWSGI_PROCESSES", "UWSGI_WORKERS"])
-def test_workers_that_are_told_twice_and_differ_are_a_warning(name: str) -> None:
+def test_two_settings_for_the_workers_that_differ_are_a_warning(name: str) -> None:
     assert warned({name: "3", "WEB_CONCURRENCY": "5"}) == [
         f"warning: {name}=3 contradicts WEB_CONCURRENCY=5, and uwsgi uses its own variable; unset one of them"
     ]
@@ -452,7 +452,7 @@ def test_a_server_more_patient_than_nginx_is_a_warning(seconds: str) -> None:
 
 
 @pytest.mark.parametrize("timeout", ["8s", "20s", "1h", "366m"])
-def test_what_a_warning_of_the_stop_says_to_set_mends_it(timeout: str) -> None:
+def test_the_value_that_a_warning_of_the_stop_names_mends_it(timeout: str) -> None:
     (warning,) = warned({"ENTRYPOINT_REQUEST_TIMEOUT": timeout})
     assert "but a stop aborts it after 6 s: set ENTRYPOINT_STOP_TIMEOUT=" in warning
     enough = int(warning.partition("ENTRYPOINT_STOP_TIMEOUT=")[2].partition("s")[0])
@@ -507,7 +507,7 @@ def test_a_harakiri_of_uwsgis_own_variable_is_left_to_it() -> None:
     assert "harakiri =" not in text_of(plan({"UWSGI_HARAKIRI": "5"}), "uwsgi.ini")
 
 
-# ---- what does not suit production
+# ---- settings that do not suit production
 
 
 @pytest.mark.parametrize("environ", [{"ENTRYPOINT_APP_LOGGING": "off"}, {"DJANGO_ENV": "development"}])
@@ -557,7 +557,9 @@ def test_each_mistake_is_one_line_except_in_development(different: dict[str, Any
         ({"ENTRYPOINT_PROGRAMS": "worker", "ENTRYPOINT_PROGRAM_WORKER": "sleep 9"}, {**NO_STATIC, "allowed_hosts": ()}),
     ],
 )
-def test_what_is_served_in_another_way_is_no_mistake(environ: dict[str, str], different: dict[str, Any]) -> None:
+def test_files_that_are_served_in_another_way_are_no_mistake(
+    environ: dict[str, str], different: dict[str, Any]
+) -> None:
     begins = ["DEBUG is on in site.settings"] if different.get("debug") else []
     assert told_of(environ, **different) == begins
 
@@ -567,12 +569,12 @@ def test_a_hook_may_still_make_a_folder_writable() -> None:
     assert told_of(on=replace(machine(), hooks=hooks), unwritable=(UNWRITABLE,)) == []
 
 
-def test_what_prepares_ahead_of_a_boot_has_not_its_environment() -> None:
+def test_an_image_build_does_not_warn_about_the_environment() -> None:
     made = make_plan(Settings.read({}), Facts(machine(), application(allowed_hosts=())), ahead=True)
     assert [step for step in made.steps if step.name == "warning"] == []
 
 
-# ---- programs of the user's own
+# ---- user programs
 
 
 def supervised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
@@ -584,7 +586,7 @@ def supervised(folder: Path, text: str, **environ: str) -> dict[str, Any]:
     return programs
 
 
-def test_each_replica_has_its_config_and_who_is_after_it_waits_for_all(tmp_path: Path) -> None:
+def test_each_replica_has_its_config_and_later_programs_wait_for_all(tmp_path: Path) -> None:
     text = """
         programs.worker = {command = "w", replicas = 2, after = ["web"], memory_limit = "1k", environment = {A = "1"}}
         programs.beat = {command = "b", after = ["worker", "nginx"], essential = true, log = "raw"}
@@ -598,19 +600,19 @@ def test_each_replica_has_its_config_and_who_is_after_it_waits_for_all(tmp_path:
     assert (found["beat"]["essential"], found["beat"]["raw"]) == (True, True)
 
 
-def test_nothing_waits_for_what_runs_in_another_container(tmp_path: Path) -> None:
+def test_no_program_waits_for_one_in_another_container(tmp_path: Path) -> None:
     text = 'programs.worker = {command = "w", after = ["web", "beat"]}\nprograms.beat.command = "b"'
     assert "after" not in supervised(tmp_path, text, ENTRYPOINT_PROGRAMS="worker")["worker"]
 
 
-def test_a_web_of_ones_own_is_what_others_wait_for(tmp_path: Path) -> None:
+def test_other_programs_wait_for_a_users_web(tmp_path: Path) -> None:
     text = 'programs.web.command = "gunicorn"\nprograms.beat = {command = "b", after = "web"}'
     found = supervised(tmp_path, text)
     assert sorted(found) == ["beat", "nginx", "web"]
     assert found["beat"]["after"] == ["web"]
 
 
-def test_what_has_to_succeed_once_is_not_started_again(tmp_path: Path) -> None:
+def test_a_one_shot_program_is_not_started_again(tmp_path: Path) -> None:
     found = supervised(tmp_path, 'programs.job = {command = "j", ready = "exit"}', ENTRYPOINT_PROGRAMS="job")
     assert found["job"] == {"ready": "exit", "restart": "on-failure", "stop_order": 10, "stop_seconds": 8}
 
@@ -629,7 +631,7 @@ def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
     assert aborted({**environ, "ENTRYPOINT_STOP_TIMEOUT": f"{enough - 1}s"})
 
 
-# ---- what nginx serves by itself
+# ---- files that nginx serves itself
 
 
 @pytest.mark.parametrize(
@@ -642,7 +644,7 @@ def test_a_stop_with_workers_is_long_enough_where_the_warning_says_so() -> None:
         ("/static/", ""),
     ],
 )
-def test_what_nginx_cannot_serve_is_left_to_the_application(url: str, root: str) -> None:
+def test_files_that_nginx_cannot_serve_are_left_to_the_application(url: str, root: str) -> None:
     made = plan(static_url=url, static_root=root, media_url=url, media_root=root)
     assert "^~" not in text_of(made, "nginx-app.conf")
 
@@ -723,7 +725,7 @@ def test_a_static_page_needs_static_files() -> None:
 @pytest.mark.parametrize(
     ("wanted", "there", "expected"), [("auto", False, 1), ("auto", True, 2), ("on", False, 2), ("off", True, 1)]
 )
-def test_nginx_listens_on_ipv6_as_it_is_told(wanted: str, expected: int, *, there: bool) -> None:
+def test_nginx_listens_on_ipv6_as_the_setting_and_the_machine_say(wanted: str, expected: int, *, there: bool) -> None:
     made = make_plan(Settings.read({"NGINX_IPV6": wanted}), Facts(machine(ipv6=there), application()))
     assert len(re.findall(r"listen .*:8080", text_of(made, "nginx-app.conf"))) == expected
 
@@ -807,7 +809,7 @@ def test_settings_that_give_no_superuser_are_an_error_that_names_what_is_missing
     )
 
 
-def test_a_name_of_another_image_is_told_ours() -> None:
+def test_a_name_of_another_image_is_reported_with_ours() -> None:
     assert problems({"SUPERUSER_NAME": "ada", "SUPERUSER_PASSWORD": "pw"})[0] == (
         "cannot use SUPERUSER_NAME: auth.User has no such field; did you mean SUPERUSER_USERNAME?"
     )
@@ -830,7 +832,7 @@ def test_a_superuser_of_what_is_not_django_is_a_warning() -> None:
     assert f"warning: {names}: no superuser is created: there is no manage.py in /srv/app" in warned
 
 
-def test_fields_that_are_unknown_or_missing_are_told_together() -> None:
+def test_fields_that_are_unknown_or_missing_are_reported_together() -> None:
     environ = {"SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_PASSWORD": "pw", "SUPERUSER_NICK": "x", "SUPERUSER_AGE": "3"}
     assert problems(environ, user=BY_EMAIL) == (
         "cannot use SUPERUSER_AGE: members.Member has no such field",
@@ -887,6 +889,13 @@ def test_an_application_that_is_nowhere_is_refused() -> None:
 def test_a_run_directory_with_a_colon_is_refused() -> None:
     (told,) = problems({"ENTRYPOINT_RUN_DIR": "/run/a:b"})
     assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes the text after a colon as a section name"
+
+
+def test_a_run_directory_leaves_room_for_each_socket() -> None:
+    assert plan({"ENTRYPOINT_RUN_DIR": "/run/".ljust(83, "x")})
+    longest = f"{'/run/'.ljust(84, 'x')}/supervisor.sock.4194304"  # supervisord binds it by its PID
+    (told,) = problems({"ENTRYPOINT_RUN_DIR": str(PurePosixPath(longest).parent)})
+    assert told == f"cannot use ENTRYPOINT_RUN_DIR: {longest} exceeds the 107 bytes of a Unix socket's path"
 
 
 def test_fewer_connections_than_a_worker_needs_are_refused() -> None:
@@ -1030,7 +1039,7 @@ def test_an_address_of_an_interface_cannot_be_probed() -> None:
 @pytest.mark.parametrize(
     ("value", "read"), [("192.0.2.7 10.0.0.0/8, ::1", "192.0.2.7,10.0.0.0/8,::1"), ("*", "*"), ("", None)]
 )
-def test_without_nginx_the_server_is_told_of_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
+def test_without_nginx_the_server_gets_the_proxies_in_its_own_form(value: str, read: str | None) -> None:
     config = from_json(
         SupervisionConfig, text_of(uvicorn_on("8080", FORWARDED_ALLOW_IPS=value), "supervision.json"), "it"
     )
@@ -1137,7 +1146,7 @@ def test_the_first_request_names_a_host_of_the_site(names: str, allowed: tuple[s
     assert json.loads(text_of(made, "supervision.json"))["programs"]["uwsgi"]["first_request"]["host"] == host
 
 
-# ---- templates of the user's own
+# ---- a user's templates
 
 
 def plan_with(**templates: str) -> Plan:
@@ -1153,7 +1162,7 @@ def problem_with(text: str) -> str:
     return told
 
 
-def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
+def test_a_users_template_replaces_ours_and_is_named() -> None:
     made = plan_with(nginx__conf__j2="worker_processes {{ worker_processes }}; # {{ '/a b' | nginx }}\n")
     assert text_of(made, "nginx.conf") == 'worker_processes 4; # "/a b"\n'
     assert {file.path.name: file.source for file in made.files} == {
@@ -1168,7 +1177,7 @@ def test_a_template_of_ones_own_replaces_ours_and_is_named() -> None:
     assert "use nginx.conf.j2 from /own" in map(str, made.steps)
 
 
-def test_a_template_of_ones_own_may_include_ours() -> None:
+def test_a_users_template_may_include_ours() -> None:
     ours = text_of(plan_with(), "uwsgi.ini")
     own = '{% include "uwsgi.ini.j2" %}\nbuffer-size = 65535\n'
     assert text_of(plan_with(uwsgi__ini__j2=own), "uwsgi.ini") == f"{ours}buffer-size = 65535\n"
@@ -1191,7 +1200,7 @@ def test_a_template_of_ones_own_may_include_ours() -> None:
         ('{% include "/own/nginx.conf.j2" %}', "line 1: maximum recursion depth exceeded"),
     ],
 )
-def test_a_template_that_cannot_be_rendered_is_told_with_file_and_line(text: str, why: str) -> None:
+def test_a_template_that_cannot_be_rendered_is_reported_with_file_and_line(text: str, why: str) -> None:
     assert problem_with(text).startswith(f"cannot render /own/nginx.conf.j2, {why}")
 
 
@@ -1308,7 +1317,7 @@ def test_a_prefix_without_nginx_is_a_warning() -> None:
     ]
 
 
-# ---- what gixy finds, which knows dangerous configurations of nginx
+# ---- gixy, which finds dangerous configurations of nginx
 
 EXPLAINED = {
     # try_files is used only in the two locations that show the progress of a boot.
@@ -1319,7 +1328,7 @@ EXPLAINED = {
     "hash_without_default": "geo $from_proxy",
     # Files and nginx's own answers need no ID, and the health endpoints no HSTS; the other locations repeat them.
     "add_header_redefinition": "dropped in nested block",
-    # nginx documents gzip for this context, and the block inherits all else: the requests of sessions in tests/system.
+    # nginx documents gzip for this context, and the block inherits the rest; tests/system sends requests with sessions.
     "if_is_evil": 'Directive "gzip"',
     # HSTS is sent only if it is asked for: browsers would refuse plain HTTP for months.
     "hsts_header": "Strict-Transport-Security",
@@ -1398,7 +1407,7 @@ def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_machine_that_cannot_have_a_certificate_is_told(
+def test_a_machine_that_cannot_have_a_certificate_is_reported(
     environ: dict[str, str], machine_facts: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(Unusable) as caught:

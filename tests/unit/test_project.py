@@ -1,4 +1,4 @@
-"""What a project's own file sets, and how it stands to the environment."""
+"""The project's file: what it sets, and which source wins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def problems(folder: Path, **environ: str) -> tuple[str, ...]:
 
 @pytest.fixture(params=FILES, ids=[name for name, _ in FILES])
 def written(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Path, str]:
-    """Give the name of a project's file, its path, and what stands above our keys in it."""
+    """Give the name of a project's file, its path, and the heading of our keys in it."""
     name, head = request.param
     return name, tmp_path / name, head
 
@@ -85,7 +85,7 @@ def test_the_project_in_the_working_directory_counts(tmp_path: Path, monkeypatch
     assert Settings.read({}).listen == Listen(8081)
 
 
-def test_every_problem_of_every_source_is_told_at_once(written: tuple[str, Path, str]) -> None:
+def test_every_problem_of_every_source_is_reported_at_once(written: tuple[str, Path, str]) -> None:
     name, path, head = written
     path.write_text(
         head + 'migrat = "off"\nENTRYPOINT_MIGRATE = "off"\nport = 0\nwait_timeout = 1.5\nsecrets = ["A"]\n'
@@ -145,21 +145,21 @@ def test_a_pyproject_that_says_nothing_of_us_changes_nothing(tmp_path: Path, tex
     ],
     ids=["no value", "no table", "endless", "no text"],
 )
-def test_a_file_that_cannot_be_read_is_told_in_one_line_with_its_place(
+def test_a_file_that_cannot_be_read_is_reported_in_one_line_with_its_place(
     tmp_path: Path, content: bytes, why: str
 ) -> None:
     (tmp_path / "pyproject.toml").write_bytes(content)
     assert problems(tmp_path) == (f"cannot read pyproject.toml in {shown(str(tmp_path))}: {why}",)
 
 
-def test_a_folder_in_the_files_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_the_files_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").mkdir()
     (told,) = problems(tmp_path)
     assert told.endswith(": Is a directory")
 
 
 @pytest.mark.parametrize("folder", ["/nonexistent", "/" + "x" * 5000, "/dev/null"], ids=lambda name: name[:12])
-def test_a_folder_that_is_not_there_has_no_file(folder: str) -> None:
+def test_a_folder_that_does_not_exist_has_no_file(folder: str) -> None:
     assert Settings.read({"ENTRYPOINT_APP_DIR": folder}).origins == {"ENTRYPOINT_APP_DIR": "environment"}
 
 
@@ -195,7 +195,7 @@ def test_a_url_with_a_password_is_refused_there_and_never_shown(tmp_path: Path, 
     assert "ENTRYPOINT_WAIT_FOR=***" in Settings.read({"ENTRYPOINT_WAIT_FOR": "redis://:sesame@cache"}).given()
 
 
-def test_a_url_there_that_is_none_is_told_without_its_text(tmp_path: Path) -> None:
+def test_an_invalid_url_is_reported_without_its_text(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text('wait_for = "tcp://mail"\n')
     assert problems(tmp_path) == ("cannot use wait_for in entrypoint.toml: URL number 1 (tcp) has no port",)
 

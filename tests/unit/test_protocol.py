@@ -1,4 +1,4 @@
-"""What boot and supervisord's plugin exchange: it comes back as it was, and a mistake is named by file and key."""
+"""The formats between boot and plugin: a value survives the round trip, and an error names file and key."""
 
 import json
 import re
@@ -221,7 +221,7 @@ def test_a_probe_is_parsed(text: str, probe: Probe) -> None:
         ("soon", "it is not one of"),
     ],
 )
-def test_what_is_not_a_probe_is_refused(text: str, why: str) -> None:
+def test_an_invalid_probe_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Probe.parse(text)
 

@@ -1,4 +1,4 @@
-"""The origin beside each setting that a rendered file names."""
+"""The source beside each setting that a rendered file names."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_a_setting_that_a_comment_names_gets_its_origin(line: str, annotated: st
         "a 1; # PORT is 80",
     ],
 )
-def test_whatever_else_looks_like_a_setting_is_left_alone(line: str) -> None:
+def test_other_text_that_looks_like_a_setting_is_left_alone(line: str) -> None:
     assert annotate(f"{line}\n", ORIGINS) == f"{line}\n"
 
 

@@ -1,4 +1,4 @@
-"""Words of configuration files; for supervisord the judge is its own parser, which reads each file back."""
+"""Quoted words of configuration files; supervisord's own parser reads each file back."""
 
 import random
 import shlex
@@ -31,7 +31,7 @@ WORDS = [
 
 def read_back(command: str, file: Path) -> list[str]:
     """Return the words that supervisord would run."""
-    include = f"[include]\nfiles = {file.parent}/none/*.conf\n"  # with it %(here)s is replaced before all else
+    include = f"[include]\nfiles = {file.parent}/none/*.conf\n"  # with it, %(here)s is replaced first
     program = f"[program:it]\ncommand = {command}\nautorestart = true\n"
     file.write_text(f"[supervisord]\n{include}{program}", encoding="utf-8")
     options = ServerOptions()
@@ -144,13 +144,13 @@ def test_a_dollar_is_refused_for_nginx_would_expand_it(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["100%", "$(HOME)", "@(/etc/passwd)", " leading", "trailing "])
-def test_what_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
+def test_text_that_uwsgi_would_expand_or_cut_is_refused(text: str) -> None:
     with pytest.raises(Unusable, match="uWSGI cannot quote it"):
         quote.uwsgi(text)
 
 
 @pytest.mark.parametrize("text", ["/srv/my app", "a;b", "a # b", "'q'", '"q"', "$HOME", "a@b", "(x)", "ü"])
-def test_what_uwsgi_takes_literally_passes(text: str) -> None:
+def test_text_that_uwsgi_takes_literally_passes(text: str) -> None:
     assert quote.uwsgi(text) == text
 
 

@@ -15,7 +15,7 @@ COMMANDS = (ROOT / "docs/reference/commands.md").read_text(encoding="utf-8")
 NAMES = {spec.name for spec in setting_specs()}
 
 
-def test_the_reference_is_what_the_declarations_say() -> None:
+def test_the_reference_is_generated_from_the_setting_specs() -> None:
     written = (ROOT / "docs/reference/settings.md").read_text(encoding="utf-8")
     assert written == reference.markdown(), "entrypoint env --format markdown > docs/reference/settings.md mends it"
 
@@ -25,7 +25,7 @@ def test_the_setting_stands_in_the_reference(name: str) -> None:
     assert any(line.startswith(f"| `{name}`") for line in reference.markdown().splitlines())
 
 
-def test_the_readmes_table_names_the_most_used_settings_and_none_that_there_is_not() -> None:
+def test_the_readmes_table_names_the_most_used_settings_and_no_unknown_one() -> None:
     rows = (line.split(" | ")[0] for line in README.split("## Settings")[1].split("\n## ")[0].splitlines())
     named = {name for row in rows if row.startswith("| `") for name in re.findall(r"`(\w+)`", row)}
     assert named <= NAMES

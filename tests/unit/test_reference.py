@@ -1,4 +1,4 @@
-"""What `entrypoint env` says: nothing secret, nothing left out, and each format as its reader takes it."""
+"""`entrypoint env`: no secret, every setting, and each format as its reader takes it."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_the_table_names_every_setting_and_fits_its_terminal(width: int | None) 
     assert all(line.isprintable() for line in lines)
 
 
-def test_json_tells_where_each_value_came_from(tmp_path: Path) -> None:
+def test_json_names_the_source_of_each_value(tmp_path: Path) -> None:
     (tmp_path / "entrypoint.toml").write_text('wait_timeout = "5s"\n', encoding="ascii")
     (tmp_path / "port").write_text("9000\n", encoding="ascii")
     environ = {"ENTRYPOINT_APP_DIR": str(tmp_path), "PORT_FILE": f"{tmp_path}/port", "ENTRYPOINT_MIGRATE": "off"}
@@ -99,7 +99,7 @@ def test_json_tells_where_each_value_came_from(tmp_path: Path) -> None:
     assert found["ENTRYPOINT_WAIT_TIMEOUT"]["default"] == "60s"
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
@@ -113,7 +113,7 @@ def test_the_schema_is_one() -> None:
         {"ENTRYPOINT_PORT": "tcp://10.0.0.11:80", "ENTRYPOINT_SERVICE_HOST": "10.0.0.11"},
     ],
 )
-def test_what_we_take_the_schema_takes(environ: Mapping[str, str]) -> None:
+def test_the_schema_accepts_what_we_accept(environ: Mapping[str, str]) -> None:
     Settings.read(environ)
     Draft202012Validator(SCHEMA).validate(environ)
 
@@ -130,7 +130,7 @@ def test_what_we_take_the_schema_takes(environ: Mapping[str, str]) -> None:
     ],
     ids=str,
 )
-def test_what_the_schema_refuses_we_refuse(environ: Mapping[str, str]) -> None:
+def test_a_text_that_the_schema_refuses_is_refused(environ: Mapping[str, str]) -> None:
     assert not Draft202012Validator(SCHEMA).is_valid(environ)
     with pytest.raises(Unusable):
         Settings.read(environ)

@@ -1,4 +1,4 @@
-"""What the programs that boot starts print, while boot works."""
+"""The relay: the output of programs that boot starts, until the exec."""
 
 import os
 import signal
@@ -66,7 +66,7 @@ def test_whole_lines_are_written_and_a_begun_one_is_handed_over(relay: Relay, ro
     assert os.read(pipe.output, 100) == b"ee\n"
 
 
-def test_what_is_held_is_written_by_nobody_until_it_is_too_much(relay: Relay, room: Room, pipe: Pipe) -> None:
+def test_held_lines_are_not_written_until_they_are_too_many(relay: Relay, room: Room, pipe: Pipe) -> None:
     relay.add("uwsgi", pipe.output, hold=True)
     pipe.say("quiet\n")
     until(lambda: relay.pending(pipe.output) == b"quiet\n", "the text")
@@ -95,7 +95,7 @@ def test_the_last_line_of_a_program_that_has_ended_needs_no_end(relay: Relay, ro
     os.close(pipe.output)
 
 
-def test_lines_are_dropped_when_stderr_is_not_read_and_that_is_told(relay: Relay, room: Room, pipe: Pipe) -> None:
+def test_lines_are_dropped_and_counted_when_stderr_is_not_read(relay: Relay, room: Room, pipe: Pipe) -> None:
     room.full = True
     relay.add("nginx", pipe.output, hold=False)
     pipe.say("one\ntwo\nthree\n")

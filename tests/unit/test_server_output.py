@@ -1,4 +1,4 @@
-"""What application servers print at their start."""
+"""The lines that application servers print at their start."""
 
 from pathlib import PurePosixPath
 

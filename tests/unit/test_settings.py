@@ -1,4 +1,4 @@
-"""The environment to Settings: every problem at once, NAME_FILE, names that no setting has, and secrets kept."""
+"""From the environment to Settings: all problems at once, NAME_FILE, unknown names, and no secret shown."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,7 +62,7 @@ def test_with_a_certificate_the_ports_are_those_of_tls() -> None:
     assert (settings.listen_on(root=True), settings.redirect_on(root=True)) == (Listen(9443), None)
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_every_problem_is_reported_at_once() -> None:
     environ = {
         "PORT": "70000",
         "WEB_CONCURRENCY": "many",
@@ -136,25 +136,25 @@ def test_a_file_counts_where_the_name_is_empty(tmp_path: Path) -> None:
     assert Settings.read({"PORT": "", "PORT_FILE": str(file)}).listen == Listen(9000)
 
 
-def test_a_file_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_missing_is_reported(tmp_path: Path) -> None:
     path = shown(f"{tmp_path}/none")
     assert problems({"PORT_FILE": f"{tmp_path}/none"}) == (
         f"cannot read PORT_FILE={path}: No such file or directory; mount the file, or unset PORT_FILE",
     )
 
 
-def test_a_folder_in_a_files_place_is_told() -> None:
+def test_a_folder_in_a_files_place_is_reported() -> None:
     assert problems({"PORT_FILE": "/"}) == ("cannot read PORT_FILE=/: Is a directory",)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\r\n\n"], ids=repr)
-def test_a_file_that_is_empty_is_told(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_empty_is_reported(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "p"
     file.write_bytes(content)
     assert problems({"PORT_FILE": str(file)}) == (f"cannot use PORT_FILE={shown(str(file))}: the file is empty",)
 
 
-def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_no_text_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "p"
     file.write_bytes(b"\xff\xfe")
     assert problems({"PORT_FILE": str(file)}) == (f"cannot read PORT_FILE={shown(str(file))}: it is not UTF-8 text",)
@@ -246,11 +246,11 @@ def test_further_fields_of_the_superuser_are_kept_as_secrets() -> None:
         ("ENTRYPOINT_" + "Z" * 40, ""),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest_known(name: str, hint: str) -> None:
+def test_an_unknown_name_is_reported_with_the_nearest_known(name: str, hint: str) -> None:
     assert problems({name: "x"}) == (f"cannot use {name}: there is no such setting{hint}",)
 
 
-def test_what_kubernetes_injects_for_a_service_of_that_name_is_passed_over() -> None:
+def test_variables_that_kubernetes_injects_for_a_service_of_that_name_are_ignored() -> None:
     settings = Settings.read(KUBERNETES)
     assert (settings.environment, settings.warnings) == (KUBERNETES, ())
 
@@ -295,7 +295,7 @@ def test_a_superusers_name_is_a_printable_text(text: str) -> None:
     assert [line.isprintable() for line in told] == [True]
 
 
-def test_a_hostile_name_is_told_in_one_printable_line() -> None:
+def test_a_hostile_name_is_reported_in_one_printable_line() -> None:
     (told,) = problems({"ENTRYPOINT_\x1b[2J\udcff\n": "x"})
     assert told.isprintable()
 
@@ -315,7 +315,7 @@ def test_settings_do_not_show_their_secrets() -> None:
     assert "sesame" not in str(settings)
 
 
-def test_what_was_set_is_shown_without_its_secrets(tmp_path: Path) -> None:
+def test_the_settings_that_are_set_are_shown_without_secrets(tmp_path: Path) -> None:
     file = tmp_path / "port"
     file.write_text("8080\n")
     settings = Settings.read(

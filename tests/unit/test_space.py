@@ -1,4 +1,4 @@
-"""Whether the cache fits where it lies: the numbers, on the file systems that this machine has."""
+"""Whether the cache fits into its file system: the numbers, on the file systems of this machine."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -27,7 +27,7 @@ def test_a_cache_that_fits_is_no_problem(tmp_path: Path) -> None:
     check(CheckSpace(IN_MEMORY, MIB, "1m", None))
 
 
-def test_a_cache_larger_than_the_tmpfs_is_told_with_the_line_that_mends_it() -> None:
+def test_a_cache_larger_than_the_tmpfs_is_reported_with_the_remedy() -> None:
     found = os.statvfs("/dev/shm")
     room = found.f_blocks * found.f_frsize // MIB
     assert refused(CheckSpace(IN_MEMORY, room * MIB, f"{room}m", None)) == (

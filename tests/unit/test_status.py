@@ -1,4 +1,4 @@
-"""`entrypoint status`: where it looks, and its table."""
+"""`entrypoint status`: the files that it reads, and its table."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:
     assert {each.pid for each in tree(2, chain)} == chain.keys()
 
 
-def test_what_is_not_alive_or_not_a_record_is_told(tmp_path: Path) -> None:
+def test_a_missing_or_invalid_record_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="nothing was started here with these settings: there is no "):
         status.read(tmp_path / "nowhere", ())
     (tmp_path / "www").mkdir()
@@ -160,7 +160,7 @@ def test_a_supervisord_that_has_just_begun_is_starting(tmp_path: Path) -> None:
     assert (found.supervisord, found.waits_for, found.programs) == ("starting", "starting", ())
 
 
-def test_a_supervisord_that_does_not_answer_is_told_of(tmp_path: Path) -> None:
+def test_a_supervisord_that_does_not_answer_is_reported(tmp_path: Path) -> None:
     (tmp_path / "www").mkdir()
     own = processes()[os.getpid()]
     gone = ProgramRecord("a", "RUNNING", (1 << 22) + 1, ready=True, essential=True)

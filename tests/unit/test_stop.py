@@ -64,7 +64,9 @@ def test_nothing_to_stop_needs_no_time() -> None:
         ((Member("a", 10, 7),), 8, 0, "a does not fit, the stop phases add up to nginx 1 s + web 1 s"),
     ],
 )
-def test_who_does_not_fit_is_named(own: tuple[Member, ...], timeout: float, drain: float, told: str) -> None:
+def test_the_program_that_does_not_fit_is_named(
+    own: tuple[Member, ...], timeout: float, drain: float, told: str
+) -> None:
     with pytest.raises(Unusable) as caught:
         shares((*SITE, *own), timeout, drain)
     assert str(caught.value).startswith(f"cannot use ENTRYPOINT_STOP_TIMEOUT={timeout}s: {told}")

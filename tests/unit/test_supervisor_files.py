@@ -1,4 +1,4 @@
-"""Files of supervisord's configuration of the user's own: what in them would undo ours."""
+"""A user's supervisord files: sections that would undo ours are refused."""
 
 from pathlib import PurePosixPath
 
@@ -25,7 +25,7 @@ def told(text: str) -> list[str]:
         "[program:a]\ncommand = x\n[program:a]\ncommand = y\n",
     ],
 )
-def test_programs_are_taken_as_they_are(text: str) -> None:
+def test_programs_in_a_users_file_are_accepted_unchanged(text: str) -> None:
     assert told(text) == []
 
 
@@ -57,7 +57,7 @@ command = nginx-exporter
 """
 
 
-def test_a_file_that_runs_the_servers_itself_is_told_which_lines_to_delete() -> None:
+def test_a_file_that_runs_the_servers_itself_is_refused_with_the_lines_to_delete() -> None:
     (line,) = problems({PATH: OF_A_USUAL_IMAGE}, {"nginx", "uwsgi"})
     remedy = "delete lines 1-2 ([program:app-uwsgi]) and lines 5-7 ([program:nginx-app])"
     assert line == f"cannot use {PATH}: entrypoint runs uwsgi and nginx itself; {remedy}"
@@ -74,7 +74,7 @@ def test_a_server_that_this_boot_does_not_run_may_run_there(programs: set[str]) 
     assert list(problems({PATH: "[program:spooler]\ncommand = uwsgi --ini spooler.ini\n"}, programs)) == []
 
 
-def test_what_is_no_configuration_is_told_with_its_line() -> None:
+def test_an_invalid_file_is_reported_with_its_line() -> None:
     (line,) = told("hello\n")
     assert line.startswith(f"cannot use {PATH}: File contains no section headers.")
     assert "line: 1" in line

@@ -1,4 +1,4 @@
-"""Templates of the user's own, as they are read from their folder and told of in the page."""
+"""A user's templates: how the folder is read, and that the page names each of them."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_an_empty_folder_replaces_nothing(tmp_path: Path) -> None:
     assert read_templates(tmp_path) == {}
 
 
-def test_every_problem_of_the_folder_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_of_the_folder_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "nginx.cnf.j2").touch()
     (tmp_path / "zzz").touch()
     (tmp_path / "nginx.conf.j2").mkdir()
@@ -43,7 +43,7 @@ def test_every_problem_of_the_folder_is_told_at_once(tmp_path: Path) -> None:
     )
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unusable) as caught:
         read_templates(tmp_path / "missing")
     assert str(caught.value).endswith("missing: No such file or directory")

@@ -33,7 +33,7 @@ def test_no_line_is_longer_than_the_terminal_is_wide() -> None:
     assert max(map(len, output.cut(timeline.table(BOOT), None).splitlines())) > 200
 
 
-def test_what_is_not_ready_says_so() -> None:
+def test_a_boot_that_is_not_ready_says_so() -> None:
     assert timeline.table(UNREADY).endswith("not ready yet\n")
     assert "not ready yet" in picture.timeline_svg(UNREADY)
     assert 'class="ready"' not in picture.timeline_svg(UNREADY)

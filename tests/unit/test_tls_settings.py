@@ -1,4 +1,4 @@
-"""Which settings of TLS follow from which, and what each contradiction says."""
+"""Settings of TLS: what follows from them, and the message for each contradiction."""
 
 import re
 
@@ -116,7 +116,7 @@ def test_a_contradiction_is_refused(environ: dict[str, str], problems: list[str]
         (",".join(f"a{n}.example" for n in range(101)), "one certificate has at most 100 names"),
     ],
 )
-def test_what_is_no_domain_is_refused(text: str, why: str) -> None:
+def test_an_invalid_domain_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         addresses.domains(text)
 

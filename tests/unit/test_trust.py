@@ -1,4 +1,4 @@
-"""What root trusts: a table of paths, each made for real, and who could change what it leads to."""
+"""What root trusts: a table of real paths, and who could change their target."""
 
 import os
 from collections.abc import Callable

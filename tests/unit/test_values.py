@@ -1,4 +1,4 @@
-"""The types of settings: what each takes, what it refuses, and in which words."""
+"""The types of settings: accepted values, refused values, and messages."""
 
 import math
 from ipaddress import ip_network
@@ -240,12 +240,12 @@ def test_a_type_refuses(case: tuple[Type[Any], str, str]) -> None:
     ],
     ids=str,
 )
-def test_where_to_listen_is_shown_as_it_is_set_and_reached_by_its_host(listen: Listen, shown: str, host: str) -> None:
+def test_an_address_to_listen_on_is_shown_as_set_and_reached_by_its_host(listen: Listen, shown: str, host: str) -> None:
     assert (str(listen), listen.host) == (shown, host)
 
 
 @pytest.mark.parametrize("case", TAKEN, ids=named)
-def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) -> None:
+def test_the_schema_of_a_type_accepts_what_the_type_accepts(case: tuple[Type[Any], str, Any]) -> None:
     assert Draft202012Validator({"type": "string", **case[0].schema}).is_valid(case[1])
 
 
@@ -259,7 +259,7 @@ def test_what_a_type_takes_its_schema_takes(case: tuple[Type[Any], str, Any]) ->
     ],
     ids=lambda value: value.name if isinstance(value, Type) else str(value),
 )
-def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
+def test_the_examples_of_a_type_are_accepted(kind: Type[Any], example: str) -> None:
     kind(example)
     assert Draft202012Validator({"type": "string", **kind.schema}).is_valid(example)
 
@@ -282,7 +282,7 @@ def test_an_example_of_a_type_is_one(kind: Type[Any], example: str) -> None:
     ],
     ids=named,
 )
-def test_what_a_type_plainly_refuses_its_schema_refuses(case: tuple[Type[Any], str]) -> None:
+def test_the_schema_of_a_type_refuses_plain_mistakes(case: tuple[Type[Any], str]) -> None:
     assert not Draft202012Validator({"type": "string", **case[0].schema}).is_valid(case[1])
 
 

@@ -1,4 +1,4 @@
-"""How gunicorn serves. How many workers there are it reads from WEB_CONCURRENCY by itself."""
+"""How gunicorn serves. gunicorn itself reads the number of workers from WEB_CONCURRENCY."""
 
 bind = "0.0.0.0:80"
 accesslog = "-"

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from .models import MAX_SIZE, Upload
 
-# Plain names for static files, for the tests run without collectstatic; uploads in memory.
+# Plain names for static files, because the tests run without collectstatic; uploads in memory.
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},

@@ -45,7 +45,7 @@ class UploadView(CreateView):
 
 @require_safe
 def show_request(request):
-    """Tell what of the request has come through the proxies."""
+    """Return what Django sees of the request after the proxies, as JSON."""
     return JsonResponse(
         {
             "address": request.META.get("REMOTE_ADDR"),

@@ -1,4 +1,4 @@
-"""The plugin with a tenth of a second where it else has ten, for tests that would take half a minute."""
+"""The plugin with a tenth of a second instead of ten, for tests that would take half a minute."""
 
 from entrypoint.supervision import readiness
 from entrypoint.supervision.checks import health, memory

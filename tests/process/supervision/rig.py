@@ -15,7 +15,7 @@ from deadline import PATIENCE, until
 
 ROOT = Path(__file__).parents[3]
 
-# What boot does: block what must not get lost, then become supervisord.
+# As boot does: block the signals that must not be lost, then exec supervisord.
 LAUNCHER = """\
 import os, signal, sys
 signal.pthread_sigmask(signal.SIG_BLOCK, {
@@ -68,7 +68,7 @@ def tell(what=b"STATUS=up\\nREADY=1"):
 
 
 def alive(pid: int) -> bool:
-    """Tell whether the process is there and no zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
     except (FileNotFoundError, ProcessLookupError):
@@ -85,13 +85,14 @@ class _UnixTransport(Transport):
         connection = HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(PATIENCE)
-        connection.sock.connect(os.fspath(self._path))
+        # supervisord binds its socket before it listens on it.
+        until(lambda: connection.sock.connect_ex(os.fspath(self._path)) == 0, "the control socket")
         self._connection = host, connection
         return connection
 
 
 class Container:
-    """One supervisord with what it says, from start to end."""
+    """One supervisord with its output, from start to end."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -113,7 +114,7 @@ class Container:
         return f"{sys.executable} -S -u {path}"
 
     def program(self, name: str, command: str, *options: str, **config: object) -> None:
-        """Add a program; without options it is running at once and has one start, not three."""
+        """Add a program. Without options it counts as running at once, and has one start instead of three."""
         given = "\n".join(("startsecs=0", "startretries=0", *options))
         self._programs[name] = PROGRAM.format(name=name, command=command, options=given)
         self._program_configs[name] = config
@@ -128,7 +129,7 @@ class Container:
         return path
 
     def command(self) -> list[str]:
-        """Return the command that is supervisord."""
+        """Return the command of supervisord."""
         supervisord = Path(sys.executable).with_name("supervisord")
         return [str(supervisord), "-n", "-c", str(self.configure())]
 
@@ -168,11 +169,11 @@ class Container:
         return [line.removeprefix(prefix) for line in whole.split("\n") if line.startswith(prefix)]
 
     def descriptors(self) -> int:
-        """Return how many descriptors supervisord holds: the fewest of many looks, for it opens files for a moment."""
+        """Return the number of descriptors of supervisord: the least of many counts, as it opens files for a moment."""
         return min(len(list(Path(f"/proc/{self.pid}/fd").iterdir())) for _ in range(200))
 
     def said(self, what: str, times: int = 1) -> str:
-        """Wait until `what` has been logged so many times, and return the last line with it."""
+        """Wait until `what` has been logged `times` times; return the last line with it."""
 
         def found() -> str:
             lines = [line for line in self.lines() if what in line]
@@ -193,7 +194,7 @@ class Container:
         os.kill(self.pid, number)
 
     def code(self) -> int:
-        """Wait for the end and return the exit code, as a shell tells it."""
+        """Wait for the end; return the exit code as a shell reports it."""
         assert self.process
         status = self.process.wait(PATIENCE)
         return status if status >= 0 else 128 - status
@@ -204,13 +205,12 @@ class Container:
 
     def ask(self, method: str, *arguments: object) -> Any:
         """Call a method of supervisord's own interface, or of the one that is named, as supervisorctl does."""
-        path = self.home / "control.sock"
-        until(path.exists, "a control socket")
-        with ServerProxy("http://localhost", transport=_UnixTransport(path), allow_none=True) as proxy:
+        transport = _UnixTransport(self.home / "control.sock")
+        with ServerProxy("http://localhost", transport=transport, allow_none=True) as proxy:
             return getattr(proxy, method if "." in method else f"supervisor.{method}")(*arguments)
 
     def pids(self) -> set[int]:
-        """Return the processes of this container: whose working directory is its home."""
+        """Return the processes of this container: their working directory is its home."""
         found = set()
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -222,7 +222,7 @@ class Container:
         return found
 
     def end(self) -> None:
-        """Leave nothing behind, and say what was there that should not have been."""
+        """Remove everything, and report processes that should not have been left."""
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()

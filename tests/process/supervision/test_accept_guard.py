@@ -1,4 +1,4 @@
-"""New connections, while the program that listened for them stops."""
+"""The accept guard: new connections while the program that listened for them stops."""
 
 import os
 import socket
@@ -49,7 +49,7 @@ def established(connection: socket.socket) -> bool:
     return True
 
 
-def test_who_came_before_is_accepted_and_who_comes_later_is_refused(listener: socket.socket) -> None:
+def test_connections_made_before_the_guard_are_accepted_and_later_ones_refused(listener: socket.socket) -> None:
     held, warnings = guard(listener)
     with closing(connect(listener)) as before:
         until(lambda: established(before), "the first connection")

@@ -1,4 +1,4 @@
-"""What boot hands over, by both halves: programs that run, with every line that they print, once and whole."""
+"""The handover, with both sides: supervisord adopts running programs, and each of their lines appears once."""
 
 import os
 import signal

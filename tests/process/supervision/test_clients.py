@@ -22,7 +22,7 @@ PROCESSES = {"a_00": "a:a_00", "a_01": "a:a_01"}
 
 
 def ctl(container: Container, *words: str) -> str:
-    """Return what supervisorctl says."""
+    """Return the output of supervisorctl."""
     supervisorctl = Path(sys.executable).with_name("supervisorctl")
     server = f"unix://{container.home}/control.sock"
     return subprocess.run(
@@ -92,7 +92,7 @@ def test_a_program_that_was_to_be_replaced_is_stopped(container: Container) -> N
 
 
 @pytest.mark.parametrize("method", ["stopProcess", "stopProcessGroup", "stopAllProcesses"])
-def test_clients_are_told_of_a_method_what_supervisord_says_of_it(method: str) -> None:
+def test_a_replaced_method_has_the_documentation_of_supervisords_own(method: str) -> None:
     assert getattr(Interface, method).__doc__ == getattr(SupervisorNamespaceRPCInterface, method).__doc__
 
 

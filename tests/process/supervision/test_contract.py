@@ -15,7 +15,7 @@ from .rig import Container
 
 
 class Without:
-    """Anything, but for one attribute."""
+    """An object without one of its attributes."""
 
     def __init__(self, whole: object, name: str) -> None:
         self._whole = whole

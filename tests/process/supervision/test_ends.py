@@ -1,4 +1,4 @@
-"""The truth about each end: what the container does, and what it exits with."""
+"""Each way a program can end: what the container then does, and its exit code."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ TRIED = 5
 
 @dataclass(frozen=True)
 class End:
-    """An end, and what has to follow from it."""
+    """An end of a program, and what must follow."""
 
     command: str
     code: int  # of the container, if the program is essential and not started again
@@ -77,7 +77,7 @@ def starts(container: Container, program: str) -> int:
 def containers(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[tuple[str, str], Container]]:
-    """One for each case, and one with all the programs that are not essential; most of the time they wait."""
+    """One container for each case, and one with all programs that are not essential. They run at once."""
     chosen = [item.callspec.params.get("case") for item in request.session.items if hasattr(item, "callspec")]
     cases = [case for case in CASES if case in chosen]
     made = {OTHER: Container(tmp_path_factory.mktemp("other"))}
@@ -110,13 +110,15 @@ def test_an_essential_program_ends_the_container(
 
 
 @pytest.mark.parametrize("case", rows(CASES, QUICK), ids=" ".join)
-def test_any_other_program_does_not(containers: dict[tuple[str, str], Container], case: tuple[str, str]) -> None:
+def test_a_program_that_is_not_essential_does_not_end_the_container(
+    containers: dict[tuple[str, str], Container], case: tuple[str, str]
+) -> None:
     name, policy = case
     other, end = containers[OTHER], ENDS[name]
     program = f"{name} {policy}".replace(" ", "-")
     again = end.starts(policy) > 1
     if again:
-        other.spawned(program, 4)  # and on, for it is never given up
+        other.spawned(program, 4)  # and more, because it is never given up
         assert other.ask("getProcessInfo", program)["statename"] != "FATAL"
     else:
         state = "FATAL" if end.attempts < TRIED else "EXITED"
@@ -143,7 +145,7 @@ def test_a_crash_while_stopping_is_no_failure(container: Container, policy: str,
     assert not container.pids()
 
 
-def test_of_two_at_once_the_first_is_the_cause(container: Container) -> None:
+def test_the_first_of_two_ends_gives_the_exit_code(container: Container) -> None:
     for name, code in (("first", 3), ("second", 4)):
         gate = container.home / name
         os.mkfifo(gate)

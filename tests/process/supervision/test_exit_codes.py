@@ -45,7 +45,7 @@ def test_a_killed_program_ends_the_container_with_137(container: Container) -> N
     assert container.code() == 137
 
 
-def test_a_program_that_is_not_essential_may_be_lost(container: Container) -> None:
+def test_a_program_that_is_not_essential_may_fail_permanently(container: Container) -> None:
     container.program("extra", 'sh -c "exit 3"', "autorestart=false")
     container.program("site", SLEEP, essential=True)
     container.start().said("exited: extra")
@@ -59,7 +59,7 @@ def test_a_program_that_the_supervision_config_does_not_name_may_fail(container:
     assert container.stop() == 0
 
 
-def test_the_first_loss_gives_the_code(container: Container) -> None:
+def test_the_first_permanent_failure_gives_the_exit_code(container: Container) -> None:
     dies_badly = container.script(
         "second",
         "import signal, sys\nsignal.signal(15, lambda *_: sys.exit(9))\nprint('up')\nsignal.pause()",
@@ -83,7 +83,7 @@ def test_a_stop_that_was_asked_for_is_no_failure(container: Container, number: i
     assert container.code() == 0
 
 
-def test_a_program_that_an_administrator_stops_is_not_lost(container: Container) -> None:
+def test_a_program_that_an_administrator_stops_has_not_failed(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     first = container.spawned("site")

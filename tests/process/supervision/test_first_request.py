@@ -1,4 +1,4 @@
-"""The request that a program must answer before it is ready."""
+"""The first request, which a program must answer before it is ready."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from ports import free_port
 
 from .rig import Container
 
-# Answers as the file `status` says, and not at all if that is empty.
+# Answers with the status in the file `status`, or not at all if that file is empty.
 SITE = """\
 import socket, sys
 server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
@@ -80,7 +80,7 @@ def test_a_site_that_cannot_answer_is_not_ready_and_says_why(container: Containe
     assert container.stop() == 0
 
 
-def test_it_is_requested_once_and_again_after_a_restart(container: Container) -> None:
+def test_the_first_request_is_sent_once_and_again_after_a_restart(container: Container) -> None:
     site(container, "200")
     container.start().said("ready after")
     answers(container, "500")

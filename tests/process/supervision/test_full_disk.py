@@ -1,4 +1,4 @@
-"""The file that says ready, on a file system that is full."""
+"""The readiness file on a full file system."""
 
 import os
 import signal
@@ -53,7 +53,7 @@ def test_a_site_is_ready_again_after_the_disk_was_full(container: Container) -> 
     assert container.stop() == 0
 
 
-def test_a_folder_in_place_of_the_file_is_told_and_waited_out(container: Container) -> None:
+def test_a_folder_in_place_of_the_file_is_reported_and_waited_out(container: Container) -> None:
     container.factory = "tests.process.supervision.hurried:make"
     go = container.home / "go"
     container.program("site", container.script("site", SITE), ready="notify", essential=True)

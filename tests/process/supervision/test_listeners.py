@@ -1,4 +1,4 @@
-"""The sockets of two processes of one server: which of them gets a connection."""
+"""A reload without nginx: which of two processes of one server gets a connection."""
 
 import os
 import pwd
@@ -59,7 +59,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 def accepted(listening: socket.socket) -> int:
-    """Accept all that wait; return how many."""
+    """Accept all waiting connections; return their number."""
     for number in range(1000):
         try:
             listening.accept()[0].close()
@@ -122,7 +122,7 @@ def test_a_kernel_that_cannot_direct_connections_is_noticed_before_there_are_two
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can switch the user")
 def test_the_applications_user_can_listen_nowhere_else(site: Site) -> None:
-    """The socket is root's. With it the application gets no other port, nor can it share this one."""
+    """The socket belongs to root. It gives the application no other port, and nobody can share this one."""
     with site.start("old") as inherited:
         child = os.fork()
         if child == 0:

@@ -1,4 +1,4 @@
-"""Programs that run and are no good: silent, deaf or too large."""
+"""Programs that run but do not work: they do not respond, or use too much memory."""
 
 import os
 import signal
@@ -55,7 +55,7 @@ def test_a_program_that_answers_no_more_is_replaced(hurried: Container) -> None:
     assert hurried.stop() == 0
 
 
-def test_a_program_that_is_never_restarted_is_lost(hurried: Container) -> None:
+def test_a_hanging_program_that_is_never_restarted_fails_permanently(hurried: Container) -> None:
     port = free_port()
     (hurried.home / "deaf").touch()
     command = f"{hurried.script('site', DEAF)} {port}"
@@ -223,7 +223,7 @@ def test_a_frozen_server_is_not_ready_and_then_replaced(hurried: Container, kind
 
 
 @pytest.mark.parametrize("kind", ["nginx", "uwsgi"])
-def test_a_frozen_server_that_goes_on_is_ready_again(hurried: Container, kind: str) -> None:
+def test_a_frozen_server_that_continues_is_ready_again(hurried: Container, kind: str) -> None:
     _real(hurried, kind, seconds=None)
     hurried.start().said("ready after")
     master = hurried.spawned("site")
@@ -296,7 +296,7 @@ def test_one_frozen_worker_of_nginx_is_noticed_because_it_has_a_port_of_its_own(
 
 
 def test_an_address_where_nobody_listens_says_nothing_about_a_server(hurried: Container) -> None:
-    """A file of the user's may have changed it."""
+    """A user's file may have changed the timeout."""
     accepts = f"tcp:127.0.0.1:{free_port()}"
     hurried.program("site", SLEEP, liveness="process", accepts=accepts, frozen_seconds=0.2, essential=True)
     hurried.start().said("ready after")

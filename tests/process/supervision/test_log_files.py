@@ -1,4 +1,4 @@
-"""Programs that log to a file of their own."""
+"""Programs with a log file of their own."""
 
 import signal
 from collections.abc import Callable
@@ -87,7 +87,7 @@ def test_usr2_opens_the_file_that_is_there_now(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_a_file_that_cannot_be_rotated_or_opened_is_told_once_and_stops_nothing(container: Container) -> None:
+def test_a_file_that_cannot_be_rotated_or_opened_is_reported_once_and_stops_nothing(container: Container) -> None:
     options = ("stdout_logfile_maxbytes=10", "stdout_logfile_backups=1")
     file = logs_to(container, container.script("a", ECHO), *options, restart="always")
     in_the_way = file.with_name("a.log.1")

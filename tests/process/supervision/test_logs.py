@@ -49,7 +49,7 @@ def test_bytes_that_are_no_text_come_out_as_they_went_in(container: Container) -
     assert container.stop() == 0
 
 
-def test_nothing_is_logged_twice_and_nothing_cries(container: Container) -> None:
+def test_nothing_is_logged_twice_and_nothing_is_critical(container: Container) -> None:
     container.program("a", SLEEP)
     container.supervisord_options = "silent=false"
     container.start().spawned("a")
@@ -68,7 +68,7 @@ def test_the_silent_log_has_only_whole_lines_with_names(container: Container) ->
     assert (container.home / "stderr").read_text() == ""
 
 
-def test_a_server_that_is_open_to_all_is_told(container: Container) -> None:
+def test_a_control_server_without_a_password_is_a_warning(container: Container) -> None:
     port = free_port()
     container.sections = f"[inet_http_server]\nport=127.0.0.1:{port}\n"
     container.start().said("WARN [inet_http_server] has no password")
@@ -113,7 +113,7 @@ def _read(fd: int, into: bytearray, count: int) -> bool:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_supervision_goes_on_when_nobody_reads(container: Container, form: str) -> None:
+def test_supervision_continues_when_nobody_reads_the_log(container: Container, form: str) -> None:
     container.config = {"log_format": form}
     noisy = container.script("noisy", "import os\nwhile True: os.write(1, b'y' * 1000 + b'\\n')")
     starts = container.home / "starts"
@@ -124,7 +124,7 @@ def test_supervision_goes_on_when_nobody_reads(container: Container, form: str) 
     os.close(write)
     until(lambda: starts.exists() and starts.read_text().endswith("\n"), "the start")
     first = int(starts.read_text())
-    # The noise goes on although nobody reads: by then the backlog is full and the reader counts as stalled.
+    # The program continues to write although nobody reads: the backlog is full, and the reader counts as stalled.
     until(lambda: _written_by(container, "noisy.py") > 3_000_000, "noise")
     os.kill(first, signal.SIGKILL)
     until(lambda: len(starts.read_text().split()) == 2, "a restart")

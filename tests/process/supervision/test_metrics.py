@@ -1,4 +1,4 @@
-"""The metrics of supervisord alone: programs in each state, and who may ask."""
+"""The metrics without nginx: programs in each state, and who may read them."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ def serve(container: Container, **more: object) -> None:
 
 
 def over_the_socket(container: Container) -> HTTPConnection:
-    path = container.home / "http.sock"
-    until(path.exists, "the socket")
     connection = HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(PATIENCE)
-    connection.sock.connect(os.fspath(path))
+    path = os.fspath(container.home / "http.sock")
+    until(lambda: connection.sock.connect_ex(path) == 0, "the socket")  # which is there before anybody listens on it
     return connection
 
 
@@ -128,7 +127,7 @@ def test_after_a_reload_of_supervisord_the_metrics_are_served_again(container: C
     assert container.stop() == 0
 
 
-def test_nobody_asks_so_nothing_is_imported_and_nothing_wakes(container: Container) -> None:
+def test_without_a_request_no_metrics_code_is_imported_and_process_1_does_not_wake(container: Container) -> None:
     code = (
         "import sys, entrypoint.supervision.round; "
         "print(*(m for m in sys.modules if 'supervision.metrics' in m or m.endswith(('web.server', 'conversation'))))"

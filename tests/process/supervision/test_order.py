@@ -1,4 +1,4 @@
-"""What starts when: gates, in facts and not in times."""
+"""The order of starts: `after` and readiness."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def starts(container: Container) -> list[str]:
 
 
 def not_yet(container: Container, name: str) -> bool:
-    """Tell whether the program has not been started, after a round of supervisord."""
+    """Return whether the program has not been started after a round of supervisord's loop."""
     return bool(container.ask("getProcessInfo", name)["start"] == 0)
 
 
@@ -61,7 +61,7 @@ def test_a_one_shot_goes_first_and_is_not_started_again(container: Container) ->
     assert container.stop() == 0
 
 
-def test_who_waits_for_what_is_said_again_and_again(container: Container) -> None:
+def test_the_log_repeats_which_program_waits_for_which(container: Container) -> None:
     container.factory = "tests.process.supervision.hurried:make"
     port = free_port()
     go = container.home / "go"
@@ -82,11 +82,11 @@ def test_who_waits_for_what_is_said_again_and_again(container: Container) -> Non
     said = container.text().count("waiting for web")
     container.said("slow has not been ready for", 4)
     assert container.text().count("waiting for web") == said
-    assert "job has" not in container.text()  # nobody waits for it, and a job may take long
+    assert "job has" not in container.text()  # no program waits for it, and a job may take long
     assert container.stop() == 0
 
 
-def test_what_is_waited_for_may_be_stopped_or_end_again_and_again(container: Container) -> None:
+def test_the_log_says_that_an_awaited_program_is_stopped_or_keeps_ending(container: Container) -> None:
     container.factory = "tests.process.supervision.hurried:make"
     container.program("web", SLEEP, "autostart=false")
     container.program("broken", "false", ready="exit", restart="always")
@@ -107,7 +107,7 @@ def test_a_one_shot_that_fails_is_tried_again(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_who_comes_after_a_lost_program_is_never_started(container: Container) -> None:
+def test_a_program_after_one_that_failed_permanently_is_never_started(container: Container) -> None:
     container.program("site", SLEEP, after=["prepare"], essential=True)
     container.program("prepare", "false", ready="exit", restart="never")
     container.start().said("not starting site: prepare failed permanently before")
@@ -118,7 +118,7 @@ def test_who_comes_after_a_lost_program_is_never_started(container: Container) -
     assert container.stop() == 0
 
 
-def test_a_loss_of_what_came_before_stops_nobody(container: Container) -> None:
+def test_a_later_failure_of_a_program_does_not_stop_those_after_it(container: Container) -> None:
     container.program("site", SLEEP, after=["db"])
     container.program("db", SLEEP, restart="never")
     container.start()
@@ -189,7 +189,7 @@ def test_a_program_that_says_it_stops_is_not_ready(container: Container) -> None
     assert container.stop() == 0
 
 
-def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
+def test_a_restarted_program_has_to_become_ready_again(container: Container) -> None:
     port = free_port()
     script = (
         "import os, socket, sys, time\n"
@@ -228,7 +228,7 @@ def test_a_new_run_has_to_become_ready_anew(container: Container) -> None:
         ),
     ],
 )
-def test_what_cannot_be_supervised_is_refused_before_anything_starts(
+def test_an_unusable_supervision_config_is_refused_before_anything_starts(
     container: Container, config: dict[str, object], why: str
 ) -> None:
     container.program("site", SLEEP, **{"ready": "running", **config})

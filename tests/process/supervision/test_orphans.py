@@ -38,7 +38,7 @@ def test_workers_of_a_killed_master_do_not_keep_its_port(container: Container) -
     assert not container.pids()
 
 
-def test_more_than_a_hundred_that_end_together_are_all_taken(container: Container) -> None:
+def test_more_than_a_hundred_programs_that_end_together_are_all_noticed(container: Container) -> None:
     # supervisord stops after a hundred, and one signal may tell of all of them.
     many = 130
     container.sections = (

@@ -34,7 +34,7 @@ def test_the_container_is_ready_when_all_essential_programs_are(container: Conta
     assert not container.ready_file.exists()
 
 
-def test_it_is_not_ready_while_one_is_restarted(container: Container) -> None:
+def test_the_container_is_not_ready_while_an_essential_program_restarts(container: Container) -> None:
     script = NOTIFY + "import time\nif not os.path.exists('again'): tell()\ntime.sleep(1000)"
     container.program("site", container.script("site", script), "autorestart=true", ready="notify", essential=True)
     container.start().said("ready after")
@@ -70,7 +70,7 @@ def test_a_stale_file_does_not_count(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_a_descendant_may_tell(container: Container) -> None:
+def test_a_child_process_may_report_readiness(container: Container) -> None:
     script = NOTIFY + "if os.fork() == 0: tell()\nimport time\ntime.sleep(1000)"
     container.program("site", container.script("site", script), ready="notify", essential=True)
     container.start().said("ready after")
@@ -78,7 +78,9 @@ def test_a_descendant_may_tell(container: Container) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can run a program as another user")
-def test_another_user_in_the_group_of_a_program_may_not_tell(container: Container, reachable_python: str) -> None:
+def test_another_user_in_the_process_group_may_not_report_readiness(
+    container: Container, reachable_python: str
+) -> None:
     container.program("site", SLEEP, essential=True)
     command = f"{reachable_python} -S -u -c 'exec(eval(input()))'"  # it cannot read our files
     container.program("intruder", command, "user=nobody", ready="notify")
@@ -100,7 +102,7 @@ time.sleep(1000)
     assert container.stop() == 0
 
 
-def test_only_who_is_asked_to_tell_knows_where(container: Container) -> None:
+def test_only_a_program_that_reports_its_readiness_gets_the_socket(container: Container) -> None:
     container.program("nginx", "sh -c 'echo -$NOTIFY_SOCKET-'", "autorestart=false")
     container.program("site", "sh -c 'echo -$NOTIFY_SOCKET-'", "autorestart=false", ready="notify")
     container.start()
@@ -119,7 +121,7 @@ def test_a_stranger_makes_nobody_ready(container: Container) -> None:
     assert container.stop() == 0
 
 
-def test_uwsgi_tells_by_itself(container: Container) -> None:
+def test_uwsgi_reports_its_readiness_by_itself(container: Container) -> None:
     uwsgi = Path(sys.executable).with_name("uwsgi")
     if not uwsgi.exists():
         pytest.skip("uWSGI is not installed beside this Python")
@@ -136,7 +138,7 @@ def test_uwsgi_tells_by_itself(container: Container) -> None:
     assert not container.ready_file.exists()
     (container.home / "go").touch()
     container.said("ready after")
-    # It tells before it forks its worker: a stop sent by then would find one that takes no signals yet.
+    # It reports readiness before it forks its worker: a stop at that moment would find a worker without handlers.
     assert requests.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).text == "served"
     assert container.stop() == 0
 

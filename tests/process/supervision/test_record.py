@@ -1,4 +1,4 @@
-"""What the plugin writes of the programs for `entrypoint status`."""
+"""The record of the programs that the plugin writes for `entrypoint status`."""
 
 from __future__ import annotations
 

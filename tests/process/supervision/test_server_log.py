@@ -43,7 +43,7 @@ def test_a_server_that_cannot_load_says_why_first_and_is_not_started_again(conta
     assert "nodename" not in container.text()
 
 
-def test_a_traceback_of_a_server_that_goes_on_is_shown_and_a_later_failure_is_tried_again(container: Container) -> None:
+def test_a_traceback_of_a_server_that_continues_is_shown_and_a_later_failure_is_retried(container: Container) -> None:
     code = NOTIFY + FAILS.format(home=container.home).replace(
         "sys.exit", "tell()\ntime.sleep(0.1) if os.path.exists('failed') else open('failed', 'w')\nsys.exit"
     )
@@ -52,7 +52,7 @@ def test_a_traceback_of_a_server_that_goes_on_is_shown_and_a_later_failure_is_tr
         application=application(container),
     )  # fmt: skip
     container.start().said("[uwsgi] unable to load app")
-    container.spawned("uwsgi", 3)  # it has been ready, so what fails later may be mended by itself
+    container.spawned("uwsgi", 3)  # it has been ready, so a later failure may be temporary
     until(lambda: "nodename: here" in container.lines("uwsgi"), "the banner, which is shown unless it is quiet")
     assert WHY not in container.text()
     container.stop()

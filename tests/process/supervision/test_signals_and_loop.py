@@ -15,12 +15,12 @@ from .rig import ROOT, Container, alive
 
 SLEEP = "sleep 1000"
 
-# Seconds: more than what happens at once takes on a busy machine, less than a tick of supervisord's loop.
+# Seconds: longer than an immediate reaction takes on a busy machine, shorter than a tick of supervisord's loop.
 AT_ONCE = 0.9
 
 
 @pytest.mark.parametrize("milliseconds", rows(range(0, 120, 8), range(0, 120, 24)))
-def test_a_stop_is_not_lost_at_whatever_moment_it_comes(container: Container, milliseconds: int) -> None:
+def test_a_stop_is_never_lost_whenever_it_comes(container: Container, milliseconds: int) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     end = time.monotonic() + milliseconds / 1000
@@ -152,7 +152,7 @@ def test_startsecs_end_without_a_tick(tmp_path: Path) -> None:
     assert once_within(1 + AT_ONCE, tmp_path, start)
 
 
-def test_idle_is_idle(container: Container) -> None:
+def test_an_idle_supervisord_does_not_wake_up(container: Container) -> None:
     container.program("site", SLEEP)
     container.start().said("success: site")
 
@@ -240,7 +240,7 @@ def test_hup_is_ignored_with_a_line_that_says_what_to_do_instead(container: Cont
     assert container.stop() == 0
 
 
-def test_a_reload_of_supervisord_begins_anew_in_the_same_process(container: Container) -> None:
+def test_a_reload_of_supervisord_starts_again_in_the_same_process(container: Container) -> None:
     container.program("site", SLEEP, essential=True)
     container.start()
     most: list[int] = []  # how many descriptors there were in the first round

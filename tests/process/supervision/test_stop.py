@@ -1,4 +1,4 @@
-"""What a stop does, in which order, and how long it takes."""
+"""The stop: its order, its hooks, and its time."""
 
 import os
 import pwd
@@ -12,7 +12,7 @@ from .rig import Container, alive
 
 SLEEP = "sleep 1000"
 
-# Says when it was told to stop and when it ends, by one clock for all.
+# Prints the time of its stop signal and of its end, by the same clock for all programs.
 SLOW = """\
 import signal, sys, time
 def stop(*_):
@@ -40,7 +40,7 @@ while True: signal.pause()
 """
 
 
-# Starts children, one of them perhaps only when it is told to stop, and ends when all have got a signal.
+# Starts children, one of them perhaps only at its stop signal, and ends when all have got a signal.
 PARENT = """\
 import os, signal, sys
 def child(name, *handled):
@@ -85,7 +85,7 @@ def seconds_of(container: Container, *numbers: signal.Signals) -> float:
     return time.monotonic() - began
 
 
-# Ends once it and another program were both told to stop.
+# Ends once both this program and another one have got their stop signals.
 WAITS = """\
 import os, signal, sys, time
 def stop(*_):
@@ -213,7 +213,7 @@ def test_an_order_ends_in_time_for_what_is_guaranteed_to_the_next_ones(container
     assert container.text().count("kill") == 1
 
 
-def test_what_a_shell_has_started_may_finish(container: Container) -> None:
+def test_children_of_a_shell_may_finish(container: Container) -> None:
     child = slow(container, "child", 0.5)
     container.program("site", f"sh -c '{child}; true'")
     container.start().said("[site] up")
@@ -222,7 +222,7 @@ def test_what_a_shell_has_started_may_finish(container: Container) -> None:
     assert "killing" not in container.text()
 
 
-def test_what_a_shell_has_started_is_killed_when_the_time_is_over(container: Container) -> None:
+def test_children_of_a_shell_are_killed_when_the_time_is_over(container: Container) -> None:
     child = container.script(
         "child", "import signal\nsignal.signal(15, signal.SIG_IGN)\nprint('up')\nwhile True: signal.pause()"
     )
@@ -265,7 +265,7 @@ def pre_stop(name: str, *words: str) -> dict[str, object]:
     return {"name": name, "command": [f"/bin/{name}", *words]}
 
 
-def test_hooks_run_one_after_the_other_before_the_first_tier(container: Container) -> None:
+def test_hooks_run_one_after_the_other_before_the_first_stop_order(container: Container) -> None:
     container.program("site", slow(container, "site", 0), essential=True)
     container.config = {
         "pre_stop": [
@@ -294,7 +294,7 @@ def test_a_hook_that_hangs_is_killed_after_its_time(container: Container) -> Non
     assert not container.pids()
 
 
-def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
+def test_hooks_run_when_a_program_fails_permanently(container: Container) -> None:
     container.program("other", SLEEP)
     container.program("site", SLEEP, "autorestart=false", essential=True)
     container.config = {"pre_stop": [pre_stop("echo", "bye")], "drain_seconds": 500, "hook_seconds": 500}
@@ -304,7 +304,7 @@ def test_hooks_run_when_a_program_is_lost(container: Container) -> None:
     assert container.lines("pre-stop echo") == ["bye"]
 
 
-def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Container) -> None:
+def test_keep_keeps_the_other_programs_and_ends_with_the_code_of_the_failure(container: Container) -> None:
     container.program("other", SLEEP)
     container.program("site", SLEEP, "autorestart=false", essential=True)
     container.config = {"on_failure": "keep"}
@@ -319,7 +319,7 @@ def test_keep_keeps_the_others_and_tells_the_loss_at_the_end(container: Containe
     assert container.stop() == 137
 
 
-def test_what_is_started_again_by_hand_is_not_lost(container: Container) -> None:
+def test_a_failed_program_that_is_started_by_hand_is_ready_again(container: Container) -> None:
     container.program("site", SLEEP, "autorestart=false", essential=True)
     container.config = {"on_failure": "keep"}
     container.start()

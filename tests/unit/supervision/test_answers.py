@@ -1,4 +1,4 @@
-"""What lives through a reload: what was counted, and the token of the status page."""
+"""What survives a reload: the counters, and the token of the status page."""
 
 import re
 import sched

@@ -45,7 +45,7 @@ def test_the_keys_of_an_object_are_beside_ours() -> None:
     "said",
     ["[1]", "{", "{}", '{"a": NaN}', '{"a": 1e999}', '{"msg": [1e999]}', '{"a": 1} b', "{" + '"a":{' * 100000, "", "7"],
 )
-def test_all_else_is_a_text(said: str) -> None:
+def test_any_other_line_is_the_message(said: str) -> None:
     got = json.loads(json_line(said.encode()))
     assert (got["message"], got.keys()) == (said, {"time", "level", "program", "message", "stream", "pid"})
 

@@ -1,4 +1,4 @@
-"""Where the figures come from: files, sockets and /proc, of which the application's user writes some."""
+"""The sources of the metrics: files, sockets and /proc. The application's user can write some of them."""
 
 import json
 import os
@@ -216,7 +216,7 @@ def test_a_program_counts_with_its_children_and_their_cpu_time_stays_when_they_h
     assert Usages().of([program.pid]) == {}
 
 
-def test_what_is_not_read_anew_keeps_its_value() -> None:
+def test_memory_that_is_not_read_again_keeps_its_value() -> None:
     usages = Usages(fresh=0, credit=0)
     before = usages.of([os.getpid()])[os.getpid()].memory
     block = bytearray(os.urandom(1 << 20)) * 32

@@ -40,7 +40,7 @@ def test_the_password_opens_whatever_the_user(user: str) -> None:
 @pytest.mark.parametrize(
     "given", ["", "Basic", "Basic !", "Bearer x", basic(""), basic(RIGHT[:-1]), basic(RIGHT + " "), "Basic /w=="]
 )
-def test_anything_else_does_not(given: str) -> None:
+def test_a_wrong_password_or_header_does_not_open_the_page(given: str) -> None:
     assert not Password(RIGHT).accepts(given)
 
 

@@ -82,7 +82,7 @@ def test_too_many_crashes_are_hopeless() -> None:
     assert not restarts.hopeless(CRASHES)
 
 
-def test_rare_crashes_are_not() -> None:
+def test_rare_crashes_are_not_hopeless() -> None:
     restarts = steady()
     for crash in range(3 * CRASHES):
         now = crash * (WINDOW / (CRASHES - 1) + 0.1)
@@ -122,7 +122,7 @@ def test_the_policy_decides_whatever_the_configuration_says(
     assert starts_again(ProgramConfig(restart=restart), status, replaced=False, configured=configured) is again
 
 
-def test_what_has_been_replaced_is_started_again_unless_it_never_is() -> None:
+def test_a_program_that_supervision_stopped_is_started_again_unless_restart_is_never() -> None:
     again = {
         restart: starts_again(ProgramConfig(restart=restart), WELL, replaced=True, configured=False)
         for restart in (*Restart, None)

@@ -67,9 +67,9 @@ def test_root_does_not_follow_a_link_to_another_socket(tasks: Tasks, tmp_path: P
         assert asked(tasks, target(f"unix:{tmp_path}/link")) == "root does not follow a symbolic link"
 
 
-def test_nobody_there_is_a_fault(tasks: Tasks, tmp_path: Path) -> None:
+def test_a_probe_fails_if_nobody_listens(tasks: Tasks, tmp_path: Path) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else can take it
+        taken.bind(("127.0.0.1", 0))  # nobody listens, and no other process can take it
         assert asked(tasks, target(f"tcp:127.0.0.1:{taken.getsockname()[1]}")) == "Connection refused"
     assert asked(tasks, target(f"unix:{tmp_path}/s")) == "No such file or directory"
 
@@ -115,7 +115,7 @@ def test_the_status_decides(tasks: Tasks, answer: bytes, fault: str | None) -> N
         assert len(told) == 1
 
 
-def test_who_does_not_answer_is_given_up() -> None:
+def test_a_probe_without_an_answer_times_out() -> None:
     now = 0.0
     timers = sched.scheduler(lambda: now)
     tasks = Tasks(timers)
@@ -129,7 +129,7 @@ def test_who_does_not_answer_is_given_up() -> None:
     tasks.close()
 
 
-def test_what_is_broken_off_tells_nothing() -> None:
+def test_a_cancelled_probe_reports_nothing() -> None:
     timers = sched.scheduler(time.monotonic)
     tasks = Tasks(timers)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -45,7 +45,7 @@ def test_a_line_is_written_at_once(pipe: tuple[int, int]) -> None:
     assert not stdout.waiting()
 
 
-def test_what_finds_no_room_waits_and_nothing_is_lost(pipe: tuple[int, int]) -> None:
+def test_output_waits_if_the_pipe_is_full_and_nothing_is_lost(pipe: tuple[int, int]) -> None:
     stdout = Stdout(pipe[1])
     stdout.write("a", [b"%d" % number + LINE for number in range(500)])
     assert stdout.waiting()
@@ -57,7 +57,7 @@ def test_what_finds_no_room_waits_and_nothing_is_lost(pipe: tuple[int, int]) -> 
     assert got == b"".join(b"[a] %d%s\n" % (number, LINE) for number in range(500))
 
 
-def test_who_writes_is_asked_to_wait_before_anything_is_dropped(pipe: tuple[int, int]) -> None:
+def test_programs_are_made_to_wait_before_anything_is_dropped(pipe: tuple[int, int]) -> None:
     clock = Clock()
     stdout = Stdout(pipe[1], clock)
     while not stdout.crowded():
@@ -68,7 +68,7 @@ def test_who_writes_is_asked_to_wait_before_anything_is_dropped(pipe: tuple[int,
     assert not stdout.crowded()
 
 
-def test_what_is_dropped_is_counted_and_told(pipe: tuple[int, int]) -> None:
+def test_dropped_lines_are_counted_and_reported(pipe: tuple[int, int]) -> None:
     clock = Clock()
     stdout = Stdout(pipe[1], clock)
     stdout.write("a", [LINE] * (BACKLOG // len(LINE) + 100))
@@ -99,7 +99,7 @@ def test_the_end_does_not_wait_for_a_reader_for_long(pipe: tuple[int, int]) -> N
     assert stdout.room is None
 
 
-def test_a_file_takes_all(tmp_path: Path) -> None:
+def test_a_file_as_stdout_takes_everything_at_once(tmp_path: Path) -> None:
     file = tmp_path / "log"
     with file.open("wb") as out:
         stdout = Stdout(out.fileno())

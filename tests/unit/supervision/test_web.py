@@ -1,4 +1,4 @@
-"""The HTTP server of the plugin, and clients that mean no good."""
+"""The HTTP server of the plugin, and hostile clients."""
 
 import sched
 import select
@@ -53,7 +53,7 @@ ROUTES: Routes = {
 
 
 class Loop:
-    """What supervisord does with the server."""
+    """The part of supervisord that drives the server."""
 
     def __init__(self, path: Path, addresses: tuple[str, ...] = (), allow: str = "", seconds: float = PATIENCE) -> None:
         self.path = path
@@ -147,12 +147,12 @@ def test_head_has_the_length_and_no_body(loop: Loop) -> None:
         (b"GET /page HTTP/1.1\r\nX: " + b"x" * (LONGEST + 4096), 431),
     ],
 )
-def test_what_is_no_request_for_us_gets_a_status(loop: Loop, request_: bytes, expected: int) -> None:
+def test_an_invalid_request_gets_a_status(loop: Loop, request_: bytes, expected: int) -> None:
     assert status(loop.answers(request_)) == expected
     assert loop.log == []
 
 
-def test_a_method_that_is_not_allowed_is_told_which_are(loop: Loop) -> None:
+def test_a_refused_method_is_answered_with_the_allowed_ones(loop: Loop) -> None:
     assert b"\r\nAllow: GET\r\n" in loop.answers(b"DELETE /page HTTP/1.1\r\n\r\n")
 
 
@@ -162,7 +162,7 @@ def test_an_exception_of_a_handler_ends_only_its_connection(loop: Loop) -> None:
     assert status(loop.answers(b"GET /page HTTP/1.1\r\n\r\n")) == 200
 
 
-def test_a_handler_may_wait_and_is_told_that_nothing_came(loop: Loop) -> None:
+def test_a_handler_that_waits_in_vain_gets_a_timeout(loop: Loop) -> None:
     assert loop.answers(b"GET /never HTTP/1.1\r\n\r\n").endswith(b"in time: False")
 
 

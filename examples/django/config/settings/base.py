@@ -1,4 +1,4 @@
-"""What development and production have in common."""
+"""Settings that development and production share."""
 
 import os
 from importlib.util import find_spec
@@ -18,7 +18,7 @@ def env_flag(name, *, default=False):
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-# What must outlive the container: the SQLite database and the uploads. The directory must exist.
+# The SQLite database and the uploads must outlive the container. The folder must exist.
 DATA_DIR = BASE_DIR / os.environ.get("DATA_DIR", "data")
 
 # Whether /crash/ and /error/ exist.
@@ -66,11 +66,11 @@ TEMPLATES = [
 ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS")
 
-# Safe only behind a proxy that sets this header itself, whatever the client sent. nginx does here.
+# Safe only behind a proxy that always sets this header itself, as nginx does here.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 if os.environ.get("DJANGO_DB_HOST") and not os.environ.get("DATABASE_URL"):
-    # PostgreSQL, by the names that the official image has as well: one .env file serves both.
+    # PostgreSQL, by the names of the official image, so one .env file serves both.
     DATABASES = {
         "default": {
             "ENGINE": "django.db.backends.postgresql",
@@ -126,7 +126,7 @@ STATIC_ROOT = BASE_DIR / os.environ.get("STATIC_ROOT", "static_root")
 MEDIA_URL = "media/"
 MEDIA_ROOT = DATA_DIR / "media"
 
-# Everything goes to stderr, which is the container's log, tracebacks of failed requests included.
+# Everything goes to stderr, the container's log, and so do tracebacks of failed requests.
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

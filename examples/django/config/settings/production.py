@@ -22,5 +22,5 @@ STORAGES = {
 
 # Off by default, because http://localhost must work. Behind TLS set SECURE_COOKIES=yes.
 # `manage.py check --deploy` asks for both (W012, W016), and for HSTS (W004) and a redirect to
-# HTTPS (W008), which are for whoever terminates TLS to decide.
+# HTTPS (W008), which the program that terminates TLS should send.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_flag("SECURE_COOKIES")

@@ -1,4 +1,4 @@
-"""Root's own, but it imports what the application's user can write."""
+"""This hook belongs to root, but imports what the application's user can write."""
 
 import importlib
 from contextlib import suppress

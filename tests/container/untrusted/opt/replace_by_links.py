@@ -23,7 +23,7 @@ def folders(top: Path) -> Iterator[Path]:
 
 
 def replaceable(folder: Path) -> Iterator[Path]:
-    """Yield what this user may replace in a folder: all, or in a sticky one what is its own."""
+    """Yield what this user may replace in a folder: everything, or its own files if the folder is sticky."""
     try:
         found = folder.stat()
         if os.access(folder, os.W_OK | os.X_OK):
@@ -34,7 +34,7 @@ def replaceable(folder: Path) -> Iterator[Path]:
 
 
 def main(kind: str, spared: list[str]) -> None:
-    """Replace the leaves (files, and folders that are empty), or the other folders, but none that fits a pattern."""
+    """Replace files and empty folders, or the other folders, but none that matches a pattern."""
     replaced: dict[str, str] = {}
     for folder in sorted({*folders(Path("/")), *folders(Path("/dev/shm"))}, key=lambda path: -len(path.parts)):
         for path in list(replaceable(folder)):

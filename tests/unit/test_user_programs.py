@@ -1,4 +1,4 @@
-"""Programs of the user's own: what each source says of them, which wins, and what is refused."""
+"""User programs: what each source says, which source wins, and which mistakes are refused."""
 
 from contextlib import suppress
 from itertools import product
@@ -172,7 +172,7 @@ def test_a_key_is_read_as_its_type(tmp_path: Path, line: str, key: str, value: o
         ('restarts = "never"', "restarts in entrypoint.toml: there is no such key; did you mean restart?"),
     ],
 )
-def test_what_is_no_such_value_is_told_with_file_and_key(tmp_path: Path, line: str, why: str) -> None:
+def test_an_invalid_value_is_reported_with_file_and_key(tmp_path: Path, line: str, why: str) -> None:
     with pytest.raises(Unusable) as caught:
         worker(tmp_path, line)
     (told,) = caught.value.problems
@@ -230,12 +230,12 @@ def test_what_is_no_such_value_is_told_with_file_and_key(tmp_path: Path, line: s
         ),
     ],
 )
-def test_what_is_no_program_is_told(tmp_path: Path, table: str, told: tuple[str, ...]) -> None:
+def test_an_invalid_program_is_reported(tmp_path: Path, table: str, told: tuple[str, ...]) -> None:
     (tmp_path / "entrypoint.toml").write_text(f"[programs]\n{table}\n")
     assert problems(tmp_path) == told
 
 
-def test_problems_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
+def test_problems_of_all_sources_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "Procfile").write_text("worker: celery\nno command\nnginx: x\n")
     (tmp_path / "entrypoint.toml").write_text("[programs.worker]\ntier = 0\n")
     assert problems(tmp_path, ENTRYPOINT_PROGRAM_BEAT="'", PORT="x")[1:] == (
@@ -274,7 +274,7 @@ def test_an_order_that_cannot_be_is_refused(tmp_path: Path, orders: dict[str, st
         assert list(read(tmp_path)) == ["a", "b", "c"]
 
 
-def test_a_role_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_role_is_reported_with_the_nearest(tmp_path: Path) -> None:
     assert problems(tmp_path, ENTRYPOINT_PROGRAM_WORKER="x", ENTRYPOINT_PROGRAMS="web worke") == (
         "cannot use ENTRYPOINT_PROGRAMS: there is no program worke; did you mean worker?",
     )
@@ -331,7 +331,7 @@ SERVED_BY_NOBODY = {"ENTRYPOINT_SERVER": "none", "ENTRYPOINT_NGINX": "off"}
 
 
 @pytest.mark.parametrize("name", ["worker", "web"])
-def test_without_server_and_nginx_programs_of_ones_own_run(tmp_path: Path, name: str) -> None:
+def test_without_server_and_nginx_user_programs_run(tmp_path: Path, name: str) -> None:
     assert list(read(tmp_path, **SERVED_BY_NOBODY, **{f"ENTRYPOINT_PROGRAM_{name.upper()}": "true"})) == [name]
 
 
