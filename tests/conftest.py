@@ -67,7 +67,8 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     if hasattr(config, "workerinput"):
         return
-    folder = Path(tempfile.gettempdir(), f"entrypoint-tests-{uuid.uuid4().hex[:12]}")
+    # A short name, because messages shorten what is long, and a socket's path has a limit.
+    folder = Path(tempfile.gettempdir(), f"tests-{uuid.uuid4().hex[:8]}")
     folder.mkdir()
     folder.chmod(0o755)
     os.environ[leftovers.RUN] = str(folder)
@@ -334,7 +335,7 @@ def tree_() -> Callable[[Path], dict[str, tuple[int, int]]]:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """Give a folder that every user can reach; pytest's own tmp_path is closed to all but its owner."""
-    path = Path(tempfile.mkdtemp(dir=leftovers.run_folder()))
+    path = Path(tempfile.mkdtemp(prefix="", dir=leftovers.run_folder()))
     path.chmod(0o755)
     yield path
     leftovers.remove(path)
