@@ -18,6 +18,7 @@ from textwrap import dedent
 from typing import Any
 
 import hypothesis
+import leftovers
 import pytest
 from deadline import PATIENCE, until
 from own_etc import OwnEtc
@@ -34,7 +35,8 @@ SERVERS = (
 """Servers that are started once a worker: the fixtures of each, and the values of a parameter `kind` that want it."""
 IMAGES = {"engine", "image", "base"}
 """The fixtures of tests in containers: one worker builds the image, and no other waits for it."""
-SHARED = pytest.StashKey[Path]()
+RUN = pytest.StashKey[tuple[Path, Path, "subprocess.Popen[bytes]"]]()
+"""Its folder, that of pytest, and the process that waits for its end."""
 FIRST = ["container", "system", "process", "unit"]
 """The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
 
@@ -55,26 +57,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write what tests/golden expects of each plan anew")
 
 
+@pytest.hookimpl(trylast=True)  # pytest knows its own folder by then
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the folder that the workers of this run share; a worker has it from who started it."""
+    """Make the folder that the workers of this run share, and see that nothing of the run outlives it."""
     # A shell ignores these for a command in the background, and what tests start would inherit that.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) == signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    given = getattr(config, "workerinput", {}).get("shared")
-    config.stash[SHARED] = Path(given or tempfile.mkdtemp(prefix="entrypoint-tests-"))
-    config.stash[SHARED].chmod(0o755)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_configure_node(node: Any) -> None:
-    node.workerinput["shared"] = str(node.config.stash[SHARED])
+    if hasattr(config, "workerinput"):
+        return
+    # A short name, because messages shorten what is long, and a socket's path has a limit.
+    folder = Path(tempfile.gettempdir(), f"tests-{uuid.uuid4().hex[:8]}")
+    folder.mkdir()
+    folder.chmod(0o755)
+    os.environ[leftovers.RUN] = str(folder)
+    pytests = config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]  # noqa: SLF001 -- nothing else tells
+    config.stash[RUN] = folder, pytests, leftovers.watch(folder, pytests)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
-        shutil.rmtree(config.stash[SHARED])
+    if RUN in config.stash:
+        folder, pytests, watcher = config.stash[RUN]
+        leftovers.sweep(folder, pytests)
+        watcher.kill()
+        watcher.wait()
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -310,9 +317,9 @@ class Project:
 
 
 @pytest.fixture(scope="session")
-def shared(pytestconfig: pytest.Config) -> Path:
+def shared() -> Path:
     """Give the folder of what is made once a run."""
-    return pytestconfig.stash[SHARED]
+    return leftovers.run_folder()
 
 
 @pytest.fixture(name="until")
@@ -328,13 +335,10 @@ def tree_() -> Callable[[Path], dict[str, tuple[int, int]]]:
 @pytest.fixture
 def place() -> Iterator[Path]:
     """Give a folder that every user can reach; pytest's own tmp_path is closed to all but its owner."""
-    path = Path(tempfile.mkdtemp(prefix="entrypoint-test-"))
+    path = Path(tempfile.mkdtemp(prefix="", dir=leftovers.run_folder()))
     path.chmod(0o755)
     yield path
-    for folder, _, _ in os.walk(path):  # an ordinary user removes nothing from a folder that a test has closed
-        if not os.access(folder, os.W_OK):
-            Path(folder).chmod(0o700)
-    shutil.rmtree(path)
+    leftovers.remove(path)
 
 
 @pytest.fixture(scope="session")

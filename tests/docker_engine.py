@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import time
-import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Self
 
 import requests
 from deadline import PATIENCE, until
+from leftovers import name_in_engine
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOT = 120.0  # seconds in which a boot is certainly done
@@ -174,21 +174,21 @@ class Engine:
         self, image: str, settings: Mapping[str, str], *, options: tuple[str, ...] = (), port: int = 80
     ) -> Container:
         """`docker run -d`, with each setting as a variable and the port published on the loopback interface."""
-        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        name = name_in_engine()
         self._stack.callback(docker, "rm", "-f", "-v", name, check=False)
         variables = [word for key, value in settings.items() for word in ("-e", f"{key}={value}")]
         docker("run", "-d", "--name", name, "-p", f"127.0.0.1::{port}", *options, *variables, image)
         return Container(name)
 
     def build(self, folder: Path, *options: str) -> str:
-        tag = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        tag = name_in_engine()
         docker("build", *options, "-t", tag, str(folder))
         self._stack.callback(docker, "rmi", "-f", tag, check=False)
         return tag
 
     def network(self) -> tuple[str, str]:
         """Make a network of its own; return its name and the address of this machine in it."""
-        name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        name = name_in_engine()
         docker("network", "create", name)
         self._stack.callback(docker, "network", "rm", name, check=False)
         return name, docker("network", "inspect", name, "-f", "{{(index .IPAM.Config 0).Gateway}}").stdout.strip()

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
+import leftovers
 from deadline import PATIENCE
 from ports import free_port
 
@@ -21,7 +22,7 @@ class Server:
         self._cleaning = ExitStack()
 
     def __enter__(self) -> Self:
-        self._folder = Path(tempfile.mkdtemp(prefix="server-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="server-", dir=os.environ.get(leftovers.RUN)))
         self._cleaning.callback(shutil.rmtree, self._folder)
         return self
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from docker_engine import ROOT, docker
+from leftovers import name_in_engine
 from ports import free_port
 
 pytestmark = [
@@ -36,7 +36,7 @@ class Compose:
 
     def __init__(self, folder: Path, profile: str) -> None:
         self.folder = folder
-        self.name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+        self.name = name_in_engine()
         self.port = free_port()
         self._profile = profile
 

@@ -10,7 +10,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from docker_engine import ROOT, Container, Engine, docker, log_in
+from leftovers import name_in_engine
 from postgres_server import Postgres
 from printed import README, Block, blocks
 
@@ -48,7 +48,7 @@ def with_base(text: str, base: str) -> str:
 
 @pytest.fixture(scope="module")
 def volume() -> Iterator[str]:
-    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+    name = name_in_engine()
     yield name
     docker("volume", "rm", "-f", name, check=False)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker_engine import Engine, docker
+from leftovers import name_in_engine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,7 +115,7 @@ MATRIX: dict[str, Case] = {
 
 def mended(engine: Engine, image: str, folder: Path, case: Case) -> None:
     options, environment, files, problems = case
-    name = f"entrypoint-test-{uuid.uuid4().hex[:12]}"
+    name = name_in_engine()
     with ExitStack() as stack:
         options = [word.replace("VOLUME", name) for word in options]
         for made in {name, "opt", "media", "site"}:
