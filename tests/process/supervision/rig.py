@@ -85,7 +85,8 @@ class _UnixTransport(Transport):
         connection = HTTPConnection("localhost")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(PATIENCE)
-        connection.sock.connect(os.fspath(self._path))
+        # supervisord binds its socket before it listens on it.
+        until(lambda: connection.sock.connect_ex(os.fspath(self._path)) == 0, "the control socket")
         self._connection = host, connection
         return connection
 
@@ -204,9 +205,8 @@ class Container:
 
     def ask(self, method: str, *arguments: object) -> Any:
         """Call a method of supervisord's own interface, as supervisorctl does."""
-        path = self.home / "control.sock"
-        until(path.exists, "a control socket")
-        with ServerProxy("http://localhost", transport=_UnixTransport(path), allow_none=True) as proxy:
+        transport = _UnixTransport(self.home / "control.sock")
+        with ServerProxy("http://localhost", transport=transport, allow_none=True) as proxy:
             return getattr(proxy, f"supervisor.{method}")(*arguments)
 
     def pids(self) -> set[int]:

@@ -31,12 +31,11 @@ def serve(container: Container, **more: object) -> None:
 
 
 def over_the_socket(container: Container) -> HTTPConnection:
-    path = container.home / "http.sock"
-    until(path.exists, "the socket")
     connection = HTTPConnection("localhost")
     connection.sock = socket.socket(socket.AF_UNIX)
     connection.sock.settimeout(PATIENCE)
-    connection.sock.connect(os.fspath(path))
+    path = os.fspath(container.home / "http.sock")
+    until(lambda: connection.sock.connect_ex(path) == 0, "the socket")  # which is there before anybody listens on it
     return connection
 
 
