@@ -9,7 +9,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,20 @@ def docker(*words: str, check: bool = True, timeout: float = 600) -> "subprocess
     if check and done.returncode != 0:
         raise AssertionError(f"docker {' '.join(words)}: {done.returncode}: {done.stderr or done.stdout}")
     return done
+
+
+def output_of(*words: str, streams: Sequence[str] = ("stdout",)) -> "subprocess.CompletedProcess[str]":
+    """`docker run --rm` of what writes to `streams`; return what it wrote.
+
+    An engine that does not read a container's output within 2 s of its end drops it and passes the exit code on: see
+    handleContainerExit in moby's daemon/monitor.go. Where a stream is empty, the container is run again.
+    """
+
+    def run() -> "subprocess.CompletedProcess[str] | None":
+        done = docker("run", "--rm", *words)
+        return done if all(getattr(done, stream) for stream in streams) else None
+
+    return until(run, f"{' and '.join(streams)} of {' '.join(words)}")
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 import requests
 from deadline import PATIENCE, until
-from docker_engine import BOOT, ROOT, Engine, docker
+from docker_engine import BOOT, ROOT, Engine, docker, output_of
 
 pytestmark = (
     pytest.mark.thorough
@@ -77,7 +77,7 @@ def built(request: pytest.FixtureRequest, engine_of_module: Engine) -> tuple[Var
 
 def test_the_image_holds_what_was_chosen_and_no_more(built: tuple[Variant, str]) -> None:
     variant, image = built
-    told = docker("run", "--rm", "--entrypoint", "python", image, "-c", IN_IMAGE).stdout.strip()
+    told = output_of("--entrypoint", "python", image, "-c", IN_IMAGE).stdout.strip()
     assert told == f"{variant.programs} [] [] False"
     config = json.loads(docker("image", "inspect", "-f", "{{json .Config}}", image).stdout)
     assert f"{variant.port}/tcp" in config["ExposedPorts"]

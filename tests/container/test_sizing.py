@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from docker_engine import docker
+from docker_engine import output_of
 
 
 def thorough(*cases: tuple[object, ...]) -> list[object]:
@@ -24,8 +24,10 @@ def thorough(*cases: tuple[object, ...]) -> list[object]:
 )  # fmt: skip
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="it needs two CPUs")
 def test_sizes_follow_the_limits_of_the_container(image: str, options: tuple[str, ...], line: str, nginx: int) -> None:
-    done = docker("run", "--rm", *options, "-e", "SECRET_KEY=x", image, "--dry-run")
+    done = output_of(*options, "-e", "SECRET_KEY=x", image, "--dry-run", streams=("stdout", "stderr"))
     assert f"{line}; set WEB_CONCURRENCY to change it\n" in done.stderr
     workers = line.partition(": ")[2].partition(" ")[0]
     assert f"\nprocesses = {workers}\n" in done.stdout
     assert f"\nworker_processes {nginx};" in done.stdout
+    assert "uwsgi_pass application;" in done.stdout
+    assert "exec /usr/local/bin/python3 -I /usr/local/bin/supervisord" in done.stderr
