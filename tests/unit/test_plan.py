@@ -888,6 +888,13 @@ def test_a_run_directory_with_a_colon_is_refused() -> None:
     assert told == "cannot use ENTRYPOINT_RUN_DIR=/run/a:b: uWSGI takes the text after a colon as a section name"
 
 
+def test_a_run_directory_leaves_room_for_each_socket() -> None:
+    assert plan({"ENTRYPOINT_RUN_DIR": "/run/".ljust(83, "x")})
+    longest = f"{'/run/'.ljust(84, 'x')}/supervisor.sock.4194304"  # supervisord binds it by its PID
+    (told,) = problems({"ENTRYPOINT_RUN_DIR": str(PurePosixPath(longest).parent)})
+    assert told == f"cannot use ENTRYPOINT_RUN_DIR: {longest} exceeds the 107 bytes of a Unix socket's path"
+
+
 def test_fewer_connections_than_a_worker_needs_are_refused() -> None:
     listening = {"PORT": "127.0.0.1:8000"}
     (told,) = problems({**listening, "NGINX_WORKER_CONNECTIONS": "3"})

@@ -13,6 +13,8 @@ from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
+LONGEST_NAME: Final = "supervisor.sock.4194304"
+"""The longest name of a socket in the run directory: supervisord binds its own with its PID at the end."""
 
 
 def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
@@ -40,9 +42,10 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         _check_port(listen, facts.machine)
     _check_metrics_port(config)
     _check_ports_of_sites(config)
-    if len(str(config.socket).encode(errors="surrogateescape")) > LONGEST_SOCKET:
+    longest = config.run_dir / LONGEST_NAME
+    if len(str(longest).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
-            f"cannot use ENTRYPOINT_RUN_DIR: {config.socket} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
+            f"cannot use ENTRYPOINT_RUN_DIR: {longest} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"
         )
     if ":" in str(config.run_dir):
         raise Unusable(
