@@ -5,7 +5,9 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from deadline import until
+import requests
+from deadline import PATIENCE, until
+from metrics_text import value
 from site_under_test import NewSite
 
 
@@ -14,9 +16,19 @@ def test_the_last_boot_is_shown_and_stays_as_it_was(new_site: NewSite) -> None:
     done = site.command("boot", "--format", "json")
     assert (done.returncode, done.stderr) == (0, "")
     boot = json.loads(done.stdout)
-    assert [step["line"] for step in boot["steps"] if step["line"][0].isdigit()] == site.steps
+    times = [step["at"] for step in boot["steps"]]
+    assert times == sorted(times)
+    assert times[0] == 0
+    lines = [step["line"] for step in boot["steps"]]
+    assert lines[:2] == ["start Python", "import entrypoint, read the settings and the machine"]
+    loads = ["load the application's settings", "load the application's apps"]
+    assert [line for line in lines if line in loads] == loads
+    assert [line for line in lines[2:] if line not in loads] == site.steps
     assert boot["steps"][-1]["at"] < boot["ready"]
     assert abs(sum(step["seconds"] for step in boot["steps"]) - boot["ready"]) < 0.01
+
+    metrics = requests.get(f"{site.url}/-/metrics", timeout=PATIENCE).text
+    assert value(metrics, "entrypoint_migrations_applied") > 5
 
     table = site.command("boot").stdout.splitlines()
     assert len(table) == len(boot["steps"]) + 2

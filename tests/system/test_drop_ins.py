@@ -1,7 +1,7 @@
-"""nginx's configuration of the user's own, where it lies: /etc/nginx."""
+"""Configuration of the user's own where it lies: in /etc/nginx and /etc/supervisor."""
 
 import requests
-from deadline import PATIENCE
+from deadline import PATIENCE, until
 from own_etc import OwnEtc
 from site_under_test import NewSite
 
@@ -11,7 +11,13 @@ def test_files_of_ones_own_are_part_of_the_site(prepared_site: NewSite, own_etc:
         "nginx/conf.d/zz-test.conf", 'map $arg_name $zz_test_greeting { default "hello"; Ada "hello Ada"; }'
     )
     server = own_etc.write("nginx/server.d/zz-test.conf", "location = /greeting { return 200 $zz_test_greeting; }")
+    program = own_etc.write(
+        "supervisor/conf.d/zz-test.conf",
+        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n",
+    )
     site = prepared_site().start(around=own_etc.around).ready()
+    until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
+    assert f"include in supervisord's configuration {program}" in site.output
     line = next(line for line in site.steps if "include in nginx's configuration" in line)
     assert f"{http} (http)" in line
     assert f"{server} (server)" in line

@@ -1,6 +1,5 @@
 """What boot starts before the exec: the site answers from its first moment, and supervisord adopts who runs."""
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -78,12 +77,18 @@ def test_while_it_migrates_every_path_says_so(migrating: Site, tmp_path: Path) -
     assert '"GET / HTTP/1.1" 503' not in site.output
 
 
-def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
+def test_supervisord_adopts_who_runs_and_serves_nothing_of_before_the_migrations(
+    migrating: Site, tmp_path: Path
+) -> None:
     site = migrating
     (nginx,) = site.programs("nginx")
     assert len(psutil.Process(site.pid).children()) == 3  # the agent, nginx, and a uwsgi that loads the application
+    early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
+    assert early
     (tmp_path / "go-on").touch()
     site.ready()
+    assert early.isdisjoint(site.family())
+    assert psutil.Process(site.pid).name() == "supervisord"
     assert site.programs("nginx") == [nginx]
     (uwsgi,) = site.programs("uwsgi")
     assert f"spawned: 'nginx' with pid {nginx.pid}" in site.output
@@ -95,19 +100,6 @@ def test_supervisord_adopts_who_runs(migrating: Site, tmp_path: Path) -> None:
     until(lambda: site.programs("nginx") and site.programs("uwsgi"), "their successors")
     until(lambda: site.status("/") == 200, "the site to be back")
     assert site.stop()[0] == 0
-
-
-def test_what_was_loaded_before_the_migrations_is_not_what_serves(migrating: Site, tmp_path: Path) -> None:
-    site = migrating
-    early = {child for child in site.family() if "--ini" in " ".join(child.cmdline())}
-    assert early
-    (tmp_path / "go-on").touch()
-    site.ready()
-    assert early.isdisjoint(site.family())
-    site.stop()
-    length = len(site.output)
-    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
-    assert site.output[length:].count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
 
 
 def test_a_failing_boot_leaves_nothing_behind(new_site: NewSite, project: Path) -> None:
@@ -182,19 +174,6 @@ def test_answers_go_from_starting_to_served_and_never_back(new_site: NewSite) ->
     until(look, "the site to be ready")
     until(lambda: look() and len(seen) > 1, "the answers")
     assert seen[-3:] in ([None, 503, 200], [503, 200], [None, 200])
-
-
-def test_the_time_of_the_boot_is_recorded(new_site: NewSite) -> None:
-    site = new_site().start().ready()
-    boot = json.loads((site.folder / "run" / "boot.json").read_text())
-    times = [step["at"] for step in boot["steps"]]
-    assert times == sorted(times)
-    assert times[0] == 0
-    said = [step["line"] for step in boot["steps"]]
-    assert said[:2] == ["start Python", "import entrypoint, read the settings and the machine"]
-    loads = ["load the application's settings", "load the application's apps"]
-    assert [line for line in said[2:] if line in loads] == loads
-    assert [line for line in said[2:] if line not in loads] == site.steps
 
 
 def test_who_waits_hooks_and_a_release_tell_what_they_are(

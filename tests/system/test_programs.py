@@ -11,7 +11,6 @@ import psutil
 import pytest
 import requests
 from deadline import PATIENCE, until
-from own_etc import OwnEtc
 from ports import free_port
 from site_under_test import NewSite
 
@@ -259,13 +258,3 @@ def test_of_what_is_ours_only_so_much_is_said(prepared_site: NewSite) -> None:
     assert site.stop()[0] == 0
     assert "[entrypoint]" not in site.output
     assert "[supervisord]" not in site.output
-
-
-def test_a_program_of_supervisords_own_files_runs(prepared_site: NewSite, own_etc: OwnEtc) -> None:
-    file = own_etc.write(
-        "supervisor/conf.d/zz-test.conf",
-        "[program:extra]\ncommand = sh -c 'echo extra is here; exec sleep 1000'\nstdout_logfile = NONE\n",
-    )
-    site = prepared_site().start(around=own_etc.around).ready()
-    until(lambda: "[extra] extra is here\n" in site.output, "its line", instead=lambda: site.output)
-    assert f"include in supervisord's configuration {file}" in site.output

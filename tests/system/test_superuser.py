@@ -3,12 +3,14 @@
 import subprocess
 from pathlib import Path
 
+import pytest
 from databases import on_postgres
 from deadline import PATIENCE
 from postgres_server import Postgres
 from site_under_test import COMMAND, NewSite, quick_hashing
 
 
+@pytest.mark.thorough  # of the three replicas in test_fleet.py one creates it, too
 def test_of_several_containers_at_once_one_creates_the_superuser(
     new_site: NewSite, postgres_server: Postgres, tmp_path: Path
 ) -> None:
