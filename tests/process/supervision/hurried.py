@@ -8,7 +8,7 @@ from entrypoint.supervision.reports import waits
 __all__ = ["make"]
 
 health.INTERVAL = 0.1
-health.Watchdog.SECONDS = 0.3
+health.Watchdog.SECONDS = 1  # more than the pauses of a program on a busy machine
 memory.INTERVAL = 0.1
 readiness.AGAIN = 0.1
 waits.FIRST, waits.SECOND = 0.1, 0.6
