@@ -22,7 +22,9 @@ from site_under_test import (
 STOPS = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
 
 
-def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite, tmp_path: Path) -> None:
+def test_a_first_boot_takes_the_steps_of_a_dry_run_and_a_second_finds_nothing_to_do(
+    new_site: NewSite, tmp_path: Path
+) -> None:
     admin = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-horse", **quick_hashing(tmp_path)}
     site = new_site(**admin, UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
     dry = site.command("--dry-run", "--format", "json")
@@ -33,6 +35,15 @@ def test_a_dry_run_prints_the_steps_of_the_real_run(new_site: NewSite, tmp_path:
     for file in json.loads(dry.stdout)["files"]:
         assert Path(file["path"]).read_text() == file["text"]
     assert site.command("--dry-run", "--diff").stdout == ""
+    assert site.stop()[0] == 0
+
+    length = len(site.output)
+    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
+    second = site.output[length:]
+    assert second.count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
+    for line in ("no migration is pending", "user admin exists", "static files are up to date"):
+        assert line in second
+    assert site.stop()[0] == 0
 
 
 def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(prepared_site: NewSite) -> None:
@@ -48,18 +59,6 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(p
 def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
     site = prepared_site(project, **hold_requests(project)).start().ready()
     assert stop_with_a_request_in_flight(site, number) == (0, [200])
-
-
-def test_a_second_boot_finds_nothing_to_do(new_site: NewSite, tmp_path: Path) -> None:
-    site = new_site(SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-horse", **quick_hashing(tmp_path))
-    site.start().ready().stop()
-    length = len(site.output)
-    site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
-    second = site.output[length:]
-    assert second.count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
-    for line in ("no migration is pending", "user admin exists", "static files are up to date"):
-        assert line in second
-    assert site.stop()[0] == 0
 
 
 @pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
