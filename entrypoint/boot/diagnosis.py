@@ -35,6 +35,7 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.errors import EntrypointError, Stopped
 from entrypoint.output import log
 from entrypoint.processes.control_group import text as kernel_text
+from entrypoint.protocol import filenames
 from entrypoint.protocol.agent import CapacityRequest, CheckRequest
 
 _STEPS: Final = (FindPrograms, CheckPort, CheckReadable, CheckWritable)
@@ -191,7 +192,7 @@ def _streams(config: ResolvedConfig) -> Iterator[Finding]:
 
 def _runs(config: ResolvedConfig) -> bool:
     """Return whether the site already runs here and has taken its port."""
-    return os.path.exists(config.run_dir / "supervisor.sock")  # noqa: PTH110 -- a PurePath
+    return os.path.exists(config.run_dir / filenames.CONTROL_SOCKET)  # noqa: PTH110 -- a PurePath
 
 
 def network_of(routes: str) -> str:

@@ -14,6 +14,7 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.sources.sources import SOURCED
 from entrypoint.errors import NotAllowed, NotFound
 from entrypoint.output.log import Tell
+from entrypoint.protocol import filenames
 
 
 def run_command(settings: Settings, tell: Tell, command: tuple[str, ...]) -> NoReturn:
@@ -48,7 +49,7 @@ def _with_interpreter(command: tuple[str, ...], machine: Machine) -> tuple[str, 
 def control(settings: Settings, run_dir: Path, words: tuple[str, ...]) -> NoReturn:
     """Exec supervisorctl, connected to the supervisord of this container, whose run directory is `run_dir`."""
     machine = read_machine(settings)
-    conf = str(run_dir / "supervisord.conf")
+    conf = str(run_dir / filenames.SUPERVISORD_CONF)
     if not os.path.exists(conf):  # noqa: PTH110 -- Path.exists raises where the name is too long
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings")
     if (owner := os.stat(conf).st_uid) != os.geteuid():  # noqa: PTH116 -- as above

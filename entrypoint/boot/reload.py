@@ -15,7 +15,7 @@ from typing import Final
 from entrypoint.boot import run
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
-from entrypoint.boot.decisions.folders.run_dir import RELOAD_FILE, run_dir
+from entrypoint.boot.decisions.folders.run_dir import run_dir
 from entrypoint.boot.decisions.programs import certificates
 from entrypoint.boot.decisions.servers import SERVERS
 from entrypoint.boot.effects import printout
@@ -36,6 +36,7 @@ from entrypoint.boot.settings.types.values import nearest
 from entrypoint.errors import EntrypointError, NotAllowed, StepFailed, Stopped, TimedOut, Unusable
 from entrypoint.output import log
 from entrypoint.output.log import Tell
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.reload import ReloadRecord, ReloadRequest, ReloadState
 
@@ -55,7 +56,7 @@ def reload(folder: Path, names: Collection[str], tell: Tell) -> None:
         state = process_1.state()
         if state.refused:
             raise TimedOut(f"cannot reload: {state.refused}")
-        record = folder / RELOAD_FILE
+        record = folder / filenames.RELOAD
         try:
             done = _reload(process_1, state, folder, names, tell)
         except Stopped:
@@ -157,7 +158,7 @@ def _refused(config: ResolvedConfig, differs: Difference) -> Iterator[str]:
 
 def _programs(plan: Plan, machine: Machine) -> Iterator[str]:
     """Yield the name of each program and group: ours, and those in the user's own files."""
-    for text in (text_of(plan, "supervisord.conf"), *machine.supervisor_files.values()):
+    for text in (text_of(plan, filenames.SUPERVISORD_CONF), *machine.supervisor_files.values()):
         for section in sections(text).sections():
             kind, _, name = section.partition(":")
             if kind in _PROGRAMS:

@@ -23,6 +23,7 @@ from entrypoint.boot.settings.types.values import nearest
 from entrypoint.boot.trust.trust import Trust
 from entrypoint.errors import EntrypointError, Unusable
 from entrypoint.output.log import Tell
+from entrypoint.protocol import filenames
 from entrypoint.protocol.agent import Application, CheckRequest, RepairRequest
 from entrypoint.protocol.supervision import Environments
 
@@ -157,7 +158,7 @@ def validating(plan: "Plan", machine: Machine) -> list["Step"]:
         steps = [step for step in steps if not isinstance(step, ValidateNginx)]
     logs = (file for step in steps if isinstance(step, CheckWritable) for file in step.files)
     if all(os.path.isdir(file.parent) for file in logs):  # noqa: PTH112 -- Path.is_dir may raise
-        steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == "supervisord.conf"]
+        steps += [ValidateSupervisord(file) for file in plan.files if file.path.name == filenames.SUPERVISORD_CONF.name]
     return steps
 
 

@@ -8,6 +8,7 @@ from entrypoint import serving
 from entrypoint.boot.effects import signals
 from entrypoint.commands.group import Environ
 from entrypoint.output import log
+from entrypoint.protocol import filenames
 
 
 @click.group(epilog="Example: entrypoint cache purge /news/")
@@ -27,11 +28,10 @@ def purge(environ: Environ, *, path: str | None) -> None:
     if path is not None and not path.startswith("/"):
         raise click.UsageError("PATH begins with /, for example /news/ or '/news/*'.")
     signals.release()
-    from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
     from entrypoint.commands.inspection import running_in
     from entrypoint.control import response_cache
 
     settings = serving.read(environ)
-    number = response_cache.purge(Path(running_in(settings) / CACHE_FOLDER), path)
+    number = response_cache.purge(Path(running_in(settings) / filenames.CACHE), path)
     what = "response" if number == 1 else "responses"
     log.tell(log.ENTRYPOINT, f"removed {number} {what} from the cache")

@@ -13,6 +13,7 @@ from entrypoint.boot.effects import signals
 from entrypoint.commands import output
 from entrypoint.commands.group import Environ
 from entrypoint.output import log
+from entrypoint.protocol import filenames
 
 if TYPE_CHECKING:
     from entrypoint.boot.settings.settings import Settings
@@ -123,9 +124,9 @@ def health(environ: Environ, *, what: str) -> int:
     settings = serving.read_settings(environ)
     root = place.of_root(os.geteuid())
     listen = settings.listen_on(root=root)
-    if file := _ready_file(settings):
-        supervisord = str(file.parent.parent / "supervisor.sock")
-        healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, file, what)
+    if folder := _without_nginx(settings):
+        supervisord = str(folder / filenames.CONTROL_SOCKET)
+        healthy, why = check((listen.host, listen.port) if settings.serves else supervisord, folder, what)
     else:
         plain = settings.redirect_on(root=root)  # this port serves the health endpoints too, without TLS
         listen = plain or listen
@@ -134,16 +135,15 @@ def health(environ: Environ, *, what: str) -> int:
     return 0 if healthy else 1
 
 
-def _ready_file(settings: "Settings") -> Path | None:
-    """Return the file that exists while the site is ready. Return None where nginx serves this file."""
+def _without_nginx(settings: "Settings") -> Path | None:
+    """Return the run directory, whose files show the health. Return None if nginx serves the health endpoints."""
     if settings.behind_nginx and not settings.conf_dir and not settings.tiangolo:
         return None
-    from entrypoint.boot.decisions.folders.run_dir import READY_FILE
     from entrypoint.boot.facts.machine import read_machine
 
     if settings.behind_nginx and read_machine(settings).nginx_conf is None:
         return None
-    return running_in(settings) / READY_FILE
+    return running_in(settings)
 
 
 def running_in(settings: "Settings") -> Path:
@@ -169,11 +169,10 @@ def running_in(settings: "Settings") -> Path:
 def boot(environ: Environ, *, form: str) -> None:
     """Show how long each step of the last boot took."""
     signals.release()
-    from entrypoint.boot.decisions.folders.run_dir import FIRST_READY_FILE, TIMELINE_FILE
     from entrypoint.control import picture, timeline
 
     folder = running_in(serving.read_settings(environ))
-    recorded = timeline.read(folder / TIMELINE_FILE, folder / FIRST_READY_FILE)
+    recorded = timeline.read(folder / filenames.TIMELINE, folder / filenames.FIRST_READY)
     if form == "table":
         text = output.cut(timeline.table(recorded), output.width())
     else:

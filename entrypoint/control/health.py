@@ -6,10 +6,10 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Final
 
+from entrypoint.protocol import filenames
+
 _TIMEOUT: Final = 3.0  # seconds; Docker's own limit for a HEALTHCHECK is 30
 _AFTER_THE_START: Final = ("restarting", "unresponsive", "stopped", "stopping", "failed")  # supervisord's own phases
-_UNREADY: Final = "unready.json"  # beside the ready file: why the site is not ready
-_FIRST_READY: Final = "first-ready"  # beside the ready file, once the site has been ready
 
 
 def probe(host: str, port: int, what: str, *, tls: bool) -> tuple[bool, str]:
@@ -46,30 +46,31 @@ def in_words(text: str) -> str:
     return f"starting: {phase}{counted}"
 
 
-def check(address: tuple[str, int] | str, ready_file: Path, what: str) -> tuple[bool, str]:
+def check(address: tuple[str, int] | str, run_dir: Path, what: str) -> tuple[bool, str]:
     """Test the health without nginx; return whether it is good, and the reason in one line.
 
     `live` means that `address` accepts a connection: the server's, or supervisord's Unix socket where the container
-    serves no site. `ready` means that the ready file exists.
+    serves no site. `ready` means that the ready file exists in the run directory.
     """
+    ready_file = run_dir / filenames.READY
     try:
         if what == "ready":
             return True, in_words(ready_file.read_text(encoding="utf-8"))
         _connect(address)
     except OSError as error:
         if what == "ready" and isinstance(error, FileNotFoundError):
-            return False, unready(ready_file.parent)
+            return False, unready(run_dir)
         where = ready_file if what == "ready" else address if isinstance(address, str) else "{}:{}".format(*address)
         return False, f"cannot reach {where}: {error.strerror or error}"
     return True, "live"
 
 
-def unready(folder: Path) -> str:
-    """Return why the site is not ready, by the files beside the ready file, in one line."""
+def unready(run_dir: Path) -> str:
+    """Return why the site is not ready, in one line."""
     try:
-        return in_words((folder / _UNREADY).read_text(encoding="utf-8"))
+        return in_words((run_dir / filenames.UNREADY).read_text(encoding="utf-8"))
     except OSError:
-        return "not ready" if (folder / _FIRST_READY).exists() else "starting"
+        return "not ready" if (run_dir / filenames.FIRST_READY).exists() else "starting"
 
 
 def _connect(address: tuple[str, int] | str) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-_CONF: Final = "supervisord.conf"
+from entrypoint.protocol import filenames
+
 _OURS: Final = frozenset({"entrypoint", "supervisord"})
 
 
@@ -37,7 +38,7 @@ def of_process_1(proc: Path = Path("/proc")) -> Path | None:
     except OSError:
         return None
     conf = Path(words[words.index("-c") + 1]) if "-c" in words[:-1] else Path()
-    return conf.parent if conf.name == _CONF and conf.is_absolute() else None
+    return conf.parent if conf.name == filenames.SUPERVISORD_CONF.name and conf.is_absolute() else None
 
 
 def _words(proc: Path) -> list[str]:

@@ -16,6 +16,7 @@ from entrypoint.control.health import in_words, unready
 from entrypoint.control.serving import Expiry, Serving
 from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.processes.table import Process, Processes, memory, processes, tree
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import ConfigError, from_json
 from entrypoint.protocol.reload import ReloadRecord
 from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
@@ -23,18 +24,12 @@ from entrypoint.protocol.status_record import ProgramRecord, StatusRecord
 _SAMPLE: Final = 0.2  # seconds in which CPU time is measured
 _PATIENCE: Final = 0.3  # seconds that supervisord has to answer
 _ANSWERING: Final = frozenset({"running", "stopping"})  # the states in which supervisord answers
-_HTTP: Final = "http.sock"
-_PROGRAMS: Final = "programs.json"  # beside the ready file
-_RELOAD: Final = "reload.json"  # beside the ready file
-_READY: Final = "ready.json"
-_MAINTENANCE: Final = "maintenance-server.conf"  # beside the ready file, while nginx answers visitors with 503
 _EXECED: Final = '{"phase": "starting"}'  # supervisord is process 1, and has not written its record yet
 _UNSEEN: Final = {
     "GONE": "it has ended, and supervisord has not noticed",
     "FROZEN": "a signal has stopped it (SIGSTOP)",
 }
 """The states that /proc shows and supervisord does not know."""
-_PHASE: Final = "phase.json"  # beside the ready file, during the preparation
 
 
 class Setting(NamedTuple):
@@ -92,26 +87,25 @@ class Status(NamedTuple):
 
 def read(run_dir: Path, settings: Sequence[Setting], proc: Path = Path("/proc")) -> Status:
     """Return the state of the container whose run directory this is. Raises NotAllowed, Unusable."""
-    www = run_dir / "www"
-    record, before = _record(www / _PROGRAMS), processes()
-    maintenance = (www / _MAINTENANCE).exists()
+    record, before = _record(run_dir / filenames.PROGRAMS), processes()
+    maintenance = (run_dir / filenames.MAINTENANCE).exists()
     if record is None or not _lives(record, before):
-        phase = _text(www / _PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else "")
+        phase = _text(run_dir / filenames.PHASE) or (_EXECED if place.of_process_1(proc) == run_dir else "")
         if not phase:
             raise Unusable(_nothing(run_dir, record))
         return Status(False, in_words(phase), "starting", (), tuple(settings), maintenance=maintenance)  # noqa: FBT003 -- a field
     began = time.monotonic()
-    supervisord = _state(record, before, run_dir / "supervisor.sock")
-    asked, samples = time.monotonic(), serving.ask(run_dir / _HTTP) if supervisord in _ANSWERING else {}
+    supervisord = _state(record, before, run_dir / filenames.CONTROL_SOCKET)
+    asked, samples = time.monotonic(), serving.ask(run_dir / filenames.HTTP_SOCKET) if supervisord in _ANSWERING else {}
     time.sleep(max(0.0, _SAMPLE - (time.monotonic() - began)))
     now = processes()
     seconds = time.monotonic() - began
-    again = serving.ask(run_dir / _HTTP) if samples else {}
+    again = serving.ask(run_dir / filenames.HTTP_SOCKET) if samples else {}
     served = serving.between(samples, again, time.monotonic() - asked)
-    fresh = _record(www / _PROGRAMS) or record
+    fresh = _record(run_dir / filenames.PROGRAMS) or record
     rows = tuple(_row(program, before, now, seconds) for program in fresh.programs)
-    ready, waits_for = _readiness(www, rows)
-    reloaded, expiries = _last_reload(www / _RELOAD), serving.expiries(samples)
+    ready, waits_for = _readiness(run_dir, rows)
+    reloaded, expiries = _last_reload(run_dir / filenames.RELOAD), serving.expiries(samples)
     return Status(ready, waits_for, supervisord, rows, tuple(settings), reloaded, served, maintenance, expiries)
 
 
@@ -218,12 +212,12 @@ def _cpu(members: Sequence[Process], before: Processes, seconds: float) -> float
     return round(max(0.0, 100 * used / seconds), 1) if seconds else 0.0
 
 
-def _readiness(www: Path, rows: Sequence[Row]) -> tuple[bool, str]:
+def _readiness(run_dir: Path, rows: Sequence[Row]) -> tuple[bool, str]:
     """Return whether the container is ready, and why not. /proc wins over the file that supervisord wrote."""
     unseen = [f"{row.program}: {row.why}" for row in rows if row.essential and row.state in _UNSEEN]
     if unseen:
         return False, "; ".join(unseen)
-    return (True, "") if (www / _READY).exists() else (False, unready(www))
+    return (True, "") if (run_dir / filenames.READY).exists() else (False, unready(run_dir))
 
 
 def _text(file: Path) -> str:

@@ -9,19 +9,10 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from pathlib import Path
 
+from entrypoint.protocol import filenames
 from entrypoint.supervision.tasks import Timer
 
 READY = '{"phase": "ready"}\n'
-REASON = "unready.json"
-"""A file beside it while the container is not ready: why. nginx serves it as /-/ready."""
-
-DOWN = "down"
-"""An empty file beside it while a program has failed permanently or was stopped by a client. Nothing starts it again,
-so nginx shows an error and not the page that reloads."""
-
-FIRST = "first-ready"
-"""An empty file beside it, created when the container is ready for the first time: the end of the boot."""
-
 AGAIN = 1.0
 """Seconds until a failed change of the file is tried again."""
 
@@ -65,13 +56,14 @@ class Readiness:
         self._written = False
         self._phases: dict[str, Phase] = {}
         self._reasons: dict[str, str] = {}
-        self._reason = file.with_name(REASON)
+        self._reason = file.with_name(filenames.UNREADY.name)  # nginx serves it as /-/ready
         self._shown = ""
         self._log = log
         self._failing = False
         self._retry = Timer(timers, self._update)
-        self._first = file.with_name(FIRST)
-        self._down = file.with_name(DOWN)
+        self._first = file.with_name(filenames.FIRST_READY.name)
+        # Nothing starts the program again, so nginx shows an error and not the page that reloads.
+        self._down = file.with_name(filenames.DOWN.name)
         for left in (file, self._first, self._reason, self._down):
             left.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import ConfigError
 from entrypoint.protocol.probe import Kind
 from entrypoint.protocol.supervision import LISTENER, Environments, Restart, SupervisionConfig
@@ -32,7 +33,7 @@ from entrypoint.supervision.reaper import Reaper
 from entrypoint.supervision.reload.listeners import Listeners
 from entrypoint.supervision.reload.reload import ENDED, Reload
 from entrypoint.supervision.reports.kills import Kills
-from entrypoint.supervision.reports.record import NAME, Record
+from entrypoint.supervision.reports.record import Record
 from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown.accept_guard import CLOSING
 from entrypoint.supervision.shutdown.hooks import Hooks
@@ -73,13 +74,13 @@ class Round:
             supervisord,
             self._timers,
             self._listeners,
-            Path(config.ready_file).parent.with_name("supervision.json"),
+            Path(config.ready_file).parent.with_name(filenames.SUPERVISION.name),
             current=current,
             use=self._use,
             succeed=self._succeed,
         )
         self._record = Record(
-            Path(config.ready_file).with_name(NAME),
+            Path(config.ready_file).with_name(filenames.PROGRAMS.name),
             supervisord,
             current,
             self._policies,

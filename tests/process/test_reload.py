@@ -8,16 +8,17 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from entrypoint.boot.effects.disk import run_files
-from entrypoint.boot.effects.processes.control_socket import SOCKET, ControlSocket
+from entrypoint.boot.effects.processes.control_socket import ControlSocket
 from entrypoint.boot.reload import reload
 from entrypoint.errors import NotAllowed, NotFound, TimedOut
+from entrypoint.protocol import filenames
 
 
 def test_without_process_1_nothing_is_reloaded(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"cannot open .*No such file or directory; nothing runs here"):
         ControlSocket(tmp_path)
     with closing(socket.socket(socket.AF_UNIX)) as left:  # by a supervisord that was killed
-        left.bind(str(tmp_path / SOCKET))
+        left.bind(str(tmp_path / filenames.CONTROL_SOCKET))
     with pytest.raises(NotFound, match=r"cannot open .*Connection refused; nothing runs here"):
         ControlSocket(tmp_path)
     (tmp_path / "www").mkdir()
@@ -28,7 +29,7 @@ def test_without_process_1_nothing_is_reloaded(tmp_path: Path) -> None:
 
 def test_one_reload_at_a_time(tmp_path: Path) -> None:
     with closing(socket.socket(socket.AF_UNIX)) as process_1, (tmp_path / "reload.lock").open("w") as other:
-        process_1.bind(str(tmp_path / SOCKET))
+        process_1.bind(str(tmp_path / filenames.CONTROL_SOCKET))
         process_1.listen()
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(TimedOut, match="another reload has not ended"):

@@ -8,13 +8,6 @@ from typing import Final, NamedTuple
 from entrypoint import certificate_store
 from entrypoint.boot.decisions.folders import written_folders
 from entrypoint.boot.decisions.folders.artifacts import Progress
-from entrypoint.boot.decisions.folders.run_dir import (
-    CERTIFICATE_FILE,
-    READINESS_FILES,
-    READY_FILE,
-    REQUESTS_FILE,
-    STATISTICS_FILE,
-)
 from entrypoint.boot.decisions.servers import Server
 from entrypoint.boot.decisions.stop_budget import StopTime
 from entrypoint.boot.facts import templates
@@ -24,6 +17,7 @@ from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.tls import FILES
 from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.protocol import filenames
 from entrypoint.protocol.agent import Application
 from entrypoint.protocol.supervision import LISTENER
 
@@ -189,7 +183,7 @@ class ResolvedConfig:
     @property
     def statistics(self) -> PurePosixPath | None:
         """The socket of uWSGI's statistics."""
-        return self._of_this_socket(STATISTICS_FILE) if self.server and self.server.name == "uwsgi" else None
+        return self._of_this_socket(filenames.STATISTICS) if self.server and self.server.name == "uwsgi" else None
 
     def _of_this_socket(self, name: str | PurePosixPath) -> PurePosixPath:
         """Return the path of a file that the application server has for each of its two sockets.
@@ -226,7 +220,7 @@ class ResolvedConfig:
     def certificate_file(self) -> PurePosixPath | None:
         """The file of entrypoint's own from which nginx reads certificate and key; None if the user has files."""
         own = self.nginx and self.settings.tls and self.settings.tls_source != FILES
-        return self.run_dir / CERTIFICATE_FILE if own else None
+        return self.run_dir / filenames.CERTIFICATE if own else None
 
     @property
     def store(self) -> PurePosixPath | None:
@@ -333,17 +327,17 @@ class ResolvedConfig:
     @property
     def ready_file(self) -> PurePosixPath:
         """The file that exists while the site is ready."""
-        return self.run_dir / READY_FILE
+        return self.run_dir / filenames.READY
 
     @property
     def readiness_files(self) -> tuple[PurePosixPath, ...]:
         """The files that tell the state of the programs, and whether the site is or was ready."""
-        return tuple(self.run_dir / name for name in READINESS_FILES)
+        return tuple(self.run_dir / name for name in filenames.READINESS)
 
     @property
     def stale_files(self) -> tuple[PurePosixPath, ...]:
         """The files of a killed container. A boot removes them, because they tell the state of that container."""
-        return (*self.readiness_files, *([self.run_dir / REQUESTS_FILE] if self.counts_requests else ()))
+        return (*self.readiness_files, *([self.run_dir / filenames.REQUESTS] if self.counts_requests else ()))
 
     @property
     def opens_early(self) -> bool:

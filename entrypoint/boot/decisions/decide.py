@@ -10,10 +10,11 @@ from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.settings import Settings
 from entrypoint.boot.settings.types.addresses import HIGHEST_PORT, Listen
 from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.protocol import filenames
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
 LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
-LONGEST_NAME: Final = "supervisor.sock.4194304"
+LONGEST_NAME: Final = f"{filenames.CONTROL_SOCKET}.4194304"
 """The longest name of a socket in the run directory: supervisord binds its own with its PID at the end."""
 
 

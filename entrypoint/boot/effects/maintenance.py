@@ -24,6 +24,7 @@ from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
 from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
 from entrypoint.processes.children import children
+from entrypoint.protocol import filenames
 
 _PATIENCE: Final = 10.0  # seconds that supervisord has to answer, and nginx to read its configuration
 _PAUSE: Final = 0.02  # seconds between two looks at nginx's workers
@@ -38,7 +39,7 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
     running = runs_in(config.run_dir)
     kept = facts.state_file(config.settings)
     if not running and kept is None:
-        conf = config.run_dir / "supervisord.conf"
+        conf = config.run_dir / filenames.SUPERVISORD_CONF
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings; set ENTRYPOINT_DATA_DIR")
     _check_nginx(config)
     if kept:
@@ -63,7 +64,7 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
 def runs_in(run_dir: PurePath) -> bool:
     """Return whether this user runs a site in this run directory. Raises NotAllowed if it is another user."""
     try:
-        owner = os.stat(run_dir / "supervisord.conf").st_uid  # noqa: PTH116 -- Path.stat raises where the name is too long
+        owner = os.stat(run_dir / filenames.SUPERVISORD_CONF).st_uid  # noqa: PTH116 -- Path.stat raises where the name is too long
     except OSError:
         return False
     if owner != os.geteuid():
@@ -85,7 +86,7 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
         text = textfile.read(Path(conf))
     except ValueError as error:
         raise Unusable(f"cannot read {conf}: {error}") from error
-    if "/maintenance-server.con" not in text:
+    if f"/{filenames.MAINTENANCE.name[:-1]}" not in text:  # as nginx_optional writes it: ….con[f]
         raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
     own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
     return configuration.maintenance_files(config, allow, TemplateValues(config, starting=True), own=own)

@@ -7,7 +7,6 @@ from typing import Final
 
 from entrypoint.boot.decisions import address, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.decisions.folders.artifacts import Directory, File, Progress
 from entrypoint.boot.decisions.programs import certificates, programs
 from entrypoint.boot.decisions.programs.programs import Program
@@ -21,6 +20,7 @@ from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.settings.programs.user_programs import WEB
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import to_json
 from entrypoint.protocol.supervision import (
     Identity,
@@ -55,10 +55,10 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
         pages = (*templates.PAGES, *_own_pages(config))
         names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
     if config.certificate_file:
-        names += [str(run_dir.CERTIFICATE_FILE), certificates.CONFIG, certificates.SECURED_CONF]
-    names += ["supervision.json", "supervisor.sock", "supervisord.pid"]
-    names += map(str, (run_dir.HANDOVER_FILE, run_dir.TIMELINE_FILE, run_dir.SOCKET_FILE))
-    names += [str(run_dir.REQUESTS_FILE)] if config.counts_requests else []
+        names += [str(filenames.CERTIFICATE), certificates.CONFIG, certificates.SECURED_CONF]
+    names += [str(filenames.SUPERVISION), str(filenames.CONTROL_SOCKET), "supervisord.pid"]
+    names += map(str, (filenames.HANDOVER, filenames.TIMELINE, filenames.HTTP_SOCKET))
+    names += [str(filenames.REQUESTS)] if config.counts_requests else []
     paths = [config.run_dir / name for name in names] + ([config.statistics] if config.statistics else [])
     return tuple(dict.fromkeys((*paths, *config.readiness_files, *Progress(config.www, "").paths, config.socket)))
 
@@ -88,7 +88,7 @@ def files(config: ResolvedConfig) -> Iterator[File]:
     yield from _maintenance(config, values)
     if config.nginx and config.settings.acme:
         yield from _of_certificates(config)
-    yield File(config.run_dir / "supervision.json", to_json(_supervision(config)), source="the plan")
+    yield File(config.run_dir / filenames.SUPERVISION, to_json(_supervision(config)), source="the plan")
 
 
 def _of_certificates(config: ResolvedConfig) -> Iterator[File]:
@@ -174,13 +174,13 @@ def _supervision(config: ResolvedConfig) -> SupervisionConfig:
 def _metrics(config: ResolvedConfig) -> MetricsConfig:
     certificate, allowed = config.certificate_file or config.settings.tls_certificate, config.settings.metrics_allow
     return MetricsConfig(
-        socket=config.run_dir / run_dir.SOCKET_FILE,
-        timeline=config.run_dir / run_dir.TIMELINE_FILE,
-        first_ready=config.run_dir / run_dir.FIRST_READY_FILE,
+        socket=config.run_dir / filenames.HTTP_SOCKET,
+        timeline=config.run_dir / filenames.TIMELINE,
+        first_ready=config.run_dir / filenames.FIRST_READY,
         # nginx listens there, if it runs.
         listen=() if config.nginx else tuple(map(str, config.metrics_addresses)),
         allow=tuple(map(str, (*LOOPBACK, *allowed))) if allowed and not config.nginx else (),
-        requests=config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None,
+        requests=config.run_dir / filenames.REQUESTS if config.counts_requests else None,
         server=config.server_name or "",
         upstream=config.upstream if config.server_name else "",
         uwsgi=config.statistics,

@@ -9,8 +9,9 @@ from entrypoint.boot.facts.maintenance import Allowed
 from entrypoint.boot.facts.templates import MAINTENANCE_PAGE
 from entrypoint.boot.files.protection import DOTTED, EXEMPT, STATUS_PAGE
 from entrypoint.boot.files.render import render
+from entrypoint.protocol import filenames
 
-_PARTS: Final = ("maintenance-http.conf", "maintenance-server.conf")
+_PARTS: Final = ("maintenance-http.conf", filenames.MAINTENANCE.name)
 _RETRY_AFTER: Final = 120  # seconds
 
 

@@ -7,7 +7,6 @@ from typing import Final
 from entrypoint import certificate_store
 from entrypoint.boot.decisions import sizing
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.folders import run_dir
 from entrypoint.boot.facts.templates import ERROR_PAGE, NGINX_APP, STARTING_PAGE
 from entrypoint.boot.files.locations import Served, locations
 from entrypoint.boot.files.protection import Protection
@@ -15,6 +14,7 @@ from entrypoint.boot.files.responses import cache, private, session_cookie
 from entrypoint.boot.files.sites import further_sites
 from entrypoint.boot.settings.types.addresses import LOOPBACK
 from entrypoint.errors import Unusable
+from entrypoint.protocol import filenames
 
 _HTTP2_DIRECTIVE: Final = (1, 25, 1)  # this version deprecates `listen … http2` in favour of the directive `http2`
 _EVERY_HOST: Final = "_"
@@ -43,7 +43,7 @@ class NginxValues:
         self.access_log = config.access_log
         self.log_format = settings.log_format
         self.request_id = _request_id(config)
-        self.requests_log = config.run_dir / run_dir.REQUESTS_FILE if config.counts_requests else None
+        self.requests_log = config.run_dir / filenames.REQUESTS if config.counts_requests else None
         self.proxies = settings.proxies
         self.server_names = _server_names(config)
 
@@ -62,8 +62,8 @@ class SiteValues:
         self.sites = further_sites(config, Protection(config, root, main=False), starting=starting)
         self.www = config.www
         self.ready_file = config.ready_file
-        self.first_ready_file = config.run_dir / run_dir.FIRST_READY_FILE
-        self.down_file = config.run_dir / run_dir.DOWN_FILE
+        self.first_ready_file = config.run_dir / filenames.FIRST_READY
+        self.down_file = config.run_dir / filenames.DOWN
         self.starting_page = config.www / STARTING_PAGE
         self.error_page = config.www / ERROR_PAGE
         self.upstream = config.upstream
@@ -92,8 +92,8 @@ class SiteValues:
         self.private = private(config)
         # If any address may be a proxy, only the last address of X-Forwarded-For can be trusted: the peer wrote it.
         self.anyone = any(network.prefixlen == 0 for network in settings.proxies)
-        self.http_socket = config.run_dir / run_dir.SOCKET_FILE
-        self.programs_file = config.run_dir / run_dir.PROGRAMS_FILE
+        self.http_socket = config.run_dir / filenames.HTTP_SOCKET
+        self.programs_file = config.run_dir / filenames.PROGRAMS
         self.metrics_listen = config.metrics_addresses
         self.metrics_allow = settings.metrics_allow
         self.metrics_clients = tuple(dict.fromkeys((*LOOPBACK, *settings.metrics_allow)))

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions.config import ResolvedConfig
-from entrypoint.boot.decisions.folders.run_dir import CACHE_FOLDER
+from entrypoint.protocol import filenames
 
 _OF_DJANGO: Final = "sessionid"
 _OTHER_SESSIONS: Final = "(?:sessionid|session)"  # of other frameworks: Flask and Starlette call it session
@@ -49,7 +49,7 @@ def cache(config: ResolvedConfig) -> Cache | None:
         return None
     zone = size // _BYTES_PER_RESPONSE * _BYTES_PER_KEY
     return Cache(
-        folder=config.run_dir / CACHE_FOLDER,
+        folder=config.run_dir / filenames.CACHE,
         size=size,
         digits=len(str(size // _PARTS)) + 1,
         zone=min(max(zone, _SMALLEST_ZONE), _LARGEST_ZONE),

@@ -8,7 +8,6 @@ from entrypoint.boot.decisions import environment
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.folders.artifacts import File, Progress
-from entrypoint.boot.decisions.folders.run_dir import HANDOVER_FILE, TIMELINE_FILE
 from entrypoint.boot.decisions.programs import programs
 from entrypoint.boot.facts import templates
 from entrypoint.boot.facts.machine import Facts
@@ -23,6 +22,7 @@ from entrypoint.boot.plan.sources_used import sources_used
 from entrypoint.boot.plan.steps import SERVE, Compress, Exec, Reload, Run, Serve, Start, Step
 from entrypoint.boot.settings.programs.user_programs import RELEASE, UserProgram
 from entrypoint.boot.settings.settings import Settings
+from entrypoint.protocol import filenames
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _validations(config: ResolvedConfig, files: tuple[File, ...]) -> Iterator[St
         )
     # The parser takes 50 ms to import. Without text of the user's, only `entrypoint check` uses it, not every boot.
     if config.user_programs or config.machine.supervisor_files or templates.SUPERVISORD in config.machine.templates:
-        yield ValidateSupervisord(by_name["supervisord.conf"])
+        yield ValidateSupervisord(by_name[filenames.SUPERVISORD_CONF.name])
 
 
 def make_exec(config: ResolvedConfig) -> Exec:
@@ -163,12 +163,12 @@ def make_exec(config: ResolvedConfig) -> Exec:
     # With this process's interpreter: as root it must not load modules from the environment or from a home.
     command = (str(config.machine.own_python), "-I" if config.machine.root else "-P", str(config.path("supervisord")))
     return Exec(
-        argv=(*command, "-n", "-c", str(config.run_dir / "supervisord.conf")),
+        argv=(*command, "-n", "-c", str(config.run_dir / filenames.SUPERVISORD_CONF)),
         directory=config.machine.app_dir,
         environment=environment.of_process_1(config.settings, config.machine),
         programs=_environment(config),
-        handover=config.run_dir / HANDOVER_FILE,
-        timeline=config.run_dir / TIMELINE_FILE,
+        handover=config.run_dir / filenames.HANDOVER,
+        timeline=config.run_dir / filenames.TIMELINE,
     )
 
 

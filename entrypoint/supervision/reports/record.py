@@ -18,9 +18,6 @@ from entrypoint.supervision.internals import Program, State, Supervisord
 from entrypoint.supervision.policy import End, Policy
 from entrypoint.supervision.readiness import Readiness, publish
 
-NAME = "programs.json"
-"""The file's name; it is beside the ready file."""
-
 _ENDS = frozenset({State.STOPPED, State.BACKOFF, State.EXITED, State.FATAL})
 
 

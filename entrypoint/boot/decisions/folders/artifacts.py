@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from entrypoint.boot.trust.accounts import Account
+from entrypoint.protocol import filenames
 
 
 class Directory(NamedTuple):
@@ -47,4 +48,4 @@ class Progress(NamedTuple):
     @property
     def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
         """Return the paths of the files. While the first one exists, nginx passes no request on."""
-        return self.folder / "phase.json", self.folder / "phase.txt"
+        return self.folder / filenames.PHASE.name, self.folder / "phase.txt"

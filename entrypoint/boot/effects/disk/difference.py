@@ -7,6 +7,7 @@ from entrypoint.boot.effects.disk import run_files
 from entrypoint.boot.files.supervisor_files import sections
 from entrypoint.boot.plan.plan import Plan
 from entrypoint.errors import Unusable
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import from_json, read_json
 from entrypoint.protocol.supervision import Environments, SupervisionConfig
 
@@ -23,9 +24,9 @@ class Difference:
         self.files = tuple(file for file in plan.files if run_files.read(file.path) != file.text)
         self.names = {file.path.name for file in self.files}
         self.old = current(folder)
-        self.new = from_json(SupervisionConfig, text_of(plan, "supervision.json"), "the plan")
-        self._before = sections(run_files.read(self.folder / "supervisord.conf") or "")
-        self._after = sections(text_of(plan, "supervisord.conf"))
+        self.new = from_json(SupervisionConfig, text_of(plan, filenames.SUPERVISION), "the plan")
+        self._before = sections(run_files.read(self.folder / filenames.SUPERVISORD_CONF) or "")
+        self._after = sections(text_of(plan, filenames.SUPERVISORD_CONF))
 
     def section(self, name: str, key: str = "") -> bool:
         """Return whether a section of supervisord.conf, or one key of it, has changed.
@@ -48,11 +49,11 @@ class Difference:
 def current(folder: Path) -> SupervisionConfig:
     """Return how the programs are supervised now. Raises Unusable."""
     try:
-        return read_json(SupervisionConfig, folder / "supervision.json")
+        return read_json(SupervisionConfig, folder / filenames.SUPERVISION)
     except ValueError as error:
         raise Unusable(f"cannot reload: {error}") from error
 
 
-def text_of(plan: Plan, name: str) -> str:
+def text_of(plan: Plan, name: PurePosixPath) -> str:
     """Return the text of a file of the plan."""
-    return next(file.text for file in plan.files if file.path.name == name)
+    return next(file.text for file in plan.files if file.path.name == name.name)

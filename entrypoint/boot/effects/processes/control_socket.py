@@ -9,10 +9,10 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from entrypoint.errors import NotAllowed, NotFound, TimedOut
+from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import from_json, to_json
 from entrypoint.protocol.reload import ReloadRequest, ReloadResult, ReloadState
 
-SOCKET: Final = "supervisor.sock"
 _PATIENCE: Final = 10.0  # seconds until process 1 says what a reload starts from
 _SOURCE: Final = "the answer of process 1"
 
@@ -22,7 +22,7 @@ class ControlSocket:
 
     def __init__(self, folder: Path) -> None:
         """Find the socket in the run directory. Raises NotAllowed, or NotFound if nothing runs here."""
-        self._path = folder / SOCKET
+        self._path = folder / filenames.CONTROL_SOCKET
         try:
             found = self._path.lstat()
             with socket.socket(socket.AF_UNIX) as tried:
@@ -32,7 +32,7 @@ class ControlSocket:
             why = f"{self._path}: {error.strerror}; run the command as the container's user"
             raise NotAllowed(f"cannot reload: cannot open {why}") from error
         except OSError as error:
-            if os.path.exists(folder / "www" / "phase.json"):  # noqa: PTH110 -- Path.exists may raise
+            if os.path.exists(folder / filenames.PHASE):  # noqa: PTH110 -- Path.exists may raise
                 raise TimedOut("cannot reload: the container still boots") from error
             why = f"cannot open {self._path}: {error.strerror}"
             raise NotFound(f"cannot reload: {why}; nothing runs here with these settings") from error
@@ -57,7 +57,9 @@ class ControlSocket:
 
 def proxy(folder: PurePath, seconds: float | None) -> xmlrpc.client.ServerProxy:
     """Return a proxy for supervisord's methods in this run directory. Each call may take `seconds`, None: no limit."""
-    return xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(str(folder / SOCKET), seconds))
+    return xmlrpc.client.ServerProxy(
+        "http://localhost", transport=_Transport(str(folder / filenames.CONTROL_SOCKET), seconds)
+    )
 
 
 class _Transport(xmlrpc.client.Transport):
