@@ -65,9 +65,10 @@ def sweep(folder: Path, pytests: Path) -> None:
 
 def remove(folder: Path) -> None:
     """Remove a folder in which a test may have closed others: an ordinary user removes nothing from those."""
-    for path, _, _ in os.walk(folder):
-        if not os.access(path, os.W_OK):
-            Path(path).chmod(0o700)
+    for path, folders, _ in os.walk(folder):
+        for inner in (Path(path, name) for name in folders):  # before the walk enters it
+            if not inner.is_symlink() and not os.access(inner, os.R_OK | os.W_OK | os.X_OK):
+                inner.chmod(0o700)
     shutil.rmtree(folder)
 
 
