@@ -512,7 +512,7 @@ def test_yaml_that_cannot_be_read(folder: Path, text: str, why: str) -> None:
 
 
 def test_json_that_is_nested_too_deeply_is_refused(folder: Path) -> None:
-    (folder / "it.json").write_text(f'{{"services": {{"web": {"[" * 700}{"]" * 700}}}}}')
+    (folder / "it.json").write_text(f'{{"services": {{"web": {"[" * 5000}{"]" * 5000}}}}}')
     assert Checked("it.json").problems == ("cannot read it.json: it is nested too deeply",)
 
 
