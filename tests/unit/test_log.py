@@ -7,7 +7,6 @@ import pty
 import re
 import struct
 import termios
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -16,10 +15,9 @@ from entrypoint.output import log
 
 
 @pytest.fixture(autouse=True)
-def usual() -> Iterator[None]:
-    yield
-    log.use("text")
-    log.use_terminal(terminal=False, colour=False)
+def usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a log as it is at the start: a boot in this process may have left its last step."""
+    monkeypatch.setattr(log, "_use", type(log._use)())  # noqa: SLF001 -- a process sets it once
 
 
 def test_a_line_of_text_has_the_name_before_it(capfd: pytest.CaptureFixture[str]) -> None:
@@ -42,10 +40,7 @@ def test_a_line_of_json_is_one_object(capfd: pytest.CaptureFixture[str]) -> None
     }
 
 
-def test_a_line_of_json_says_the_step_and_the_phase_of_the_boot(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log, "_use", type(log._use)())  # noqa: SLF001 -- no other test has a step
+def test_a_line_of_json_says_the_step_and_the_phase_of_the_boot(capfd: pytest.CaptureFixture[str]) -> None:
     log.use("json")
     log.at_step("migrate", "migrating")
     log.tell("application", '{"level": "ERROR", "msg": "no", "step": 2}')
