@@ -113,6 +113,7 @@ class Round:
         self._clients = Clients(
             supervisord,
             current,
+            self._checks,
             tasks=self._tasks,
             stdout=self._stdout,
             readiness=self._readiness,

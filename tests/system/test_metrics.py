@@ -16,6 +16,7 @@ from metrics_text import old_values, value, values
 from ports import free_port
 from site_under_test import Site, copy_example, hold_requests
 
+from entrypoint.supervision.metrics import queue
 from entrypoint.supervision.metrics.requests import LARGEST
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -104,8 +105,10 @@ def test_busy_workers_and_the_queue_before_them_are_seen(site: Site) -> None:
     clients = [threading.Thread(target=lambda: answers.append(get(site, "/hold/"))) for _ in range(3)]
     for client in clients:
         client.start()
-    until(lambda: value(scrape(site), "entrypoint_server_listen_queue", program="uwsgi") == 2, "the queue")
+    socket_of_uwsgi = f"unix:{site.folder}/run/app/uwsgi.sock"
+    until(lambda: queue.length(socket_of_uwsgi) == 3, "the connection of the liveness check behind two clients")
     text = scrape(site)
+    assert value(text, "entrypoint_server_listen_queue", program="uwsgi") == 2
     assert value(text, "entrypoint_uwsgi_workers", state="busy") == 1
     assert value(text, "entrypoint_nginx_connections", state="writing") == 4
     busy = "\nuwsgi: 1 of 1 workers busy, 2 connections wait, 0 requests/s\n"  # once nginx has told of those before

@@ -91,6 +91,11 @@ class Checks:
             each.begin()
 
     @property
+    def connections(self) -> int:
+        """How many connections of the liveness check wait until the program accepts them."""
+        return sum(isinstance(each, FrozenProbe) and each.connected for each in self._while_ready)
+
+    @property
     def fault(self) -> str:
         """Why the last readiness probe failed, if one did."""
         return self._probe.fault if self._probe else ""

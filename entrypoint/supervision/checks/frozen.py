@@ -33,6 +33,11 @@ class FrozenProbe:
         self._acceptance = acceptance
         self._failures = failures
 
+    @property
+    def connected(self) -> bool:
+        """Whether a connection of this probe is open: to the program it is one that waits."""
+        return self._acceptance is not None and self._acceptance.connected
+
     def begin(self) -> None:
         """Start checking."""
         self.end()
@@ -63,6 +68,11 @@ class Acceptance:
         self._patience = patience
         self._since: float | None = None  # when the first connection began that was not taken
         self._cancel: Callable[[], None] | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a connection is open that the program has not closed yet."""
+        return self._cancel is not None
 
     def check(self) -> str | None:
         """Return why the program is frozen, None if it is not. Open the next connection if the last one was taken."""

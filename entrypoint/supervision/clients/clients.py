@@ -3,14 +3,16 @@
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from entrypoint.output import log
 from entrypoint.protocol.supervision import MetricsConfig
 from entrypoint.supervision import signals
+from entrypoint.supervision.checks.checks import Checks
 from entrypoint.supervision.clients.interface import Interface
 from entrypoint.supervision.handover import Current
-from entrypoint.supervision.internals import Supervisord
+from entrypoint.supervision.internals import Program, Supervisord
 from entrypoint.supervision.lifecycle import Lifecycle
 from entrypoint.supervision.logs.stdout import Stdout
 from entrypoint.supervision.readiness import Readiness
@@ -35,6 +37,7 @@ class Clients:
         self,
         supervisord: Supervisord,
         current: Current,
+        checks: Mapping[Program, Checks],
         *,
         tasks: Tasks,
         stdout: Stdout,
@@ -46,6 +49,7 @@ class Clients:
     ) -> None:
         self._supervisord = supervisord
         self._current = current
+        self._checks = checks
         self._tasks = tasks
         self._stdout = stdout
         self._readiness = readiness
@@ -88,7 +92,12 @@ class Clients:
 
             self._answers = Answers(
                 config,
-                Container(self._record.programs, lambda: self._readiness.ready, lambda: self._stdout.dropped),
+                Container(
+                    self._record.programs,
+                    ready=lambda: self._readiness.ready,
+                    dropped=lambda: self._stdout.dropped,
+                    probing=lambda program: self._checks[program].connections,
+                ),
                 self._tasks.timers,
                 actions=Actions(self._restart, self._reload),
                 log=self._supervisord.warn,

@@ -44,6 +44,8 @@ class Container(NamedTuple):
     ready: Callable[[], bool]
     dropped: Callable[[], int]
     """How many log lines were dropped."""
+    probing: Callable[[Program], int]
+    """How many connections of supervision's own checks wait until the program accepts them."""
 
 
 class Metrics:
@@ -158,8 +160,10 @@ class Metrics:
 
     def _of_server(self, statistics: uwsgi.Statistics | None) -> Iterator[Family]:
         if self._config.upstream and (waiting := queue.length(self._config.upstream)) is not None:
-            what = "Connections that wait until the application server accepts them."
-            yield gauge("entrypoint_server_listen_queue", what, *_by("program", {self._config.server: waiting}))
+            server = (each for each, _ in self._container.programs() if each.name == self._config.server)
+            clients = max(0, waiting - sum(map(self._container.probing, server)))
+            what = "Connections of clients that wait until the application server accepts them."
+            yield gauge("entrypoint_server_listen_queue", what, *_by("program", {self._config.server: clients}))
         if statistics:
             what = "Worker processes of uWSGI by state; cheap: not started."
             yield gauge("entrypoint_uwsgi_workers", what, *_by("state", statistics.states))

@@ -31,7 +31,7 @@ def test_a_reload_keeps_the_counts_and_the_token(tmp_path: Path) -> None:
     timers = sched.scheduler(time.monotonic)
     nowhere = PurePosixPath("/nowhere")
     config = MetricsConfig(nowhere, nowhere, nowhere, requests=PurePosixPath(log), page=True)
-    container = Container(tuple, ready=lambda: True, dropped=lambda: 0)
+    container = Container(tuple, ready=lambda: True, dropped=lambda: 0, probing=lambda _: 0)
     answers = Answers(config, container, timers, actions=Actions(lambda _: "", lambda: ""), log=lambda _: None)
 
     def counted(routes: Routes) -> float:
