@@ -33,7 +33,7 @@ class MemoryLimit:
         self._pid = pid
         self._exceeded = exceeded
         self._log = log
-        self._measure = pss
+        self._logged = False
 
     def begin(self) -> None:
         """Start checking."""
@@ -49,14 +49,15 @@ class MemoryLimit:
     def _used(self) -> int:
         processes = [each.pid for each in family(self._pid())]
         try:
-            return sum(map(self._measure, processes))
-        except PermissionError as error:  # a program that runs as another user again, or has capabilities
-            self._measure = resident
-            self._log(
-                f"counts resident memory without files, because {error.filename} cannot be read ({error.strerror}): "
-                "memory that several processes share counts once for each"
-            )
-            return sum(map(self._measure, processes))
+            return sum(map(pss, processes))
+        except PermissionError as error:  # a program that changes its user, runs as another one, or has capabilities
+            if not self._logged:
+                self._logged = True
+                self._log(
+                    f"counts resident memory without files, because {error.filename} cannot be read "
+                    f"({error.strerror}): memory that several processes share counts once for each"
+                )
+            return sum(map(resident, processes))
 
 
 def resident(pid: int) -> int:

@@ -136,7 +136,7 @@ def test_the_memory_of_another_users_program_is_read_without_ptrace(hurried: Con
     assert measure.endswith(
         "/smaps_rollup cannot be read (Permission denied): memory that several processes share counts once for each"
     )
-    assert hurried.text().count("counts resident memory") == 1
+    assert hurried.text().count("memory_limit of dark counts resident memory") == 1
     for name in ("site", "dark"):
         hurried.said(f"CRIT restarting {name}: ")
     assert "restarting shares" not in hurried.text()
