@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,9 +116,15 @@ def test_any_other_word_runs_in_the_applications_environment(image: str) -> None
     assert "[entrypoint]" not in done.stderr
 
 
+def _takes_term(container: Container) -> bool:
+    masks = re.findall(r"^Sig(?:Blk|Cgt):\t(\w+)$", container.exec("cat", "/proc/1/status").stdout, re.MULTILINE)
+    return any(int(mask, 16) & 1 << signal.SIGTERM - 1 for mask in masks)
+
+
 @pytest.mark.parametrize("mark", rows(["", "1/", "migrated 3/", "8/", "exec ", "spawned: 'uwsgi'"], [""]))
 def test_a_stop_at_any_moment_of_the_boot_is_quick_and_clean(engine: Engine, image: str, mark: str) -> None:
     container = engine.run(image, {**ADMIN, "ENTRYPOINT_LOG_LEVEL": "debug"})  # each migration is a line
+    until(lambda: _takes_term(container), "the first act of process 1: the kernel drops a signal that came before it")
     until(lambda: mark in container.logs, f"{mark!r} in the log")
     code, _ = container.stop()
     assert code == 0, container.logs  # 137 if Docker had had to kill
