@@ -176,6 +176,7 @@ def test_a_message_of_the_agent_comes_back_as_it_was(message: Message) -> None:
         '["ErrorReport", {"text": "why", "kind": "any"}]',
         '["ErrorReport", {"text": "why", "kind": ["failed"]}]',
         '["ProgressReport", {"text": "a", "done": true}]',
+        pytest.param(f'["WaitRequest", {{"aliases": [], "seconds": 1{"0" * 400}}}]', id="no float is as large"),
         '["AppsReport", {"databases": [["a"]], "staticfiles": true, "user": null}]',
     ],
 )
