@@ -754,7 +754,7 @@ def test_a_superuser_gets_what_the_user_model_has() -> None:
     environ = {**ADMIN, "SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FIRST_NAME": "Ada"}
     assert superuser(environ) == {
         "name": "admin",
-        "fields": {"email": "a@b.c", "first_name": Secret("Ada")},
+        "fields": {"email": Secret("a@b.c"), "first_name": Secret("Ada")},
         **CREATED,
     }
 
@@ -775,7 +775,7 @@ def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
 def test_an_address_is_the_name_beside_a_username_that_the_model_asks_for() -> None:
     user = User("members.Member", "email", ("email", "password", "username"), ("username",))
     made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, user)
-    assert made == {"name": "a@b.c", "fields": {"username": "admin"}, **CREATED}
+    assert made == {"name": "a@b.c", "fields": {"username": Secret("admin")}, **CREATED}
 
 
 def test_a_field_that_is_the_name_may_be_given_by_its_own_variable() -> None:
