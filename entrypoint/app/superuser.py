@@ -15,7 +15,7 @@ from entrypoint.app.databases import connection_error
 from entrypoint.app.migrations import lock
 from entrypoint.app.reporting import AgentError, Progress
 from entrypoint.protocol.agent import AgentResult, SuperuserRequest
-from entrypoint.secret import MASK, Secret
+from entrypoint.secret import MASK
 
 # Passwords that an attacker tries first, besides the user's own name.
 _WELL_KNOWN: Final = frozenset(
@@ -51,9 +51,7 @@ def _keep(request: SuperuserRequest, progress: Progress) -> AgentResult:
         return AgentResult(f"user {name} exists")
     _check_password(name, password, development=request.development, progress=progress)
     if user is None:
-        fields = {
-            field: value.reveal() if isinstance(value, Secret) else value for field, value in request.fields.items()
-        }
+        fields = {field: value.reveal() for field, value in request.fields.items()}
         # Hashing a password takes a quarter of a second of a CPU, so only one of many replicas does it.
         with lock.held(connections[router.db_for_write(get_user_model())], _PATIENCE, progress, _CREATE):
             user = _find(name) or _new(name, password, fields, progress)

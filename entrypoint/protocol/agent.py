@@ -106,7 +106,7 @@ class SuperuserRequest(NamedTuple):
 
     name: str
     password: Secret
-    fields: Mapping[str, str | Secret]  # the agent decodes all of them as str
+    fields: Mapping[str, Secret]
     update: bool
     development: bool  # whether a well-known password only causes a warning
 

@@ -1,6 +1,7 @@
 """Named tuples to JSON and back, for every format in entrypoint/protocol."""
 
 import json
+import sys
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path, PurePath
@@ -91,6 +92,6 @@ def _named_tuple(kind: Any, fields: dict[str, Any], key: str) -> Any:  # noqa: A
 
 
 def _checked(kind: Any, value: Any, key: str) -> Any:  # noqa: ANN401 - as above
-    if type(value) is kind or (kind is float and type(value) is int):
+    if type(value) is kind or (kind is float and type(value) is int and abs(value) <= sys.float_info.max):
         return value
     raise ValueError(f"{key}: not {_NAMES.get(kind, 'an object')}".removeprefix(": "))

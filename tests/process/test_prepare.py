@@ -113,6 +113,9 @@ def test_pending_migrations_are_refused_where_they_are_only_checked(entrypoint: 
     assert done.err.endswith("; ENTRYPOINT_MIGRATE=auto applies them\n")
     assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
     assert entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check").code == 0
+    project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
+    done = entrypoint.run(project.root, "prepare", "--only", "migrate", ENTRYPOINT_MIGRATE="check")
+    assert "cannot start: 1 migration is pending on database default, the first is shelf.0002_lost; " in done.err
 
 
 def test_each_database_gets_the_migrations_that_its_router_allows(entrypoint: Command, project: Project) -> None:

@@ -17,6 +17,7 @@ from whole_plan import as_difference, as_text, sections
 
 from entrypoint.boot.decisions.address import of_site
 from entrypoint.boot.decisions.decide import decide
+from entrypoint.boot.decisions.programs.supervised import supervised as programs_of
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
 from entrypoint.boot.facts.machine import Facts, Machine
@@ -219,6 +220,14 @@ def test_the_same_settings_and_facts_give_the_same_plan() -> None:
 def test_no_step_line_and_no_file_holds_a_secret() -> None:
     made = plan({**ADMIN, "SUPERUSER_FIRST_NAME": "open sesame"})
     assert "sesame" not in "\n".join([*map(str, made.steps), str(made.exec), *(file.text for file in made.files)])
+    assert "sesame" not in repr(made)
+
+
+def test_the_repr_of_a_program_does_not_show_its_variables(tmp_path: Path) -> None:
+    (tmp_path / "entrypoint.toml").write_text('programs.bot = {command = "b", environment = {TOKEN = "open sesame"}}')
+    settings = Settings.read({"ENTRYPOINT_APP_DIR": str(tmp_path)})
+    made = programs_of(decide(settings, Facts(machine(), application())))
+    assert [each.name for each in made if each.supervision.environment.get("TOKEN") == "open sesame"] == ["bot"]
     assert "sesame" not in repr(made)
 
 
@@ -754,7 +763,7 @@ def test_a_superuser_gets_what_the_user_model_has() -> None:
     environ = {**ADMIN, "SUPERUSER_EMAIL": "a@b.c", "SUPERUSER_FIRST_NAME": "Ada"}
     assert superuser(environ) == {
         "name": "admin",
-        "fields": {"email": "a@b.c", "first_name": Secret("Ada")},
+        "fields": {"email": Secret("a@b.c"), "first_name": Secret("Ada")},
         **CREATED,
     }
 
@@ -775,7 +784,7 @@ def test_an_address_is_the_name_where_users_log_in_by_it() -> None:
 def test_an_address_is_the_name_beside_a_username_that_the_model_asks_for() -> None:
     user = User("members.Member", "email", ("email", "password", "username"), ("username",))
     made = superuser({**ADMIN, "SUPERUSER_EMAIL": "a@b.c"}, user)
-    assert made == {"name": "a@b.c", "fields": {"username": "admin"}, **CREATED}
+    assert made == {"name": "a@b.c", "fields": {"username": Secret("admin")}, **CREATED}
 
 
 def test_a_field_that_is_the_name_may_be_given_by_its_own_variable() -> None:

@@ -160,7 +160,7 @@ def test_a_file_that_is_missing_or_no_json_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        SuperuserRequest("ada", Secret("\udcff"), {"email": "a@b.c"}, update=True, development=False),
+        SuperuserRequest("ada", Secret("\udcff"), {"email": Secret("a@b.c")}, update=True, development=False),
         AppsReport((Database("default", "sqlite", "db", "", ""),), staticfiles=True, user=None),
         AppsReport((), staticfiles=False, user=User("a.User", "email", ("email",), (), {"email": Secret("a@b.c")})),
         ErrorReport("why", "timed out"),
@@ -176,6 +176,7 @@ def test_a_message_of_the_agent_comes_back_as_it_was(message: Message) -> None:
         '["ErrorReport", {"text": "why", "kind": "any"}]',
         '["ErrorReport", {"text": "why", "kind": ["failed"]}]',
         '["ProgressReport", {"text": "a", "done": true}]',
+        pytest.param(f'["WaitRequest", {{"aliases": [], "seconds": 1{"0" * 400}}}]', id="no float is as large"),
         '["AppsReport", {"databases": [["a"]], "staticfiles": true, "user": null}]',
     ],
 )

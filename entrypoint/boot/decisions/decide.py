@@ -13,8 +13,8 @@ from entrypoint.errors import NotAllowed, Unusable
 from entrypoint.protocol import filenames
 from entrypoint.protocol.probe import LONGEST_SOCKET
 
-LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
-LONGEST_NAME: Final = f"{filenames.CONTROL_SOCKET}.4194304"
+_LEAST_DESCRIPTORS: Final = 256  # supervisord's minfds, see conf/supervisord.conf.j2
+_LONGEST_NAME: Final = f"{filenames.CONTROL_SOCKET}.4194304"
 """The longest name of a socket in the run directory: supervisord binds its own with its PID at the end."""
 
 
@@ -23,8 +23,8 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
 
     Raises Unusable if nothing would serve or settings contradict each other, NotAllowed if the port is privileged.
     """
-    if 0 <= (most := facts.machine.most_descriptors) < LEAST_DESCRIPTORS:  # -1: no limit
-        why = f"the limit of open files is {most}, and supervisord needs {LEAST_DESCRIPTORS}"
+    if 0 <= (most := facts.machine.most_descriptors) < _LEAST_DESCRIPTORS:  # -1: no limit
+        why = f"the limit of open files is {most}, and supervisord needs {_LEAST_DESCRIPTORS}"
         raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")
     server = servers.choose(settings, facts)
     module, interface = servers.application_of(server, settings, facts.application) if server else ("", "")
@@ -46,7 +46,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
         _check_port(listen, facts.machine)
     _check_metrics_port(config)
     _check_ports_of_sites(config)
-    longest = config.run_dir / LONGEST_NAME
+    longest = config.run_dir / _LONGEST_NAME
     if len(str(longest).encode(errors="surrogateescape")) > LONGEST_SOCKET:
         raise Unusable(
             f"cannot use ENTRYPOINT_RUN_DIR: {longest} exceeds the {LONGEST_SOCKET} bytes of a Unix socket's path"

@@ -27,7 +27,7 @@ def superuser(user: User | None, settings: Settings) -> SuperuserRequest | None:
     return SuperuserRequest(
         name=_text(name),
         password=Secret(_text(values["password"])),
-        fields={field: value for field, value in values.items() if field in others},
+        fields={field: Secret(_text(value)) for field, value in values.items() if field in others},
         update=settings.superuser == "update",
         development=settings.development,
     )

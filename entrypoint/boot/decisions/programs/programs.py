@@ -45,6 +45,9 @@ class Program:
     replicas: int = 1
     log_file: PurePosixPath | None = None  # for its output; None: the container's output
 
+    def __repr__(self) -> str:
+        return f"<Program {self.name}>"  # its variables may be secrets
+
     @property
     def stop_order(self) -> int:
         """The value of supervisord's `priority=`."""

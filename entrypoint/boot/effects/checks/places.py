@@ -20,13 +20,17 @@ _HINTS: Final = {
 
 def check_address(listen: Listen, setting: str) -> None:
     """Listen on an address for a moment. Raises NotAllowed, which names the setting."""
-    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    ipv6 = ":" in listen.host
     try:
-        socket.create_server((listen.host, listen.port), family=family).close()
-    except OSError as error:
-        number = error.errno or 0
-        hint = _HINTS.get(number, "").format(setting)
-        why = "another program listens there" if number == errno.EADDRINUSE else os.strerror(number)
+        with socket.socket(socket.AF_INET6 if ipv6 else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if ipv6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind((listen.host, listen.port))
+            probe.listen()
+    except OSError as error:  # also socket.gaierror, whose number is none of the kernel's: [fe80::1%eth9]:8080
+        hint = _HINTS.get(error.errno or 0, "").format(setting)
+        why = "another program listens there" if error.errno == errno.EADDRINUSE else error.strerror
         raise NotAllowed(f"cannot listen on {listen}: {why}{hint}") from error
 
 

@@ -51,7 +51,7 @@ def _request(model: Any, *, update: bool) -> SuperuserRequest:
     return SuperuserRequest(
         name=name,
         password=Secret(password),
-        fields=fields,
+        fields={field: Secret(text) for field, text in fields.items()},
         update=update,
         development=os.environ.get("DJANGO_ENV") == "development",
     )
