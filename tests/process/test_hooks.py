@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -294,6 +296,52 @@ def test_a_process_that_a_hook_leaves_running_does_not_hold_the_boot(
     assert entrypoint.left_running() == [int(left)]
     os.kill(int(left), signal.SIGKILL)
     until(lambda: not entrypoint.left_running())
+
+
+# Each time that output is taken, more comes from a process that the command has left: without end, for 100 times.
+LEFT_WRITING: Final = """
+import os, pathlib, signal
+from entrypoint.boot.effects.command import run
+from entrypoint.boot.effects.signals import StopRequests
+taken = []
+def take(data):
+    taken.append(data)
+    shell, left = map(int, taken[0].split())
+    while os.path.exists(f"/proc/{shell}/fd/1"):
+        os.sched_yield()  # it ends now
+    if len(taken) < 100:
+        pathlib.Path(f"/proc/{left}/fd/1").write_bytes(b"more")
+command = ("/bin/sh", "-c", "sleep 100 & echo $$ $!")
+print(run("it", command, os.environ, take, StopRequests(), seconds=100), b"".join(taken[1:]).decode())
+os.kill(int(taken[0].split()[1]), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_a_command_leaves_writing_does_not_hold_the_boot() -> None:
+    command = [sys.executable, "-P", "-c", LEFT_WRITING]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout
+    assert told in (b"0 \n", b"0 more\n")  # the second if the command had not ended before its first line was taken
+
+
+# Prints how each pipe of the boot is read: a process that can open the pipe could empty it before the boot reads.
+PIPES: Final = """
+import os
+boot = f"/proc/{os.getppid()}"
+for fd in os.listdir(f"{boot}/fd"):
+    if os.readlink(f"{boot}/fd/{fd}").startswith("pipe:"):
+        flags = next(line for line in open(f"{boot}/fdinfo/{fd}") if line.startswith("flags:"))
+        flags = int(flags.split()[1], 8)
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            print("returns at once" if flags & os.O_NONBLOCK else "waits")
+"""
+
+
+def test_the_boot_never_waits_in_a_read_of_what_others_may_have_read(hooks: Folder, project: Project) -> None:
+    hooks.app = project.root
+    hooks.add("post-migrate.d/1.py", PIPES)  # while the agent runs
+    done = hooks.run("prepare", "--only", "hooks", "--only", "migrate")
+    assert done.code == 0, done.err
+    assert SAID.findall(done.err) == [("1", "returns at once")] * 3  # of hook, agent and signals
 
 
 # ---- shown and refused values
