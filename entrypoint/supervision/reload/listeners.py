@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 from collections.abc import Hashable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -99,7 +100,7 @@ class Listeners:
         """Refuse connections to the program, even if a process that it has left behind still holds the socket."""
         if program not in self._sockets:
             return
-        with self._sockets.pop(program) as closed:
+        with self._sockets.pop(program) as closed, suppress(OSError):  # the program itself may have shut it down
             closed.shutdown(socket.SHUT_RD)
         last = self._order.pop()
         if last is not program:
