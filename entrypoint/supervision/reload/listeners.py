@@ -51,6 +51,9 @@ class Listeners:
 
         A program that is restarted at once gets the socket of its former process: the clients wait there.
         """
+        known = self._sockets.get(program)
+        if known and not known.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            self.close(program)  # the program has shut it down
         if program not in self._sockets:
             self.check()  # before the kernel has two to choose from
             self._sockets[program] = _listen(address)

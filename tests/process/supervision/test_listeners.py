@@ -108,10 +108,12 @@ def test_a_restarted_program_finds_the_clients_that_wait(site: Site) -> None:
         assert accepted(again) == MANY
 
 
-def test_a_program_that_shuts_its_socket_down_gets_a_new_one(site: Site) -> None:
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_program_that_shuts_its_socket_down_gets_a_new_one(site: Site, *, at_once: bool) -> None:
     with site.start("it") as it:
         it.shutdown(socket.SHUT_RDWR)
-    site.listeners.close("it")
+    if not at_once:
+        site.listeners.close("it")
     with site.start("it") as it:
         site.clients()
         assert accepted(it) == MANY
