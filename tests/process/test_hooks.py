@@ -121,6 +121,18 @@ def test_exported_variables_reach_all_later_steps_and_programs(hooks: Folder, pr
     assert (static / "shelf/book.css").is_file()
 
 
+def test_a_hook_that_writes_to_the_descriptor_of_its_exports_can_only_export(hooks: Folder) -> None:
+    hooks.add(
+        "1.envsh",
+        "for each in /proc/self/fd/*; do case $(readlink $each) in /memfd*) it=$each;; esac; done\n"
+        "trap \"/usr/bin/env -0 >$it; printf 'x\\0=x\\0\\0BY_HAND=y=z\\0' >>$it\" EXIT\n"
+        "export EXPORTED=yes\n",
+    )
+    hooks.add("2.sh", 'echo "$EXPORTED $BY_HAND"')
+    done = hooks.run()
+    assert (done.code, SAID.findall(done.err)) == (0, [("2", "yes y=z")])
+
+
 def test_nothing_is_sourced_where_other_steps_are_chosen(hooks: Folder) -> None:
     hooks.add("pre-migrate.d/1.envsh", "echo sourced")
     assert SAID.findall(hooks.run("prepare", "--only", "render").err) == []
