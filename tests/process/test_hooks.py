@@ -384,6 +384,17 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
     assert python["command"][3:] == [f"{hooks.root}/pre-stop.d/6.py"]
 
 
+def test_the_name_of_a_pre_stop_hook_begins_no_line_of_its_own_in_the_log(hooks: Folder) -> None:
+    hooks.add("pre-stop.d/1\n[entrypoint] x.sh", "")
+    files = json.loads(hooks.run("--dry-run", "--format", "json").out)["files"]
+    (supervision,) = [json.loads(file["text"]) for file in files if file["path"].endswith("supervision.json")]
+    (hook,) = supervision["pre_stop"]
+    assert (hook["name"], hook["command"][-1]) == (
+        "1\\n[entrypoint] x.sh",
+        f"{hooks.root}/pre-stop.d/1\n[entrypoint] x.sh",
+    )
+
+
 @ONLY_ROOT
 @pytest.mark.parametrize("dry", [True, False], ids=["dry", "real"])
 def test_root_runs_no_hook_that_anyone_may_change(hooks: Folder, *, dry: bool) -> None:
