@@ -10,7 +10,6 @@ from entrypoint.processes.memory import pss
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
-_LONGEST: Final = 1 << 16
 
 
 class Process(NamedTuple):
@@ -109,6 +108,9 @@ def _text(file: str) -> bytes:
     """Return the content of a file in /proc. Python's own files take three times as long. Raises OSError."""
     fd = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        return os.read(fd, _LONGEST)
+        text = b""
+        while piece := os.read(fd, _PAGE):  # the kernel gives a long list page by page
+            text += piece
+        return text
     finally:
         os.close(fd)

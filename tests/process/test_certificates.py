@@ -118,6 +118,21 @@ def test_a_stop_that_arrives_in_a_destructor_is_not_lost() -> None:
     assert (done.returncode, b"Exception ignored" in done.stderr) == (0, True)
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stop_that_python_sees_only_after_the_sleep_ends_it(name: str) -> None:
+    lines = [
+        "import os, signal",
+        "from entrypoint.certificates import signals",
+        "signals.prepare()",
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, [signal.{name}])  # so that Python sees it no sooner",
+        f"os.kill(os.getpid(), signal.{name})",
+        "signals.sleep(0.1)",
+        "os._exit(1)",
+    ]
+    command = [sys.executable, "-P", "-c", "\n".join(lines)]
+    assert subprocess.run(command, check=False, timeout=PATIENCE).returncode == 0
+
+
 def test_a_certificate_is_obtained_and_another_container_takes_it_over(
     tmp_path: Path, authority: Authority, store: Path
 ) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -117,6 +119,18 @@ def test_exported_variables_reach_all_later_steps_and_programs(hooks: Folder, pr
     ]
     assert "source pre-migrate hooks 1.envsh, before the application is loaded\n" in done.err
     assert (static / "shelf/book.css").is_file()
+
+
+def test_a_hook_that_writes_to_the_descriptor_of_its_exports_can_only_export(hooks: Folder) -> None:
+    hooks.add(
+        "1.envsh",
+        "for each in /proc/self/fd/*; do case $(readlink $each) in /memfd*) it=$each;; esac; done\n"
+        "trap \"/usr/bin/env -0 >$it; printf 'x\\0=x\\0\\0BY_HAND=y=z\\0' >>$it\" EXIT\n"
+        "export EXPORTED=yes\n",
+    )
+    hooks.add("2.sh", 'echo "$EXPORTED $BY_HAND"')
+    done = hooks.run()
+    assert (done.code, SAID.findall(done.err)) == (0, [("2", "yes y=z")])
 
 
 def test_nothing_is_sourced_where_other_steps_are_chosen(hooks: Folder) -> None:
@@ -296,6 +310,52 @@ def test_a_process_that_a_hook_leaves_running_does_not_hold_the_boot(
     until(lambda: not entrypoint.left_running())
 
 
+# Each time that output is taken, more comes from a process that the command has left: without end, for 100 times.
+LEFT_WRITING: Final = """
+import os, pathlib, signal
+from entrypoint.boot.effects.command import run
+from entrypoint.boot.effects.signals import StopRequests
+taken = []
+def take(data):
+    taken.append(data)
+    shell, left = map(int, taken[0].split())
+    while os.path.exists(f"/proc/{shell}/fd/1"):
+        os.sched_yield()  # it ends now
+    if len(taken) < 100:
+        pathlib.Path(f"/proc/{left}/fd/1").write_bytes(b"more")
+command = ("/bin/sh", "-c", "sleep 100 & echo $$ $!")
+print(run("it", command, os.environ, take, StopRequests(), seconds=100), b"".join(taken[1:]).decode())
+os.kill(int(taken[0].split()[1]), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_a_command_leaves_writing_does_not_hold_the_boot() -> None:
+    command = [sys.executable, "-P", "-c", LEFT_WRITING]
+    told = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout
+    assert told in (b"0 \n", b"0 more\n")  # the second if the command had not ended before its first line was taken
+
+
+# Prints how each pipe of the boot is read: a process that can open the pipe could empty it before the boot reads.
+PIPES: Final = """
+import os
+boot = f"/proc/{os.getppid()}"
+for fd in os.listdir(f"{boot}/fd"):
+    if os.readlink(f"{boot}/fd/{fd}").startswith("pipe:"):
+        flags = next(line for line in open(f"{boot}/fdinfo/{fd}") if line.startswith("flags:"))
+        flags = int(flags.split()[1], 8)
+        if flags & os.O_ACCMODE == os.O_RDONLY:
+            print("returns at once" if flags & os.O_NONBLOCK else "waits")
+"""
+
+
+def test_the_boot_never_waits_in_a_read_of_what_others_may_have_read(hooks: Folder, project: Project) -> None:
+    hooks.app = project.root
+    hooks.add("post-migrate.d/1.py", PIPES)  # while the agent runs
+    done = hooks.run("prepare", "--only", "hooks", "--only", "migrate")
+    assert done.code == 0, done.err
+    assert SAID.findall(done.err) == [("1", "returns at once")] * 3  # of hook, agent and signals
+
+
 # ---- shown and refused values
 
 
@@ -322,6 +382,17 @@ def test_a_dry_run_names_the_hooks_and_runs_none(hooks: Folder, tree: Callable[[
     assert shell == {"name": "5.sh", "command": [f"{hooks.root}/pre-stop.d/5.sh"], "as_root": True}
     assert (python["name"], python["command"][:2]) == ("6.py", ["/usr/bin/env", f"PYTHONPATH={hooks.app}"])
     assert python["command"][3:] == [f"{hooks.root}/pre-stop.d/6.py"]
+
+
+def test_the_name_of_a_pre_stop_hook_begins_no_line_of_its_own_in_the_log(hooks: Folder) -> None:
+    hooks.add("pre-stop.d/1\n[entrypoint] x.sh", "")
+    files = json.loads(hooks.run("--dry-run", "--format", "json").out)["files"]
+    (supervision,) = [json.loads(file["text"]) for file in files if file["path"].endswith("supervision.json")]
+    (hook,) = supervision["pre_stop"]
+    assert (hook["name"], hook["command"][-1]) == (
+        "1\\n[entrypoint] x.sh",
+        f"{hooks.root}/pre-stop.d/1\n[entrypoint] x.sh",
+    )
 
 
 @ONLY_ROOT

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,33 @@ def test_the_last_line_of_a_program_that_has_ended_needs_no_end(relay: Relay, ro
     until(lambda: room.lines == ["nginx: last words"], "the line")
     relay.remove(pipe.output)
     os.close(pipe.output)
+
+
+def test_a_program_may_read_its_own_output(room: Room, pipe: Pipe) -> None:
+    pipes = [pipe, Pipe(), Pipe()]
+
+    def offer(name: str, text: str, seconds: float) -> bool:
+        for each in pipes:  # those that the relay is about to read
+            with suppress(BlockingIOError):
+                os.read(each.output, 100)
+        return room.offer(name, text, seconds)
+
+    relay = Relay(offer)
+    for each in pipes:
+        os.set_blocking(each.output, False)
+    for each in pipes[:2]:
+        relay.add("uwsgi", each.output, hold=False)
+    relay.stop()
+    for each in pipes[:2]:
+        each.say("one\n")
+    relay.add("nginx", pipes[2].output, hold=False)
+    until(lambda: room.lines == ["uwsgi: one"], "the line")
+    pipes[2].say("two\n")
+    until(lambda: room.lines == ["uwsgi: one", "nginx: two"], "the line after it")
+    relay.stop()
+    for each in pipes[1:]:
+        os.close(each.output)
+        os.close(each.end)
 
 
 def test_lines_are_dropped_and_counted_when_stderr_is_not_read(relay: Relay, room: Room, pipe: Pipe) -> None:

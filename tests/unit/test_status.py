@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,16 @@ def test_a_family_is_the_same_as_the_tree_also_where_a_thread_has_started_a_chil
         for each in reversed(members):
             os.kill(each.pid, signal.SIGKILL)
     assert family(shell.pid) == ()
+
+
+def test_a_family_may_have_more_children_than_a_page_of_the_kernel_names() -> None:
+    many = "import os, signal\nif all(os.fork() for _ in range(1000)):\n    print(flush=True)\nsignal.pause()"
+    with subprocess.Popen([sys.executable, "-c", many], stdout=subprocess.PIPE, start_new_session=True) as parent:
+        assert parent.stdout
+        parent.stdout.readline()
+        members = family(parent.pid)
+        os.killpg(parent.pid, signal.SIGKILL)
+    assert len(members) == 1001
 
 
 def test_a_tree_may_be_as_deep_as_its_processes_like() -> None:

@@ -1,5 +1,6 @@
 """Run a command to its end: pass on its output, limit its time, and stop it with all its processes."""
 
+import fcntl
 import os
 import selectors
 import signal
@@ -41,6 +42,7 @@ def run(  # noqa: PLR0913 -- everything that a process has
     """
     output, written = os.pipe()
     os.fchmod(written, 0o666)  # the command may open /dev/stdout as another user
+    os.set_blocking(output, False)  # it may read there what we were about to read
     with FileIO(output) as stream:
         try:
             # In a session of its own: we signal its whole group, and Ctrl-C in the terminal reaches only us. Without a
@@ -105,14 +107,16 @@ def _follow(
             for key, _ in selector.select(min(left, pause)):
                 if stops and key.fileobj is stops:
                     stops.check()
-                elif data := stream.read(_READ):
+                elif (data := stream.read(_READ)) is None:
+                    continue  # the command has read it
+                elif data:
                     take(data)
                 else:
                     selector.unregister(stream)
                     pause = 0.0005
                     time.sleep(0.0001)  # usually it ends now, and the selector would sleep for a millisecond
-    os.set_blocking(stream.fileno(), False)
-    while data := stream.read(_READ):  # None if a process that it left running holds the pipe open
+    # What the pipe holds, and no more: it may have left a process that writes on.
+    if data := stream.read(fcntl.fcntl(stream, fcntl.F_GETPIPE_SZ)):
         take(data)
     return process.returncode
 

@@ -190,7 +190,7 @@ def _metrics(config: ResolvedConfig) -> MetricsConfig:
 
 
 def _pre_stop(hook: Hook) -> PreStopHook:
-    return PreStopHook(hook.path.name, hook.command, _identity(hook.account), as_root=hook.account is None)
+    return PreStopHook(str(hook), hook.command, _identity(hook.account), as_root=hook.account is None)
 
 
 def _identity(account: Account | None) -> Identity | None:

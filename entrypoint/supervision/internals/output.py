@@ -1,7 +1,9 @@
 """The output of a program, from supervisord's loop to a log file, a sink, or both."""
 # ruff: noqa: ANN401 - supervisor ships no types
 
+import contextlib
 import io
+import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -9,6 +11,8 @@ from supervisor import loggers
 from supervisor.dispatchers import POutputDispatcher
 
 from entrypoint.supervision.internals.guard import Guard
+
+_READ = 1 << 17  # bytes, as supervisord
 
 
 class Sink(Protocol):
@@ -40,6 +44,15 @@ class Output(POutputDispatcher):  # type: ignore[misc] # supervisor ships no typ
         maxbytes, backups = (getattr(config, f"{self.channel}_logfile_{key}") for key in ("maxbytes", "backups"))
         files = [LogFile(file, maxbytes, backups, config.options.logger.critical)] if file else []
         self.normallog = loggers.Logger(handlers=[*files, LogHandler(lambda record: self.feed(record.msg))])
+
+    def handle_read_event(self) -> None:
+        """Read once. Unlike supervisord's own method, continue if another process has read the output before."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self.fd, _READ)
+            self.output_buffer += data
+            self.record_output()
+            if not data:
+                self.close()
 
     def readable(self) -> bool:
         """Return whether to read: a program waits when its pipe is full."""

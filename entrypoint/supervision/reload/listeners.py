@@ -13,6 +13,7 @@ import socket
 import struct
 import time
 from collections.abc import Hashable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -50,6 +51,9 @@ class Listeners:
 
         A program that is restarted at once gets the socket of its former process: the clients wait there.
         """
+        known = self._sockets.get(program)
+        if known and not known.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            self.close(program)  # the program has shut it down
         if program not in self._sockets:
             self.check()  # before the kernel has two to choose from
             self._sockets[program] = _listen(address)
@@ -99,7 +103,7 @@ class Listeners:
         """Refuse connections to the program, even if a process that it has left behind still holds the socket."""
         if program not in self._sockets:
             return
-        with self._sockets.pop(program) as closed:
+        with self._sockets.pop(program) as closed, suppress(OSError):  # the program itself may have shut it down
             closed.shutdown(socket.SHUT_RD)
         last = self._order.pop()
         if last is not program:

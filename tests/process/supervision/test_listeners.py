@@ -108,6 +108,17 @@ def test_a_restarted_program_finds_the_clients_that_wait(site: Site) -> None:
         assert accepted(again) == MANY
 
 
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_program_that_shuts_its_socket_down_gets_a_new_one(site: Site, *, at_once: bool) -> None:
+    with site.start("it") as it:
+        it.shutdown(socket.SHUT_RDWR)
+    if not at_once:
+        site.listeners.close("it")
+    with site.start("it") as it:
+        site.clients()
+        assert accepted(it) == MANY
+
+
 def test_a_kernel_that_cannot_direct_connections_is_noticed_before_there_are_two(site: Site) -> None:
     with site.start("old") as old:
         site.listeners.check()

@@ -85,6 +85,34 @@ def test_a_program_of_another_user_can_open_its_stdout(container: Container) -> 
     assert container.stop() == 0
 
 
+# Another process waits for the output as supervisord does, and sometimes reads it between supervisord's poll and read.
+THIEF = """\
+import os, select, signal, time
+output = os.open("/dev/stdout", os.O_RDONLY | os.O_NONBLOCK)
+thief = os.fork()
+while thief == 0:
+    try:
+        select.select([output], [], [])
+        os.read(output, 65536)
+    except BlockingIOError:
+        continue
+for _ in range(1000):
+    os.write(1, b"x\\n")
+    time.sleep(0.001)
+os.kill(thief, signal.SIGKILL)
+os.waitpid(thief, 0)
+os.close(output)
+print("last")
+signal.pause()
+"""
+
+
+def test_a_program_whose_output_another_process_reads_is_still_logged(container: Container) -> None:
+    container.program("a", container.script("a", THIEF))
+    container.start().said("[a] last")
+    assert container.stop() == 0
+
+
 def test_a_burst_is_neither_lost_nor_kept_in_memory_when_its_reader_is_slow(container: Container) -> None:
     command = container.script("a", "for number in range(20000): print(f'{number:01000}')")
     container.program("a", command, "autorestart=false")

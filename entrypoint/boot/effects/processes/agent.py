@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Final, NamedTuple, Self, TypeVar
@@ -69,6 +69,7 @@ def start(machine: Machine, environment: Mapping[str, str], *, write_bytecode: b
     ours, theirs = socket.socketpair()
     output, written = os.pipe()
     os.fchmod(written, 0o666)  # the project may open /dev/stdout as its own user
+    os.set_blocking(output, False)  # it may read there what we were about to read
     try:
         process = subprocess.Popen(  # noqa: S603 -- the application's interpreter runs our script
             [str(machine.python), "-P", *([] if write_bytecode else ["-B"]), _MAIN, str(theirs.fileno())],
@@ -136,10 +137,8 @@ class Agent:
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        os.set_blocking(self._output, False)  # a process that the application left behind may keep the pipe open
-        with suppress(BlockingIOError):
-            while self._relay_output():
-                pass
+        self._relay_output()  # only once: the application may have left a process that writes on
+        self._log(self._lines.end())
         os.close(self._output)
         self._selector.close()
 
@@ -228,11 +227,14 @@ class Agent:
         how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
         return StepFailed(f"cannot {doing}: its process {how}", exit_code(code))
 
-    def _relay_output(self) -> bool:
-        """Log what the agent printed, in whole lines; return whether there may be more."""
-        data = os.read(self._output, 65536)
-        if not data and self._output in self._selector.get_map():
-            self._selector.unregister(self._output)
-        for line in self._lines.feed(data) if data else self._lines.end():
+    def _relay_output(self) -> None:
+        """Log what the agent printed, in whole lines."""
+        with suppress(BlockingIOError):  # the application has read it
+            data = os.read(self._output, 65536)
+            if not data and self._output in self._selector.get_map():
+                self._selector.unregister(self._output)
+            self._log(self._lines.feed(data))
+
+    def _log(self, lines: Iterable[bytes]) -> None:
+        for line in lines:
             self._tell("application", line.decode(errors="backslashreplace"))
-        return bool(data)

@@ -100,12 +100,13 @@ def _source(process: "_Process", hook: Hook, environment: Mapping[str, str]) -> 
             script = f"set -e; {script}"
         command = ("/bin/sh", "-c", script, str(hook.path))
         process.run(command, environment, hook.account, (result.fileno(),))
-        pairs = result.read().split(b"\0")[:-1]
-    if not pairs:
+        pairs = [os.fsdecode(pair).partition("=") for pair in result.read().split(b"\0")[:-1]]
+    found = {name: value for name, equals, value in pairs if name and equals}  # the hook may write there, too
+    if not found:
         raise StepFailed(
             f"cannot run {process.title}: it replaced the shell or its EXIT trap, so its variables are unknown", 1
         )
-    return dict(os.fsdecode(pair).split("=", 1) for pair in pairs)
+    return found
 
 
 class _Process(NamedTuple):

@@ -116,7 +116,10 @@ class Relay:
 
     def _take(self, output: int, selector: selectors.BaseSelector) -> None:
         pipe = self._pipes[output]
-        data = os.read(output, _READ)
+        try:
+            data = os.read(output, _READ)
+        except BlockingIOError:  # the program has read it
+            return
         if not data:
             pipe.ended = True
             selector.unregister(output)
