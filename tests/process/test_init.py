@@ -13,7 +13,8 @@ import yaml
 
 from entrypoint.errors import Unusable
 from entrypoint.scaffold.files import files
-from entrypoint.scaffold.project import Project, Variable, look_at
+from entrypoint.scaffold.project import Project, look_at
+from entrypoint.scaffold.settings import Variable
 from entrypoint.scaffold.translation import report
 
 if TYPE_CHECKING:
