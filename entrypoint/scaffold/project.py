@@ -1,5 +1,6 @@
 """The facts about a project that decide the text of its new files."""
 
+import posixpath
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,8 @@ class Project(NamedTuple):
     packages: frozenset[str] = frozenset()  # the names of the declared dependencies
     python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
-    sqlite: str = ""  # SQLite's file, relative to the project; empty if it is not known
+    sqlite: str = ""  # SQLite's file, relative to the project or absolute; empty if it is not known
+    sqlite_among_code: bool = False  # whether the folder of that file contains the project's code
     programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
     variables: tuple[settings.Variable, ...] = ()
@@ -81,6 +83,7 @@ def look_at(folder: Path) -> Project:
     manager, requirements = dependencies.manager(folder, pyproject)
     packages = frozenset(dependencies.packages(folder, pyproject, requirements))
     text = "\n".join(text_of(path) for path in python_files(folder) if _configures(path, folder))
+    sqlite = _joined(app_dir, settings.sqlite_file(text))
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
     return Project(
@@ -94,7 +97,9 @@ def look_at(folder: Path) -> Project:
         packages=packages,
         python=dependencies.python_version(folder, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
-        sqlite=_joined(app_dir, settings.sqlite_file(text)),
+        sqlite=sqlite,
+        sqlite_among_code=bool(sqlite)
+        and any((folder / sqlite).parent in path.parents for path in python_files(folder)),
         programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
         procfile=procfile,
         variables=tuple(settings.variables(text)),
@@ -142,7 +147,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
-    return "" if not path else (Path(folder) / path).as_posix()
+    return "" if not path else posixpath.normpath(Path(folder) / path)
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:

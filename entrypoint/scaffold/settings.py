@@ -8,8 +8,11 @@ _ENVIRONMENT: Final = re.compile(
     r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
 )
 _FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
+_BASE: Final = r"(?:os\.path\.join\(\s*)?(?:BASE|ROOT|PROJECT)\w*"  # another name may be that of another folder
+_PARTS: Final = r"""(?:\s*["'][\w./-]+["']\s*[/,]?)+"""
 _SQLITE: Final = re.compile(
-    r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
+    rf"""["']NAME["']\s*:\s*(?:str\(\s*)?(?:{_BASE}\s*[/,]|(?=["']/))(?P<file>{_PARTS})"""
+    rf"""|sqlite:///(?:\{{{_BASE}\}}?\s*[/,]\s*)?(?P<url>{_PARTS}|[\w./-]+)"""
 )
 
 
@@ -29,9 +32,12 @@ def variables(settings: str) -> Iterator[Variable]:
 
 
 def sqlite_file(settings: str) -> str:
-    """Return the path of SQLite's file as the settings write it: BASE_DIR / "data" / "db.sqlite3"."""
+    """Return the path of SQLite's file below BASE_DIR, or an absolute one; empty if the settings do not show it.
+
+    They write it as BASE_DIR / "data" / "db.sqlite3", or as sqlite:///data/db.sqlite3.
+    """
     found = _SQLITE.search(settings)
-    return "/".join(re.findall(r"[\w./-]*\w", found[1])) if found else ""
+    return "/".join(re.findall(r"[\w./-]*\w", found["file"] or found["url"])) if found else ""
 
 
 def folder_of(name: str, settings: str) -> str:
