@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 from entrypoint.boot.decisions import sizing, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.machine import NO_LIMIT
 from entrypoint.boot.files import nginx
 from entrypoint.protocol.agent import UNKNOWN, Application
 
@@ -81,11 +82,13 @@ def _account(config: ResolvedConfig) -> Iterator[Finding]:
 def _descriptors(config: ResolvedConfig) -> Iterator[Finding]:
     most, soft = config.machine.most_descriptors, config.machine.descriptors
     wanted = nginx.wanted_descriptors(config) if config.nginx else 0
-    if 0 <= most < wanted:
+    if most < wanted:
         problem = f"the limit of open files is {most}: nginx needs {wanted} for {config.settings.worker_connections}"
         yield Finding(f"{problem} connections a worker", f"--ulimit nofile={wanted}:{wanted}", RUN)
-    elif soft < 0 or soft > _TOO_MANY_DESCRIPTORS:
-        problem = f"the limit of open files is {soft if soft >= 0 else 'infinite'}: programs that close each possible"
+    elif soft > _TOO_MANY_DESCRIPTORS:
+        problem = (
+            f"the limit of open files is {soft if soft < NO_LIMIT else 'infinite'}: programs that close each possible"
+        )
         yield Finding(f"{problem} descriptor when they start take minutes", "--ulimit nofile=65536:65536", RUN)
 
 
