@@ -322,7 +322,7 @@ class ResolvedConfig:
     @property
     def www(self) -> PurePosixPath:
         """The folder of the files that nginx serves for entrypoint itself."""
-        return self.run_dir / "www"
+        return self.run_dir / filenames.WWW
 
     @property
     def ready_file(self) -> PurePosixPath:
