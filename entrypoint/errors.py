@@ -1,6 +1,7 @@
 """The errors that a user can cause, each with its exit code; from sysexits.h where possible."""
 
 from collections.abc import Iterable, Sequence
+from signal import Signals
 from typing import Final
 
 from entrypoint.output.log import printable
@@ -99,8 +100,9 @@ class ProgramFailed(StepFailed):
 
 
 class Stopped(EntrypointError):
-    """A signal stopped the boot."""
+    """A signal stopped the boot or a command; `state` says what that left behind."""
 
-    def __init__(self, signal_number: int, signal_name: str) -> None:
-        super().__init__(f"stopped by {signal_name}")
-        self.exit_code = 128 + signal_number
+    def __init__(self, number: Signals, state: str = "") -> None:
+        super().__init__(f"stopped by {number.name}{f': {state}' if state else ''}")
+        self.number = number
+        self.exit_code = 128 + number

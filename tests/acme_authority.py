@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -62,6 +64,17 @@ class Authority:
         for server in self._servers:
             server.wait()
         self._servers.clear()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it answer nothing meanwhile; the kernel still accepts connections."""
+        for server in self._servers:
+            server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for server in self._servers:
+                server.send_signal(signal.SIGCONT)
 
     @property
     def pid(self) -> int:

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from entrypoint.boot.decisions.folders.artifacts import File
+from entrypoint.boot.decisions.programs.programs import Program
 from entrypoint.boot.plan.file_steps import WriteFiles
 from entrypoint.boot.plan.plan import Plan
+from entrypoint.protocol.probe import Probe
+from entrypoint.protocol.supervision import ApplicationConfig, ProgramConfig, RequestConfig, StopChildren
+
+_OF_A_PROGRAM = (Program, ProgramConfig, RequestConfig, StopChildren, ApplicationConfig)
+"""A value of these classes is printed without the fields that have their default."""
 
 Sections = dict[str, list[str]]
 
@@ -34,7 +40,10 @@ def sections(plan: Plan) -> Sections:
 
 
 def as_text(plan: Sections) -> str:
-    return "".join(f"==== {name}\n{_joined(lines)}" for name, lines in plan.items())
+    """Return the whole plan, and the defaults that a program in this and in every other plan leaves out."""
+    defaults = [f"{each.__name__}: {_line(_defaults(each))}" for each in _OF_A_PROGRAM]
+    parts = {**plan, "defaults of a program": defaults}
+    return "".join(f"==== {name}\n{_joined(lines)}" for name, lines in parts.items())
 
 
 def as_difference(base: Sections, plan: Sections) -> str:
@@ -79,17 +88,32 @@ def _line(value: object) -> str:
 
 def _plain(value: Any) -> Any:
     """Return a value of a plan as JSON has it; a secret is as its own class shows it."""
-    if isinstance(value, File):
-        return str(value.path)
+    if isinstance(value, File | Probe):  # all else of a probe is parsed from its text
+        return str(value.path) if isinstance(value, File) else value.text
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return _plain(value._asdict())
+    if (fields := _fields(value)) is not None:
+        return {name: _plain(each) for name, each in fields.items()}
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
-    if dataclasses.is_dataclass(value):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value) if each.repr}
     return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        found: dict[str, Any] = value._asdict()
+    elif dataclasses.is_dataclass(value):
+        found = {each.name: getattr(value, each.name) for each in dataclasses.fields(value) if each.repr}
+    else:
+        return None
+    defaults = _defaults(type(value)) if isinstance(value, _OF_A_PROGRAM) else {}
+    return {name: each for name, each in found.items() if name not in defaults or defaults[name] != each}
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    if dataclasses.is_dataclass(kind):
+        return {each.name: each.default for each in dataclasses.fields(kind) if each.default is not dataclasses.MISSING}
+    return dict(kind._field_defaults)
 
 
 def _joined(lines: Any) -> str:

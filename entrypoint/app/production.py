@@ -1,5 +1,6 @@
 """The facts from Django's settings that a site in production depends on."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -39,7 +40,7 @@ def unwritable(settings: Any, media_root: str, sqlite: dict[str, str]) -> Iterat
         yield f"cannot use MEDIA_ROOT: {why}"
     for alias, name in sqlite.items():
         usual = name and name != ":memory:" and not name.startswith("file:")  # a URI may ask for memory or reading only
-        if usual and (why := sqlite_error.fault(Path(name).absolute())):
+        if usual and (why := sqlite_error.fault(Path(os.path.realpath(name)))):
             yield f"cannot use database {alias}: {why}"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from entrypoint import certificate
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.programs.programs import user_account
@@ -27,7 +28,7 @@ from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.boot.facts.machine import Facts, read_machine
 from entrypoint.boot.plan import config_warnings
 from entrypoint.boot.plan.check_steps import CheckPort, CheckReadable, CheckWritable, FindPrograms
-from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message, workers_of
+from entrypoint.boot.plan.findings import Finding, of_config, of_database, of_message
 from entrypoint.boot.plan.plan import make_plan
 from entrypoint.boot.plan.steps import WARNING
 from entrypoint.boot.run import agent_of, source
@@ -102,7 +103,7 @@ class Diagnosis:
             collects = any(step.name == "collectstatic" for step in plan.steps)
             with self._collecting():
                 agent.ask("check", CheckRequest(collects=collects))
-            workers = workers_of(config) if config.server else 0
+            workers = overrides.workers_of(config) if config.server else 0
             answer = agent.ask("databases", CapacityRequest(workers, _PATIENCE))
             self.findings += [of_database(line) for line in answer.text.splitlines()]
             wanted = (_STATIC, "warning: packages: ", "error: ")

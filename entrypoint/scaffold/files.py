@@ -2,13 +2,15 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from entrypoint.scaffold.project import Project
 
 BASE: Final = "entrypoint-base"  # the image that the Dockerfile inherits from, unless --base names another
 
+_CODE: Final = PurePosixPath("/srv/project")
+_DATA: Final = PurePosixPath("/data")  # what outlives the container, in a folder without code
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
 _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
@@ -29,6 +31,13 @@ class Example(NamedTuple):
     name: str
     value: str
     why: str = ""
+
+
+class SQLite(NamedTuple):
+    """Where SQLite's database is in the container."""
+
+    file: PurePosixPath  # in a folder of its own, which is on a volume
+    link: PurePosixPath | None = None  # among the code, where the settings look for the file
 
 
 def files(project: Project, *, kubernetes: bool, base: str = BASE) -> Mapping[str, str]:
@@ -52,6 +61,8 @@ def files(project: Project, *, kubernetes: bool, base: str = BASE) -> Mapping[st
         "volumes": dict(_volumes(project)),
         "variables": tuple(_examples(project)),
         "folders": tuple(_folders(project)),
+        "sqlite": _sqlite(project),
+        "data": _DATA,
     }
 
     def text(template: str, **more: str) -> str:
@@ -95,26 +106,41 @@ def _environment(project: Project) -> Iterator[tuple[str, str]]:
                 yield name, "redis://redis:6379/0"
 
 
-def _volumes(project: Project) -> Iterator[tuple[str, str]]:
+def _sqlite(project: Project) -> SQLite | None:
+    """Return where SQLite's database is; None if there is none, or if the settings do not show where."""
+    names = {variable.name for variable in project.variables}
+    file = _CODE / project.sqlite
+    if not project.one_replica:
+        return None
+    if "ENTRYPOINT_DATA_DIR" in names or ("DATABASE_URL" in names and not project.sqlite):
+        return SQLite(_DATA / "db.sqlite3")
+    if not project.sqlite:
+        return None
+    return SQLite(_DATA / file.name, link=file) if project.sqlite_among_code else SQLite(file)
+
+
+def _volumes(project: Project) -> Iterator[tuple[str, PurePosixPath]]:
     if project.media_root:
-        yield "media", f"/srv/project/{project.media_root}"
-    if project.database == "sqlite" and "/" in project.sqlite:
-        yield "data", f"/srv/project/{project.sqlite.rpartition('/')[0]}"
+        yield "media", _CODE / project.media_root
+    if sqlite := _sqlite(project):
+        yield "data", sqlite.file.parent
 
 
-def _folders(project: Project) -> Iterator[str]:
+def _folders(project: Project) -> Iterator[PurePosixPath]:
     """Yield the folders that the application writes to."""
-    if project.django and project.database == "sqlite" and project.sqlite:
-        yield f"/srv/project/{project.sqlite.rpartition('/')[0]}".rstrip("/")
-    yield from (f"/srv/project/{each}" for each in (project.static_root, project.media_root) if each)
+    if sqlite := _sqlite(project):
+        yield sqlite.file.parent
+    yield from (_CODE / each for each in (project.static_root, project.media_root) if each)
 
 
 def _examples(project: Project) -> Iterator[Example]:
     if project.database in _PASSWORDS:
         yield Example(_PASSWORDS[project.database], "change-me", "The password of the database in compose.yaml")
-    set_by_compose = dict(_environment(project)).keys() | {*_PASSWORDS.values()}
+    set_elsewhere = dict(_environment(project)).keys() | {*_PASSWORDS.values(), "ENTRYPOINT_DATA_DIR"}
+    sqlite = _sqlite(project)
+    values = {**_VALUES, **({"DATABASE_URL": f"sqlite:///{sqlite.file}"} if sqlite else {})}
     for variable in project.variables:
-        if variable.name not in set_by_compose:
+        if variable.name not in set_elsewhere:
             why = "The settings cannot be loaded without it." if variable.required else ""
-            value = next((value for end, value in _VALUES.items() if variable.name.endswith(end)), "")
+            value = next((value for end, value in values.items() if variable.name.endswith(end)), "")
             yield Example(variable.name, value, why)

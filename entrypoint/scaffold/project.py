@@ -1,29 +1,16 @@
-"""Read the files of a project, without importing its code."""
+"""The facts about a project that decide the text of its new files."""
 
-import os
+import posixpath
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from entrypoint.errors import NotAllowed, Unusable
+from entrypoint.errors import Unusable
 from entrypoint.output.log import printable
+from entrypoint.scaffold import dependencies, settings
+from entrypoint.scaffold.sources import python_files, text_of, toml_of, value_in
 
-LARGEST: Final = 1 << 20  # bytes; a larger source file is not searched
-
-_SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
-_DEPTH: Final = 3  # folders below the project's
-_MANAGERS: Final = {
-    "uv.lock": "uv",
-    "poetry.lock": "poetry",
-    "requirements.txt": "pip",
-    "requirements/production.txt": "pip",
-    "requirements/prod.txt": "pip",
-    "requirements/base.txt": "pip",
-}
-"""The file of each package manager; the first one that exists counts."""
-_OF_POETRY: Final = ("tool", "poetry", "dependencies")
 _DRIVERS: Final = {
     "postgres": {"psycopg", "psycopg2", "psycopg2-binary", "asyncpg"},
     "mysql": {"mysqlclient", "pymysql", "mysql-connector-python"},
@@ -35,21 +22,7 @@ _APPLICATION: Final = re.compile(
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _FACTORY: Final = re.compile(r"^def (create_app|make_app)\(\s*(?:\w+\s*(?::[^=,)]+)?=[^)]*)?\)", re.MULTILINE)
 _CELERY: Final = re.compile(r"^(\w+)\s*=\s*(?:\w+\.)?Celery\(", re.MULTILINE)
-_ENVIRONMENT: Final = re.compile(
-    r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
-)
 _ASSETS: Final = re.compile(r'"scripts"\s*:\s*\{[^}]*"build"\s*:')
-_FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
-_SQLITE: Final = re.compile(
-    r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
-)
-
-
-class Variable(NamedTuple):
-    """A variable that the settings read."""
-
-    name: str
-    required: bool  # whether the settings fail without it
 
 
 class Project(NamedTuple):
@@ -65,10 +38,11 @@ class Project(NamedTuple):
     packages: frozenset[str] = frozenset()  # the names of the declared dependencies
     python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
-    sqlite: str = ""  # SQLite's file, relative to the project; empty if it is not known
+    sqlite: str = ""  # SQLite's file, relative to the project or absolute; empty if it is not known
+    sqlite_among_code: bool = False  # whether the folder of that file contains the project's code
     programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
-    variables: tuple[Variable, ...] = ()
+    variables: tuple[settings.Variable, ...] = ()
     static_root: str = ""
     media_root: str = ""
     node: bool = False
@@ -97,8 +71,8 @@ class Project(NamedTuple):
 
 def look_at(folder: Path) -> Project:
     """Return the facts about the project in `folder`. Raises Unusable or NotAllowed if its files cannot be used."""
-    pyproject = _toml(folder / "pyproject.toml")
-    manage = next((path for path in _python_files(folder) if path.name == "manage.py"), None)
+    pyproject = toml_of(folder / "pyproject.toml")
+    manage = next((path for path in python_files(folder) if path.name == "manage.py"), None)
     procfile = tuple(_procfile(folder / "Procfile"))
     app_dir, app, asgi = _application(folder) if manage is None else (_relative(manage.parent, folder), "", "")
     if manage is None and not app and not any(name == "web" for name, _ in procfile):
@@ -106,13 +80,14 @@ def look_at(folder: Path) -> Project:
             f"cannot find an application in {folder}: there is no manage.py, no Flask or FastAPI application and no "
             "Procfile with web; run the command in the project's folder"
         )
-    manager, requirements = _manager(folder, pyproject)
-    packages = frozenset(_packages(folder, pyproject, requirements))
-    settings = "\n".join(text_of(path) for path in _python_files(folder) if _configures(path, folder))
+    manager, requirements = dependencies.manager(folder, pyproject)
+    packages = frozenset(dependencies.packages(folder, pyproject, requirements))
+    text = "\n".join(text_of(path) for path in python_files(folder) if _configures(path, folder))
+    sqlite = _joined(app_dir, settings.sqlite_file(text))
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
     return Project(
-        name=_name(str(_in(pyproject, "project", "name") or folder.name)),
+        name=_name(str(value_in(pyproject, "project", "name") or folder.name)),
         django=manage is not None,
         app_dir=app_dir,
         app=app,
@@ -120,72 +95,24 @@ def look_at(folder: Path) -> Project:
         manager=manager,
         requirements=requirements,
         packages=packages,
-        python=_python_version(folder, pyproject),
+        python=dependencies.python_version(folder, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
-        sqlite=_joined(app_dir, _sqlite(settings)),
+        sqlite=sqlite,
+        sqlite_among_code=bool(sqlite)
+        and any((folder / sqlite).parent in path.parents for path in python_files(folder)),
         programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
         procfile=procfile,
-        variables=tuple(_variables(settings)),
-        static_root=_joined(app_dir, _folder_of("STATIC_ROOT", settings)),
-        media_root=_joined(app_dir, _folder_of("MEDIA_ROOT", settings)),
+        variables=tuple(settings.variables(text)),
+        static_root=_joined(app_dir, settings.folder_of("STATIC_ROOT", text)),
+        media_root=_joined(app_dir, settings.folder_of("MEDIA_ROOT", text)),
         node=_ASSETS.search(text_of(folder / "package.json")) is not None,
         source="src" if app_dir != "src" and any((folder / "src").glob("*/__init__.py")) else "",
     )
 
 
-def _python_files(folder: Path) -> Iterator[Path]:
-    """Yield the Python files of the project, those of outer folders first."""
-    level = [folder]
-    for _ in range(_DEPTH):
-        below: list[Path] = []
-        for place in level:
-            try:
-                # A line feed in a name would begin another line of the Dockerfile.
-                entries = [path for path in sorted(place.iterdir()) if path.name.isprintable()]
-                files = [path for path in entries if path.suffix == ".py" and path.is_file()]
-                below += [path for path in entries if path.is_dir() and _is_source(path)]
-            except PermissionError as error:
-                raise NotAllowed(f"cannot read {place}: {error.strerror}") from error
-            yield from files
-        level = below
-
-
-def _is_source(folder: Path) -> bool:
-    environment = os.path.exists(folder / "pyvenv.cfg")  # noqa: PTH110 -- Path.exists raises without permission
-    return folder.name[0] != "." and folder.name not in _SKIPPED and not environment
-
-
-def text_of(path: Path) -> str:
-    """Return the text of a file; empty if there is none. Raises NotAllowed or Unusable."""
-    try:
-        if not path.is_file() or path.stat().st_size > LARGEST:
-            return ""
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise NotAllowed(f"cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Unusable(f"cannot read {path}: it is not UTF-8 text") from error
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text_of(path))
-    except tomllib.TOMLDecodeError as error:
-        raise Unusable(f"cannot read {path}: {error}") from error
-    except RecursionError as error:
-        raise Unusable(f"cannot read {path}: it is nested too deeply") from error
-
-
-def _in(table: Any, *keys: str) -> Any:  # noqa: ANN401 -- any value of TOML
-    """Return the value under these keys; None if there is none."""
-    for key in keys:
-        table = table.get(key) if isinstance(table, dict) else None
-    return table
-
-
 def _application(folder: Path) -> tuple[str, str, str]:
     """Return the folder of an application that is not Django's, its name, and why it is ASGI; "." if there is none."""
-    for path in _python_files(folder):
+    for path in python_files(folder):
         text = text_of(path)
         found, factory = _APPLICATION.search(text), _FACTORY.search(text)
         if not found and not factory:
@@ -220,52 +147,13 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
-    return "" if not path else (Path(folder) / path).as_posix()
-
-
-def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
-    for name, manager in _MANAGERS.items():
-        if (folder / name).is_file():
-            return manager, name
-    if _in(pyproject, *_OF_POETRY):
-        return "poetry", "pyproject.toml"
-    return ("pyproject", "pyproject.toml") if _in(pyproject, "project", "dependencies") else ("", "")
-
-
-def _packages(folder: Path, pyproject: dict[str, Any], requirements: str) -> Iterator[str]:
-    """Yield the normalized names of the declared dependencies."""
-    tables = (_in(pyproject, "project", "dependencies"), _in(pyproject, *_OF_POETRY))
-    declared = [each for table in tables if isinstance(table, list | dict) for each in table if isinstance(each, str)]
-    if requirements.endswith(".txt"):
-        declared += _requirements(folder / requirements)
-    for line in declared:
-        if match := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line.strip()):
-            yield re.sub(r"[-_.]+", "-", match[0]).lower()
-
-
-def _requirements(file: Path, including: tuple[Path, ...] = ()) -> Iterator[str]:
-    """Yield the lines of a requirements file and of those that it includes."""
-    if file in including:
-        raise Unusable(f"cannot read {file}: it includes itself")
-    for line in text_of(file).splitlines():
-        included = re.match(r"-r\s*(\S+)|--requirement[= ](\S+)", line.strip())
-        if included:
-            inner = Path(os.path.normpath(file.parent / (included[1] or included[2])))
-            yield from _requirements(inner, (*including, file))
-        else:
-            yield line
-
-
-def _python_version(folder: Path, pyproject: dict[str, Any]) -> str:
-    pinned = text_of(folder / ".python-version").strip()
-    wanted = pinned or _in(pyproject, "project", "requires-python") or _in(pyproject, *_OF_POETRY, "python")
-    return printable(" ".join(str(wanted or "").split()))
+    return "" if not path else posixpath.normpath(Path(folder) / path)
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
     """Yield the workers that the dependencies need, unless the Procfile has them."""
     if "celery" in packages and not {"worker", "celery"} & named:
-        for path in _python_files(folder):
+        for path in python_files(folder):
             found = _CELERY.search(text_of(path))
             if found:
                 module = _module(path, folder, "__init__", "celery")
@@ -284,24 +172,6 @@ def _procfile(path: Path) -> Iterator[tuple[str, str]]:
             if not _PROGRAM.fullmatch(name.strip()):  # it becomes the name of a file
                 raise Unusable(f"cannot read {path}, line {number}: it is not of the form name: command")
             yield name.strip(), printable(command.strip())
-
-
-def _variables(settings: str) -> Iterator[Variable]:
-    found: dict[str, bool] = {}
-    for match in _ENVIRONMENT.finditer(settings):
-        found[match["name"]] = found.get(match["name"], False) or bool(match["must"])
-    yield from (Variable(name, required) for name, required in found.items() if name != "DJANGO_SETTINGS_MODULE")
-
-
-def _sqlite(settings: str) -> str:
-    """Return the path of SQLite's file as the settings write it: BASE_DIR / "data" / "db.sqlite3"."""
-    found = _SQLITE.search(settings)
-    return "/".join(re.findall(r"[\w./-]*\w", found[1])) if found else ""
-
-
-def _folder_of(name: str, settings: str) -> str:
-    found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
-    return found["folder"].strip("/") if found else ""
 
 
 def _name(name: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from entrypoint.errors import Unusable
-from entrypoint.scaffold.project import text_of
+from entrypoint.scaffold.sources import text_of
 
 
 class Line(NamedTuple):

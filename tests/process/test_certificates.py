@@ -250,6 +250,22 @@ def test_an_account_is_bound_by_a_secret_that_no_argument_has(
             assert replica.secret.encode() not in Path(f"/proc/{replica.process.pid}/cmdline").read_bytes()
 
 
+def test_a_registration_that_takes_too_long_is_given_up_and_begins_again(tmp_path: Path, store: Path, web: int) -> None:
+    (tmp_path / "authority").mkdir()
+    [(kid, secret)] = EAB.items()
+    with Authority(tmp_path / "authority", web, bound=True) as authority:
+        more = {"eab_kid": kid, "openssl": shutil.which("openssl"), "authority": str(authority.ca)}
+        hurried = Replica(tmp_path / "one", authority, store, patience=1, **more)
+        hurried.secret = secret
+        with authority.frozen(), hurried:
+            why = "cannot register the account: the authority did not finish within 1 s"
+            assert why in hurried.says("cannot obtain")
+        patient = Replica(tmp_path / "two", authority, store, **more)  # the store has a key without an account
+        patient.secret = secret
+        with patient:
+            patient.says("obtained a certificate")
+
+
 @pytest.mark.thorough
 def test_an_authority_that_was_set_up_again_gets_a_new_account(
     tmp_path: Path, authority: Authority, store: Path

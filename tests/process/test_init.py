@@ -13,7 +13,8 @@ import yaml
 
 from entrypoint.errors import Unusable
 from entrypoint.scaffold.files import files
-from entrypoint.scaffold.project import Project, Variable, look_at
+from entrypoint.scaffold.project import Project, look_at
+from entrypoint.scaffold.settings import Variable
 from entrypoint.scaffold.translation import report
 
 if TYPE_CHECKING:
@@ -134,6 +135,59 @@ def test_celery_and_beat_are_programs_of_their_own(tmp_path: Path) -> None:
     assert set(services) == {"web", "worker", "beat", "redis"}
     assert services["worker"]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
     assert services["worker"]["environment"]["ENTRYPOINT_MIGRATE"] == "wait"
+
+
+NAME = 'DATABASES = {{"default": {{"ENGINE": "django.db.backends.sqlite3", "NAME": {}}}}}\n'
+URL = 'DATABASES = {{"default": dj_database_url.config(default={})}}\nos.environ.get("DATABASE_URL")\n'
+NO_DATA = "# Put the folder of SQLite's file on a volume, or the data is lost with the container."
+
+
+@pytest.mark.parametrize(
+    ("settings", "file", "link"),
+    [
+        (NAME.format('BASE_DIR / "db.sqlite3"'), "/data/db.sqlite3", "db.sqlite3"),
+        (NAME.format('os.path.join(BASE_DIR, "shop", "x.db")'), "/data/x.db", "shop/x.db"),
+        (NAME.format('str(BASE_DIR / "data" / "x.db")'), "/srv/project/data/x.db", ""),
+        (NAME.format('"/var/lib/shop/x.db"'), "/var/lib/shop/x.db", ""),
+        (NAME.format('os.path.join(os.environ.get("ENTRYPOINT_DATA_DIR"), "x.db")'), "/data/db.sqlite3", ""),
+        (NAME.format('STATE / "x.db"'), "", ""),
+        ('AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.x"}]\n', "", ""),
+        (URL.format('"sqlite:///x.db", conn_max_age=60'), "/data/x.db", "x.db"),
+        (URL.format('f"sqlite:///{BASE_DIR}/x.db"'), "/data/x.db", "x.db"),
+        (URL.format("f\"sqlite:///{BASE_DIR / 'data' / 'x.db'}\""), "/srv/project/data/x.db", ""),
+        (URL.format('"sqlite:////mnt/x.db"'), "/mnt/x.db", ""),
+        (URL.format("None"), "/data/db.sqlite3", ""),
+    ],
+)
+def test_sqlites_file_is_on_a_volume(tmp_path: Path, settings: str, file: str, link: str) -> None:
+    folder = made(tmp_path, {"manage.py": "", "shop/settings.py": settings, "Procfile": "worker: python work.py\n"})
+    wanted = files(look_at(folder), kubernetes=False)
+    place = file.rpartition("/")[0]
+    compose = yaml.safe_load(wanted["compose.yaml"])
+    for service in compose["services"].values():  # the worker needs the same data
+        assert service.get("volumes", []) == ([f"data:{place}"] if file else [])
+    assert (NO_DATA in wanted["compose.yaml"]) == (not file)
+    lines = wanted["Dockerfile"].splitlines()
+    assert (f"RUN install -d -o www-data -g root -m 775 {place}" in lines) == bool(file)
+    assert (f"RUN ln -s {file} /srv/project/{link}" in lines) == bool(link)
+    assert ("ENV ENTRYPOINT_DATA_DIR=/data" in lines) == (place == "/data")
+    assert (f"DATABASE_URL=sqlite:///{file}" in wanted[".env.example"].splitlines()) == ("DATABASE_URL" in settings)
+    assert "ENTRYPOINT_DATA_DIR=" not in wanted[".env.example"]
+
+
+def test_no_volume_hides_the_code_of_a_project_below_another_folder(tmp_path: Path) -> None:
+    folder = made(tmp_path, {"src/manage.py": "", "src/shop/settings.py": NAME.format('BASE_DIR / "db.sqlite3"')})
+    wanted = files(look_at(folder), kubernetes=False)
+    assert yaml.safe_load(wanted["compose.yaml"])["services"]["web"]["volumes"] == ["data:/data"]
+    assert "RUN ln -s /data/db.sqlite3 /srv/project/src/db.sqlite3\n" in wanted["Dockerfile"]
+
+
+def test_another_database_gets_no_volume_for_sqlite(tmp_path: Path) -> None:
+    settings = URL.format('f"sqlite:///{BASE_DIR}/x.db"')
+    folder = made(tmp_path, {"manage.py": "", "shop/settings.py": settings, "requirements.txt": "psycopg\n"})
+    wanted = files(look_at(folder), kubernetes=False)
+    assert list(yaml.safe_load(wanted["compose.yaml"])["volumes"]) == ["db"]
+    assert not {"/data", "ln"} & set(wanted["Dockerfile"].split())
 
 
 def test_the_procfile_is_honoured(tmp_path: Path) -> None:

@@ -290,6 +290,19 @@ def test_an_unwritable_sqlite_file_is_reported_with_path_user_and_remedy(
     assert "Traceback" not in done.err
 
 
+def test_a_linked_sqlite_file_has_its_journal_and_its_lock_where_the_link_leads(
+    entrypoint: Command, project: Project, ordinary_user: int | None
+) -> None:
+    project.add_setting('\nDATABASES["default"]["NAME"] = BASE_DIR / "linked.sqlite3"\n')
+    (project.root / "linked.sqlite3").symlink_to(project.database)
+    project.root.chmod(0o555)
+    uid = os.geteuid() if ordinary_user is None else ordinary_user
+    done = entrypoint.run(project.root, "prepare", "--only", "migrate", ENTRYPOINT_USER=str(uid))
+    assert (done.code, "cannot use database" in done.err) == (0, False), done.err
+    assert (project.root / "data/db.sqlite3.migrate-lock").is_file()
+    assert project.rows("SELECT count(*) FROM django_migrations") != [(0,)]
+
+
 def test_a_locked_sqlite_file_is_reported_with_its_path(entrypoint: Command, project: Project) -> None:
     assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
     project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')

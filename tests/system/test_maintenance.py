@@ -1,15 +1,18 @@
 """`entrypoint maintenance` beside a running site."""
 
 import json
+import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 import requests
 from deadline import PATIENCE, until
-from site_under_test import Site
+from site_under_test import COMMAND, Site
 
 BROWSER = {"Accept": "text/html"}
 APPLICATION = (
@@ -141,6 +144,44 @@ def test_a_mistake_changes_nothing(shop: Shop, words: tuple[str, ...], code: int
     assert (done.returncode, line in done.stderr) == (code, True), done.stderr
     assert shop.ask().status_code == 200
     assert not shop.state.exists()
+
+
+def test_a_stop_ends_the_command_before_it_has_changed_anything(shop: Shop) -> None:
+    first = psutil.Process(shop.site.pid)
+    first.suspend()
+    with begun(shop, "on") as command:
+        until(lambda: psutil.Process(command.pid).net_connections("unix"), "a question to supervisord")
+        command.send_signal(signal.SIGTERM)
+        said = command.communicate()[1]
+    first.resume()
+    assert (command.returncode, said) == (143, "[entrypoint] stopped by SIGTERM\n")
+    assert not shop.state.exists()
+    assert shop.ask().status_code == 200
+
+
+def test_a_stop_ends_the_wait_for_nginx_which_switches_nevertheless(open_shop: Shop) -> None:
+    (nginx,) = open_shop.site.programs("nginx")
+    nginx.suspend()
+    with begun(open_shop, "on") as command:
+        until(lambda: hup_is_pending(nginx.pid), "HUP")
+        command.send_signal(signal.SIGINT)
+        said = command.communicate()[1]
+    state = "the maintenance begins when nginx has read its configuration"
+    assert (command.returncode, said) == (130, f"[entrypoint] stopped by SIGINT: {state}\n")
+    nginx.resume()
+    open_shop.until_status(503)
+    assert open_shop.state.exists()
+
+
+def begun(shop: Shop, *words: str) -> "subprocess.Popen[str]":
+    command = [COMMAND, "maintenance", *words]
+    site = shop.site
+    return subprocess.Popen(command, cwd=site.project, env=site.environment, stderr=subprocess.PIPE, text=True)
+
+
+def hup_is_pending(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(line.startswith("ShdPnd:") and int(line.split()[1], 16) & 1 for line in lines)
 
 
 def test_a_maintenance_survives_a_restart(open_shop: Shop) -> None:

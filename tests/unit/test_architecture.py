@@ -90,8 +90,8 @@ ORDER = {
         *("settings", "provenance", "reference"),
     ),
     "boot/decisions": (
-        *("folders", "servers", "sizing", "stop_budget", "config", "environment", "programs", "address"),
-        *("decide", "derived"),
+        *("folders", "servers", "sizing", "stop_budget", "config", "overrides", "environment"),
+        *("programs", "address", "decide", "derived"),
     ),
     "boot/effects": (
         *("signals", "command", "checks", "disk", "processes", "waiting", "timeline"),

@@ -1,3 +1,5 @@
+from signal import Signals
+
 import pytest
 
 from entrypoint import errors
@@ -15,8 +17,8 @@ from entrypoint.output import log
         (errors.NotFound("x"), 127),
         (StepFailed("x", 3), 3),
         (StepFailed("x", 0), 1),
-        (Stopped(15, "SIGTERM"), 143),
-        (Stopped(2, "SIGINT"), 130),
+        (Stopped(Signals.SIGTERM), 143),
+        (Stopped(Signals.SIGINT), 130),
     ],
     ids=repr,
 )

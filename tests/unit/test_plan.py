@@ -4,6 +4,7 @@ import contextlib
 import json
 import pwd
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from entrypoint.boot.decisions.decide import decide
 from entrypoint.boot.decisions.programs.supervised import supervised as programs_of
 from entrypoint.boot.facts.cgroup import Limits
 from entrypoint.boot.facts.hooks import Hook, Hooks
-from entrypoint.boot.facts.machine import Facts, Machine
+from entrypoint.boot.facts.machine import NO_LIMIT, Facts, Machine, limits_of
 from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import FindPrograms
 from entrypoint.boot.plan.file_steps import HandOver
@@ -680,6 +681,8 @@ def test_a_folder_is_served_only_where_both_its_ends_are_known(environ: dict[str
         (1024, 1 << 20, "1024", 2368),
         (1024, 2000, "4096", 2000),
         (1024, 1024, "4096", None),
+        (1024, NO_LIMIT, "1024", 2368),
+        (NO_LIMIT, NO_LIMIT, "1024", None),
     ],
 )
 def test_nginx_raises_its_limit_of_descriptors_as_far_as_it_may(
@@ -691,6 +694,14 @@ def test_nginx_raises_its_limit_of_descriptors_as_far_as_it_may(
     assert re.findall(r"worker_rlimit_nofile (\d+);", text) == ([str(limit)] if limit else [])
 
 
+def test_an_infinite_limit_of_descriptors_is_a_number_that_each_program_can_use() -> None:
+    made = make_plan(Settings.read({}), Facts(machine(descriptors=NO_LIMIT, most_descriptors=NO_LIMIT), application()))
+    assert "max-fd = 65536\n" in text_of(made, "uwsgi.ini")
+    infinite = {resource.RLIM_INFINITY: NO_LIMIT}
+    of_this = resource.getrlimit(resource.RLIMIT_CPU)
+    assert limits_of(resource.RLIMIT_CPU) == tuple(infinite.get(each, each) for each in of_this)
+
+
 def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
     settings = Settings.read({"NGINX_WORKER_OPEN_FILES": "5000"})
     made = make_plan(settings, Facts(machine(), application()))
@@ -699,7 +710,7 @@ def test_the_descriptors_that_are_asked_for_must_be_allowed() -> None:
         make_plan(settings, Facts(machine(most_descriptors=4096), application()))
 
 
-@pytest.mark.parametrize(("soft", "said"), [(1 << 30, "1073741824"), (-1, "infinite")])
+@pytest.mark.parametrize(("soft", "said"), [(1 << 30, "1073741824"), (NO_LIMIT, "infinite")])
 def test_the_doctor_finds_a_limit_of_descriptors_that_is_too_high(soft: int, said: str) -> None:
     facts = Facts(machine(descriptors=soft, most_descriptors=soft), application())
     [found] = [each for each in of_config(decide(Settings.read({}), facts), "") if "open files" in each.problem]

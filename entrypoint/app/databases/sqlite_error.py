@@ -8,9 +8,9 @@ from entrypoint.app import writable
 
 
 def file_of(connection: Any) -> Path:
-    """Return the absolute path of the database's file."""
+    """Return the real path of the database's file: SQLite follows links, and writes its journal beside that file."""
     name = str(connection.settings_dict["NAME"]).removeprefix("file:").partition("?")[0]
-    return Path(name).absolute()
+    return Path(os.path.realpath(name))
 
 
 def reason(connection: Any, text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, NamedTuple
+from typing import Final
 
 from entrypoint import certificate_store
 from entrypoint.boot.decisions.folders import written_folders
@@ -23,13 +23,6 @@ from entrypoint.protocol.supervision import LISTENER
 
 _NGINX_WAITS_LONGER: Final = 5  # seconds; uWSGI checks its harakiri once a second
 _FIRST_UPSTREAM_PORT: Final = 8000
-
-
-class Variable(NamedTuple):
-    """An environment variable that the application server reads itself, and its text."""
-
-    name: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -265,40 +258,12 @@ class ResolvedConfig:
         able = self.server is not None and self.server.name != "runserver" and not self.development
         return able and self.application is not None and self.settings.app_logging == "auto"
 
-    # ---- the application server's own configuration, which overrides ours
-
-    @property
-    def own_conf(self) -> PurePosixPath | None:
-        """The user's configuration file for the application server."""
-        return self.machine.server_confs.get(self.server.name) if self.server else None
-
     @property
     def own_nginx_conf(self) -> PurePosixPath | None:
         """The user's complete nginx.conf."""
         if self.machine.nginx_conf is None:
             return None
         return self.machine.app_nginx_conf or PurePosixPath(f"{self.settings.conf_dir}/{templates.NGINX_CONF}")
-
-    @property
-    def own_timeout(self) -> Variable | None:
-        """The server's own variable for the request timeout, if it is set."""
-        return self._set(self.server.timeout_variables) if self.server else None
-
-    @property
-    def own_workers(self) -> Variable | None:
-        """The server's own variable for its number of workers, if it is set."""
-        return self._set(self.server.worker_variables or ()) if self.server else None
-
-    @property
-    def overridden_by(self) -> str | None:
-        """The variable or the file by which the user may override any option of the application server."""
-        if self.server and self.server.arguments_variable in self.settings.environment:
-            return self.server.arguments_variable
-        return self.own_conf.name if self.own_conf else None
-
-    def _set(self, names: tuple[str, ...]) -> Variable | None:
-        given = (Variable(name, self.settings.environment.get(name, "")) for name in names)
-        return next((variable for variable in given if variable.text), None)
 
     # ---- metrics
 
@@ -322,7 +287,7 @@ class ResolvedConfig:
     @property
     def www(self) -> PurePosixPath:
         """The folder of the files that nginx serves for entrypoint itself."""
-        return self.run_dir / "www"
+        return self.run_dir / filenames.WWW
 
     @property
     def ready_file(self) -> PurePosixPath:

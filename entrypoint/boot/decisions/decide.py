@@ -23,7 +23,7 @@ def decide(settings: Settings, facts: Facts) -> ResolvedConfig:
 
     Raises Unusable if nothing would serve or settings contradict each other, NotAllowed if the port is privileged.
     """
-    if 0 <= (most := facts.machine.most_descriptors) < _LEAST_DESCRIPTORS:  # -1: no limit
+    if (most := facts.machine.most_descriptors) < _LEAST_DESCRIPTORS:
         why = f"the limit of open files is {most}, and supervisord needs {_LEAST_DESCRIPTORS}"
         raise Unusable(f"cannot start: {why}; docker run --ulimit nofile=1024:4096, or ulimit -n in a shell")
     server = servers.choose(settings, facts)

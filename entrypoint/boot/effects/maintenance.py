@@ -1,7 +1,10 @@
 """Switch the maintenance of a running site on and off, and remember it for the next start."""
 
 import os
+import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final
@@ -22,7 +25,7 @@ from entrypoint.boot.files.template_values import TemplateValues
 from entrypoint.boot.plan.check_steps import ValidateNginx
 from entrypoint.boot.settings.programs.user_programs import NGINX
 from entrypoint.boot.settings.sources import textfile
-from entrypoint.errors import EntrypointError, NotAllowed, NotFound, TimedOut, Unusable
+from entrypoint.errors import EntrypointError, NotAllowed, NotFound, Stopped, TimedOut, Unusable
 from entrypoint.processes.children import children
 from entrypoint.protocol import filenames
 
@@ -34,7 +37,7 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
     """Begin a maintenance in which `allow` may use the site, or end it if `allow` is None; return what was done.
 
     Raises NotFound if nothing runs here, NotAllowed if another user runs it, Unusable if nginx cannot do that, TimedOut
-    if supervisord does not answer.
+    if supervisord does not answer, Stopped if a stop is requested meanwhile.
     """
     running = runs_in(config.run_dir)
     kept = facts.state_file(config.settings)
@@ -42,12 +45,17 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
         conf = config.run_dir / filenames.SUPERVISORD_CONF
         raise NotFound(f"cannot find {conf}: nothing was started here with these settings; set ENTRYPOINT_DATA_DIR")
     _check_nginx(config)
+    files = _files(config, allow) if running and allow is not None else ()
+    nginx = _Nginx(config.run_dir) if running else None
     if kept:
         _keep(config, kept, allow)
-    if running:
+    if nginx:
         try:
-            _apply(config, _files(config, allow) if allow is not None else ())
-        except EntrypointError:
+            _apply(config, files, nginx)
+        except EntrypointError as error:
+            if isinstance(error, Stopped) and nginx.told:
+                what = "ends" if allow is None else "begins"
+                raise Stopped(error.number, f"the maintenance {what} when nginx has read its configuration") from error
             if allow is not None:
                 _remove(config)
                 if kept:
@@ -92,17 +100,17 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
     return configuration.maintenance_files(config, allow, TemplateValues(config, starting=True), own=own)
 
 
-def _apply(config: ResolvedConfig, files: tuple[File, ...]) -> None:
+def _apply(config: ResolvedConfig, files: tuple[File, ...], nginx: "_Nginx") -> None:
     """Write or remove nginx's files, and let nginx read them. nginx keeps its old configuration if it rejects them."""
     for file in files:
         run_files.write(file.path, file.text)
     if files:
         command = (*programs.nginx(config).in_roots_environment, "-t", "-q")
         surroundings = environment.of_process_1(config.settings, config.machine)
-        validate_nginx(ValidateNginx(command, files[:2], surroundings), StopRequests())
+        validate_nginx(ValidateNginx(command, files[:2], surroundings), nginx.stops)
     else:
         _remove(config)
-    _reload(config)
+    nginx.reload()
 
 
 def _remove(config: ResolvedConfig) -> None:
@@ -110,24 +118,43 @@ def _remove(config: ResolvedConfig) -> None:
         run_files.remove(path)
 
 
-def _reload(config: ResolvedConfig) -> None:
-    """Let supervisord send nginx a HUP, and wait until no worker with the old configuration accepts requests.
+class _Nginx:
+    """The nginx of a running site, which supervisord signals. Raises TimedOut if supervisord does not answer."""
 
-    Raises TimedOut if supervisord does not answer, or if nginx keeps its old configuration.
-    """
-    supervisord = proxy(config.run_dir, _PATIENCE).supervisor
+    def __init__(self, run_dir: PurePath) -> None:
+        self.stops = StopRequests()
+        self.told = False  # whether nginx reads its configuration again, even if nobody waits for it
+        self._supervisord = proxy(run_dir, _PATIENCE, self.stops).supervisor
+        with _answers():
+            process: Any = self._supervisord.getProcessInfo(NGINX)
+        self._workers = children(process["pid"])
+
+    def reload(self) -> None:
+        """Let supervisord send nginx a HUP, and wait until no worker with the old configuration accepts requests.
+
+        Raises TimedOut if supervisord does not answer or nginx keeps its old configuration, Stopped.
+        """
+        self.stops.check()
+        self.told = True
+        with _answers():
+            self._supervisord.signalProcess(NGINX, "HUP")
+        deadline = time.monotonic() + _PATIENCE
+        while any(map(_accepts, self._workers)):
+            if time.monotonic() > deadline:
+                raise TimedOut(
+                    f"cannot reload nginx: it has kept its old configuration for {_PATIENCE:g} s; see its log"
+                )
+            select.select([self.stops], [], [], _PAUSE)
+            self.stops.check()
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
     try:
-        process: Any = supervisord.getProcessInfo(NGINX)
-        workers = children(process["pid"])
-        supervisord.signalProcess(NGINX, "HUP")
+        yield
     except (OSError, HTTPException, Fault) as error:
         why = error.faultString if isinstance(error, Fault) else "supervisord does not answer"
         raise TimedOut(f"cannot reload nginx: {why}; run the command again when the site is ready") from error
-    deadline = time.monotonic() + _PATIENCE
-    while any(map(_accepts, workers)):
-        if time.monotonic() > deadline:
-            raise TimedOut(f"cannot reload nginx: it has kept its old configuration for {_PATIENCE:g} s; see its log")
-        time.sleep(_PAUSE)
 
 
 def _accepts(worker: int) -> bool:

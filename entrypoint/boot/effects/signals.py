@@ -50,7 +50,7 @@ class StopRequests:
             with suppress(BlockingIOError):
                 os.read(self._wakeup, 64)  # another signal has made it readable
         if self._requested:
-            raise Stopped(self._requested, self._requested.name)
+            raise Stopped(self._requested)
 
     def hand_over(self) -> None:
         """Block the signals again, for the program that we exec. Raises Stopped if one arrived before."""

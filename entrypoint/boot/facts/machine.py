@@ -24,6 +24,8 @@ from entrypoint.processes.control_group import text as kernel_text
 from entrypoint.protocol.agent import Application
 
 _ENTRYPOINT_PYTHON: Final = PurePosixPath(sys.executable)
+NO_LIMIT: Final = sys.maxsize
+"""A limit that is infinite. RLIM_INFINITY is -1, which would compare as the smallest."""
 _SERVED: Final = PurePosixPath(__file__).parents[2] / "app" / "served"
 
 
@@ -38,7 +40,7 @@ class Machine:
     python: PurePosixPath
     programs: Mapping[str, PurePosixPath]  # the installed programs, by name
     limits: Limits  # of CPU and memory
-    descriptors: int  # RLIMIT_NOFILE, soft
+    descriptors: int  # RLIMIT_NOFILE, soft; NO_LIMIT if it is infinite
     backlog: int  # the longest queue of a listening socket (net.core.somaxconn)
     ipv6: bool
     own_run_dir: bool  # whether this process can write /run/entrypoint
@@ -49,7 +51,7 @@ class Machine:
     served: PurePosixPath = _SERVED  # our modules for the application server, which runs the application's interpreter
     own_path: str = SYSTEM_PATH  # the PATH of process 1; for root, only folders that only root can write
     own_home: str = "/"  # the home of the current user
-    most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard
+    most_descriptors: int = 1 << 20  # RLIMIT_NOFILE, hard; NO_LIMIT if it is infinite
     http_files: tuple[PurePosixPath, ...] = ()  # the user's configuration files for nginx's http block
     server_files: tuple[PurePosixPath, ...] = ()  # the user's configuration files for nginx's server block
     nginx_names: tuple[str, ...] = ()  # of the files and folders in /etc/nginx
@@ -107,6 +109,7 @@ def read_machine(settings: Settings) -> Machine:
     beside_app = read_beside_app(app_dir, trust) if settings.tiangolo and NGINX_CONF not in templates else {}
     nginx_version, modules = installed.nginx_build(programs.get("nginx"), trust.environment(settings.environment))
     kept, own = certificates.kept(settings), certificates.own(settings)
+    soft, hard = limits_of(resource.RLIMIT_NOFILE)
     return Machine(
         root=is_root(),
         account=account,
@@ -115,7 +118,7 @@ def read_machine(settings: Settings) -> Machine:
         python=python,
         programs=programs,
         limits=read_limits(Path("/"), len(os.sched_getaffinity(0))),
-        descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        descriptors=soft,
         backlog=int(kernel_text(Path("/proc/sys/net/core/somaxconn")) or 128),  # Linux's default before 5.4
         ipv6=bool(kernel_text(Path("/proc/net/if_inet6"))),
         own_run_dir=_writable(Path("/run/entrypoint")),
@@ -124,7 +127,7 @@ def read_machine(settings: Settings) -> Machine:
         trust=trust,
         own_path=trust.environment({"PATH": installed.search_path(settings.environment, python)})["PATH"],
         own_home=pwd.getpwuid(0).pw_dir if is_root() else settings.environment.get("HOME", "/"),
-        most_descriptors=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
+        most_descriptors=hard,
         http_files=user_files.nginx_files(user_files.HTTP_FOLDER),
         server_files=user_files.nginx_files(user_files.SERVER_FOLDER),
         nginx_names=user_files.names_of_nginx(),
@@ -146,6 +149,12 @@ def read_machine(settings: Settings) -> Machine:
         supervisor_files=user_files.supervisor_files(),
         maintenance=maintenance.read(settings, trust),
     )
+
+
+def limits_of(kind: int) -> tuple[int, int]:
+    """Return the soft and the hard limit of a resource, such as RLIMIT_NOFILE."""
+    soft, hard = (NO_LIMIT if each == resource.RLIM_INFINITY else each for each in resource.getrlimit(kind))
+    return soft, hard
 
 
 def _enter(app_dir: Path) -> None:

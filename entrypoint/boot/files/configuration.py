@@ -53,7 +53,7 @@ def run_files(config: ResolvedConfig) -> tuple[PurePosixPath, ...]:
     names = [name.removesuffix(".j2") for name in used(config) if not name.endswith(".html")]
     if config.nginx:
         pages = (*templates.PAGES, *_own_pages(config))
-        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(f"www/{page}" for page in pages)]
+        names += [templates.NGINX_CONF, "nginx/nginx.pid", *(str(filenames.WWW / page) for page in pages)]
     if config.certificate_file:
         names += [str(filenames.CERTIFICATE), certificates.CONFIG, certificates.SECURED_CONF]
     names += [str(filenames.SUPERVISION), str(filenames.CONTROL_SOCKET), "supervisord.pid"]

@@ -180,7 +180,7 @@ def _descriptors(config: ResolvedConfig) -> int | None:
     """
     most = config.machine.most_descriptors
     if given := config.settings.worker_open_files:
-        if 0 <= most < given:
+        if most < given:
             raise Unusable(f"cannot use NGINX_WORKER_OPEN_FILES={given}: the limit of open files is {most}")
         return given
     possible = min(wanted_descriptors(config), most)

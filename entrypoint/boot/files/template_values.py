@@ -5,6 +5,7 @@ An attribute of a class of values is a name that all templates know.
 
 from typing import Final
 
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs.supervised import supervised
 from entrypoint.boot.files import supervisor_files
@@ -36,12 +37,12 @@ class ServerValues:
         self.home = _python_home(config)
         self.socket = config.socket
         self.bind = config.listens_on if config.inherits_socket else config.bind
-        self.own_conf = config.own_conf
+        self.own_conf = overrides.conf(config)
         self.development = config.development
         self.server_logs_requests = config.server_logs_requests
         # A value in the server's file would override the server's own variable.
-        self.workers = None if config.own_workers else config.workers
-        self.harakiri = None if config.own_timeout else config.request_seconds
+        self.workers = None if overrides.workers(config) else config.workers
+        self.harakiri = None if overrides.timeout(config) else config.request_seconds
         self.backlog = min(machine.backlog, _LONGEST_BACKLOG)
         self.stop_seconds = config.server_stop
         self.descriptors = min(machine.descriptors, _MOST_DESCRIPTORS)

@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.stop_budget import engine_default, engine_setting, stop_times
 from entrypoint.boot.plan.steps import WARNING, Read
@@ -29,7 +30,7 @@ def warnings(config: ResolvedConfig) -> Iterator[Read]:
 
 
 def _workers(config: ResolvedConfig) -> Iterator[str]:
-    own = config.own_workers
+    own = overrides.workers(config)
     if own and config.server and config.settings.workers and own.text != str(config.settings.workers):
         yield (
             f"{own.name}={shown(own.text)} contradicts WEB_CONCURRENCY={config.settings.workers}, "
@@ -38,7 +39,7 @@ def _workers(config: ResolvedConfig) -> Iterator[str]:
 
 
 def _requests(config: ResolvedConfig) -> Iterator[str]:
-    name, text = config.own_timeout or ("", "")
+    name, text = overrides.timeout(config) or ("", "")
     if config.nginx and text.isascii() and text.isdigit() and not 0 < int(text[:9]) < config.nginx_timeout:  # 0: never
         yield (
             f"with {name}={shown(text)} a request may exceed nginx's timeout of {config.nginx_timeout} s: "

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from entrypoint.boot.decisions import sizing, stop_budget
+from entrypoint.boot.decisions import overrides, sizing, stop_budget
 from entrypoint.boot.decisions.config import ResolvedConfig
+from entrypoint.boot.facts.machine import NO_LIMIT
 from entrypoint.boot.files import nginx
 from entrypoint.protocol.agent import UNKNOWN, Application
 
@@ -81,23 +82,19 @@ def _account(config: ResolvedConfig) -> Iterator[Finding]:
 def _descriptors(config: ResolvedConfig) -> Iterator[Finding]:
     most, soft = config.machine.most_descriptors, config.machine.descriptors
     wanted = nginx.wanted_descriptors(config) if config.nginx else 0
-    if 0 <= most < wanted:
+    if most < wanted:
         problem = f"the limit of open files is {most}: nginx needs {wanted} for {config.settings.worker_connections}"
         yield Finding(f"{problem} connections a worker", f"--ulimit nofile={wanted}:{wanted}", RUN)
-    elif soft < 0 or soft > _TOO_MANY_DESCRIPTORS:
-        problem = f"the limit of open files is {soft if soft >= 0 else 'infinite'}: programs that close each possible"
+    elif soft > _TOO_MANY_DESCRIPTORS:
+        problem = (
+            f"the limit of open files is {soft if soft < NO_LIMIT else 'infinite'}: programs that close each possible"
+        )
         yield Finding(f"{problem} descriptor when they start take minutes", "--ulimit nofile=65536:65536", RUN)
-
-
-def workers_of(config: ResolvedConfig) -> int:
-    """Return how many workers serve the site; the server's own variable wins."""
-    own = config.own_workers
-    return int(own.text[:4]) if own and own.text.isascii() and own.text.isdecimal() else config.workers
 
 
 def _memory(config: ResolvedConfig) -> Iterator[Finding]:
     limit = config.machine.limits.memory
-    own, workers = config.own_workers, workers_of(config)
+    own, workers = overrides.workers(config), overrides.workers_of(config)
     if limit is None or config.server is None or config.server.worker_variables is None:
         return
     needed, fitting = sizing.memory_for(workers), sizing.server_workers(config.machine.limits)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.files import adapted_nginx, configuration, nginx
 from entrypoint.boot.plan.hook_steps import found_hooks
@@ -67,15 +68,16 @@ def _own_files(config: ResolvedConfig) -> Iterator[Read]:
         how = f"with {', '.join(changes)}" if changes else "unchanged"
         scope = f"{_NGINX_SETTINGS} affect only {config.run_dir}/nginx-app.conf"
         yield Read("own files", f"use {config.own_nginx_conf} {how}: {scope}")
-    if config.own_conf:
-        overrides = "it overrides WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT"
-        yield Read("own files", f"read {config.own_conf}: {overrides}")
+    if overrides.conf(config):
+        what = "it overrides WEB_CONCURRENCY and ENTRYPOINT_REQUEST_TIMEOUT"
+        yield Read("own files", f"read {overrides.conf(config)}: {what}")
 
 
 def _workers(config: ResolvedConfig) -> str:
-    name, number = config.own_workers or ("WEB_CONCURRENCY", str(config.workers))
-    if config.overridden_by and not config.own_workers:
-        why = f"unless {config.overridden_by} overrides it"
+    own, other = overrides.workers(config), overrides.of_any_option(config)
+    name, number = own or ("WEB_CONCURRENCY", str(config.workers))
+    if other and not own:
+        why = f"unless {other} overrides it"
     else:
-        why = f"set by {name}" if config.own_workers or config.settings.workers else f"set {name} to change it"
+        why = f"set by {name}" if own or config.settings.workers else f"set {name} to change it"
     return f"{shown(number)} {'worker' if number == '1' else 'workers'} as {config.machine.account}; {why}"

@@ -48,4 +48,4 @@ class Progress(NamedTuple):
     @property
     def paths(self) -> tuple[PurePosixPath, PurePosixPath]:
         """Return the paths of the files. While the first one exists, nginx passes no request on."""
-        return self.folder / filenames.PHASE.name, self.folder / "phase.txt"
+        return self.folder / filenames.PHASE.name, self.folder / filenames.PHASE_TEXT.name

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.programs.first_request import connection, first_request, request_of
 from entrypoint.boot.decisions.programs.server_commands import command_of
@@ -134,7 +135,7 @@ def nginx(config: ResolvedConfig) -> Program:
 
 def application_server(config: ResolvedConfig, server: Server) -> Program:
     """Return the application server."""
-    bounded = server.name == "uwsgi" and not config.own_timeout and not config.overridden_by
+    bounded = server.name == "uwsgi" and not overrides.timeout(config) and not overrides.of_any_option(config)
     return Program(
         name=server.name,
         command=command_of(server.name, config),
@@ -179,7 +180,7 @@ def _stop_children(config: ResolvedConfig, server: Server) -> StopChildren | Non
     """Return the signal for its workers, if it certainly has a process beside them which stops them late."""
     if server.stop_children is None or server.stop_children.late:
         return server.stop_children
-    workers = config.workers if config.own_workers is None else 1  # nobody but the server reads its own variable
+    workers = config.workers if overrides.workers(config) is None else 1  # nobody but the server reads its own variable
     # A server that has opened its socket itself still gets connections then, and no worker would accept them.
     held = config.nginx or config.inherits_socket
     return server.stop_children if held and workers >= server.master_from else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from entrypoint.boot.decisions import overrides
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.decisions.servers import Words
 from entrypoint.protocol.supervision import LISTENER
@@ -84,7 +85,7 @@ def _address(config: ResolvedConfig) -> Words:
 
 
 def _workers(config: ResolvedConfig) -> Words:
-    return () if config.own_workers else ("--workers", str(config.workers))
+    return () if overrides.workers(config) else ("--workers", str(config.workers))
 
 
 def _application(config: ResolvedConfig, loader: str, name: str = "application") -> Words:

@@ -2,12 +2,14 @@
 
 import http.client
 import os
+import select
 import socket
 import stat
 import xmlrpc.client
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Any, Final
 
+from entrypoint.boot.effects.signals import StopRequests
 from entrypoint.errors import NotAllowed, NotFound, TimedOut
 from entrypoint.protocol import filenames
 from entrypoint.protocol.codec import from_json, to_json
@@ -55,18 +57,27 @@ class ControlSocket:
             raise TimedOut(f"cannot reload: process 1 does not answer on {self._path}: {error}") from error
 
 
-def proxy(folder: PurePath, seconds: float | None) -> xmlrpc.client.ServerProxy:
-    """Return a proxy for supervisord's methods in this run directory. Each call may take `seconds`, None: no limit."""
-    return xmlrpc.client.ServerProxy(
-        "http://localhost", transport=_Transport(str(folder / filenames.CONTROL_SOCKET), seconds)
-    )
+def proxy(folder: PurePath, seconds: float | None, stops: StopRequests | None = None) -> xmlrpc.client.ServerProxy:
+    """Return a proxy for supervisord's methods in this run directory. Each call may take `seconds`, None: no limit.
+
+    A call raises Stopped if a stop is requested before supervisord answers.
+    """
+    transport = _Transport(str(folder / filenames.CONTROL_SOCKET), seconds, stops)
+    return xmlrpc.client.ServerProxy("http://localhost", transport=transport)
 
 
 class _Transport(xmlrpc.client.Transport):
-    def __init__(self, path: str, seconds: float | None) -> None:
+    def __init__(self, path: str, seconds: float | None, stops: StopRequests | None) -> None:
         super().__init__()
         self._path = path
         self._seconds = seconds
+        self._stops = stops
+
+    def send_request(self, *arguments: Any) -> http.client.HTTPConnection:  # noqa: ANN401 -- its signature
+        connection = super().send_request(*arguments)
+        if self._stops and self._stops in select.select([connection.sock, self._stops], [], [], self._seconds)[0]:
+            self._stops.check()
+        return connection
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:  # noqa: ARG002 -- its signature
         connection = http.client.HTTPConnection("localhost")
