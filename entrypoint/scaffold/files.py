@@ -51,7 +51,7 @@ def files(project: Project, *, kubernetes: bool, base: str = BASE) -> Mapping[st
         "environment": dict(_environment(project)),
         "volumes": dict(_volumes(project)),
         "variables": tuple(_examples(project)),
-        "folders": tuple(_folders(project)),
+        "folders": tuple(dict.fromkeys(_folders(project))),
     }
 
     def text(template: str, **more: str) -> str:

@@ -13,7 +13,7 @@ from entrypoint.output.log import printable
 LARGEST: Final = 1 << 20  # bytes; a larger source file is not searched
 
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
-_DEPTH: Final = 3  # folders below the project's
+_DEPTH: Final = 4  # levels of folders, the project's own included: backend/site/settings/production.py
 _MANAGERS: Final = {
     "uv.lock": "uv",
     "poetry.lock": "poetry",
@@ -39,10 +39,10 @@ _ENVIRONMENT: Final = re.compile(
     r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
 )
 _ASSETS: Final = re.compile(r'"scripts"\s*:\s*\{[^}]*"build"\s*:')
-_FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
-_SQLITE: Final = re.compile(
-    r"""["']NAME["']\s*:\s*(?:\w+\s*/|os\.path\.join\(\s*\w+\s*,)((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
-)
+_BELOW: Final = r"(?:\w+\s*/|[\w.]*join\(\s*\w+\s*,)"  # BASE_DIR / "a" / "b", or os.path.join(BASE_DIR, "a", "b")
+_PARTS: Final = r"""((?:\s*["'][\w./-]+["']\s*[/,]?)+)"""
+_FOLDER: Final = rf"^{{name}}\s*=\s*(?:(?:str|Path)\(\s*)?{_BELOW}?{_PARTS}"
+_SQLITE: Final = rf"""["']NAME["']\s*:\s*(?:str\(\s*)?{_BELOW}{_PARTS}"""
 
 
 class Variable(NamedTuple):
@@ -69,7 +69,8 @@ class Project(NamedTuple):
     programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
     variables: tuple[Variable, ...] = ()
-    static_root: str = ""
+    names_static_root: bool = False
+    static_root: str = ""  # empty if the settings name none, or not a plain path below the project
     media_root: str = ""
     node: bool = False
     source: str = ""  # a folder of packages that is not in Python's path: `src`
@@ -122,12 +123,13 @@ def look_at(folder: Path) -> Project:
         packages=packages,
         python=_python_version(folder, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
-        sqlite=_joined(app_dir, _sqlite(settings)),
+        sqlite=_joined(app_dir, _path(_SQLITE, settings)),
         programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
         procfile=procfile,
         variables=tuple(_variables(settings)),
-        static_root=_joined(app_dir, _folder_of("STATIC_ROOT", settings)),
-        media_root=_joined(app_dir, _folder_of("MEDIA_ROOT", settings)),
+        names_static_root="STATIC_ROOT" in settings,
+        static_root=_joined(app_dir, _path(_FOLDER.format(name="STATIC_ROOT"), settings)),
+        media_root=_joined(app_dir, _path(_FOLDER.format(name="MEDIA_ROOT"), settings)),
         node=_ASSETS.search(text_of(folder / "package.json")) is not None,
         source="src" if app_dir != "src" and any((folder / "src").glob("*/__init__.py")) else "",
     )
@@ -220,7 +222,10 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
-    return "" if not path else (Path(folder) / path).as_posix()
+    joined = os.path.normpath(Path(folder) / path)
+    return (
+        "" if not path or joined.partition("/")[0] in (".", "..") else joined
+    )  # not the project itself, nor a folder above it
 
 
 def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:
@@ -293,15 +298,11 @@ def _variables(settings: str) -> Iterator[Variable]:
     yield from (Variable(name, required) for name, required in found.items() if name != "DJANGO_SETTINGS_MODULE")
 
 
-def _sqlite(settings: str) -> str:
-    """Return the path of SQLite's file as the settings write it: BASE_DIR / "data" / "db.sqlite3"."""
-    found = _SQLITE.search(settings)
-    return "/".join(re.findall(r"[\w./-]*\w", found[1])) if found else ""
-
-
-def _folder_of(name: str, settings: str) -> str:
-    found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
-    return found["folder"].strip("/") if found else ""
+def _path(pattern: str, settings: str) -> str:
+    """Return the path that the settings write here, relative to manage.py's folder; empty if none or not below it."""
+    found = re.search(pattern, settings, re.MULTILINE)
+    path = "/".join(re.findall(r"""["']([\w./-]+)["']""", found[1])) if found else ""
+    return "" if path.startswith("/") else path
 
 
 def _name(name: str) -> str:

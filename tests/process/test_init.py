@@ -77,6 +77,7 @@ def test_a_django_project_with_uv_and_postgres(tmp_path: Path) -> None:
             Variable("ALLOWED_HOSTS", required=False),
             Variable("DATABASE_URL", required=False),
         ),
+        names_static_root=True,
         static_root="src/static_root",
         media_root="src/media",
     )
@@ -103,6 +104,35 @@ def test_a_settings_module_that_reads_each_part_of_the_database(tmp_path: Path) 
         "DJANGO_DB_HOST": "db",
         "POSTGRES_PASSWORD": "${POSTGRES_PASSWORD}",
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ('BASE_DIR / "data" / "static"', "back/data/static"),
+        ('str(BASE_DIR / "static")', "back/static"),
+        ('os_path.join(BASE_DIR, "static")', "back/static"),
+        ('os.path.join(BASE_DIR, "..", "static/")', "static"),
+        ('"static"', "back/static"),
+        ('os.path.join(BASE_DIR, "..", "..", "static")', ""),
+        ('"/var/www/static"', ""),
+        ('os.environ.get("STATIC_ROOT")', ""),
+    ],
+)
+def test_the_folder_of_static_files(tmp_path: Path, value: str, folder: str) -> None:
+    settings = f'STATIC_ROOT = {value}\nMEDIA_ROOT = BASE_DIR / "media"\n'
+    found = look_at(made(tmp_path, {"back/manage.py": "", "back/site/settings/base.py": settings}))
+    assert (found.static_root, found.media_root) == (folder, "back/media")
+    dockerfile = files(found, kubernetes=False)["Dockerfile"]
+    assert dockerfile.endswith("RUN entrypoint prepare --only collectstatic\n")
+
+
+def test_a_folder_for_two_purposes_is_made_once(tmp_path: Path) -> None:
+    settings = SQLITE + 'MEDIA_ROOT = BASE_DIR / "data"\n'
+    dockerfile = files(look_at(made(tmp_path, {"manage.py": "", "settings.py": settings})), kubernetes=False)[
+        "Dockerfile"
+    ]
+    assert dockerfile.count("/srv/project/data") == 1
 
 
 def test_a_flask_factory(tmp_path: Path) -> None:
