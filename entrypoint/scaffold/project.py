@@ -61,7 +61,9 @@ class Project(NamedTuple):
     app: str = ""  # the application, package.module:callable; empty if Django's settings or a Procfile name it
     asgi: str = ""  # why an ASGI server runs it; empty for WSGI
     manager: str = ""  # uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared
-    requirements: str = ""  # the file of the locked or declared versions
+    requirements: str = (
+        ""  # the file of the locked or declared versions, in the project's folder or in that of manage.py
+    )
     packages: frozenset[str] = frozenset()  # the names of the declared dependencies
     python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
@@ -91,6 +93,12 @@ class Project(NamedTuple):
         return "uvicorn" if self.asgi else "uwsgi"
 
     @property
+    def declarations(self) -> tuple[str, ...]:
+        """The files from which uv or Poetry writes a requirements.txt."""
+        folder, slash, file = self.requirements.rpartition("/")
+        return tuple(dict.fromkeys(f"{folder}{slash}{name}" for name in ("pyproject.toml", file)))
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The variables without which the settings cannot be loaded, except the secret key."""
         return tuple(each.name for each in self.variables if each.required and "SECRET_KEY" not in each.name)
@@ -107,8 +115,10 @@ def look_at(folder: Path) -> Project:
             f"cannot find an application in {folder}: there is no manage.py, no Flask or FastAPI application and no "
             "Procfile with web; run the command in the project's folder"
         )
-    manager, requirements = _manager(folder, pyproject)
-    packages = frozenset(_packages(folder, pyproject, requirements))
+    home = folder / app_dir if not any(_manager(folder, pyproject)) else folder
+    pyproject = _toml(home / "pyproject.toml")
+    manager, requirements = _manager(home, pyproject)
+    packages = frozenset(_packages(home, pyproject, requirements))
     settings = "\n".join(text_of(path) for path in _python_files(folder) if _configures(path, folder))
     if manage and {"channels", "daphne"} & packages:
         asgi = "the project depends on channels"
@@ -119,9 +129,9 @@ def look_at(folder: Path) -> Project:
         app=app,
         asgi=asgi,
         manager=manager,
-        requirements=requirements,
+        requirements=_joined(_relative(home, folder), requirements),
         packages=packages,
-        python=_python_version(folder, pyproject),
+        python=_python_version(home, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
         sqlite=_joined(app_dir, _path(_SQLITE, settings)),
         programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
@@ -222,10 +232,9 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
+    """Return the path relative to the project; empty for the project itself, for what lies outside, and for no path."""
     joined = os.path.normpath(Path(folder) / path)
-    return (
-        "" if not path or joined.partition("/")[0] in (".", "..") else joined
-    )  # not the project itself, nor a folder above it
+    return "" if not path or joined.partition("/")[0] in (".", "..") else joined
 
 
 def _manager(folder: Path, pyproject: dict[str, Any]) -> tuple[str, str]:

@@ -127,6 +127,29 @@ def test_the_folder_of_static_files(tmp_path: Path, value: str, folder: str) -> 
     assert dockerfile.endswith("RUN entrypoint prepare --only collectstatic\n")
 
 
+@pytest.mark.parametrize(
+    ("texts", "copied"),
+    [
+        ({"requirements.txt": "celery\n"}, "back/requirements.txt /requirements/"),
+        (
+            {"requirements/prod.txt": "-r base.txt\n", "requirements/base.txt": "celery\n"},
+            "back/requirements /requirements",
+        ),
+        (
+            {"pyproject.toml": '[project]\ndependencies = ["celery"]\n', "uv.lock": ""},
+            "back/pyproject.toml back/uv.lock ./",
+        ),
+        ({"pyproject.toml": '[project]\ndependencies = ["celery"]\n'}, "back/pyproject.toml ./"),
+    ],
+)
+def test_requirements_beside_a_manage_py_in_a_folder(tmp_path: Path, texts: dict[str, str], copied: str) -> None:
+    texts = {f"back/{name}": text for name, text in texts.items()}
+    tools = {"pyproject.toml": "[project]\nname = 'tools'\n"}
+    found = look_at(made(tmp_path, {"back/manage.py": "", **tools, **texts}))
+    assert found.packages == {"celery"}
+    assert f"\nCOPY {copied}\n" in files(found, kubernetes=False)["Dockerfile"]
+
+
 def test_a_folder_for_two_purposes_is_made_once(tmp_path: Path) -> None:
     settings = SQLITE + 'MEDIA_ROOT = BASE_DIR / "data"\n'
     dockerfile = files(look_at(made(tmp_path, {"manage.py": "", "settings.py": settings})), kubernetes=False)[
