@@ -134,7 +134,9 @@ def look_at(folder: Path) -> Project:
         python=_python_version(home, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
         sqlite=_joined(app_dir, _path(_SQLITE, settings)),
-        programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
+        programs=tuple(
+            _programs(folder / app_dir, packages, {name for name, _ in procfile}, django=manage is not None)
+        ),
         procfile=procfile,
         variables=tuple(_variables(settings)),
         names_static_root="STATIC_ROOT" in settings,
@@ -285,7 +287,8 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
                 module = _module(path, folder, "__init__", "celery")
                 yield "worker", f"celery -A {module} worker --loglevel INFO"
                 if "django-celery-beat" in packages or "beat_schedule" in text_of(path).lower():
-                    yield "beat", f"celery -A {module} beat --loglevel INFO"
+                    # By default its schedule is a file in the working directory, which www-data cannot write.
+                    yield "beat", f"celery -A {module} beat --schedule /tmp/celerybeat-schedule --loglevel INFO"
                 break
     if "django-rq" in packages and django and not {"worker", "rqworker"} & named:
         yield "worker", "python manage.py rqworker default"

@@ -173,16 +173,20 @@ def test_celery_and_beat_are_programs_of_their_own(tmp_path: Path) -> None:
     folder = made(
         tmp_path,
         {
-            "manage.py": "",
-            "mall/settings.py": SQLITE,
-            "mall/celery.py": CELERY,
+            "back/manage.py": "",
+            "back/mall/settings.py": SQLITE,
+            "back/mall/celery.py": CELERY,
             "requirements.txt": "-r base.txt\ncelery\n",
             "base.txt": "Django\ndjango-celery-beat\n",
         },
     )
     found = look_at(folder)
-    assert found.sqlite == "data/x.sqlite3"
-    assert [name for name, _ in found.programs] == ["worker", "beat"]
+    assert found.sqlite == "back/data/x.sqlite3"
+    assert found.programs == (
+        ("worker", "celery -A mall worker --loglevel INFO"),
+        ("beat", "celery -A mall beat --schedule /tmp/celerybeat-schedule --loglevel INFO"),
+    )
+    assert files(found, kubernetes=False)["Dockerfile"].count("# One image, several roles") == 1
     services = yaml.safe_load(files(found, kubernetes=False)["compose.yaml"])["services"]
     assert set(services) == {"web", "worker", "beat", "redis"}
     assert services["worker"]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
