@@ -98,12 +98,26 @@ def test_a_settings_module_that_reads_each_part_of_the_database(tmp_path: Path) 
     settings = (
         'import os\nenv = os.environ.get\nDB = os.environ.get("DJANGO_DB_HOST"), os.getenv("POSTGRES_PASSWORD")\n'
     )
-    folder = made(tmp_path, {"manage.py": "", "site/settings.py": settings, "requirements.txt": "psycopg2-binary\n"})
+    settings += 'SQL = env("SQL_ENGINE"), os.environ.get("SQL_DATABASE")\nREDIS = os.getenv("REDIS_HOST", "here")\n'
+    packages = "psycopg2-binary\nredis\n"
+    folder = made(tmp_path, {"manage.py": "", "site/settings.py": settings, "requirements.txt": packages})
     compose = yaml.safe_load(files(look_at(folder), kubernetes=False)["compose.yaml"])
     assert compose["services"]["web"]["environment"] == {
         "DJANGO_DB_HOST": "db",
         "POSTGRES_PASSWORD": "${POSTGRES_PASSWORD}",
+        "SQL_ENGINE": "django.db.backends.postgresql",
+        "SQL_DATABASE": "site",
+        "REDIS_HOST": "redis",
     }
+
+
+def test_an_example_sets_no_variable_that_has_a_default_to_nothing(tmp_path: Path) -> None:
+    settings = 'A = os.getenv("APP_ENV", "dev")\nB = os.environ["MUST"]\nC = os.environ.get("DJANGO_ALLOWED_HOSTS")\n'
+    example = files(look_at(made(tmp_path, {"manage.py": "", "settings.py": settings})), kubernetes=False)[
+        ".env.example"
+    ]
+    lines = [line for line in example.splitlines() if "=" in line and "SUPERUSER" not in line]
+    assert lines == ["# APP_ENV=", "MUST=", "DJANGO_ALLOWED_HOSTS=localhost"]
 
 
 @pytest.mark.parametrize(
