@@ -86,7 +86,10 @@ def _check_access() -> None:
     for verb, path in (("enter", f"{folder}/."), ("read", f"{folder}/{MANAGE}")):
         if not os.access(path, os.R_OK) and (verb == "enter" or os.path.lexists(path)):
             what = folder if verb == "enter" else path
-            raise AgentError(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
+            why = (
+                f"Permission denied; in the Dockerfile: RUN chmod -R go+rX {folder}"  # COPY keeps the mode of each file
+            )
+            raise AgentError(f"cannot {verb} {what} as uid {os.geteuid()}: {why}", "not allowed")
 
 
 def _run_manage() -> None:
