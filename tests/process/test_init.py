@@ -256,7 +256,7 @@ def test_init_writes_its_files_once(entrypoint: Command, site: Path) -> None:
     refused = entrypoint.run(site, "init")
     assert (refused.code, refused.err) == (
         78,
-        "[entrypoint] cannot write Dockerfile: it exists and differs; --force replaces it\n",
+        "[entrypoint] cannot write Dockerfile: it exists and differs; --check shows how, --force replaces it\n",
     )
     assert entrypoint.run(site, "init", "--force").err == "[entrypoint] wrote Dockerfile\n"
 
@@ -353,9 +353,11 @@ def test_a_procfiles_lines(tmp_path: Path) -> None:
 
 def test_gunicorns_options(tmp_path: Path) -> None:
     dockerfile = (
-        'FROM python\nCMD ["gunicorn", "site.wsgi:application", "-w", "4", "--bind=0.0.0.0:8000", "-t", "30"]\n'
+        'FROM python\nCMD ["gunicorn", "--log-file", "-", "site.wsgi:application", "-w", "4", '
+        '"--bind=0.0.0.0:8000", "-t", "30"]\n'
     )
     found = becomes(made(tmp_path, {"Dockerfile": dockerfile, "gunicorn.conf.py": "max_requests = 100\n"}), "gunicorn")
+    assert found["--log-file -"] == "the same, in gunicorn.conf.py, with ENTRYPOINT_SERVER=gunicorn"
     assert found["-w 4"] == "WEB_CONCURRENCY=4"
     assert found["--bind 0.0.0.0:8000"] == "PORT=8000"
     assert found["-t 30"] == "ENTRYPOINT_REQUEST_TIMEOUT=30s"
