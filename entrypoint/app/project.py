@@ -19,6 +19,7 @@ from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKi
 from entrypoint.secret import Secret
 
 MANAGE: Final = "manage.py"
+_OLDEST: Final = (4, 2)  # of Django's versions
 _SQLITE: Final = re.compile("sqlite|spatialite")
 _KEY: Final = re.compile(r"\b(DJANGO_)?SECRET_KEY\b")
 
@@ -34,12 +35,19 @@ def load_settings() -> Application:
     application's traceback, where they cannot be loaded.
     """
     try:
-        import django  # noqa: F401, PLC0415 -- the application may lack it
+        import django  # noqa: PLC0415 -- the application may lack it
     except ImportError as error:
         raise AgentError(
-            f"cannot load the application: {sys.executable} has no Django ({error}); set ENTRYPOINT_PYTHON",
+            f"cannot load the application: {sys.executable} has no Django ({error}); "
+            "install it, or set ENTRYPOINT_PYTHON",
             "unusable",
         ) from error
+    if django.VERSION < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise AgentError(
+            f"cannot load the application: Django {django.__version__} is too old; install {oldest} or newer",
+            "unusable",
+        )
     _check_access()
     sys.path.insert(0, os.getcwd())  # noqa: PTH109 -- what Python itself does for `python manage.py`
     with _load_errors():
@@ -78,7 +86,10 @@ def _check_access() -> None:
     for verb, path in (("enter", f"{folder}/."), ("read", f"{folder}/{MANAGE}")):
         if not os.access(path, os.R_OK) and (verb == "enter" or os.path.lexists(path)):
             what = folder if verb == "enter" else path
-            raise AgentError(f"cannot {verb} {what} as uid {os.geteuid()}: Permission denied", "not allowed")
+            why = (
+                f"Permission denied; in the Dockerfile: RUN chmod -R go+rX {folder}"  # COPY keeps the mode of each file
+            )
+            raise AgentError(f"cannot {verb} {what} as uid {os.geteuid()}: {why}", "not allowed")
 
 
 def _run_manage() -> None:
@@ -103,7 +114,8 @@ def _run_manage() -> None:
 
 def _hint(line: str, error: BaseException) -> str:
     """Return the fix for settings that fail to load, where the error tells it."""
-    if "psycopg" in line and (why := psycopg_mismatch()):
+    absent = "install psycopg[binary]" if "Error loading psycopg2 or psycopg" in line else ""
+    if "psycopg" in line and (why := psycopg_mismatch() or absent):
         return f"; {why}"
     named = _KEY.search(line)
     if named and not os.environ.get(named[0]):

@@ -15,11 +15,12 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PASSWORDS: Final = {"postgres": "POSTGRES_PASSWORD", "mysql": "MYSQL_PASSWORD"}
 _PORTS: Final = {"postgres": "5432", "mysql": "3306"}
 _DATABASE: Final = re.compile(
-    r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB)_?(HOST|PORT|NAME|DB|USER|USERNAME|PASSWORD)$"
+    r"(?:^|_)(?:DB|DATABASE|POSTGRES|PG|MYSQL|MARIADB|SQL)_?(ENGINE|HOST|PORT|NAME|DB|DATABASE|USER|USERNAME|PASSWORD)$"
 )
+_ENGINES: Final = {"postgres": "django.db.backends.postgresql", "mysql": "django.db.backends.mysql"}
 _VALUES: Final = {
     "SECRET_KEY": "change-me-to-a-long-random-value",
-    "ALLOWED_HOSTS": "127.0.0.1,localhost",
+    "ALLOWED_HOSTS": "localhost",  # one, as nobody knows whether the settings split at commas or at spaces
     "DEBUG": "0",
 }
 """Values for the developer's machine, by the ends of the names."""
@@ -60,7 +61,7 @@ def files(project: Project, *, kubernetes: bool, base: str = BASE) -> Mapping[st
         "environment": dict(_environment(project)),
         "volumes": dict(_volumes(project)),
         "variables": tuple(_examples(project)),
-        "folders": tuple(_folders(project)),
+        "folders": tuple(dict.fromkeys(_folders(project))),
         "sqlite": _sqlite(project),
         "data": _DATA,
     }
@@ -94,7 +95,7 @@ def _environment(project: Project) -> Iterator[tuple[str, str]]:
     kind = project.database
     if kind in _PASSWORDS:
         password = f"${{{_PASSWORDS[kind]}}}"
-        values = {"HOST": "db", "PORT": f'"{_PORTS[kind]}"', "PASSWORD": password}
+        values = {"HOST": "db", "PORT": f'"{_PORTS[kind]}"', "PASSWORD": password, "ENGINE": _ENGINES[kind]}
         if "DATABASE_URL" in names:
             yield "DATABASE_URL", f"{kind}://site:{password}@db:{_PORTS[kind]}/site"
         for name in sorted(names):
@@ -102,8 +103,10 @@ def _environment(project: Project) -> Iterator[tuple[str, str]]:
                 yield name, values.get(match[1], "site")
     if project.redis:
         for name in sorted(names):
-            if re.search(r"(REDIS|BROKER|CACHE)(_URL)?$|RESULT_BACKEND$", name):
+            if re.search(r"(REDIS|BROKER|CACHE|CELERY_BACKEND)(_URL)?$|RESULT_BACKEND$", name):
                 yield name, "redis://redis:6379/0"
+            elif match := re.search(r"REDIS_(HOST|PORT)$", name):
+                yield name, "redis" if match[1] == "HOST" else '"6379"'
 
 
 def _sqlite(project: Project) -> SQLite | None:

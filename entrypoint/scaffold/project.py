@@ -34,7 +34,7 @@ class Project(NamedTuple):
     app: str = ""  # the application, package.module:callable; empty if Django's settings or a Procfile name it
     asgi: str = ""  # why an ASGI server runs it; empty for WSGI
     manager: str = ""  # uv, poetry, pip, pyproject (dependencies without a lock file), or empty if nothing is declared
-    requirements: str = ""  # the file of the locked or declared versions
+    requirements: str = ""  # the file of the locked or declared versions, relative to the project
     packages: frozenset[str] = frozenset()  # the names of the declared dependencies
     python: str = ""  # the versions of Python that the project supports
     database: str = "sqlite"
@@ -43,7 +43,8 @@ class Project(NamedTuple):
     programs: tuple[tuple[str, str], ...] = ()  # further programs and their commands
     procfile: tuple[tuple[str, str], ...] = ()
     variables: tuple[settings.Variable, ...] = ()
-    static_root: str = ""
+    names_static_root: bool = False
+    static_root: str = ""  # empty if the settings name none, or not a plain path below the project
     media_root: str = ""
     node: bool = False
     source: str = ""  # a folder of packages that is not in Python's path: `src`
@@ -64,6 +65,12 @@ class Project(NamedTuple):
         return "uvicorn" if self.asgi else "uwsgi"
 
     @property
+    def declarations(self) -> tuple[str, ...]:
+        """The files from which uv or Poetry writes a requirements.txt."""
+        folder, slash, file = self.requirements.rpartition("/")
+        return tuple(dict.fromkeys(f"{folder}{slash}{name}" for name in ("pyproject.toml", file)))
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The variables without which the settings cannot be loaded, except the secret key."""
         return tuple(each.name for each in self.variables if each.required and "SECRET_KEY" not in each.name)
@@ -80,8 +87,10 @@ def look_at(folder: Path) -> Project:
             f"cannot find an application in {folder}: there is no manage.py, no Flask or FastAPI application and no "
             "Procfile with web; run the command in the project's folder"
         )
-    manager, requirements = dependencies.manager(folder, pyproject)
-    packages = frozenset(dependencies.packages(folder, pyproject, requirements))
+    home = folder / app_dir if not any(dependencies.manager(folder, pyproject)) else folder
+    pyproject = toml_of(home / "pyproject.toml")
+    manager, requirements = dependencies.manager(home, pyproject)
+    packages = frozenset(dependencies.packages(home, pyproject, requirements))
     text = "\n".join(text_of(path) for path in python_files(folder) if _configures(path, folder))
     sqlite = _joined(app_dir, settings.sqlite_file(text))
     if manage and {"channels", "daphne"} & packages:
@@ -93,16 +102,19 @@ def look_at(folder: Path) -> Project:
         app=app,
         asgi=asgi,
         manager=manager,
-        requirements=requirements,
+        requirements=_joined(_relative(home, folder), requirements),
         packages=packages,
-        python=dependencies.python_version(folder, pyproject),
+        python=dependencies.python_version(home, pyproject),
         database=next((name for name, drivers in _DRIVERS.items() if drivers & packages), "sqlite"),
         sqlite=sqlite,
         sqlite_among_code=bool(sqlite)
         and any((folder / sqlite).parent in path.parents for path in python_files(folder)),
-        programs=tuple(_programs(folder, packages, {name for name, _ in procfile}, django=manage is not None)),
+        programs=tuple(
+            _programs(folder / app_dir, packages, {name for name, _ in procfile}, django=manage is not None)
+        ),
         procfile=procfile,
         variables=tuple(settings.variables(text)),
+        names_static_root="STATIC_ROOT" in text,
         static_root=_joined(app_dir, settings.folder_of("STATIC_ROOT", text)),
         media_root=_joined(app_dir, settings.folder_of("MEDIA_ROOT", text)),
         node=_ASSETS.search(text_of(folder / "package.json")) is not None,
@@ -147,7 +159,9 @@ def _relative(path: Path, folder: Path) -> str:
 
 
 def _joined(folder: str, path: str) -> str:
-    return "" if not path else posixpath.normpath(Path(folder) / path)
+    """Return a path relative to the project, or an absolute one; empty for the project itself and what lies outside."""
+    joined = posixpath.normpath(posixpath.join(folder, path))
+    return "" if not path or joined.partition("/")[0] in (".", "..") else joined
 
 
 def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django: bool) -> Iterator[tuple[str, str]]:
@@ -159,7 +173,8 @@ def _programs(folder: Path, packages: frozenset[str], named: set[str], *, django
                 module = _module(path, folder, "__init__", "celery")
                 yield "worker", f"celery -A {module} worker --loglevel INFO"
                 if "django-celery-beat" in packages or "beat_schedule" in text_of(path).lower():
-                    yield "beat", f"celery -A {module} beat --loglevel INFO"
+                    # By default its schedule is a file in the working directory, which www-data cannot write.
+                    yield "beat", f"celery -A {module} beat --schedule /tmp/celerybeat-schedule --loglevel INFO"
                 break
     if "django-rq" in packages and django and not {"worker", "rqworker"} & named:
         yield "worker", "python manage.py rqworker default"

@@ -7,11 +7,13 @@ from typing import Final, NamedTuple
 _ENVIRONMENT: Final = re.compile(
     r"""(?:(?P<must>environ\[)|environ\.get\(|getenv\(|\b(?:env|config)(?:\.\w+)?\()\s*["'](?P<name>[A-Z][A-Z0-9_]*)["']"""
 )
-_FOLDER: Final = r"""^{name}\s*=\s*(?:\w+\s*/\s*|os\.path\.join\(\s*\w+\s*,\s*){{1}}["'](?P<folder>[\w./-]+)["']"""
-_BASE: Final = r"(?:os\.path\.join\(\s*)?(?:BASE|ROOT|PROJECT)\w*"  # another name may be that of another folder
-_PARTS: Final = r"""(?:\s*["'][\w./-]+["']\s*[/,]?)+"""
+_PARTS: Final = r"""(?:\s*["'][\w./-]+["']\s*[/,]?)+"""  # "a" / "b", or "a", "b"
+_FOLDER: Final = (
+    rf"^{{name}}\s*=\s*(?:(?:str|Path)\(\s*)?(?:\w+\s*/|[\w.]*join\(\s*\w+\s*,)?(?P<path>{_PARTS})"  # BASE_DIR / …
+)
+_BASE: Final = r"(?:[\w.]*join\(\s*)?(?:BASE|ROOT|PROJECT)\w*"  # a variable with another name may hold another folder
 _SQLITE: Final = re.compile(
-    rf"""["']NAME["']\s*:\s*(?:str\(\s*)?(?:{_BASE}\s*[/,]|(?=["']/))(?P<file>{_PARTS})"""
+    rf"""["']NAME["']\s*:\s*(?:str\(\s*)?(?:{_BASE}\s*[/,]|(?=["']/))(?P<path>{_PARTS})"""
     rf"""|sqlite:///(?:\{{{_BASE}\}}?\s*[/,]\s*)?(?P<url>{_PARTS}|[\w./-]+)"""
 )
 
@@ -32,15 +34,20 @@ def variables(settings: str) -> Iterator[Variable]:
 
 
 def sqlite_file(settings: str) -> str:
-    """Return the path of SQLite's file below BASE_DIR, or an absolute one; empty if the settings do not show it.
+    """Return the path of SQLite's file below manage.py's folder, or an absolute one; empty if they do not show it.
 
-    They write it as BASE_DIR / "data" / "db.sqlite3", or as sqlite:///data/db.sqlite3.
+    The settings write it as BASE_DIR / "data" / "db.sqlite3", or as sqlite:///data/db.sqlite3.
     """
     found = _SQLITE.search(settings)
-    return "/".join(re.findall(r"[\w./-]*\w", found["file"] or found["url"])) if found else ""
+    return _joined(found["path"] or found["url"]) if found else ""
 
 
 def folder_of(name: str, settings: str) -> str:
-    """Return the folder below BASE_DIR that the setting `name` names; empty if there is none."""
+    """Return the folder that the setting `name` names, below manage.py's folder; empty if it is none or elsewhere."""
     found = re.search(_FOLDER.format(name=name), settings, re.MULTILINE)
-    return found["folder"].strip("/") if found else ""
+    path = _joined(found["path"]) if found else ""
+    return "" if path.startswith("/") else path
+
+
+def _joined(parts: str) -> str:
+    return "/".join(re.findall(r"[\w./-]*[\w.-]", parts))

@@ -11,7 +11,7 @@ from entrypoint.errors import NotAllowed, Unusable
 LARGEST: Final = 1 << 20  # bytes; a larger source file is not searched
 
 _SKIPPED: Final = frozenset({"node_modules", "venv", "site-packages", "tests", "build", "dist", "__pycache__"})
-_DEPTH: Final = 3  # folders below the project's
+_DEPTH: Final = 4  # levels of folders, the project's own included: backend/site/settings/production.py
 
 
 def python_files(folder: Path) -> Iterator[Path]:

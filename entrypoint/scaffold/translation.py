@@ -212,7 +212,12 @@ def _gunicorn_command(file: str, number: int, text: str) -> Iterator[Line]:
             continue
         name, equals, value = word.partition("=")
         key = short.get(name, name.lstrip("-").replace("-", "_"))
-        if not equals and words and not words[0].startswith("-") and key not in ("preload", "daemon"):
+        if (
+            not equals
+            and words
+            and (words[0] == "-" or not words[0].startswith("-"))
+            and key not in ("preload", "daemon")
+        ):
             value = words.pop(0)
         yield Line(file, number, f"{name} {value}".strip(), _gunicorn_key(key, value))
 

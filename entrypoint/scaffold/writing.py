@@ -16,7 +16,7 @@ def write(folder: Path, files: Mapping[str, str], *, force: bool) -> tuple[str, 
     changed = [name for name, text in files.items() if _present(folder / name) != text]
     if not force:
         Unusable.check(
-            f"cannot write {name}: it exists and differs; --force replaces it"
+            f"cannot write {name}: it exists and differs; --check shows how, --force replaces it"
             for name in changed
             if (folder / name).exists()
         )

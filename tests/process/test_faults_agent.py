@@ -89,7 +89,10 @@ def test_no_message_of_the_application_begins_a_line_of_the_log(entrypoint: Comm
 CLOSED = {
     "the folder": ("app", "cannot enter {root} as uid {uid}: Permission denied"),
     "the folder above": (".", "cannot enter {root} as uid {uid}: Permission denied"),
-    "manage.py": ("app/manage.py", "cannot read {root}/manage.py as uid {uid}: Permission denied"),
+    "manage.py": (
+        "app/manage.py",
+        "cannot read {root}/manage.py as uid {uid}: Permission denied; in the Dockerfile: RUN chmod -R go+rX {root}",
+    ),
     "the settings": ("app/site_/settings.py", "cannot load the application: PermissionError: "),
 }
 

@@ -78,6 +78,7 @@ def test_a_django_project_with_uv_and_postgres(tmp_path: Path) -> None:
             Variable("ALLOWED_HOSTS", required=False),
             Variable("DATABASE_URL", required=False),
         ),
+        names_static_root=True,
         static_root="src/static_root",
         media_root="src/media",
     )
@@ -98,12 +99,78 @@ def test_a_settings_module_that_reads_each_part_of_the_database(tmp_path: Path) 
     settings = (
         'import os\nenv = os.environ.get\nDB = os.environ.get("DJANGO_DB_HOST"), os.getenv("POSTGRES_PASSWORD")\n'
     )
-    folder = made(tmp_path, {"manage.py": "", "site/settings.py": settings, "requirements.txt": "psycopg2-binary\n"})
+    settings += 'SQL = env("SQL_ENGINE"), os.environ.get("SQL_DATABASE")\nREDIS = os.getenv("REDIS_HOST", "here")\n'
+    packages = "psycopg2-binary\nredis\n"
+    folder = made(tmp_path, {"manage.py": "", "site/settings.py": settings, "requirements.txt": packages})
     compose = yaml.safe_load(files(look_at(folder), kubernetes=False)["compose.yaml"])
     assert compose["services"]["web"]["environment"] == {
         "DJANGO_DB_HOST": "db",
         "POSTGRES_PASSWORD": "${POSTGRES_PASSWORD}",
+        "SQL_ENGINE": "django.db.backends.postgresql",
+        "SQL_DATABASE": "site",
+        "REDIS_HOST": "redis",
     }
+
+
+def test_an_example_sets_no_variable_that_has_a_default_to_nothing(tmp_path: Path) -> None:
+    settings = 'A = os.getenv("APP_ENV", "dev")\nB = os.environ["MUST"]\nC = os.environ.get("DJANGO_ALLOWED_HOSTS")\n'
+    example = files(look_at(made(tmp_path, {"manage.py": "", "settings.py": settings})), kubernetes=False)[
+        ".env.example"
+    ]
+    lines = [line for line in example.splitlines() if "=" in line and "SUPERUSER" not in line]
+    assert lines == ["# APP_ENV=", "MUST=", "DJANGO_ALLOWED_HOSTS=localhost"]
+
+
+@pytest.mark.parametrize(
+    ("value", "folder"),
+    [
+        ('BASE_DIR / "data" / "static"', "back/data/static"),
+        ('str(BASE_DIR / "static")', "back/static"),
+        ('os_path.join(BASE_DIR, "static")', "back/static"),
+        ('os.path.join(BASE_DIR, "..", "static/")', "static"),
+        ('"static"', "back/static"),
+        ('os.path.join(BASE_DIR, "..", "..", "static")', ""),
+        ('"/var/www/static"', ""),
+        ('os.environ.get("STATIC_ROOT")', ""),
+    ],
+)
+def test_the_folder_of_static_files(tmp_path: Path, value: str, folder: str) -> None:
+    settings = f'STATIC_ROOT = {value}\nMEDIA_ROOT = BASE_DIR / "media"\n'
+    found = look_at(made(tmp_path, {"back/manage.py": "", "back/site/settings/base.py": settings}))
+    assert (found.static_root, found.media_root) == (folder, "back/media")
+    dockerfile = files(found, kubernetes=False)["Dockerfile"]
+    assert dockerfile.endswith("RUN entrypoint prepare --only collectstatic\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "copied"),
+    [
+        ({"requirements.txt": "celery\n"}, "back/requirements.txt /requirements/"),
+        (
+            {"requirements/prod.txt": "-r base.txt\n", "requirements/base.txt": "celery\n"},
+            "back/requirements /requirements",
+        ),
+        (
+            {"pyproject.toml": '[project]\ndependencies = ["celery"]\n', "uv.lock": ""},
+            "back/pyproject.toml back/uv.lock ./",
+        ),
+        ({"pyproject.toml": '[project]\ndependencies = ["celery"]\n'}, "back/pyproject.toml ./"),
+    ],
+)
+def test_requirements_beside_a_manage_py_in_a_folder(tmp_path: Path, texts: dict[str, str], copied: str) -> None:
+    texts = {f"back/{name}": text for name, text in texts.items()}
+    tools = {"pyproject.toml": "[project]\nname = 'tools'\n"}
+    found = look_at(made(tmp_path, {"back/manage.py": "", **tools, **texts}))
+    assert found.packages == {"celery"}
+    assert f"\nCOPY {copied}\n" in files(found, kubernetes=False)["Dockerfile"]
+
+
+def test_a_folder_for_two_purposes_is_made_once(tmp_path: Path) -> None:
+    settings = SQLITE + 'MEDIA_ROOT = BASE_DIR / "data"\n'
+    dockerfile = files(look_at(made(tmp_path, {"manage.py": "", "settings.py": settings})), kubernetes=False)[
+        "Dockerfile"
+    ]
+    assert dockerfile.count("/srv/project/data") == 1
 
 
 def test_a_flask_factory(tmp_path: Path) -> None:
@@ -121,16 +188,20 @@ def test_celery_and_beat_are_programs_of_their_own(tmp_path: Path) -> None:
     folder = made(
         tmp_path,
         {
-            "manage.py": "",
-            "mall/settings.py": SQLITE,
-            "mall/celery.py": CELERY,
+            "back/manage.py": "",
+            "back/mall/settings.py": SQLITE,
+            "back/mall/celery.py": CELERY,
             "requirements.txt": "-r base.txt\ncelery\n",
             "base.txt": "Django\ndjango-celery-beat\n",
         },
     )
     found = look_at(folder)
-    assert found.sqlite == "data/x.sqlite3"
-    assert [name for name, _ in found.programs] == ["worker", "beat"]
+    assert found.sqlite == "back/data/x.sqlite3"
+    assert found.programs == (
+        ("worker", "celery -A mall worker --loglevel INFO"),
+        ("beat", "celery -A mall beat --schedule /tmp/celerybeat-schedule --loglevel INFO"),
+    )
+    assert files(found, kubernetes=False)["Dockerfile"].count("# One image, several roles") == 1
     services = yaml.safe_load(files(found, kubernetes=False)["compose.yaml"])["services"]
     assert set(services) == {"web", "worker", "beat", "redis"}
     assert services["worker"]["environment"]["REDIS_URL"] == "redis://redis:6379/0"
@@ -239,7 +310,7 @@ def test_init_writes_its_files_once(entrypoint: Command, site: Path) -> None:
     refused = entrypoint.run(site, "init")
     assert (refused.code, refused.err) == (
         78,
-        "[entrypoint] cannot write Dockerfile: it exists and differs; --force replaces it\n",
+        "[entrypoint] cannot write Dockerfile: it exists and differs; --check shows how, --force replaces it\n",
     )
     assert entrypoint.run(site, "init", "--force").err == "[entrypoint] wrote Dockerfile\n"
 
@@ -336,9 +407,11 @@ def test_a_procfiles_lines(tmp_path: Path) -> None:
 
 def test_gunicorns_options(tmp_path: Path) -> None:
     dockerfile = (
-        'FROM python\nCMD ["gunicorn", "site.wsgi:application", "-w", "4", "--bind=0.0.0.0:8000", "-t", "30"]\n'
+        'FROM python\nCMD ["gunicorn", "--log-file", "-", "site.wsgi:application", "-w", "4", '
+        '"--bind=0.0.0.0:8000", "-t", "30"]\n'
     )
     found = becomes(made(tmp_path, {"Dockerfile": dockerfile, "gunicorn.conf.py": "max_requests = 100\n"}), "gunicorn")
+    assert found["--log-file -"] == "the same, in gunicorn.conf.py, with ENTRYPOINT_SERVER=gunicorn"
     assert found["-w 4"] == "WEB_CONCURRENCY=4"
     assert found["--bind 0.0.0.0:8000"] == "PORT=8000"
     assert found["-t 30"] == "ENTRYPOINT_REQUEST_TIMEOUT=30s"

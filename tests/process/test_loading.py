@@ -63,6 +63,22 @@ def test_two_halves_of_psycopg_that_do_not_fit_are_named(entrypoint: Command, pr
     assert done.err.endswith(f"; {why}: pip install 'psycopg[binary]==3.2.9'\n")
 
 
+def test_a_driver_that_is_not_installed_is_named(entrypoint: Command, project: Project) -> None:
+    for name in ("psycopg", "psycopg2"):
+        project.write(f"{name}/__init__.py", "raise ImportError")
+    project.add_setting('\nDATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"\n')
+    done = entrypoint.run(project.root, "prepare")
+    assert done.code == 78
+    assert done.err.endswith(": Error loading psycopg2 or psycopg module; install psycopg[binary]\n")
+
+
+def test_a_django_that_is_too_old_is_named(entrypoint: Command, project: Project) -> None:
+    project.write("old/django/__init__.py", "VERSION, __version__ = (3, 2, 25, 'final', 0), '3.2.25'\n")
+    done = entrypoint.run(project.root, "prepare", PYTHONPATH=str(project.root / "old"))
+    why = "Django 3.2.25 is too old; install 4.2 or newer"
+    assert (done.code, done.err.splitlines()[-1]) == (78, f"[entrypoint] cannot load the application: {why}")
+
+
 def test_two_packages_that_bring_uwsgi_are_a_warning_of_check(entrypoint: Command, project: Project) -> None:
     add_package(project, "uWSGI", "2.0.28")
     add_package(project, "pyuwsgi", "2.0.28")
@@ -128,7 +144,7 @@ def test_the_error_names_the_interpreter_that_lacks_django(entrypoint: Command, 
     done = entrypoint.run(project.root, "prepare", ENTRYPOINT_PYTHON=str(place / "venv/bin/python"))
     assert done.code == 78
     assert f"{place}/venv/bin/python has no Django" in done.err
-    assert done.err.endswith("; set ENTRYPOINT_PYTHON\n")
+    assert done.err.endswith("; install it, or set ENTRYPOINT_PYTHON\n")
 
 
 @pytest.mark.parametrize("found_by", ["ENTRYPOINT_PYTHON", "VIRTUAL_ENV", ".venv"])

@@ -32,6 +32,21 @@ def test_a_connection_that_postgresql_rejects_is_a_permanent_error(said: str) ->
 
 
 @pytest.mark.parametrize(
+    ("said", "fix"),
+    [
+        ('FATAL:  database "y" does not exist', "create it, or correct its name in the settings"),
+        ("Unknown database 'y'", "create it, or correct its name in the settings"),
+        ('FATAL:  password authentication failed for user "x"', "correct the user or the password in the settings"),
+        ("Access denied for user 'x'@'h' (using password: YES)", "correct the user or the password in the settings"),
+    ],
+)
+def test_a_connection_that_a_server_rejects_says_what_to_do(said: str, fix: str) -> None:
+    vendor, error = ("mysql", OperationalError(1049, said)) if "'" in said else ("postgresql", OperationalError(said))
+    told = str(connection_error.permanent("default", connection(vendor), error))
+    assert told == f"cannot use database default: {' '.join(said.split())}; {fix}"
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "connection refused",

@@ -544,6 +544,13 @@ def told_of(environ: dict[str, str] | None = None, on: Machine | None = None, **
         ({"weak_key": "it has only 4 characters"}, "SECRET_KEY can be guessed"),
         ({"allowed_hosts": ()}, "ALLOWED_HOSTS names no host"),
         ({"allowed_hosts": ("", " ")}, "ALLOWED_HOSTS names no host"),
+        (
+            {"allowed_hosts": ("a.example,b.example",)},
+            'ALLOWED_HOSTS contains "a.example,b.example", which allows no host',
+        ),
+        ({"allowed_hosts": ("a.example", " b")}, 'ALLOWED_HOSTS contains " b", which allows no host'),
+        ({"allowed_hosts": ("https://a.example",)}, 'ALLOWED_HOSTS contains "https://a.example", which allows no host'),
+        ({"allowed_hosts": ("a.example:8000",)}, 'ALLOWED_HOSTS contains "a.example:8000", which allows no host'),
         (NO_STATIC, "STATIC_ROOT is not set"),
         ({"unwritable": (UNWRITABLE,)}, "cannot use MEDIA_ROOT"),
     ],
@@ -558,6 +565,7 @@ def test_each_mistake_is_one_line_except_in_development(different: dict[str, Any
     [
         ({}, {}),
         ({}, {"debug": True, "allowed_hosts": ()}),
+        ({}, {"allowed_hosts": (".a.example", "10.0.0.1", "[::1]", "web_1", "")}),
         ({}, {**NO_STATIC, "staticfiles": False}),
         ({}, {**NO_STATIC, "needs_static_root": False}),
         ({}, {**NO_STATIC, "static_url": "https://cdn.example/"}),

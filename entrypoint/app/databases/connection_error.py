@@ -29,6 +29,12 @@ _WORDS: Final = re.compile(
     re.IGNORECASE,
 )
 
+_FIXES: Final = {
+    "create it, or correct its name in the settings": r"database .* does not exist|no such database|unknown database",
+    "correct the user or the password in the settings": r"authentication failed|role .* does not exist|no such user"
+    r"|no password supplied|access denied for user .*password",
+}
+
 
 def permanent(name: str, connection: Any, error: Exception) -> AgentError | None:
     """Return the error that ends the boot where waiting does not help."""
@@ -40,7 +46,8 @@ def permanent(name: str, connection: Any, error: Exception) -> AgentError | None
         why = psycopg_mismatch() if connection.vendor == "postgresql" else ""
         return AgentError(f"cannot use database {name}: {text}{f'; {why}' if why else ''}", "unusable")
     if (error.args and error.args[0] in _MYSQL) or _WORDS.search(text):
-        return AgentError(f"cannot use database {name}: {text}", "unusable")
+        fix = next((f"; {fix}" for fix, words in _FIXES.items() if re.search(words, text, re.IGNORECASE)), "")
+        return AgentError(f"cannot use database {name}: {text}{fix}", "unusable")
     return None
 
 

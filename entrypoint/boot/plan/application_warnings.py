@@ -1,10 +1,14 @@
 """Warnings about an application whose settings do not suit production, although the site can be served."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from entrypoint.boot.decisions.config import ResolvedConfig
 from entrypoint.boot.plan.steps import WARNING, Read
 from entrypoint.protocol.agent import Application
+
+_HOST: Final = re.compile(r"\*|\.?[\w.-]+|\[[0-9A-Fa-f:.]+\]")  # as Django compares it with the Host of a request
 
 
 def application_warnings(config: ResolvedConfig) -> Iterator[Read]:
@@ -36,6 +40,12 @@ def _site(config: ResolvedConfig, application: Application) -> Iterator[str]:
             "ALLOWED_HOSTS names no host: Django answers every request with 400; "
             'name the hosts of the site, for example ALLOWED_HOSTS = ["www.example.com"]'
         )
+    for host in application.allowed_hosts:
+        if host.strip() and not _HOST.fullmatch(host):
+            yield (
+                f'ALLOWED_HOSTS contains "{host}", which allows no host: '
+                "an entry is one name, without scheme, port, path or space"
+            )
     here = application.static_url.startswith("/") and not application.static_url.startswith("//")
     wanted = application.staticfiles and application.needs_static_root and config.settings.collectstatic != "off"
     if here and wanted and not (application.static_root or config.settings.static_root):
