@@ -30,14 +30,14 @@ APPLICATION = """
 """
 WSGI = """
     def application(environ, start_response):
-        time.sleep(0.005)
-        start_response(STATUS, [("Content-Type", "application/json")])
+        time.sleep(0.02)
+        start_response(STATUS, [("Content-Type", "application/json"), ("Content-Length", str(len(BODY)))])
         return [BODY.encode()]
 """
 ASGI = """
     async def application(scope, receive, send):
         assert scope["type"] == "http"
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.02)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
         await send({"type": "http.response.start", "status": int(STATUS[:3]), "headers": headers})
         await send({"type": "http.response.body", "body": BODY.encode()})
