@@ -239,7 +239,7 @@ def reloading(site: Site, *, spawned: int) -> Iterator["subprocess.Popen[bytes]"
 
 def test_without_nginx_a_new_process_takes_over_the_port(new_site: NewSite, project: Path) -> None:
     site = small_site(new_site, project, "uvicorn", "asgi", 1, ENTRYPOINT_NGINX="off").start()
-    until(lambda: site.command("health", "ready").returncode == 0, "the site", instead=lambda: site.output)
+    site.ready()
     first = shown(site)
     with visitors(site):
         (project / "token").write_text("second")
@@ -289,7 +289,7 @@ RELOADS = 20
 def test_no_request_is_lost(new_site: NewSite, project: Path, server: str, workers: int, nginx: str) -> None:
     interface = "asgi" if server == "uvicorn" else "wsgi"
     site = small_site(new_site, project, server, interface, workers, ENTRYPOINT_NGINX=nginx).start()
-    until(lambda: site.code is not None or site.command("health").returncode == 0, "the site to be ready")
+    site.ready()
     broken = project / "conf" / (TEMPLATE if nginx == "on" else "supervisord.conf.j2")
     with Load(site.port, "/") as load, Load(site.port, "/", 2, keep=True) as kept:
         for turn in range(RELOADS):
