@@ -81,8 +81,9 @@ def test_the_status_is_true_while_the_site_runs_hangs_and_stops(plain_site: NewS
     assert program(site, "uwsgi")["last_end"] == "killed by SIGKILL"
 
     os.kill(site.pid, signal.SIGTERM)
-    until(lambda: status(site)["supervisord"] == "stopping", "the stop")
-    assert status(site)["waits_for"] == "not ready: stopping"
+    until(lambda: site.status("/-/ready") == 503, "the stop")
+    stopping = ("stopping", "not ready: stopping")
+    until(lambda: tuple(status(site)[name] for name in ("supervisord", "waits_for")) == stopping, "its record")
     os.kill(site.pid, signal.SIGTERM)  # the drain ends at once
     assert site.wait() == 0
     after = site.command("status")
