@@ -41,7 +41,7 @@ RUN = pytest.StashKey[tuple[Path, Path, "subprocess.Popen[bytes]"]]()
 FIRST = ["container", "system", "process", "unit"]
 """The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
 
-QUICK, FULL = 40, 200
+QUICK, FULL = 25, 200
 for name, examples in (("quick", QUICK), ("full", FULL)):
     hypothesis.settings.register_profile(
         name,
@@ -391,6 +391,19 @@ def own_etc(tmp_path: Path) -> OwnEtc:
 def project(place: Path) -> Project:
     """Give a small Django project with one migration, one static file and SQLite."""
     return Project(place / "app")
+
+
+@pytest.fixture
+def migrated_project(project: Project, shared: Path, command_in: Callable[[Path], Command]) -> Project:
+    """Give the small project with a copy of its migrated database: its migrations take a third of a `prepare`."""
+
+    def migrate(folder: Path) -> None:
+        folder.mkdir()
+        done = command_in(folder).run(Project(folder / "app").root, "prepare", "--only", "migrate")
+        assert done.code == 0, done.err
+
+    shutil.copyfile(made_once(shared / "migrated", migrate) / "app/data/db.sqlite3", project.database)
+    return project
 
 
 @pytest.fixture
