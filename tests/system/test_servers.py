@@ -48,10 +48,10 @@ def test_a_users_file_is_honoured(plain_site: NewSite, plain_project: Path, serv
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
-def test_a_broken_application_ends_with_the_code_of_its_server(prepared_site: NewSite, project: Path) -> None:
+def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite, project: Path) -> None:
     for name in ("wsgi", "asgi"):
         (project / "config" / f"{name}.py").write_text("def application(:\n")
-    site = prepared_site(project, ENTRYPOINT_SERVER="granian").start()
+    site = new_site(project, ENTRYPOINT_SERVER="granian").start()
     assert site.wait() == 1
     assert "granian failed permanently" in site.output
 
