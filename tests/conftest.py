@@ -1,5 +1,6 @@
 """The real command, run as a user runs it, and the small projects that it boots."""
 
+import gc
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,7 +41,7 @@ RUN = pytest.StashKey[tuple[Path, Path, "subprocess.Popen[bytes]"]]()
 FIRST = ["container", "system", "process", "unit"]
 """The folders with the slowest tests first, so that no worker begins a slow one when the others are done."""
 
-QUICK, FULL = 40, 200
+QUICK, FULL = 25, 200
 for name, examples in (("quick", QUICK), ("full", FULL)):
     hypothesis.settings.register_profile(
         name,
@@ -82,6 +83,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         leftovers.sweep(folder, pytests)
         watcher.kill()
         watcher.wait()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Collect without the garbage collector, which would look again and again at all tests: a sixth of the CPU."""
+    gc.disable()
+    yield
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Shorten long values in the ids of tests: each worker sends all ids, and one value has 500 KB."""
+    return f"{val[:80]!r}..." if isinstance(val, str | bytes) and len(val) > 100 else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
@@ -376,6 +391,19 @@ def own_etc(tmp_path: Path) -> OwnEtc:
 def project(place: Path) -> Project:
     """Give a small Django project with one migration, one static file and SQLite."""
     return Project(place / "app")
+
+
+@pytest.fixture
+def migrated_project(project: Project, shared: Path, command_in: Callable[[Path], Command]) -> Project:
+    """Give the small project with a copy of its migrated database: its migrations take a third of a `prepare`."""
+
+    def migrate(folder: Path) -> None:
+        folder.mkdir()
+        done = command_in(folder).run(Project(folder / "app").root, "prepare", "--only", "migrate")
+        assert done.code == 0, done.err
+
+    shutil.copyfile(made_once(shared / "migrated", migrate) / "app/data/db.sqlite3", project.database)
+    return project
 
 
 @pytest.fixture

@@ -87,13 +87,18 @@ class Site:
         return self
 
     def ready(self) -> "Site":
-        """Wait until nginx says that the site is ready."""
+        """Wait until nginx says that the site is ready, or without nginx until the ready file is there."""
+        file = self.folder / "run/www/ready.json"
+        by_file = self.environment.get("ENTRYPOINT_NGINX") == "off"
         until(
-            lambda: self.code is not None or self.status("/-/ready") == 200,
+            lambda: self.code is not None or (file.exists() if by_file else self.status("/-/ready") == 200),
             "the site to be ready",
             instead=lambda: self.output,
         )
         assert self.code is None, self.output
+        if by_file:
+            done = self.command("health")
+            assert (done.returncode, done.stdout) == (0, "ready\n"), done.stderr + self.output
         return self
 
     @property
@@ -171,6 +176,9 @@ def alive(process: psutil.Process) -> bool:
 
 NewSite = Callable[..., Site]
 
+LATE = {"ENTRYPOINT_STOP_TIMEOUT": "60s"}
+"""Gives a stop the time for a request in flight, also on a busy machine."""
+
 _HOLD = """
 
 def hold(request):
@@ -195,13 +203,10 @@ def holding(held: str, released: str) -> str:
 
 
 def hold_requests(project: Path) -> dict[str, str]:
-    """Add the path /hold/ to a copy of the example, for `stop_with_a_request_in_flight`.
-
-    Return the setting that gives a stop the time for it, also on a busy machine.
-    """
+    """Add the path /hold/ to a copy of the example; return the setting that gives a stop the time for it."""
     urls = holding(str(project / "held"), str(project / "released"))
     (project / "pages" / "urls.py").write_text(urls)
-    return {"ENTRYPOINT_STOP_TIMEOUT": "60s"}
+    return LATE
 
 
 def stop_with_a_request_in_flight(site: Site, number: signal.Signals = signal.SIGTERM) -> tuple[int, list[int]]:

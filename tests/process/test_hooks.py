@@ -451,44 +451,45 @@ def test_hooks_after_the_migrations_learn_how_many_were_applied(
     assert said(prepared(entrypoint, project, hooks)) == [("1", "unset"), ("2", "0"), ("3", "0")]
 
 
-def test_a_hook_may_run_once_for_each_text_of_it(entrypoint: Command, project: Project, hooks: Folder) -> None:
+def test_a_hook_may_run_once_for_each_text_of_it(entrypoint: Command, migrated_project: Project, hooks: Folder) -> None:
     hooks.add("post-migrate.d/1-index.once.sh", "echo indexed")
     hooks.add("2-always.sh", "echo always")
-    assert said(prepared(entrypoint, project, hooks)) == [("1-index.once", "indexed"), ("2-always", "always")]
-    again = prepared(entrypoint, project, hooks)
+    assert said(prepared(entrypoint, migrated_project, hooks)) == [("1-index.once", "indexed"), ("2-always", "always")]
+    again = prepared(entrypoint, migrated_project, hooks)
     assert said(again) == [("2-always", "always")]
     assert "     skip 1-index.once.sh: it has run for text " in again.err
     hooks.add("post-migrate.d/1-index.once.sh", "echo indexed anew")
-    assert said(prepared(entrypoint, project, hooks))[0] == ("1-index.once", "indexed anew")
+    assert said(prepared(entrypoint, migrated_project, hooks))[0] == ("1-index.once", "indexed anew")
 
 
-def test_a_hook_may_run_once_for_each_release(entrypoint: Command, project: Project, hooks: Folder) -> None:
+def test_a_hook_may_run_once_for_each_release(entrypoint: Command, migrated_project: Project, hooks: Folder) -> None:
     hooks.add("1-warm.once.py", "print('warm')")
-    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-warm.once", "warm")]
+    assert said(prepared(entrypoint, migrated_project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-warm.once", "warm")]
     hooks.add("1-warm.once.py", "print('another text')")
-    again = prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")
+    again = prepared(entrypoint, migrated_project, hooks, ENTRYPOINT_RELEASE="v1")
     assert "     skip 1-warm.once.py: it has run for release v1\n" in again.err
     assert said(again) == []
-    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v2")) == [("1-warm.once", "another text")]
+    assert said(prepared(entrypoint, migrated_project, hooks, ENTRYPOINT_RELEASE="v2")) == [
+        ("1-warm.once", "another text")
+    ]
 
 
-def test_a_hook_that_failed_is_run_again(entrypoint: Command, project: Project, hooks: Folder) -> None:
+def test_a_hook_that_failed_is_run_again(entrypoint: Command, migrated_project: Project, hooks: Folder) -> None:
     hooks.add("1-index.once.sh", "echo tried; exit 7")
     environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root), "ENTRYPOINT_RELEASE": "v1"}
     for _time in range(2):
-        done = entrypoint.run(project.root, "prepare", "--only", "hooks", **environ)
+        done = entrypoint.run(migrated_project.root, "prepare", "--only", "hooks", **environ)
         assert (done.code, said(done)) == (7, [("1-index.once", "tried")])
     hooks.add("1-index.once.sh", "echo done")
-    assert said(prepared(entrypoint, project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-index.once", "done")]
+    assert said(prepared(entrypoint, migrated_project, hooks, ENTRYPOINT_RELEASE="v1")) == [("1-index.once", "done")]
 
 
-def test_replicas_that_start_at_once_run_it_once(entrypoint: Command, project: Project, hooks: Folder) -> None:
-    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+def test_replicas_that_start_at_once_run_it_once(entrypoint: Command, migrated_project: Project, hooks: Folder) -> None:
     log = hooks.root.parent / "log"
     log.touch(0o666)
     hooks.add("1-index.once.sh", f"echo run >>{log}; while [ $(grep -c wait {log}) -lt 1 ]; do sleep 0.01; done")
     environ = {"ENTRYPOINT_HOOKS_DIR": str(hooks.root)}
-    replicas = [entrypoint.start(project.root, "prepare", "--only", "hooks", **environ) for _ in range(2)]
+    replicas = [entrypoint.start(migrated_project.root, "prepare", "--only", "hooks", **environ) for _ in range(2)]
     until(lambda: any("waiting to run the hooks of database default: replica" in each.err for each in replicas))
     with log.open("a", encoding="ascii") as opened:
         opened.write("wait\n")

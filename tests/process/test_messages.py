@@ -9,19 +9,16 @@ import json
 import os
 import re
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from mistake_cases import CASES, MESSAGES, SETTINGS, environment, make, replaced
 from rows import rows
 
 if TYPE_CHECKING:
     from conftest import Command, Project
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "messages.toml"
-CASES: list[dict[str, Any]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"))["message"]
-SETTINGS = [case for case in CASES if case.get("refused_by") == "settings"]
-"""What the settings refuse: tests/unit/test_messages.py reads the same lines from them, without a process."""
+# tests/unit/test_messages.py reads the messages of the settings without a process.
 QUICK = [case for case in CASES if case not in SETTINGS] + [
     next(case for case in SETTINGS if ("files" in case) == in_file) for in_file in (False, True)
 ]
@@ -39,25 +36,19 @@ def as_toml(value: object) -> str:
 
 def record(mistake: str, found: dict[str, Any]) -> None:
     """Replace one mistake's result in the file; keep the rest."""
-    document = GOLDEN.read_text(encoding="utf-8")
+    document = MESSAGES.read_text(encoding="utf-8")
     cases = tomllib.loads(document)["message"]
     for case in cases:
         if case["mistake"] == mistake:
             case.update(found)
     tables = ("".join(f"{key} = {as_toml(value)}\n" for key, value in case.items()) for case in cases)
     heading = document.partition("[[message]]")[0]
-    GOLDEN.write_text(heading + "\n".join(f"[[message]]\n{table}" for table in tables), encoding="utf-8")
+    MESSAGES.write_text(heading + "\n".join(f"[[message]]\n{table}" for table in tables), encoding="utf-8")
 
 
 def messages(err: str) -> list[str]:
     lines = [line.removeprefix("[entrypoint] ") for line in err.splitlines()]
     return [text for line in lines if (text := ANNOUNCED.sub("", line, count=1)) == line or text.startswith("warning")]
-
-
-def replaced(text: str, names: dict[str, str]) -> str:
-    for name, value in names.items():
-        text = text.replace(name, value)
-    return text
 
 
 @pytest.fixture
@@ -75,12 +66,8 @@ def command(entrypoint: Command, ordinary_user: int | None, case: dict[str, Any]
 def test_a_mistake_ends_with_its_line_and_its_code(
     command: Command, project: Project, names: dict[str, str], pytestconfig: pytest.Config, case: dict[str, Any]
 ) -> None:
-    for name, text in case.get("files", {}).items():
-        project.write(name, text)
-    for name in case.get("removed", ()):
-        (project.root / name).unlink()
-    environ = {name: replaced(value, names) for name, value in case["environment"].items()}
-    done = command.run(project.root, *case.get("command", ["--dry-run"]), **environ)
+    make(case, project, names)
+    done = command.run(project.root, *case.get("command", ["--dry-run"]), **environment(case, names))
     values = {value: name for name, value in names.items()}
     found = {"code": done.code, "lines": [replaced(line, values) for line in messages(done.err)]}
     if pytestconfig.getoption("update_golden"):

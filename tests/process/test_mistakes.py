@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from deadline import PATIENCE, until
+from mistake_cases import CASES, environment, make, replaced
 from ports import free_port
 
 if TYPE_CHECKING:
@@ -25,27 +26,6 @@ MISTAKES: list[dict[str, Any]] = tomllib.loads(GOLDEN.read_text(encoding="utf-8"
 def names(project: Project, busy_port: int) -> dict[str, str]:
     """Give the values of the names in braces."""
     return {"{app}": str(project.root), "{busy}": str(busy_port), "{free}": str(free_port())}
-
-
-def replaced(text: str, names: dict[str, str]) -> str:
-    for name, value in names.items():
-        text = text.replace(name, value)
-    return text
-
-
-def make(case: dict[str, Any], project: Project, names: dict[str, str]) -> None:
-    """Make the mistake in the project's files."""
-    for name, text in case.get("files", {}).items():
-        project.write(name, text)
-    for name, text in case.get("append", {}).items():
-        path = project.root / name
-        path.write_text(path.read_text() + replaced(text, names))
-    for name in case.get("removed", ()):
-        (project.root / name).unlink()
-    for name, mode in case.get("folders", {}).items():
-        folder = project.root / name
-        folder.mkdir(exist_ok=True)
-        folder.chmod(mode)
 
 
 def carried_out(entrypoint: Command, folder: Path, case: dict[str, Any], environ: dict[str, str]) -> tuple[int, str]:
@@ -71,10 +51,16 @@ def carried_out(entrypoint: Command, folder: Path, case: dict[str, Any], environ
 
 
 def cases() -> list[Any]:
-    """Return the mistakes. All but each fourth, and what takes a whole boot to see, are for the thorough run."""
+    """Return the mistakes: each fourth, and for the thorough run the others, and what takes a whole boot to see.
+
+    Where test_messages.py has the same message, all rows are for the thorough run.
+    """
+    known = {line for case in CASES for line in case["lines"]}
     return [
         pytest.param(
-            case, id=case["mistake"], marks=[pytest.mark.thorough] * (case.get("command") == [] or number % 4 > 0)
+            case,
+            id=case["mistake"],
+            marks=[pytest.mark.thorough] * (case.get("command") == [] or number % 4 > 0 or case["line"] in known),
         )
         for number, case in enumerate(MISTAKES)
     ]
@@ -85,7 +71,7 @@ def test_a_mistake_is_named(entrypoint: Command, project: Project, names: dict[s
     user = case.get("user", "root") if os.geteuid() == 0 else getpass.getuser()  # whose application it is
     names = {**names, "{user}": user}
     make(case, project, names)
-    environ = {name: replaced(text, names) for name, text in case.get("environment", {}).items()}
+    environ = environment(case, names)
     if "command" in case:  # a dry run needs no port
         environ.setdefault("PORT", f"127.0.0.1:{free_port()}")
     environ.setdefault("ENTRYPOINT_USER", user)

@@ -56,25 +56,27 @@ def test_migrations_are_counted_as_they_are_applied(entrypoint: Command, project
     assert f"[entrypoint]     {len(told)} migrations applied" in done.err
 
 
-def test_the_superuser_can_log_in_and_keeps_a_password_of_their_own(entrypoint: Command, project: Project) -> None:
-    assert entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN).code == 0
+def test_the_superuser_can_log_in_and_keeps_a_password_of_their_own(
+    entrypoint: Command, migrated_project: Project
+) -> None:
+    assert entrypoint.run(migrated_project.root, "prepare", *WITHOUT, **ADMIN).code == 0
     again = {**ADMIN, "SUPERUSER_PASSWORD": "something else"}
-    assert entrypoint.run(project.root, "prepare", *WITHOUT, **again).code == 0
-    assert project.ask(LOGIN.format(["open-sesame", "something else"])) == "admin None"
+    assert entrypoint.run(migrated_project.root, "prepare", *WITHOUT, **again).code == 0
+    assert migrated_project.ask(LOGIN.format(["open-sesame", "something else"])) == "admin None"
 
 
 def test_the_superusers_password_comes_from_a_file_to_the_very_character(
-    entrypoint: Command, project: Project, place: Path
+    entrypoint: Command, migrated_project: Project, place: Path
 ) -> None:
     (place / "password").write_text(" pässword with $igns \n", encoding="utf-8")
     environ = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD_FILE": str(place / "password")}
-    assert entrypoint.run(project.root, "prepare", *WITHOUT, **environ).code == 0
-    assert project.ask(LOGIN.format([" pässword with $igns "])) == "admin"
+    assert entrypoint.run(migrated_project.root, "prepare", *WITHOUT, **environ).code == 0
+    assert migrated_project.ask(LOGIN.format([" pässword with $igns "])) == "admin"
 
 
-def test_a_superuser_may_have_further_fields(entrypoint: Command, project: Project) -> None:
-    assert entrypoint.run(project.root, "prepare", *WITHOUT, SUPERUSER_FIRST_NAME="Ada", **ADMIN).code == 0
-    assert project.rows("SELECT first_name, is_superuser FROM auth_user") == [("Ada", 1)]
+def test_a_superuser_may_have_further_fields(entrypoint: Command, migrated_project: Project) -> None:
+    assert entrypoint.run(migrated_project.root, "prepare", *WITHOUT, SUPERUSER_FIRST_NAME="Ada", **ADMIN).code == 0
+    assert migrated_project.rows("SELECT first_name, is_superuser FROM auth_user") == [("Ada", 1)]
 
 
 @pytest.mark.parametrize("seconds", [60, -3600], ids=["newer", "older, as after a rollback"])
@@ -303,25 +305,25 @@ def test_a_linked_sqlite_file_has_its_journal_and_its_lock_where_the_link_leads(
     assert project.rows("SELECT count(*) FROM django_migrations") != [(0,)]
 
 
-def test_a_locked_sqlite_file_is_reported_with_its_path(entrypoint: Command, project: Project) -> None:
-    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
-    project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
-    project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
-    with closing(sqlite3.connect(project.database)) as other:
+def test_a_locked_sqlite_file_is_reported_with_its_path(entrypoint: Command, migrated_project: Project) -> None:
+    migrated_project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+    migrated_project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
+    with closing(sqlite3.connect(migrated_project.database)) as other:
         other.execute("BEGIN IMMEDIATE")
-        done = entrypoint.run(project.root, "prepare", "--only", "migrate")
+        done = entrypoint.run(migrated_project.root, "prepare", "--only", "migrate")
     assert done.code == 1
-    why = f"database is locked: another process writes {project.database}; stop that process, and keep the file off"
-    assert why in done.err.splitlines()[-1]
+    why = (
+        f"database is locked: another process writes {migrated_project.database}; stop that process, and keep the file"
+    )
+    assert f"{why} off" in done.err.splitlines()[-1]
 
 
-def test_a_replica_that_waits_names_a_locked_sqlite_file(entrypoint: Command, project: Project) -> None:
-    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
-    project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
+def test_a_replica_that_waits_names_a_locked_sqlite_file(entrypoint: Command, migrated_project: Project) -> None:
+    migrated_project.add_setting('\nDATABASES["default"]["OPTIONS"] = {"timeout": 0.1}\n')
     environ = {"ENTRYPOINT_MIGRATE": "wait", "ENTRYPOINT_WAIT_TIMEOUT": "300ms"}
-    with closing(sqlite3.connect(project.database)) as other:
+    with closing(sqlite3.connect(migrated_project.database)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        done = entrypoint.run(project.root, "prepare", "--only", "migrate", **environ)
+        done = entrypoint.run(migrated_project.root, "prepare", "--only", "migrate", **environ)
     assert done.code == 75
     assert "waiting for the migrations of database default: another process has locked its file\n" in done.err
     why = "another process has locked the file of database default, and no replica has migrated it for 0.3 s"

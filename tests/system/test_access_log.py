@@ -19,8 +19,8 @@ def logged_with(site: Site, uri: str) -> dict[str, Any]:
     return until(lambda: next((entry for entry in logged(site) if entry["uri"] == uri), None), f"{uri} in the log")
 
 
-def test_each_request_is_a_json_object_whatever_the_client_sends(prepared_site: NewSite) -> None:
-    site = prepared_site(NGINX_ACCESS_LOG="json").start().ready()
+def test_each_request_is_a_json_object_whatever_the_client_sends(plain_site: NewSite) -> None:
+    site = plain_site(NGINX_ACCESS_LOG="json").start().ready()
     agent = 'quoted " back\\slash \x7f end'
     requests.get(f"{site.url}/request/?a=%22b", headers={"User-Agent": agent, "Referer": "x"}, timeout=PATIENCE)
     entry = logged_with(site, "/request/?a=%22b")
@@ -47,15 +47,15 @@ def test_each_request_is_a_json_object_whatever_the_client_sends(prepared_site: 
     assert not [entry for entry in logged(site) if "/-/" in entry["uri"]]
 
 
-def test_a_log_that_is_off_shows_no_request(prepared_site: NewSite) -> None:
-    site = prepared_site(NGINX_ACCESS_LOG="off").start().ready()
+def test_a_log_that_is_off_shows_no_request(plain_site: NewSite) -> None:
+    site = plain_site(NGINX_ACCESS_LOG="off").start().ready()
     assert site.status("/request/") == 200
     assert site.stop()[0] == 0  # by then nginx has written all that it has to say
     assert "/request/" not in site.output
 
 
-def test_a_stop_writes_the_lines_that_nginx_still_buffers(prepared_site: NewSite) -> None:
-    site = prepared_site().start().ready()
+def test_a_stop_writes_the_lines_that_nginx_still_buffers(plain_site: NewSite) -> None:
+    site = plain_site().start().ready()
     for number in range(100):
         assert site.status(f"/request/?number={number}") == 200
     assert site.stop()[0] == 0

@@ -10,10 +10,10 @@ import requests
 from deadline import PATIENCE, until
 from rows import rows
 from site_under_test import (
+    LATE,
     NewSite,
     Site,
     alive,
-    hold_requests,
     quick_hashing,
     step_lines,
     stop_with_a_request_in_flight,
@@ -46,8 +46,8 @@ def test_a_first_boot_takes_the_steps_of_a_dry_run_and_a_second_finds_nothing_to
     assert site.stop()[0] == 0
 
 
-def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_REQUEST_TIMEOUT="5s").start().ready()
+def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(plain_site: NewSite) -> None:
+    site = plain_site(ENTRYPOINT_REQUEST_TIMEOUT="5s").start().ready()
     assert site.status("/sleep/?s=30") == 502
     until(lambda: "HARAKIRI" in site.output, "uWSGI's word on it")
     assert "upstream timed out" not in site.output
@@ -56,8 +56,8 @@ def test_a_request_that_takes_too_long_is_ended_by_the_server_and_not_by_nginx(p
 
 
 @pytest.mark.parametrize("number", rows(STOPS, [signal.SIGTERM]))
-def test_a_request_in_flight_is_answered(prepared_site: NewSite, project: Path, number: signal.Signals) -> None:
-    site = prepared_site(project, **hold_requests(project)).start().ready()
+def test_a_request_in_flight_is_answered(plain_site: NewSite, number: signal.Signals) -> None:
+    site = plain_site(**LATE).start().ready()
     assert stop_with_a_request_in_flight(site, number) == (0, [200])
 
 

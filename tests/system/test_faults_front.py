@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from deadline import PATIENCE, until
+from deadline import PATIENCE
 from site_under_test import Site
 
 if TYPE_CHECKING:
@@ -205,9 +205,8 @@ def test_a_path_as_long_as_nginx_takes_is_taken(plain: Site) -> None:
 # ---- the record of collected static files
 
 
-def test_a_server_without_nginx_serves_nothing_of_ours_beside_the_static_files(new_site: NewSite) -> None:
-    site = new_site(ENTRYPOINT_NGINX="off").start()
-    until(lambda: site.command("health").returncode == 0, "the site to be ready")
+def test_a_server_without_nginx_serves_nothing_of_ours_beside_the_static_files(prepared_site: NewSite) -> None:
+    site = prepared_site(ENTRYPOINT_NGINX="off").start().ready()
     hidden = [path.name for path in (site.folder / "static").iterdir() if path.name.startswith(".")]
     assert hidden
     found = {name: site.status(f"/static/{name}") for name in (*hidden, *(f"{name}/" for name in hidden))}

@@ -19,12 +19,12 @@ TOO_LARGE = "client intended to send too large body"
 
 
 @pytest.fixture
-def in_a_hook(prepared_site: NewSite, tmp_path: Path) -> Site:
+def in_a_hook(plain_site: NewSite, tmp_path: Path) -> Site:
     """A site in the middle of a pre-migrate hook, which ends once the file `go-on` exists."""
     folder = tmp_path / "hooks" / "pre-migrate.d"
     folder.mkdir(parents=True)
     (folder / "10-slow.sh").write_text(f'echo waiting; until [ -e "{tmp_path / "go-on"}" ]; do sleep 0.05; done\n')
-    site = prepared_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks")).start()
+    site = plain_site(ENTRYPOINT_HOOKS_DIR=str(tmp_path / "hooks")).start()
     until(lambda: "[hook 10-slow] waiting" in site.output, "the hook", instead=lambda: site.output)
     return site
 
@@ -50,15 +50,15 @@ def test_a_flood_of_logged_requests_during_a_hook_freezes_nothing(in_a_hook: Sit
 
 
 @pytest.mark.parametrize("streams", rows(["2>&-", "<&- 2>&-", "2>/dev/full"], ["2>/dev/full"]))
-def test_a_site_without_stderr_is_served(prepared_site: NewSite, streams: str) -> None:
-    site = prepared_site().start(around=("sh", "-c", f'exec "$@" {streams}', "sh")).ready()
+def test_a_site_without_stderr_is_served(plain_site: NewSite, streams: str) -> None:
+    site = plain_site().start(around=("sh", "-c", f'exec "$@" {streams}', "sh")).ready()
     assert site.status("/") == 200
     assert site.stop()[0] == 0
 
 
 @pytest.mark.thorough  # half a minute; tests/process/supervision/test_liveness.py shows it with shorter times
-def test_a_frozen_application_server_makes_the_site_unready_until_it_continues(prepared_site: NewSite) -> None:
-    site = prepared_site().start().ready()
+def test_a_frozen_application_server_makes_the_site_unready_until_it_continues(plain_site: NewSite) -> None:
+    site = plain_site().start().ready()
     (uwsgi,) = site.programs("uwsgi")
     uwsgi.suspend()
     until(lambda: site.status("/-/ready") == 503, "red")  # two looks, one every 10 s
@@ -69,8 +69,8 @@ def test_a_frozen_application_server_makes_the_site_unready_until_it_continues(p
 
 
 @pytest.mark.thorough  # tests/system/test_reload.py sends both, too
-def test_hup_to_process_1_and_to_nginx_loses_no_request(prepared_site: NewSite) -> None:
-    site = prepared_site(NGINX_ACCESS_LOG="off").start().ready()
+def test_hup_to_process_1_and_to_nginx_loses_no_request(plain_site: NewSite) -> None:
+    site = plain_site(NGINX_ACCESS_LOG="off").start().ready()
     (nginx,), (uwsgi,) = site.programs("nginx"), site.programs("uwsgi")
     with Load(site.port, "/request/", 4) as load:
         os.kill(site.pid, signal.SIGHUP)

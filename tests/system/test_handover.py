@@ -150,11 +150,11 @@ def test_a_users_starting_page_is_shown_with_the_phase(prepared_site: NewSite, p
     until(lambda: site.status("/") == 200, "the site to be back")
 
 
-def test_a_users_template_is_not_served_before_its_time(prepared_site: NewSite, tmp_path: Path) -> None:
+def test_a_users_template_is_not_served_before_its_time(plain_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
     (own / "nginx-app.conf.j2").write_text('{% include "nginx-app.conf.j2" %}\n# mine\n')
-    site = prepared_site(ENTRYPOINT_CONF_DIR=str(own)).start().ready()
+    site = plain_site(ENTRYPOINT_CONF_DIR=str(own)).start().ready()
     assert "start nginx" not in site.output
     assert site.status("/") == 200
 

@@ -14,12 +14,12 @@ from site_under_test import NewSite, Site
 
 
 def loads(site: Site) -> list[Load]:
-    """Return visitors of all kinds: of Django, of a file, on one connection, and of a slow page."""
-    file = "/static/admin/css/base.css"
+    """Return visitors of all kinds: of the application, of a file, on one connection, and of a slow page."""
+    file = "/static/style.css"
     return [
-        Load(site.port, "/request/"),
+        Load(site.port, "/"),
         Load(site.port, file, 2),
-        Load(site.port, "/request/", 2, keep=True),
+        Load(site.port, "/", 2, keep=True),
         Load(site.port, file, 2, keep=True),
         Load(site.port, "/sleep/?s=0.1", 6),
     ]
@@ -29,8 +29,8 @@ def answered(load: Load, times: int) -> None:
     until(lambda: load.counts["answered"] >= times, f"{times} answers", instead=lambda: f"{load.counts} {load.lost}")
 
 
-def test_a_stop_loses_no_request(prepared_site: NewSite) -> None:
-    site = prepared_site(WEB_CONCURRENCY="3").start().ready()
+def test_a_stop_loses_no_request(plain_site: NewSite) -> None:
+    site = plain_site(WEB_CONCURRENCY="3").start().ready()
     with ExitStack() as visitors:
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
@@ -43,11 +43,11 @@ def test_a_stop_loses_no_request(prepared_site: NewSite) -> None:
 
 
 @pytest.mark.parametrize("server", rows(("uwsgi", "gunicorn", "uvicorn", "granian"), quick=()))
-def test_a_stop_without_nginx_loses_no_request(prepared_site: NewSite, server: str) -> None:
-    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server, ENTRYPOINT_NGINX="off").start()
-    until(lambda: site.command("health", "ready").returncode == 0, "the site", instead=lambda: site.output)
+def test_a_stop_without_nginx_loses_no_request(plain_site: NewSite, server: str) -> None:
+    own = {"ENTRYPOINT_SERVER": server, "ENTRYPOINT_APP": "plain:asgi" if server == "uvicorn" else "plain:wsgi"}
+    site = plain_site(WEB_CONCURRENCY="3", ENTRYPOINT_NGINX="off", **own).start().ready()
     with ExitStack() as visitors:
-        loads = (Load(site.port, "/request/"), Load(site.port, "/sleep/?s=0.1", 6))
+        loads = (Load(site.port, "/"), Load(site.port, "/sleep/?s=0.1", 6))
         running = [visitors.enter_context(load) for load in loads]
         for load in running:
             answered(load, 10)
@@ -58,9 +58,9 @@ def test_a_stop_without_nginx_loses_no_request(prepared_site: NewSite, server: s
             assert load.counts["refused"]
 
 
-def test_a_stop_after_the_drain_refuses_no_client_that_heeds_readiness(prepared_site: NewSite) -> None:
+def test_a_stop_after_the_drain_refuses_no_client_that_heeds_readiness(plain_site: NewSite) -> None:
     times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
-    site = prepared_site(WEB_CONCURRENCY="3", **times).start().ready()
+    site = plain_site(WEB_CONCURRENCY="3", **times).start().ready()
     with ExitStack() as visitors:
         running = [visitors.enter_context(load) for load in loads(site)]
         for load in running:
@@ -75,8 +75,8 @@ def test_a_stop_after_the_drain_refuses_no_client_that_heeds_readiness(prepared_
     assert site.wait() == 0
 
 
-def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepared_site: NewSite) -> None:
-    site = prepared_site().start().ready()
+def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(plain_site: NewSite) -> None:
+    site = plain_site().start().ready()
     (master,) = site.programs("nginx")
     workers = master.children()
     for worker in workers:
@@ -89,7 +89,7 @@ def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepa
             made.settimeout(0)
             made.connect_ex(("127.0.0.1", site.port))
             try:
-                made.sendall(b"GET /request/ HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+                made.sendall(b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
             except BlockingIOError:
                 return False
             made.settimeout(PATIENCE)
@@ -113,8 +113,8 @@ def test_connections_that_wait_at_a_stop_are_answered_and_no_new_ones_wait(prepa
 
 
 @pytest.mark.parametrize("server", rows(["uwsgi", "gunicorn"], ["uwsgi"]))
-def test_a_killed_worker_loses_no_get(prepared_site: NewSite, server: str) -> None:
-    site = prepared_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
+def test_a_killed_worker_loses_no_get(plain_site: NewSite, server: str) -> None:
+    site = plain_site(WEB_CONCURRENCY="3", ENTRYPOINT_SERVER=server).start().ready()
     (master,) = site.programs(server)
     with Load(site.port, "/sleep/?s=0.05", 6) as load:
         for _ in range(6):
@@ -127,8 +127,8 @@ def test_a_killed_worker_loses_no_get(prepared_site: NewSite, server: str) -> No
     assert site.stop()[0] == 0
 
 
-def test_a_post_is_not_sent_to_a_second_worker(prepared_site: NewSite) -> None:
-    site = prepared_site(NGINX_WORKER_PROCESSES="1").start().ready()
+def test_a_post_is_not_sent_to_a_second_worker(plain_site: NewSite) -> None:
+    site = plain_site(NGINX_WORKER_PROCESSES="1").start().ready()
     deaths = "killed by signal 9"
     assert requests.post(f"{site.url}/crash/", timeout=PATIENCE).status_code == 502
     until(lambda: deaths in site.output, "the death of a worker")
@@ -142,6 +142,6 @@ def test_a_post_is_not_sent_to_a_second_worker(prepared_site: NewSite) -> None:
     assert "Error 502: the application closed the connection without a response." in page.text
     assert "refresh" not in page.text
     until(lambda: site.output.count(deaths) >= 4, "the death of one more")
-    until(lambda: site.status("/request/") == 200, "another worker")
+    until(lambda: site.status("/") == 200, "another worker")
     assert site.output.count(deaths) == 4
     assert site.stop()[0] == 0

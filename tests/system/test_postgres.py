@@ -1,11 +1,12 @@
 """PostgreSQL instead of SQLite, started after the site."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from deadline import until
 from postgres_server import Postgres
-from site_under_test import NewSite
+from site_under_test import NewSite, quick_hashing
 
 
 @pytest.fixture
@@ -14,8 +15,9 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
-def test_a_database_that_comes_later_is_waited_for(new_site: NewSite, postgres: Postgres) -> None:
-    site = new_site(DATABASE_URL=postgres.url, SUPERUSER_USERNAME="admin", SUPERUSER_PASSWORD="correct-battery").start()
+def test_a_database_that_comes_later_is_waited_for(new_site: NewSite, postgres: Postgres, tmp_path: Path) -> None:
+    admin = {"SUPERUSER_USERNAME": "admin", "SUPERUSER_PASSWORD": "correct-battery", **quick_hashing(tmp_path)}
+    site = new_site(DATABASE_URL=postgres.url, **admin).start()
     until(lambda: "waiting for database default: " in site.output, "the wait")
     postgres.start()
     site.ready()

@@ -1,7 +1,7 @@
 """Private files, sent by nginx where a view allows it: the page of the docs, with the real django-sendfile2."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -32,9 +32,9 @@ NAMES = ("2026-01.pdf", "with spaces.txt", "über größe €.txt", "100% sure?.
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Iterator[Site]:
     """A site with private files and one upload; its superuser may read them."""
-    folder = tmp_path_factory.mktemp("private")
+    folder = prepared(tmp_path_factory.mktemp("private"))
     project = copy_example(folder / "project")
     (project / "private_settings.py").write_text(
         "from config.settings import *\n"
@@ -47,7 +47,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"content of {name}")
     media = folder / "data" / "media"
-    media.mkdir(parents=True)
+    media.mkdir(parents=True, exist_ok=True)
     (media / "upload.txt").write_text("uploaded")
     settings = {
         "DJANGO_SETTINGS_MODULE": "private_settings",

@@ -41,21 +41,22 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
 
 
-def test_workers_run_beside_a_site_with_what_they_were_given(prepared_site: NewSite, project: Path) -> None:
-    (project / "worker.py").write_text(WORKER)
+def test_workers_run_beside_a_site_with_what_they_were_given(plain_site: NewSite, plain_project: Path) -> None:
+    (plain_project / "inner").mkdir()
+    (plain_project / "worker.py").write_text(WORKER)
     table = json.dumps(GREETING)
-    (project / "entrypoint.toml").write_text(
+    (plain_project / "entrypoint.toml").write_text(
         f"""
         [programs.worker]
         command = [{json.dumps(sys.executable)}, "../worker.py", "a ; b # c"]
-        directory = "pages"
+        directory = "inner"
         replicas = 2
         environment = {{GREETING = {table}}}
         stop_signal = "INT"
         """
     )
-    site = prepared_site(project).start().ready()
-    said = f"hello from {project}/pages {GREETING!r}\n"
+    site = plain_site().start().ready()
+    said = f"hello from {plain_project}/inner {GREETING!r}\n"
     for name in ("worker_00", "worker_01"):
         until(lambda name=name: f"[{name}] {said}" in site.output, said, instead=lambda: site.output)  # type: ignore[misc]
     commands = [child.cmdline()[1:] for child in psutil.Process(site.pid).children()]
@@ -65,10 +66,10 @@ def test_workers_run_beside_a_site_with_what_they_were_given(prepared_site: NewS
     assert site.stop()[0] == 0
 
 
-def test_a_program_logs_to_a_file_of_its_own(prepared_site: NewSite, project: Path) -> None:
-    (project / "the logs").mkdir()
+def test_a_program_logs_to_a_file_of_its_own(plain_site: NewSite, plain_project: Path) -> None:
+    (plain_project / "the logs").mkdir()
     command = ["sh", "-c", "echo out; echo err >&2; exec sleep 1000"]
-    (project / "entrypoint.toml").write_text(
+    (plain_project / "entrypoint.toml").write_text(
         f"""
         [programs.worker]
         command = {json.dumps(command)}
@@ -76,8 +77,8 @@ def test_a_program_logs_to_a_file_of_its_own(prepared_site: NewSite, project: Pa
         log = "file:the logs/100%.log"
         """
     )
-    site = prepared_site(project, ENTRYPOINT_LOG_FORMAT="json").start().ready()
-    files = [project / f"the logs/100%_0{number}.log" for number in (0, 1)]
+    site = plain_site(ENTRYPOINT_LOG_FORMAT="json").start().ready()
+    files = [plain_project / f"the logs/100%_0{number}.log" for number in (0, 1)]
     for file in files:
         until(lambda file=file: file.read_text() == "out\nerr\n", "its lines", instead=lambda: site.output)  # type: ignore[misc]
         file.rename(file.with_suffix(".old"))
@@ -87,8 +88,8 @@ def test_a_program_logs_to_a_file_of_its_own(prepared_site: NewSite, project: Pa
     assert site.command("ctl", "tail", "worker:worker_00").stdout == "\n"
 
 
-def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
+def test_a_worker_that_crashes_again_and_again_does_not_end_the_site(plain_site: NewSite) -> None:
+    site = plain_site(ENTRYPOINT_PROGRAM_WORKER="false").start().ready()
     until(lambda: site.output.count("restarting worker in") > 1, "its crashes", instead=lambda: site.output)
     assert site.status("/-/ready") == 200
 
@@ -119,8 +120,8 @@ def test_a_project_with_a_procfile_is_served_by_its_web(new_site: NewSite, tmp_p
     assert site.programs("uwsgi") == []
 
 
-def test_a_worker_alone_has_neither_nginx_nor_port(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
+def test_a_worker_alone_has_neither_nginx_nor_port(plain_site: NewSite) -> None:
+    site = plain_site(ENTRYPOINT_PROGRAM_WORKER="sleep 1000", ENTRYPOINT_PROGRAMS="worker").start()
     ready = site.folder / "run/www/ready.json"
     until(lambda: site.code is not None or ready.exists(), "it to be ready", instead=lambda: site.output)
     for what in ("ready", "live"):
@@ -136,13 +137,13 @@ def test_a_worker_alone_has_neither_nginx_nor_port(prepared_site: NewSite) -> No
         assert (health.returncode, health.stderr[: len(said)]) == (1, said)
 
 
-def test_the_container_of_a_worker_ends_with_it(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
+def test_the_container_of_a_worker_ends_with_it(plain_site: NewSite) -> None:
+    site = plain_site(ENTRYPOINT_PROGRAM_WORKER="sh -c 'exit 7'", ENTRYPOINT_PROGRAMS="worker").start()
     assert site.wait() == 7
 
 
-def test_a_worker_starts_when_the_site_is_ready(prepared_site: NewSite, project: Path) -> None:
-    (project / "entrypoint.toml").write_text(
+def test_a_worker_starts_when_the_site_is_ready(plain_site: NewSite, plain_project: Path) -> None:
+    (plain_project / "entrypoint.toml").write_text(
         f"""
         [programs.worker]
         command = [{json.dumps(sys.executable)}, "-c", {json.dumps(CONNECT)}]
@@ -153,7 +154,7 @@ def test_a_worker_starts_when_the_site_is_ready(prepared_site: NewSite, project:
         ready = "exit"
         """
     )
-    site = prepared_site(project)
+    site = plain_site()
     # At the level debug supervisord's log has uWSGI's own reports.
     site.start({"APP": str(site.folder / "run/app/uwsgi.sock"), "ENTRYPOINT_LOG_LEVEL": "debug"}).ready()
     until(lambda: "[worker] it listens\n" in site.output, "the worker", instead=lambda: site.output)
@@ -166,14 +167,13 @@ def test_without_nginx_a_users_web_listens_on_the_sites_port(new_site: NewSite, 
     folder.mkdir()
     (folder / "echo.py").write_text(ECHO)
     (folder / "Procfile").write_text(f"web: {sys.executable} echo.py\n")
-    site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start()
-    until(lambda: site.code is not None or site.command("health").returncode == 0, "it", instead=lambda: site.output)
+    site = new_site(folder, ENTRYPOINT_NGINX="off", ENTRYPOINT_SERVER="gunicorn").start().ready()
     assert requests.get(f"{site.url}/a", timeout=PATIENCE).json()["path"] == "/a"
     assert "warning: ENTRYPOINT_SERVER=gunicorn has no effect: web from Procfile serves the site\n" in site.output
 
 
-def test_without_an_application_server_nginx_and_workers_run(prepared_site: NewSite) -> None:
-    site = prepared_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+def test_without_an_application_server_nginx_and_workers_run(plain_site: NewSite) -> None:
+    site = plain_site(ENTRYPOINT_SERVER="none", ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
 
     def names() -> list[str]:
         return sorted(child.name() for child in psutil.Process(site.pid).children())
@@ -181,9 +181,9 @@ def test_without_an_application_server_nginx_and_workers_run(prepared_site: NewS
     until(lambda: names() == ["nginx", "sleep"], "both programs", instead=lambda: str(names()))
 
 
-def test_requests_are_served_while_it_drains(prepared_site: NewSite) -> None:
+def test_requests_are_served_while_it_drains(plain_site: NewSite) -> None:
     times = {"ENTRYPOINT_DRAIN_DELAY": "5m", "ENTRYPOINT_STOP_TIMEOUT": "10m"}
-    site = prepared_site(**times, ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
+    site = plain_site(**times, ENTRYPOINT_PROGRAM_WORKER="sleep 1000").start().ready()
     os.kill(site.pid, signal.SIGTERM)
     until(lambda: site.status("/-/ready") == 503, "the drain")
     assert requests.get(site.url + "/-/ready", timeout=PATIENCE).json() == {"phase": "stopping"}
@@ -249,9 +249,9 @@ def test_every_line_from_the_first_to_the_last_is_an_object(prepared_site: NewSi
     assert (stop["program"], stop["level"]) == ("supervisord", "warning")
 
 
-def test_the_log_level_limits_only_our_own_lines(prepared_site: NewSite) -> None:
+def test_the_log_level_limits_only_our_own_lines(plain_site: NewSite) -> None:
     worker = "sh -c 'echo hi; sleep 1000'"
-    site = prepared_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER=worker).start().ready()
+    site = plain_site(ENTRYPOINT_LOG_LEVEL="error", ENTRYPOINT_PROGRAM_WORKER=worker).start().ready()
     until(lambda: "[worker] hi\n" in site.output, "the worker", instead=lambda: site.output)
     assert site.stop()[0] == 0
     assert "[entrypoint]" not in site.output

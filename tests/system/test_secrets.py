@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from deadline import until
-from site_under_test import EXAMPLE, Site
+from site_under_test import EXAMPLE, Site, quick_hashing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from site_under_test import NewSite
@@ -54,11 +54,11 @@ def command_lines(site: Site) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Iterator[Site]:
     """A site that is ready, with what could be seen of its processes meanwhile."""
-    folder = tmp_path_factory.mktemp("planted")
+    folder = prepared(tmp_path_factory.mktemp("planted"))
     seen = []
-    with Site(folder, EXAMPLE, **planted(folder)) as running:
+    with Site(folder, EXAMPLE, **planted(folder), **quick_hashing(folder)) as running:
         running.start()
 
         def booted() -> bool:

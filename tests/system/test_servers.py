@@ -7,7 +7,7 @@ import pytest
 import requests
 from deadline import PATIENCE, until
 from rows import rows
-from site_under_test import NewSite, Site, alive, hold_requests, stop_with_a_request_in_flight
+from site_under_test import LATE, NewSite, Site, alive, stop_with_a_request_in_flight
 
 
 def answer_of(site: Site, path: str = "/") -> requests.Response:
@@ -22,26 +22,29 @@ def serving(site: Site) -> Site:
 
 
 @pytest.mark.parametrize("server", ["uwsgi", "gunicorn"])
-def test_a_site_without_nginx(prepared_site: NewSite, project: Path, server: str) -> None:
-    settings = {**hold_requests(project), "ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "off"}
-    site = serving(prepared_site(project, **settings, WEB_CONCURRENCY="2"))
-    until(lambda: site.command("health").returncode == 0, "the site to be ready")
+def test_a_site_without_nginx(plain_site: NewSite, server: str) -> None:
+    settings = {**LATE, "ENTRYPOINT_SERVER": server, "ENTRYPOINT_NGINX": "off"}
+    site = plain_site(**settings, WEB_CONCURRENCY="2").start().ready()
     assert site.command("health", "live").returncode == 0
     assert not site.programs("nginx")
-    assert answer_of(site, "/request/").json()["address"] == "127.0.0.1"
+    assert answer_of(site).text == "127.0.0.1"
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
     assert site.command("health").returncode == site.command("health", "live").returncode == 1
 
 
 @pytest.mark.parametrize("server", rows(["uwsgi", "gunicorn"], ["uwsgi"]))
-def test_a_users_file_is_honoured(prepared_site: NewSite, project: Path, server: str) -> None:
-    (project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
-    (project / "gunicorn.conf.py").write_text("workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n")
-    settings = {**hold_requests(project), "ENTRYPOINT_SERVER": server, "WEB_CONCURRENCY": "2"}
-    site = prepared_site(project, **settings).start().ready()
+def test_a_users_file_is_honoured(plain_site: NewSite, plain_project: Path, server: str) -> None:
+    (plain_project / "uwsgi.ini").write_text("[uwsgi]\nprocesses = 3\nmaster = false\nenv = EXAMPLE=own\n")
+    (plain_project / "gunicorn.conf.py").write_text(
+        "workers = 3\nbind = '127.0.0.1:1'\nraw_env = [f'EXAMPLE={__file__}']\n"
+    )
+    settings = {**LATE, "ENTRYPOINT_SERVER": server, "WEB_CONCURRENCY": "2"}
+    site = plain_site(**settings).start().ready()
     (master,) = site.programs(server)
     until(lambda: len(master.children()) == 3, "the workers")
-    assert f"read {project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: it overrides " in site.output
+    assert (
+        f"read {plain_project}/{'uwsgi.ini' if server == 'uwsgi' else 'gunicorn.conf.py'}: it overrides " in site.output
+    )
     assert stop_with_a_request_in_flight(site) == (0, [200]), site.output
 
 
@@ -53,10 +56,10 @@ def test_a_broken_application_ends_with_the_code_of_its_server(new_site: NewSite
     assert "granian failed permanently" in site.output
 
 
-def test_a_whole_nginx_conf_is_honoured(prepared_site: NewSite, project: Path, tmp_path: Path) -> None:
+def test_a_whole_nginx_conf_is_honoured(plain_site: NewSite, tmp_path: Path) -> None:
     own = tmp_path / "own"
     own.mkdir()
-    site = prepared_site(project, **hold_requests(project), ENTRYPOINT_CONF_DIR=str(own))
+    site = plain_site(**LATE, ENTRYPOINT_CONF_DIR=str(own))
     include = "include nginx-app.conf;"
     scratch = " ".join(f"{name}_temp_path {tmp_path}/run/nginx/{name};" for name in ("client_body", "proxy", "uwsgi"))
     scratch += f" fastcgi_temp_path {tmp_path}/run/nginx/f; scgi_temp_path {tmp_path}/run/nginx/s;"
@@ -110,8 +113,8 @@ def test_an_asgi_application_that_is_not_django_is_served(new_site: NewSite, tmp
     assert site.stop()[0] == 0
 
 
-def test_a_killed_server_finds_its_socket_again(prepared_site: NewSite) -> None:
-    site = serving(prepared_site(ENTRYPOINT_SERVER="uvicorn", WEB_CONCURRENCY="2"))
+def test_a_killed_server_finds_its_socket_again(plain_site: NewSite) -> None:
+    site = serving(plain_site(ENTRYPOINT_APP="plain:asgi", ENTRYPOINT_SERVER="uvicorn", WEB_CONCURRENCY="2"))
     (master,) = site.programs("uvicorn")
     master.kill()
     until(lambda: site.programs("uvicorn") not in ([], [master]), "another uvicorn")

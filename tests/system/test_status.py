@@ -28,9 +28,9 @@ def program(site: Site, name: str) -> Any:
     return next(each for each in status(site)["programs"] if each["program"] == name)
 
 
-def test_the_status_is_true_while_the_site_runs_hangs_and_stops(new_site: NewSite) -> None:
+def test_the_status_is_true_while_the_site_runs_hangs_and_stops(plain_site: NewSite) -> None:
     worker = "sh -c 'test -e $DATA_DIR/once && exec sleep 1000; touch $DATA_DIR/once; sleep 1.1; exit 22'"
-    site = new_site(ENTRYPOINT_PROGRAM_WORKER=worker, WEB_CONCURRENCY="2", **DRAIN)
+    site = plain_site(ENTRYPOINT_PROGRAM_WORKER=worker, WEB_CONCURRENCY="2", **DRAIN)
     before = site.command("status")
     assert (before.returncode, before.stdout) == (78, "")
     assert before.stderr.startswith("[entrypoint] cannot show the programs: nothing was started here")
@@ -81,8 +81,9 @@ def test_the_status_is_true_while_the_site_runs_hangs_and_stops(new_site: NewSit
     assert program(site, "uwsgi")["last_end"] == "killed by SIGKILL"
 
     os.kill(site.pid, signal.SIGTERM)
-    until(lambda: status(site)["supervisord"] == "stopping", "the stop")
-    assert status(site)["waits_for"] == "not ready: stopping"
+    until(lambda: site.status("/-/ready") == 503, "the stop")
+    stopping = ("stopping", "not ready: stopping")
+    until(lambda: tuple(status(site)[name] for name in ("supervisord", "waits_for")) == stopping, "its record")
     os.kill(site.pid, signal.SIGTERM)  # the drain ends at once
     assert site.wait() == 0
     after = site.command("status")

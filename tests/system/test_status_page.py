@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 from deadline import PATIENCE, until
-from site_under_test import EXAMPLE, Site
+from plain_application import write_plain_application
+from site_under_test import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from site_under_test import NewSite
 
@@ -25,15 +25,17 @@ Auth = tuple[str, str] | None
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, prepared: Callable[[Path], Path]) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("site")
     settings = {
+        "ENTRYPOINT_APP": "plain:wsgi",
         "ENTRYPOINT_STATUS_PAGE": "on",
         "ENTRYPOINT_STATUS_PASSWORD": PASSWORD,
         "ENTRYPOINT_PROGRAM_WORKER": "sleep 1000",
         "FORWARDED_ALLOW_IPS": "127.0.0.1",
         "WEB_CONCURRENCY": "1",
     }
-    with Site(prepared(tmp_path_factory.mktemp("site")), EXAMPLE, **settings) as running:
+    with Site(folder, write_plain_application(folder / "plain"), **settings) as running:
         yield running.start().ready()
         assert running.stop()[0] == 0, running.output
         assert PASSWORD not in running.output

@@ -329,8 +329,10 @@ def networks() -> None:
 
 
 @pytest.mark.usefixtures("networks")
-def test_plain_http_is_redirected_except_for_the_health_paths(tmp_path: Path, certificate: Certificate) -> None:
-    with TlsSite(tmp_path, EXAMPLE, PORT="", **certificate.settings) as site:
+def test_plain_http_is_redirected_except_for_the_health_paths(
+    plain_project: Path, tmp_path: Path, certificate: Certificate
+) -> None:
+    with TlsSite(tmp_path, plain_project, PORT="", ENTRYPOINT_APP="plain:wsgi", **certificate.settings) as site:
         site.start(around=IN_A_NETWORK)
         until(lambda: "ready after" in site.output, "the site to be ready")
         urls = ["http://127.0.0.1/a?b=c", "http://127.0.0.1/-/live", "http://127.0.0.1/-/ready", "https://127.0.0.1/"]

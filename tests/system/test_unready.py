@@ -7,11 +7,11 @@ from deadline import PATIENCE, until
 from site_under_test import NewSite
 
 
-def test_a_site_with_a_broken_urlconf_is_not_ready_and_says_why(new_site: NewSite, project: Path) -> None:
+def test_a_site_with_a_broken_urlconf_is_not_ready_and_says_why(prepared_site: NewSite, project: Path) -> None:
     urls = project / "config" / "urls.py"
     works = urls.read_text()
     urls.write_text("import nowhere\n")
-    site = new_site(project).start()
+    site = prepared_site(project).start()
     why = "uwsgi: GET /: closed the connection without a response"
     until(lambda: why in site.output.replace(" is not ready", ""), "the reason", instead=lambda: site.output)
     ready = requests.get(f"{site.url}/-/ready", timeout=PATIENCE)

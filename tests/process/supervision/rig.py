@@ -187,8 +187,12 @@ class Container:
 
     def unready(self) -> dict[str, object] | None:
         """Return why the container is not ready, as clients see it; None while it is ready."""
-        file = self.ready_file.with_name("unready.json")
-        return json.loads(file.read_text("utf-8")) if file.exists() else None
+        try:
+            text = self.ready_file.with_name("unready.json").read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        found: dict[str, object] = json.loads(text)
+        return found
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)

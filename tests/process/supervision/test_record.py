@@ -44,6 +44,7 @@ def test_starts_and_ends_are_recorded_in_words(container: Container) -> None:
 
     until(lambda: program(container, "killed").pid == pid and program(container, "killed").ready, "the second run")
     until(lambda: program(container, "job").ready and program(container, "failed").restarts, "the job")
+    until(lambda: program(container, "never").why, "the first probe")
     killed, job = program(container, "killed"), program(container, "job")
     assert (killed.state, killed.ready, killed.essential, killed.restarts) == ("RUNNING", True, True, 1)
     assert killed.last_end == "killed by SIGKILL"
