@@ -111,7 +111,7 @@ def test_busy_workers_and_the_queue_before_them_are_seen(site: Site) -> None:
     assert value(text, "entrypoint_server_listen_queue", program="uwsgi") == 2
     assert value(text, "entrypoint_uwsgi_workers", state="busy") == 1
     assert value(text, "entrypoint_nginx_connections", state="writing") == 4
-    busy = "\nuwsgi: 1 of 1 workers busy, 2 connections wait, 0 requests/s\n"  # once nginx has told of those before
+    busy = "\nuwsgi: 1 of 1 worker busy, 2 connections wait, 0 requests/s\n"  # once nginx has told of those before
     until(lambda: busy in site.command("status").stdout, "the line of uWSGI")
     (site.project / "released").touch()
     for client in clients:

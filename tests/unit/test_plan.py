@@ -531,7 +531,7 @@ def told_of(environ: dict[str, str] | None = None, on: Machine | None = None, **
     ("different", "begins"),
     [
         ({"debug": True}, "DEBUG is on in site.settings"),
-        ({"weak_key": "it has only 4 characters"}, "SECRET_KEY can be guessed"),
+        ({"weak_key": "it has fewer than 32 characters"}, "SECRET_KEY can be guessed"),
         ({"allowed_hosts": ()}, "ALLOWED_HOSTS names no host"),
         ({"allowed_hosts": ("", " ")}, "ALLOWED_HOSTS names no host"),
         (NO_STATIC, "STATIC_ROOT is not set"),

@@ -80,8 +80,8 @@ def _check(alias: str, request: MigrateRequest, progress: Progress) -> None:
     _refuse_if_older(alias, state, request, progress)
     if state.pending:
         raise AgentError(
-            f"cannot start: {len(state.pending)} migrations are pending on database {alias}, the first is "
-            f"{state.pending[0]}; ENTRYPOINT_MIGRATE=auto applies them",
+            f"cannot start: database {alias} has {count(len(state.pending), 'pending migration')}, the first is "
+            f"{state.pending[0]}; set ENTRYPOINT_MIGRATE=auto to apply pending migrations",
             "failed",
         )
 
@@ -108,7 +108,7 @@ def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None
                 end = now + request.patience
             elif now >= end:
                 raise _nobody_migrated(alias, left, request.patience)
-            what = f"{left} migrations" if left >= 0 else "the migrations"
+            what = count(left, "migration") if left >= 0 else "the migrations"
             idle = "no replica is migrating" if left >= 0 else "another process has locked its file"
             progress(f"{'still ' if waiting else ''}waiting for {what} of database {alias}: {who or idle}")
             waiting, tick = True, now + _REPORT_EVERY
@@ -117,7 +117,7 @@ def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None
 
 def _nobody_migrated(alias: str, left: int, patience: float) -> AgentError:
     """Return the error of a wait that is over. A negative `left` is unknown: the file of SQLite was always locked."""
-    why = f"{left} migrations are pending on database {alias}, and no replica has applied one"
+    why = f"database {alias} has {count(left, 'pending migration')}, and no replica has applied one"
     if left < 0:
         why = f"another process has locked the file of database {alias}, and no replica has migrated it"
     return AgentError(f"cannot start: {why} for {patience:g} s", "timed out")

@@ -45,12 +45,12 @@ def compress(folder: Path) -> str:
     methods = dict(_methods())
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found = list(pool.map(partial(_compress_file, methods=methods), _files(folder)))
-    parts = [f"{sum(each.written for each in found)} of {len(found)} files compressed"]
+    parts = [f"files compressed: {sum(each.written for each in found)} of {len(found)}"]
     for suffix in methods:
         sizes = [(each.before, each.after[suffix]) for each in found if suffix in each.after]
         if sizes:
             before, after = map(sum, zip(*sizes, strict=True))
-            parts.append(f"{suffix}: {len(sizes)} files, {_kilobytes(before)} become {_kilobytes(after)}")
+            parts.append(f"{suffix}: {len(sizes)}, {_kilobytes(before)} become {_kilobytes(after)}")
     return "; ".join(parts)
 
 

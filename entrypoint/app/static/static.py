@@ -20,7 +20,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.app.static import compression, deploy
 from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
@@ -45,7 +45,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     always, precompress = request.always, request.precompress
     root, sources = _root(), _sources()
     fingerprint = _fingerprint(sources)
-    up_to_date = AgentResult(f"{len(sources)} static files are up to date")
+    up_to_date = AgentResult(f"{count(len(sources), 'static file')} up to date")
     if not always and _is_collected(root, fingerprint, precompress=precompress):
         return up_to_date
     try:
@@ -64,7 +64,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
         what = f"cannot use STATIC_ROOT: {why}" if why else f"cannot write {error.filename or root}: {error.strerror}"
         raise AgentError(f"{what}{hint}", "not allowed") from error
     return AgentResult(
-        f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
+        f"{count(len(sources), 'static file')} collected{' and precompressed' if precompress else ''}", changed=True
     )
 
 

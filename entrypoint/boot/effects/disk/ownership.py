@@ -61,8 +61,8 @@ def _hand_over(place: _Place, account: Account, others: Collection[int]) -> str:
         return f"not handed over: {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
     walk.content(place.descriptor, _DEEPEST)
     walk.give(place.descriptor)
-    left = f", except {walk.left} that belong to root, to another program or have hard links" if walk.left else ""
-    return f"handed over, with {walk.given - 1} files and folders in it{left}"
+    left = f"; not handed over: {walk.left} (of root, of another program, or with hard links)" if walk.left else ""
+    return f"handed over; files and folders in it: {walk.given - 1}{left}"
 
 
 def _command(place: _Place, account: Account) -> str:
