@@ -141,7 +141,7 @@ def test_a_check_reports_every_problem_and_ends_with_the_code_of_the_first(
 def test_render_prints_the_warnings(entrypoint: Command, project: Project, words: list[str]) -> None:
     done = entrypoint.run(project.root, *words, NGINX_CLIENT_BODY="1m", UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
     assert done.code == 0
-    assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "make", "write"]
+    assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "create", "write"]
 
 
 def test_render_writes_the_files_into_the_run_directory_and_nothing_else(
