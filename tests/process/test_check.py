@@ -175,7 +175,7 @@ def test_copies_may_go_into_a_new_folder_beside_us(entrypoint: Command, project:
 def test_a_folder_that_cannot_be_made_is_reported(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "render", "--out", "manage.py")
     assert done.code == 77
-    assert done.err.splitlines()[-1] == "[entrypoint] cannot make manage.py: File exists"
+    assert done.err.splitlines()[-1] == "[entrypoint] cannot create manage.py: File exists"
 
 
 def test_no_secret_reaches_a_rendered_file(

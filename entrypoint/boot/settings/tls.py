@@ -97,7 +97,7 @@ def problems(settings: TlsTable, refused: Callable[[str], bool], *, nginx: bool)
     source = settings.tls_source
     if certificate and (domains or source != FILES):
         other = "NGINX_TLS_DOMAIN" if domains else f"NGINX_TLS={source}"
-        yield f"cannot use NGINX_TLS_CERTIFICATE with {other}: each names another certificate; unset one of them"
+        yield f"cannot use NGINX_TLS_CERTIFICATE with {other}: they name different certificates; unset one of them"
     elif source == FILES and not certificate and not refused("NGINX_TLS_CERTIFICATE"):
         yield "cannot use NGINX_TLS=files: NGINX_TLS_CERTIFICATE and NGINX_TLS_KEY are not set"
     if source == SELF_SIGNED and settings.hsts:
@@ -113,9 +113,9 @@ def _acme_problems(settings: TlsTable, refused: Callable[[str], bool]) -> Iterat
         yield "cannot use NGINX_TLS=acme: NGINX_TLS_DOMAIN is not set"
     if settings.data_dir is None and not refused("ENTRYPOINT_DATA_DIR"):
         how = "set it to a volume, such as docker run -v my-site:/data -e ENTRYPOINT_DATA_DIR=/data"
-        yield f"cannot use {what}: ENTRYPOINT_DATA_DIR, where the certificate is kept, is not set; {how}"
+        yield f"cannot use {what}: the certificate is kept in ENTRYPOINT_DATA_DIR, which is not set; {how}"
     if settings.tls_email is None and not refused("NGINX_TLS_EMAIL"):
-        yield f"cannot use {what}: NGINX_TLS_EMAIL, the address of the account at the authority, is not set"
+        yield f"cannot use {what}: the account at the authority needs an address; set NGINX_TLS_EMAIL"
     yield from _half("NGINX_TLS_EAB_KID", settings.tls_eab_kid, EAB_KEY, settings.tls_eab_key, refused)
     if settings.listen is not None:
         why = "the authority connects to port 80, and PORT would be the only port"

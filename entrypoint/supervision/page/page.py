@@ -97,7 +97,7 @@ class Page:
     def _hidden(self, request: Request) -> str:
         """Return why a client without a password may not look, or an empty text."""
         if self._everybody and request.peer and not ip_address(request.peer).is_loopback:
-            return "set ENTRYPOINT_STATUS_PASSWORD or ENTRYPOINT_METRICS_ALLOW, then you may see this page"
+            return "to see this page, set ENTRYPOINT_STATUS_PASSWORD or ENTRYPOINT_METRICS_ALLOW"
         if (host := request.headers.get("host", "")) and not _OWN_HOST.fullmatch(host):
             return "use an IP address or localhost, or set ENTRYPOINT_STATUS_PASSWORD"
         return ""
@@ -115,7 +115,7 @@ class Page:
 
     def _refused(self, request: Request) -> str:
         if self._password is None:
-            return "set ENTRYPOINT_STATUS_PASSWORD, then this page may act"
+            return "to restart programs and to reload from this page, set ENTRYPOINT_STATUS_PASSWORD"
         own = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
         if not own or not secrets.compare_digest(request.headers.get(TOKEN, "").encode(), self._token.encode()):
             return "the request does not come from this page; load it again"
