@@ -132,7 +132,7 @@ def test_a_limit_has_our_page_without_one_of_the_project(shop: Shop) -> None:
     ("words", "code", "line"),
     [
         (("on", "--allow", "10.0.0.0/33"), 78, "cannot use --allow: '10.0.0.0/33' does not appear to be"),
-        (("off", "--allow", "10.0.0.0/8"), 2, "--allow is for maintenance on."),
+        (("off", "--allow", "10.0.0.0/8"), 2, "--allow works only with maintenance on."),
         (("of",), 2, "'of' is not one of 'on', 'off'"),
     ],
 )
