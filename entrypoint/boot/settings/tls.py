@@ -24,8 +24,8 @@ class TlsTable(SettingsTable):
     tls_mode: str | None = setting(
         "NGINX_TLS",
         values.choice(FILES, ACME, SELF_SIGNED, OFF),
-        "where the certificate comes from: your files, an authority that speaks ACME such as Let's Encrypt, or made at "
-        "the start, for a laptop; off: no TLS",
+        "where the certificate comes from: your files, an authority that speaks ACME such as Let's Encrypt, or "
+        "self-signed at the start, for a laptop; off: no TLS",
         when_unset="files with NGINX_TLS_CERTIFICATE, acme with NGINX_TLS_DOMAIN, else off",
     )
     tls_certificate: PurePosixPath | None = setting(
@@ -51,7 +51,7 @@ class TlsTable(SettingsTable):
     tls_authority: PurePosixPath | None = setting(
         "NGINX_TLS_ACME_CA",
         values.path,
-        "the root certificate (PEM) by which a private authority's own server is verified",
+        "the root certificate (PEM) that verifies the server of a private authority",
         when_unset="the system's root certificates",
     )
     tls_eab_kid: str | None = setting(
@@ -65,7 +65,7 @@ class TlsTable(SettingsTable):
     hsts: str | None = setting(
         "NGINX_HSTS",
         addresses.hsts,
-        "the header Strict-Transport-Security of answers over TLS: on is max-age=31536000; off, or a value",
+        "the Strict-Transport-Security header of responses over TLS: on (max-age=31536000), off, or a value",
         default="off",
     )
 
