@@ -77,7 +77,7 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its largest unit, and in the next smaller one where that says more."""
+    """Return a time in its largest unit, and also in the next smaller one if that adds information."""
     for at, (unit, length) in enumerate(_UNITS):
         if seconds >= length:
             smaller, of = (*_UNITS, ("s", 1.0))[at + 1]

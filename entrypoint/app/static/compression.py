@@ -38,7 +38,7 @@ class Compressed(NamedTuple):
 def compress(folder: Path) -> str:
     """Compress the files of the folder that need it, as many at once as there are CPUs; return a line for the log.
 
-    Raises OSError where a file cannot be read or written.
+    Raises OSError if a file cannot be read or written.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- most boots compress nothing
 
@@ -112,7 +112,7 @@ def _compress_file(path: Path, methods: Mapping[str, Method]) -> Compressed:
 
 
 def _replace(target: Path, data: bytes, source: Path, times: os.stat_result) -> None:
-    """Write the file as a whole, with the mode and the time of its source: nginx makes its ETag of the time."""
+    """Write the file as a whole, with the mode and the time of its source: nginx derives its ETag from the time."""
     descriptor, name = tempfile.mkstemp(prefix=".", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -39,7 +39,7 @@ Sources = dict[str, tuple[Any, str]]
 def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     """Collect into STATIC_ROOT unless no source changed since the last time.
 
-    Raises AgentError where another container collects for longer than the patience, and where STATIC_ROOT is read-only
+    Raises AgentError if another container collects for longer than the patience, and where STATIC_ROOT is read-only
     and lacks a file.
     """
     always, precompress = request.always, request.precompress
@@ -111,7 +111,7 @@ def _is_local() -> bool:
 
 
 def _storage_in(folder: Path) -> Any:
-    """Return the project's storage for another folder; None where it has no folder, or a fixed one."""
+    """Return the project's storage for another folder; None if it has no folder, or a fixed one."""
     if not _is_local():
         return None
     wanted = settings.STORAGES["staticfiles"]
@@ -206,7 +206,7 @@ def _is_complete(root: Path, sources: Sources) -> bool:
 
 
 def _sources() -> Sources:
-    """Return each source by its name in STATIC_ROOT; of two with the same name, the first."""
+    """Return each source by its name in STATIC_ROOT; the first one if two have the same name."""
     ignored = [os.path.normpath(pattern) for pattern in apps.get_app_config("staticfiles").ignore_patterns]
     found: Sources = {}
     for finder in get_finders():

@@ -27,7 +27,7 @@ from entrypoint.protocol import filenames
 
 @dataclass(frozen=True)
 class Plan:
-    """What a boot does."""
+    """The steps of a boot, and the exec."""
 
     steps: tuple[Step, ...]
     exec: Exec

@@ -30,7 +30,7 @@ WARNING: Final = "warning"
 
 
 class Step(Protocol):
-    """What all steps have."""
+    """The attributes that all steps have."""
 
     @property
     def name(self) -> str:

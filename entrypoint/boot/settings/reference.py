@@ -119,7 +119,7 @@ def _wrapped(text: str, width: int, indent: str) -> str:
 
 
 def markdown() -> str:
-    """Return the reference of all settings: what holds for everyone, nothing of this environment."""
+    """Return the reference of all settings. It contains nothing of this environment."""
     return _HEAD + "".join(f"| {' | '.join(map(_cell, _described(d)))} |\n" for d in setting_specs())
 
 
