@@ -94,7 +94,7 @@ def use(browser: Browser, url: str, images: Path) -> None:
         page.screenshot(path=images / f"status-page-{scheme}.png", animations="disabled")
     before = row(page, "worker")
     page.get_by_label("Restart worker").click()
-    page.locator("#programs tr", has_text="the status page asks for it").wait_for()
+    page.locator("#programs tr", has_text="requested on the status page").wait_for()
     check(f"the button has restarted the worker: {row(page, 'worker')!r}", true=row(page, "worker") != before)
     page.get_by_text("Reload", exact=True).click()
     page.wait_for_timeout(1000)

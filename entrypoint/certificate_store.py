@@ -52,7 +52,7 @@ def opened(folder: PurePosixPath, *, create: bool = False) -> int:
     if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
         os.close(descriptor)
         why = f"uid {found.st_uid} owns it" if found.st_uid != os.geteuid() else "other users can write it"
-        raise NotAllowed(f"cannot keep certificates in {folder}: {why}; remove the folder, it is made again")
+        raise NotAllowed(f"cannot keep certificates in {folder}: {why}; remove the folder, a boot creates it again")
     return descriptor
 
 

@@ -18,7 +18,7 @@ def mismatches() -> Iterator[str]:
 
 
 def psycopg_mismatch() -> str:
-    """Return that psycopg's two halves have different versions, empty if they fit."""
+    """Return a sentence if psycopg's two halves have different versions; "" if they fit."""
     own = _version("psycopg")
     for name, extra in _COMPILED.items():
         compiled = _version(name)

@@ -20,9 +20,9 @@ def weak_key(key: str | bytes) -> str:
     if text.startswith(_INSECURE):
         return f"it begins with {_INSECURE}"
     if len(text) < _SHORTEST_KEY:
-        return f"it has only {len(text)} characters"
-    if len(variety := set(text)) < _LEAST_VARIETY:
-        return f"it has only {len(variety)} different characters"
+        return f"it has fewer than {_SHORTEST_KEY} characters"
+    if len(set(text)) < _LEAST_VARIETY:
+        return f"it has fewer than {_LEAST_VARIETY} different characters"
     return ""
 
 

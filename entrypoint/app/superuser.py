@@ -90,7 +90,7 @@ def required(model: Any) -> list[str]:
 
 
 def described(model: Any) -> dict[str, str]:
-    """Return what Django's settings SUPERUSER_<FIELD> say, by field."""
+    """Return the values of Django's settings SUPERUSER_<FIELD>, by field."""
     fields = {*fields_of(model), "username", "email", "password"}
     return {field: str(value) for field in fields if (value := getattr(settings, f"SUPERUSER_{field.upper()}", None))}
 
@@ -153,7 +153,7 @@ def _check_password(name: str, password: str, *, development: bool, progress: Pr
 
 
 def _warn(name: str, password: str, fields: Mapping[str, object], progress: Progress) -> None:
-    """Log what the project's own password validators say."""
+    """Log the objections of the project's own password validators."""
     model = get_user_model()
     plain = {field: value for field, value in fields.items() if not model._meta.get_field(field).is_relation}
     try:

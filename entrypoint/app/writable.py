@@ -18,7 +18,7 @@ def fault(path: Path) -> str:
         return f"there is no folder {path}, and {who} cannot create it; {creation(path)}"
     if _is_read_only(path):
         return f"{path} is on a read-only file system; mount a volume at {path if folder else path.parent}"
-    if path == Path.cwd():  # it holds the code, which this user had better not own
+    if path == Path.cwd():  # it holds the code, which this user should not own
         return f"{who} cannot write {path}, the application's code; use a separate folder, such as {path / 'data'}"
     chown = f"chown {who} {path}"
     in_image = f"in the Dockerfile: RUN {install(path, who, os.getegid())}, or for a volume: {chown}"

@@ -73,9 +73,9 @@ class Keeper:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return forced  # another container asks right now
+            return forced  # another container is requesting one right now
         try:
-            if self._due(forced=forced) <= 0:  # the other container may have been here just now
+            if self._due(forced=forced) <= 0:  # the other container may have finished just now
                 self._obtain()
         finally:
             fcntl.flock(lock, fcntl.LOCK_UN)

@@ -13,14 +13,14 @@ from entrypoint.protocol import filenames
 
 @click.group(epilog="Example: entrypoint cache purge /news/")
 def cache() -> None:
-    """Manage nginx's cache of responses, NGINX_CACHE."""
+    """Manage nginx's cache of responses (NGINX_CACHE)."""
 
 
 @cache.command(epilog="Examples: entrypoint cache purge /news/, or entrypoint cache purge '/news/*'")
 @click.argument("path", required=False)
 @click.pass_obj
 def purge(environ: Environ, *, path: str | None) -> None:
-    """Remove the page at PATH from the cache, or without PATH everything.
+    """Remove a page from the cache, or everything if PATH is omitted.
 
     /news/ means the page with every query, /news/?page=2 only with this one, and '/news/*' every page below it. A page
     is removed for all hosts of the site, in all its variants (Vary).

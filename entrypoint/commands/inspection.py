@@ -34,7 +34,7 @@ _AGAIN: Final = 2.0  # seconds
 def env(environ: Environ, *, form: str) -> None:
     """Show every setting: its value, source, meaning and default. Hide secrets.
 
-    For a setting that is not set, show the effective value and what it follows from.
+    For a setting that is not set, show the effective value and where it comes from.
     """
     signals.release()
     from entrypoint.boot.settings import reference
@@ -64,8 +64,8 @@ def env(environ: Environ, *, form: str) -> None:
 def status(environ: Environ, *, watch: bool, form: str) -> None:
     """Show the container's programs: state, CPU, memory, restarts.
 
-    It also shows what the container waits for, and the settings that are set. Each user of the container can run it,
-    also while supervisord stops or hangs.
+    It also shows what the container waits for, and the settings that are set. Any user in the container can run it,
+    even while supervisord is stopping or hangs.
     """
     if watch and form == "json":
         raise click.UsageError("--watch and --format json exclude each other.")
@@ -97,8 +97,8 @@ def status(environ: Environ, *, watch: bool, form: str) -> None:
 def doctor(environ: Environ, *, form: str) -> int:
     """Say what is wrong in this container, and how to fix it.
 
-    Run it as the container's user, in the container or in place of it: docker run IMAGE doctor. It writes nothing, and
-    needs no database. The exit code is 1 if anything is wrong.
+    Run it as the container's user, in the running container, or in a new one if that does not start: docker run IMAGE
+    doctor. It writes nothing, and needs no database. The exit code is 1 if anything is wrong.
     """
     from entrypoint.boot import diagnosis
 
@@ -114,8 +114,8 @@ def doctor(environ: Environ, *, form: str) -> int:
 def health(environ: Environ, *, what: str) -> int:
     """Check whether this container's site is ready, or alive. Exit 0 or 1 and print one line that says why.
 
-    The command asks nginx. Without nginx, or with a complete nginx.conf of your own, "ready" is what supervisord
-    reports, and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
+    The command asks nginx. Without nginx, or with your own complete nginx.conf, "ready" is what supervisord reports,
+    and "live" means that PORT answers. Without a site, "live" means that supervisord answers.
     """
     signals.release()
     from entrypoint.control import place
@@ -163,7 +163,7 @@ def running_in(settings: "Settings") -> Path:
     "form",
     type=click.Choice(["table", "json", "svg"]),
     default="table",
-    help="A table, JSON, or a picture.",
+    help="A table, JSON, or an SVG picture.",
 )
 @click.pass_obj
 def boot(environ: Environ, *, form: str) -> None:

@@ -52,7 +52,7 @@ def prepare(environ: Environ, *, only: tuple[str, ...], skip: tuple[str, ...]) -
     Use it in an image build, an init container or a release phase.
 
     --only and --skip accept these steps: programs, port, tls, passwords, logs, cache, render, owner, validate, wait,
-    migrate, superuser, collectstatic, pages, release, hooks. --only compress compresses static files ahead.
+    migrate, superuser, collectstatic, pages, release, hooks. --only compress compresses static files.
     """
     from entrypoint.boot.run import prepare as boot
 
@@ -79,8 +79,8 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     nginx reads its files, a new process of the application server replaces the old one, and programs whose
     configuration has changed are restarted.
 
-    NAME is a program to reload or restart even if nothing has changed. All others then follow only if their
-    configuration has changed. The signal HUP to the container's process 1 does the same as this command without NAME.
+    NAME is a program to reload or restart even if nothing has changed. All others are then reloaded or restarted only
+    if their configuration has changed. The signal HUP to process 1 does the same as this command without NAME.
     """
     signals.release()
     from entrypoint.boot.reload import reload as boot
@@ -94,7 +94,7 @@ def reload(environ: Environ, *, names: tuple[str, ...]) -> None:
     "--manifest",
     multiple=True,
     metavar="FILE",
-    help="Check this file for Compose, Swarm or Kubernetes instead; - is stdin. Repeatable: together one manifest.",
+    help="Check this Compose, Swarm or Kubernetes file instead; - is stdin. Repeatable: all files form one manifest.",
 )
 @click.pass_obj
 def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
@@ -103,7 +103,7 @@ def check(environ: Environ, *, manifest: tuple[str, ...]) -> None:
     It needs no database and no free port. It checks the environment, the templates, nginx -t, supervisord's parser and
     manage.py check --deploy, and prints all problems at once.
 
-    With --manifest it checks how an engine runs the image: stop times, ports, probes, migrations and the settings.
+    --manifest checks how Compose, Swarm or Kubernetes runs the image: stop times, ports, probes, migrations, settings.
     """
     if manifest:
         signals.release()
@@ -165,13 +165,13 @@ def exec(environ: Environ, *, command: tuple[str, ...]) -> None:  # noqa: A001 -
 @click.option("--allow", multiple=True, metavar="CIDR", help="Clients that may still use the site. Repeatable.")
 @click.pass_obj
 def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
-    """Begin or end a maintenance: visitors get a page with 503.
+    """Turn maintenance on or off: visitors get a page with 503.
 
-    The health endpoints stay as they are. The maintenance survives restarts; with ENTRYPOINT_DATA_DIR, also new
-    containers. Run the command as the user that runs the container.
+    The health endpoints do not change. Maintenance survives restarts and, with ENTRYPOINT_DATA_DIR, also the
+    container. Run the command as the user that runs the container.
     """
     if what == "off" and allow:
-        raise click.UsageError("--allow is for maintenance on.")
+        raise click.UsageError("--allow works only with maintenance on.")
     from entrypoint.boot.run import switch_maintenance
     from entrypoint.commands.inspection import running_in
 
@@ -189,7 +189,7 @@ def maintenance(environ: Environ, *, what: str, allow: tuple[str, ...]) -> None:
 def ctl(environ: Environ, *, words: tuple[str, ...]) -> None:
     """Run supervisorctl for this container.
 
-    WORDS are a command of supervisorctl.
+    WORDS are a supervisorctl command.
     """
     signals.release()
     from entrypoint.boot.exec import control

@@ -20,13 +20,13 @@ from entrypoint.output import log
     "--from",
     "source",
     type=click.Choice(["tiangolo", "supervisor", "procfile", "gunicorn"]),
-    help="Write nothing; report what the existing files of this kind become, line by line.",
+    help="Write nothing; report line by line what replaces the existing files of this kind.",
 )
 def init(*, kubernetes: bool, base: str, check: bool, force: bool, source: str | None) -> int:
     """Write a Dockerfile, a compose file and more for this project.
 
-    The files are Dockerfile, .dockerignore, compose.yaml and .env.example. They follow from the project's own files:
-    its requirements, settings, Procfile and package.json. A comment explains each choice.
+    The files are Dockerfile, .dockerignore, compose.yaml and .env.example. Their content depends on the project's
+    requirements, settings, Procfile and package.json. A comment explains each choice.
     """
     signals.release()
     from entrypoint.scaffold import project, translation, writing

@@ -1,4 +1,4 @@
-"""Where the site of this container has its run directory, and whether root has booted it."""
+"""The run directory of the site of this container, and whether root has booted it."""
 
 from pathlib import Path
 from typing import Final

@@ -74,7 +74,8 @@ def expiries(samples: Samples) -> tuple[Expiry, ...]:
 
 def in_words(serving: Serving) -> str:
     """Return a line for a person."""
-    workers = [] if serving.workers is None else [f"{serving.busy} of {serving.workers} workers busy"]
+    noun = "worker" if serving.workers == 1 else "workers"
+    workers = [] if serving.workers is None else [f"{serving.busy} of {serving.workers} {noun} busy"]
     rate = [] if serving.requests_per_second is None else [f"{serving.requests_per_second:g} requests/s"]
     waiting = f"{serving.waiting} {'connection waits' if serving.waiting == 1 else 'connections wait'}"
     return f"{serving.server}: {', '.join((*workers, waiting, *rate))}"

@@ -13,9 +13,9 @@ _NUMBERS: Final = frozenset({"PID", "UPTIME", "CPU", "MEMORY", "RESTARTS"})  # a
 _MIB: Final = 1 << 20
 _UNITS: Final = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
 _SUPERVISORD: Final = {
-    "frozen": "supervisord is frozen: a signal has stopped it (SIGSTOP), and it restarts nothing; kill -CONT mends it",
-    "unresponsive": "supervisord does not answer: what it knew last is shown",
-    "stopping": "the container stops",
+    "frozen": "supervisord is frozen: it is stopped by SIGSTOP, and restarts nothing; kill -CONT resumes it",
+    "unresponsive": "supervisord does not answer: this is the last known state",
+    "stopping": "the container is stopping",
 }
 
 
@@ -77,7 +77,7 @@ def _cells(row: Row, now: float) -> tuple[str, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its largest unit, and in the next smaller one where that says more."""
+    """Return a time in its largest unit, and also in the next smaller one if that adds information."""
     for at, (unit, length) in enumerate(_UNITS):
         if seconds >= length:
             smaller, of = (*_UNITS, ("s", 1.0))[at + 1]

@@ -57,7 +57,7 @@ def read(file: Path, first_ready: Path) -> Timeline:
 
 
 def _ready(began: float, first_ready: Path) -> float | None:
-    """Return the seconds from the start of the boot; None where the file is missing or belongs to an earlier boot."""
+    """Return the seconds from the start of the boot; None if the file is missing or belongs to an earlier boot."""
     try:
         made = first_ready.stat().st_mtime
     except FileNotFoundError:

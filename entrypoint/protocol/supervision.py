@@ -134,7 +134,7 @@ class ProgramConfig(NamedTuple):
     stop_order: int = 0
     """The programs with the highest number are stopped first, together; the next ones when those have ended."""
     stop_seconds: int | None = None
-    """The seconds of a stop that it certainly gets, and more if others do not use theirs. None: supervisord's own
+    """The guaranteed seconds of its stop; it gets more if others do not use theirs. None: supervisord's own
     configuration says how long it gets."""
     stop_interval: float | None = None
     """Seconds after which the stop signal is sent again, until the program ends; None: it is sent once."""
@@ -150,12 +150,12 @@ class ProgramConfig(NamedTuple):
     """The user that its process switches to, where supervisord's own `user=` cannot name that."""
 
     def unlike(self, other: "ProgramConfig") -> bool:
-        """Return whether a running program has to start again to be supervised so: a stop time holds at once."""
+        """Return whether a running program has to start again to apply this; a new stop time applies at once."""
         return self._replace(stop_seconds=None) != other._replace(stop_seconds=None)
 
 
 class MetricsConfig(NamedTuple):
-    """What is measured for `/-/metrics`, and who may read it."""
+    """The sources of `/-/metrics`, and the clients that may read it."""
 
     socket: PurePosixPath
     """The Unix socket where the plugin answers HTTP requests, for nginx."""

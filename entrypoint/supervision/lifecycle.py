@@ -20,7 +20,7 @@ from entrypoint.supervision.reports.waits import Waits
 from entrypoint.supervision.shutdown import stop_signals
 from entrypoint.supervision.shutdown.stop import Stop
 
-INSTEAD_OF_REQUEST = "its log lines say why; set ENTRYPOINT_READY_PATH to another path, or to off"
+INSTEAD_OF_REQUEST = "see its log lines; set ENTRYPOINT_READY_PATH to another path, or to off"
 
 
 class Lifecycle:
@@ -95,7 +95,7 @@ class Lifecycle:
         if self._stop.begun or self._supervisord.stopping or not self._policies[program].failed_permanently():
             return
         for name in self._waits.waiting_for(program.name):
-            self._supervisord.info(f"not starting {name}: {program.name} failed permanently before")
+            self._supervisord.info(f"not starting {name}: {program.name} has failed permanently")
         if not self._current.program(program.name).essential:
             return
         if program.replaced and self._policies[program].unloadable:
@@ -104,7 +104,7 @@ class Lifecycle:
             end = End.of(program, self._killed(program))
         self._failures[program.name] = end
         keep = self._current.config.on_failure is OnFailure.KEEP
-        action = "keeping the others, not ready" if keep else "stopping all"
+        action = "keeping the other programs running, not ready" if keep else "stopping all"
         self._supervisord.critical(
             f"{program.name} failed permanently ({end.reason}): {action}, exit code {end.exit_code}"
         )

@@ -18,7 +18,7 @@ AGAIN = 1.0
 
 
 class Phase(StrEnum):
-    """Why a program is not ready. Of several programs the first phase in this order is shown."""
+    """Why a program is not ready. If several are not, the first phase in this order is shown."""
 
     FAILED = "failed"
     """It failed permanently."""

@@ -1,4 +1,4 @@
-"""What runs in supervisord's one thread besides its own work: timers, and generators that never block."""
+"""Tasks in supervisord's one thread besides its own work: timers, and generators that never block."""
 
 import math
 import sched

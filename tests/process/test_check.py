@@ -141,7 +141,7 @@ def test_a_check_reports_every_problem_and_ends_with_the_code_of_the_first(
 def test_render_prints_the_warnings(entrypoint: Command, project: Project, words: list[str]) -> None:
     done = entrypoint.run(project.root, *words, NGINX_CLIENT_BODY="1m", UWSGI_PROCESSES="3", WEB_CONCURRENCY="2")
     assert done.code == 0
-    assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "make", "write"]
+    assert [line.split()[2] for line in done.err.splitlines()] == ["warning:", "warning:", "create", "write"]
 
 
 def test_render_writes_the_files_into_the_run_directory_and_nothing_else(
@@ -175,7 +175,7 @@ def test_copies_may_go_into_a_new_folder_beside_us(entrypoint: Command, project:
 def test_a_folder_that_cannot_be_made_is_reported(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "render", "--out", "manage.py")
     assert done.code == 77
-    assert done.err.splitlines()[-1] == "[entrypoint] cannot make manage.py: File exists"
+    assert done.err.splitlines()[-1] == "[entrypoint] cannot create manage.py: File exists"
 
 
 def test_no_secret_reaches_a_rendered_file(

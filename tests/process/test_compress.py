@@ -58,7 +58,7 @@ def test_files_are_compressed_where_it_gains_and_once(entrypoint: Command, plain
     (files / ".hidden.css").write_text(TEXT)
     (files / "link.css").symlink_to("a.css")
     assert re.fullmatch(
-        r"2 of 4 files compressed; \.gz: 2 files, 1\.9 kB become 0\.\d kB; \.br: 2 files, 1\.9 kB become 0\.\d kB",
+        r"files compressed: 2 of 4; \.gz: 2, 1\.9 kB become 0\.\d kB; \.br: 2, 1\.9 kB become 0\.\d kB",
         said(compress(entrypoint, plain, files)),
     )
     written = {name: data for name, data in contents(files).items() if name.endswith((".gz", ".br"))}
@@ -68,7 +68,7 @@ def test_files_are_compressed_where_it_gains_and_once(entrypoint: Command, plain
         assert (files / name).stat().st_mtime_ns == (files / name[:-3]).stat().st_mtime_ns
         assert (files / name).stat().st_mode == (files / name[:-3]).stat().st_mode
     before = contents(files)
-    assert said(compress(entrypoint, plain, files)).startswith("0 of 4 files compressed; ")
+    assert said(compress(entrypoint, plain, files)).startswith("files compressed: 0 of 4; ")
     assert contents(files) == before
 
 
@@ -97,7 +97,7 @@ def test_a_build_compresses_what_django_has_collected_itself_without_its_secret_
     project.add_setting('SECRET_KEY = os.environ["SECRET_KEY"]\nDATABASES["default"]["NAME"] = "/nonexistent/db"\n')
     data = entrypoint.place / "kept"
     data.mkdir()
-    assert said(entrypoint.run(project.root, *ONLY, ENTRYPOINT_DATA_DIR=str(data))).startswith("1 of 1 files")
+    assert said(entrypoint.run(project.root, *ONLY, ENTRYPOINT_DATA_DIR=str(data))).startswith("files compressed: 1 ")
     assert list(data.iterdir()) == []
     assert contents(static).keys() == {"a.css", "a.css.gz", "a.css.br"}
 
@@ -151,7 +151,7 @@ def test_root_compresses_nothing_in_a_folder_that_the_applications_user_can_writ
 
 def test_a_pipe_is_no_file(entrypoint: Command, plain: Path, files: Path) -> None:
     os.mkfifo(files / "pipe.css")
-    assert said(compress(entrypoint, plain, files)).startswith("1 of 1 files compressed; ")
+    assert said(compress(entrypoint, plain, files)).startswith("files compressed: 1 of 1; ")
 
 
 def test_a_folder_that_is_missing_or_cannot_be_written_is_named(

@@ -53,7 +53,7 @@ def test_a_dry_run_shows_no_secret(entrypoint: Command, example: Path, place: Pa
 def test_a_dry_run_needs_no_rights(entrypoint: Command, example: Path, ordinary_user: int | None) -> None:
     done = entrypoint.as_user(ordinary_user).run(example, "--dry-run", ENTRYPOINT_USER="", **SECRETS)
     assert done.code == 0
-    assert ":8080 can be listened on" in done.err
+    assert ":8080 can be bound" in done.err
     assert "user =" not in done.out
 
 

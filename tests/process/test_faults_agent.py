@@ -56,7 +56,7 @@ DEATHS = {
         "cannot migrate: its process exited with status 41", 41, EXIT, hook="touch data/leave"
     ),
     "an answer of another form": Death(
-        "cannot load the application: its process sent something else than an answer",
+        "cannot load the application: its process sent an invalid answer",
         1,
         """import sys; os.write(int(sys.argv[1]), b'["ProgressReport", {"text": "a", "done": "<b>"}]\\n')""",
     ),

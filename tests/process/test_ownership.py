@@ -50,7 +50,7 @@ def test_files_of_another_user_are_handed_over_and_the_folder_last(place: Path) 
     data = of_another(a_folder(place / "data"))
     inner = of_another(a_folder(data / "inner"))
     file = of_another(a_file(inner / "file"))
-    assert give(data) == "handed over, with 2 files and folders in it"
+    assert give(data) == "handed over; files and folders in it: 2"
     assert {owner(path) for path in (data, inner, file)} == {(UID, GID)}
     of_another(file)
     assert not give(data), "a folder of the right owner is done"
@@ -62,8 +62,8 @@ def test_files_of_root_stay_with_root(place: Path) -> None:
     folder = a_folder(data / "folder")
     kept = [folder, a_file(data / "file"), of_another(a_file(folder / "file"))]
     before = [owner(path) for path in kept]
-    left = "except 2 that belong to root, to another program or have hard links"
-    assert give(data) == f"handed over, with 0 files and folders in it, {left}"
+    left = "not handed over: 2 (of root, of another program, or with hard links)"
+    assert give(data) == f"handed over; files and folders in it: 0; {left}"
     assert [owner(path) for path in kept] == before
 
 
@@ -74,7 +74,7 @@ def test_no_link_is_followed_and_no_hard_link_is_given_away(place: Path) -> None
     (data / "folder").symlink_to(outside)
     (data / "file").symlink_to(linked)
     os.link(linked, data / "hard")
-    assert give(data).endswith("except 1 that belong to root, to another program or have hard links")
+    assert give(data).endswith("not handed over: 1 (of root, of another program, or with hard links)")
     assert owner(outside) == owner(linked) == (OTHER, OTHER)
 
 
@@ -129,7 +129,7 @@ def test_files_of_another_programs_user_stay_with_that_user(place: Path) -> None
     theirs = a_file(data / "theirs")
     os.chown(theirs, OTHER + 1, OTHER + 1)
     account = look_up(f"{UID}:{GID}")
-    assert ", except 1 that " in hand_over(PurePosixPath(data), account, [OTHER + 1])
+    assert "; not handed over: 1 (" in hand_over(PurePosixPath(data), account, [OTHER + 1])
     assert (owner(data), owner(theirs)) == ((UID, GID), (OTHER + 1, OTHER + 1))
     of_another(data)
     assert "belongs to uid 4321, which runs" in hand_over(PurePosixPath(data), account, [OTHER])

@@ -39,13 +39,13 @@ def test_a_second_prepare_finds_everything_done(entrypoint: Command, project: Pr
     assert first.code == 0
     assert "     user admin created" in first.err
     assert " migrations applied\n" in first.err
-    assert "     1 static files collected" in first.err
+    assert "     1 static file collected" in first.err
     assert (project.root / "data/static/shelf/book.css").is_file()
     second = entrypoint.run(project.root, "prepare", *WITHOUT, **ADMIN)
     assert second.code == 0
     assert "     no migration is pending" in second.err
     assert "     user admin exists" in second.err
-    assert "     1 static files are up to date" in second.err
+    assert "     1 static file up to date" in second.err
 
 
 def test_migrations_are_counted_as_they_are_applied(entrypoint: Command, project: Project) -> None:
@@ -87,7 +87,7 @@ def test_static_files_are_collected_again_when_one_changed(entrypoint: Command, 
     then = time.time() + seconds
     os.utime(project.root / "shelf/static/shelf/book.css", (then, then))
     done = entrypoint.run(project.root, *only)
-    assert "1 static files collected" in done.err
+    assert "1 static file collected" in done.err
     assert "white" in (project.root / "data/static/shelf/book.css").read_text(encoding="utf-8")
 
 
@@ -111,13 +111,28 @@ def test_an_unknown_step_to_skip_is_refused(entrypoint: Command, project: Projec
 def test_pending_migrations_are_refused_where_they_are_only_checked(entrypoint: Command, project: Project) -> None:
     done = entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check")
     assert done.code == 1
-    assert "cannot start: " in done.err.splitlines()[-1]
-    assert done.err.endswith("; ENTRYPOINT_MIGRATE=auto applies them\n")
+    assert done.err.endswith("; set ENTRYPOINT_MIGRATE=auto to apply pending migrations\n")
     assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
     assert entrypoint.run(project.root, "prepare", *WITHOUT, ENTRYPOINT_MIGRATE="check").code == 0
     project.write("shelf/migrations/0002_lost.py", LOST.replace("0000_never", "0001_initial"))
     done = entrypoint.run(project.root, "prepare", "--only", "migrate", ENTRYPOINT_MIGRATE="check")
-    assert "cannot start: 1 migration is pending on database default, the first is shelf.0002_lost; " in done.err
+    assert "cannot start: database default has 1 pending migration, the first is shelf.0002_lost; " in done.err
+
+
+@pytest.mark.parametrize(
+    ("mode", "rest"),
+    [
+        ("check", "the first is shelf.0001_initial; set ENTRYPOINT_MIGRATE=auto to apply pending migrations"),
+        ("wait", "and no replica has applied one for 0.1 s"),
+    ],
+)
+def test_one_pending_migration_is_not_a_plural(entrypoint: Command, project: Project, mode: str, rest: str) -> None:
+    assert entrypoint.run(project.root, "prepare", "--only", "migrate").code == 0
+    with closing(sqlite3.connect(project.database)) as database, database:
+        database.execute("DELETE FROM django_migrations WHERE app = 'shelf'")
+    environ = {"ENTRYPOINT_MIGRATE": mode, "ENTRYPOINT_WAIT_TIMEOUT": "100ms"}
+    done = entrypoint.run(project.root, "prepare", "--only", "migrate", **environ)
+    assert done.err.splitlines()[-1] == f"[entrypoint] cannot start: database default has 1 pending migration, {rest}"
 
 
 def test_each_database_gets_the_migrations_that_its_router_allows(entrypoint: Command, project: Project) -> None:

@@ -23,7 +23,7 @@ def test_without_process_1_nothing_is_reloaded(tmp_path: Path) -> None:
         ControlSocket(tmp_path)
     (tmp_path / "www").mkdir()
     (tmp_path / "www" / "phase.json").touch()
-    with pytest.raises(TimedOut, match="the container still boots"):
+    with pytest.raises(TimedOut, match="the container is still booting"):
         ControlSocket(tmp_path)
 
 

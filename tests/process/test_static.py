@@ -49,7 +49,7 @@ def test_an_images_build_needs_no_database(entrypoint: Command, project: Project
     project.add_setting('DATABASES["default"]["NAME"] = "/nonexistent/db.sqlite3"\n')
     done = collect(entrypoint, project, PORT="1")
     assert done.code == 0
-    assert "     1 static files collected and precompressed\n" in done.err
+    assert "     1 static file collected and precompressed\n" in done.err
 
 
 def test_compressed_files_stand_beside_those_that_they_are_smaller_than(entrypoint: Command, project: Project) -> None:
@@ -80,7 +80,7 @@ def test_a_boot_takes_no_time_to_compress_and_leaves_no_compressed_file_of_anoth
     change(project, TEXT + "b { color: red }\n")
     if words == ("serve",):
         running = entrypoint.start(project.root, *words, PORT=f"127.0.0.1:{free_port}")
-        running.wait_until_it_says("1 static files collected\n")
+        running.wait_until_it_says("1 static file collected\n")
         running.stop(signal.SIGTERM)
         assert names(project) == {"shelf/book.css"}
     else:
@@ -94,7 +94,7 @@ def test_a_folder_that_prepare_has_compressed_is_up_to_date_for_the_boot_but_not
 ) -> None:
     assert collect(entrypoint, project).code == 0
     (marker,) = static(project).glob(".collected-*-compressed")
-    assert "are up to date" in collect(entrypoint, project).err
+    assert "up to date" in collect(entrypoint, project).err
     marker.rename(marker.with_name(marker.name.removesuffix("-compressed")))
     assert "collected and precompressed" in collect(entrypoint, project).err
     assert list(static(project).glob(".collected-*")) == [marker]
@@ -128,7 +128,7 @@ def test_an_unchanged_file_keeps_its_time_and_one_that_is_gone_stays_for_old_pag
     assert collect(entrypoint, project).code == 0
     os.utime(static(project) / "shelf/book.css", (1, 1))
     (project.root / "shelf/static/shelf/old.css").unlink()
-    assert "1 static files collected" in collect(entrypoint, project).err
+    assert "1 static file collected" in collect(entrypoint, project).err
     assert (static(project) / "shelf/book.css").stat().st_mtime == 1
     assert (static(project) / "shelf/old.css").is_file()
 
@@ -146,10 +146,10 @@ def test_a_compressed_file_that_is_older_than_its_text_is_taken_away(entrypoint:
 def test_other_settings_of_the_storage_are_a_reason_to_collect(entrypoint: Command, project: Project) -> None:
     assert collect(entrypoint, project).code == 0
     project.add_setting(MANIFEST)
-    assert "1 static files collected" in collect(entrypoint, project).err
+    assert "1 static file collected" in collect(entrypoint, project).err
     hashed = json.loads((static(project) / "staticfiles.json").read_text(encoding="utf-8"))["paths"]["shelf/book.css"]
     assert (static(project) / hashed).is_file()
-    assert "1 static files are up to date" in collect(entrypoint, project).err
+    assert "1 static file up to date" in collect(entrypoint, project).err
 
 
 def test_an_object_among_the_settings_of_the_storage_is_no_reason(entrypoint: Command, project: Project) -> None:
@@ -164,7 +164,7 @@ def test_an_object_among_the_settings_of_the_storage_is_no_reason(entrypoint: Co
     )
     assert collect(entrypoint, project).code == 0
     assert (project.root / "data/staticfiles.json").is_file()
-    assert "1 static files are up to date" in collect(entrypoint, project).err
+    assert "1 static file up to date" in collect(entrypoint, project).err
 
 
 def test_a_storage_that_takes_no_other_place_is_left_to_django(entrypoint: Command, project: Project) -> None:
@@ -208,8 +208,8 @@ def test_one_of_several_replicas_collects(entrypoint: Command, project: Project)
     running = [entrypoint.start(project.root, *ONLY) for _ in range(3)]
     assert [each.process.wait(PATIENCE) for each in running] == [0] * 3
     said = [each.err for each in running]
-    assert sum("1 static files collected" in text for text in said) == 1
-    assert sum("1 static files are up to date" in text for text in said) == 2
+    assert sum("1 static file collected" in text for text in said) == 1
+    assert sum("1 static file up to date" in text for text in said) == 2
 
 
 def test_a_reader_never_finds_a_file_missing_or_half(entrypoint: Command, project: Project) -> None:
@@ -233,7 +233,7 @@ def test_a_reader_never_finds_a_file_missing_or_half(entrypoint: Command, projec
     try:
         for size in range(100_001, 100_004):
             change(project, chr(size - 100_000 + ord("a")) * size)
-            assert "1 static files collected" in collect(entrypoint, project).err
+            assert "1 static file collected" in collect(entrypoint, project).err
     finally:
         stop.set()
         reader.join()
@@ -274,7 +274,7 @@ def test_an_unwritable_folder_is_accepted_if_complete_and_reported_if_stale(
     read_only: Command, project: Project
 ) -> None:
     done = collect(read_only, project, ENTRYPOINT_USER="")
-    assert (done.code, "1 static files are up to date\n" in done.err) == (0, True)
+    assert (done.code, "1 static file up to date\n" in done.err) == (0, True)
     change(project, TEXT)
     assert refused(collect(read_only, project, ENTRYPOINT_USER=""), project)
 
@@ -300,7 +300,7 @@ def test_a_volume_that_hides_newer_files_of_the_image_is_noticed(entrypoint: Com
     change(project, TEXT)
     assert collect(entrypoint, project).code == 0  # the build of the second
     done = collect(entrypoint, project, STATIC_ROOT=str(volume))
-    assert "1 static files collected" in done.err
+    assert "1 static file collected" in done.err
     assert (volume / "shelf/book.css").read_text(encoding="utf-8") == TEXT
 
 

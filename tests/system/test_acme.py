@@ -189,4 +189,4 @@ def test_a_site_obtains_a_certificate_and_renews_it_without_a_lost_request(
         answers = ask(network, f"https://{NAME}/", f"http://{NAME}/")
         assert answers == ["200|-|max-age=31536000", f"308|https://{NAME}/|-"]
         assert site.stop(signal.SIGTERM)[0] == 0
-        assert "take the certificate of" in site.output
+        assert "use the certificate in" in site.output

@@ -41,7 +41,7 @@ def test_a_first_boot_takes_the_steps_of_a_dry_run_and_a_second_finds_nothing_to
     site.start(extra={"ENTRYPOINT_LOG_LEVEL": "debug"}).ready()  # which shows uWSGI's banner
     second = site.output[length:]
     assert second.count("*** Starting uWSGI") == 1  # nothing was changed, and so nothing loaded twice
-    for line in ("no migration is pending", "user admin exists", "static files are up to date"):
+    for line in ("no migration is pending", "user admin exists", "static files up to date"):
         assert line in second
     assert site.stop()[0] == 0
 

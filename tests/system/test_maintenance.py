@@ -69,7 +69,7 @@ def open_shop(shop: Shop) -> Iterator[Shop]:
 
 
 def test_visitors_get_503_and_probes_the_truth(open_shop: Shop) -> None:
-    assert "the maintenance begins: visitors get 503\n" in open_shop.switch("on")
+    assert "maintenance is on: visitors get 503\n" in open_shop.switch("on")
     open_shop.until_status(503)
     page, other, file = open_shop.ask(**BROWSER), open_shop.ask("/a"), open_shop.ask("/static/style.css")
     assert [answer.status_code for answer in (page, other, file)] == [503, 503, 503]
@@ -85,7 +85,7 @@ def test_visitors_get_503_and_probes_the_truth(open_shop: Shop) -> None:
     assert open_shop.site.command("health").returncode == 0
     assert "\nmaintenance: visitors get 503\n" in open_shop.site.command("status").stdout
     assert json.loads(open_shop.site.command("status", "--format", "json").stdout)["maintenance"] is True
-    assert "the maintenance ends\n" in open_shop.switch("off")
+    assert "maintenance is off\n" in open_shop.switch("off")
     open_shop.until_status(200)
     assert not open_shop.state.exists()
 
@@ -135,7 +135,7 @@ def test_a_limit_has_our_page_without_one_of_the_project(shop: Shop) -> None:
     ("words", "code", "line"),
     [
         (("on", "--allow", "10.0.0.0/33"), 78, "cannot use --allow: '10.0.0.0/33' does not appear to be"),
-        (("off", "--allow", "10.0.0.0/8"), 2, "--allow is for maintenance on."),
+        (("off", "--allow", "10.0.0.0/8"), 2, "--allow works only with maintenance on."),
         (("of",), 2, "'of' is not one of 'on', 'off'"),
     ],
 )

@@ -117,7 +117,7 @@ def test_busy_workers_and_the_queue_before_them_are_seen(site: Site) -> None:
     assert value(text, "entrypoint_server_listen_queue", program="uwsgi") == 2
     assert value(text, "entrypoint_uwsgi_workers", state="busy") == 1
     until(lambda: writing(site) == 4, "the three, and this request")
-    line = re.compile(r"^uwsgi: 1 of 1 workers busy, 2 connections wait, [\d.]+ requests/s$", re.MULTILINE)
+    line = re.compile(r"^uwsgi: 1 of 1 worker busy, 2 connections wait, [\d.]+ requests/s$", re.MULTILINE)
     until(lambda: line.search(site.command("status").stdout), "the line of uWSGI")
     (site.project / "released").touch()
     for client in clients:

@@ -226,7 +226,7 @@ def test_a_second_reload_and_a_stop_during_a_reload(new_site: NewSite, project: 
     assert first.wait() == 75
     assert first.stderr
     with first.stderr as stream:
-        assert stream.read() == "[entrypoint] cannot reload: the container stops\n"
+        assert stream.read() == "[entrypoint] cannot reload: the container is stopping\n"
 
 
 @contextmanager

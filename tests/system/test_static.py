@@ -18,7 +18,7 @@ def test_nginx_serves_what_was_compressed_ahead(new_site: NewSite) -> None:
     name = json.loads((root / "staticfiles.json").read_text(encoding="utf-8"))["paths"]["pages/style.css"]
     packed = (root / f"{name}.gz").read_bytes()
     site.start().ready()
-    assert "static files are up to date" in site.output
+    assert "static files up to date" in site.output
 
     def get(encoding: str) -> requests.Response:
         return requests.get(

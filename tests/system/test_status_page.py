@@ -104,9 +104,9 @@ def test_a_program_is_restarted_by_the_page_alone(site: Site) -> None:
 
     assert post(site, "restart", {**own, **named}).status_code == 202
     until(lambda: programs(site)["worker"]["pid"] not in {0, before} and programs(site)["worker"]["ready"], "a new one")
-    assert programs(site)["worker"]["last_end"] == "killed by SIGTERM: the status page asks for it"
+    assert programs(site)["worker"]["last_end"] == "killed by SIGTERM: requested on the status page"
     assert "status page: restart worker for 127.0.0.1" in site.output
-    assert "[supervisord] restarting worker: the status page asks for it" in site.output  # no level before it
+    assert "[supervisord] restarting worker: requested on the status page" in site.output  # no level before it
     assert programs(site)["uwsgi"]["restarts"] == 0
 
 

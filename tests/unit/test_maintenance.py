@@ -39,11 +39,11 @@ def test_a_volume_keeps_the_maintenance_for_the_next_start(place: Path) -> None:
     volume = {"ENTRYPOINT_DATA_DIR": str(place / "volume")}
     config = config_of(place, **volume)
     assert switched(config, "10.0.0.0/8") == (
-        "the maintenance begins at the next start: visitors get 503, except from 10.0.0.0/8"
+        "maintenance is on at the next start: visitors get 503, except from 10.0.0.0/8"
     )
     assert json.loads((place / "volume" / "maintenance.json").read_text()) == {"allow": ["10.0.0.0/8"]}
     assert list(map(str, config_of(place, **volume).machine.maintenance or ())) == ["10.0.0.0/8"]
-    assert switch(config, None) == "the maintenance ends at the next start"
+    assert switch(config, None) == "maintenance is off at the next start"
     assert config_of(place, **volume).machine.maintenance is None
 
 
@@ -66,7 +66,7 @@ def test_a_template_without_the_maintenance_is_named(place: Path) -> None:
     config = config_of(place)
     (place / "run" / "supervisord.conf").touch()
     (place / "run" / "nginx-app.conf").write_text("server {}\n")
-    with pytest.raises(Unusable, match=r"nginx-app\.conf lacks the lines that include it; compare your template"):
+    with pytest.raises(Unusable, match=r"nginx-app\.conf does not include its files; compare your template"):
         switched(config)
 
 

@@ -197,7 +197,7 @@ STOP = (
     "Deployment web: Kubernetes kills after {} s (terminationGracePeriodSeconds{}), but a stop may take {} s "
     "(ENTRYPOINT_STOP_TIMEOUT){}; set terminationGracePeriodSeconds: {}"
 )
-KILLS = "fails during each boot and migration, and kills the container then; use"
+KILLS = "fails during each boot and migration, and then kills the container; use"
 REFUSED = "asks the application for {}, which refuses a Host that is not in ALLOWED_HOSTS; use"
 OF_DEPLOYMENT = {
     "a stop that is longer than the grace period": (
@@ -452,7 +452,7 @@ def test_values_that_the_manifest_does_not_contain_are_not_judged(folder: Path) 
     found = Checked("it.yaml")
     assert found.problems == ()
     assert found.told[0] == (
-        "warning: it.yaml: Deployment web: what ConfigMap elsewhere sets is not checked, because it is not there"
+        "warning: it.yaml: Deployment web: ConfigMap elsewhere is missing here, so its variables are not checked"
     )
 
 

@@ -541,7 +541,7 @@ def told_of(environ: dict[str, str] | None = None, on: Machine | None = None, **
     ("different", "begins"),
     [
         ({"debug": True}, "DEBUG is on in site.settings"),
-        ({"weak_key": "it has only 4 characters"}, "SECRET_KEY can be guessed"),
+        ({"weak_key": "it has fewer than 32 characters"}, "SECRET_KEY can be guessed"),
         ({"allowed_hosts": ()}, "ALLOWED_HOSTS names no host"),
         ({"allowed_hosts": ("", " ")}, "ALLOWED_HOSTS names no host"),
         (
@@ -1308,7 +1308,7 @@ def test_a_canonical_host_that_django_refuses_is_found() -> None:
     [
         (
             {"NGINX_CLIENT_MAX_BODY_SIZE": "10m, /static/ 1g"},
-            "cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at /static/, and takes no body there",
+            "cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at /static/, and accepts no body there",
         ),
         (
             {"NGINX_ERROR_PAGES": "404"},
@@ -1322,8 +1322,8 @@ def test_a_protection_that_nginx_cannot_give_is_refused(environ: dict[str, str],
 
 def test_a_folder_of_private_files_that_is_missing_is_a_warning() -> None:
     text = (
-        "warning: NGINX_PRIVATE_ROOT=/srv/private is not a folder, so its files are answered with 404: "
-        "mount it, or make it"
+        "warning: NGINX_PRIVATE_ROOT=/srv/private is not a folder, so its files are answered with 404; "
+        "mount or create it"
     )
     settings = Settings.read({"NGINX_PRIVATE_ROOT": "/srv/private"})
     for exists in (True, False):
@@ -1413,7 +1413,7 @@ def test_gixy_finds_nothing_that_is_not_explained(tmp_path: Path) -> None:
             {"NGINX_TLS": "self-signed"},
             {"programs": {}},
             (
-                "cannot make a certificate: openssl is not installed; apt-get install openssl in the image, "
+                "cannot create a certificate: openssl is not installed; apt-get install openssl in the image, "
                 "or set NGINX_TLS_CERTIFICATE"
             ),
         ),

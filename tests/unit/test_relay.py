@@ -132,7 +132,7 @@ def test_lines_are_dropped_and_counted_when_stderr_is_not_read(relay: Relay, roo
     room.full = False
     pipe.say("four\n")
     until(lambda: len(room.lines) == 2, "the line")
-    assert room.lines == ["nginx: four", "entrypoint: 3 lines dropped: stderr was not read"]
+    assert room.lines == ["nginx: four", "entrypoint: lines dropped: 3 (stderr was not read)"]
 
 
 def test_a_pipe_that_is_added_later_is_read_too_and_one_that_is_removed_is_not(

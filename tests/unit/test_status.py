@@ -87,6 +87,8 @@ def test_two_looks_at_the_metrics_become_a_line() -> None:
     assert found is not None
     assert tuple(found) == ("uwsgi", 1, 2, 3, 20.0)
     assert serving.in_words(found) == "uwsgi: 2 of 3 workers busy, 1 connection waits, 20 requests/s"
+    alone = found._replace(busy=1, workers=1, waiting=0)
+    assert serving.in_words(alone) == "uwsgi: 1 of 1 worker busy, 0 connections wait, 20 requests/s"
     other = serving.between({}, {("server_listen_queue", "gunicorn"): 0.0}, 0.5)
     assert other is not None
     assert serving.in_words(other) == "gunicorn: 0 connections wait"

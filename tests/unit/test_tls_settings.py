@@ -11,7 +11,7 @@ from entrypoint.errors import Unusable
 FILES = {"NGINX_TLS_CERTIFICATE": "/c", "NGINX_TLS_KEY": "/k"}
 ACME = {"NGINX_TLS_DOMAIN": "a.example", "NGINX_TLS_EMAIL": "o@a.example", "ENTRYPOINT_DATA_DIR": "/data"}
 NO_FOLDER = (
-    "cannot use NGINX_TLS_DOMAIN: ENTRYPOINT_DATA_DIR, where the certificate is kept, is not set; "
+    "cannot use NGINX_TLS_DOMAIN: the certificate is kept in ENTRYPOINT_DATA_DIR, which is not set; "
     "set it to a volume, such as docker run -v my-site:/data -e ENTRYPOINT_DATA_DIR=/data"
 )
 
@@ -43,14 +43,14 @@ def test_the_source_of_the_certificate_follows_from_what_is_given(environ: dict[
         (
             {"NGINX_TLS_DOMAIN": "a.example", "ENTRYPOINT_DATA_DIR": "/data"},
             [
-                "cannot use NGINX_TLS_DOMAIN: NGINX_TLS_EMAIL, the address of the account at the authority, is not set",
+                "cannot use NGINX_TLS_DOMAIN: the account at the authority needs an address; set NGINX_TLS_EMAIL",
             ],
         ),
         (
             {**ACME, **FILES},
             [
                 (
-                    "cannot use NGINX_TLS_CERTIFICATE with NGINX_TLS_DOMAIN: each names another certificate; "
+                    "cannot use NGINX_TLS_CERTIFICATE with NGINX_TLS_DOMAIN: they name different certificates; "
                     "unset one of them"
                 )
             ],
@@ -59,7 +59,7 @@ def test_the_source_of_the_certificate_follows_from_what_is_given(environ: dict[
             {**FILES, "NGINX_TLS": "self-signed"},
             [
                 (
-                    "cannot use NGINX_TLS_CERTIFICATE with NGINX_TLS=self-signed: each names another certificate; "
+                    "cannot use NGINX_TLS_CERTIFICATE with NGINX_TLS=self-signed: they name different certificates; "
                     "unset one of them"
                 )
             ],
@@ -103,10 +103,10 @@ def test_a_contradiction_is_refused(environ: dict[str, str], problems: list[str]
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("*.a.example", "'*.a.example' is a wildcard: its names are checked over HTTP, which no wildcard allows; "),
-        ("192.0.2.1", "'192.0.2.1' is an address: a certificate is for host names such as shop.example.com"),
-        ("2001:db8::1", "'2001:db8::1' is an address"),
-        ("[::1]", "'[::1]' is an address"),
+        ("*.a.example", "'*.a.example' is a wildcard, which the authority cannot check over HTTP; "),
+        ("192.0.2.1", "'192.0.2.1' is an IP address; name hosts such as shop.example.com"),
+        ("2001:db8::1", "'2001:db8::1' is an IP address"),
+        ("[::1]", "'[::1]' is an IP address"),
         ("a_b.example", "a host name has the form shop.example.com, in ASCII"),
         ("shop.example.com:443", "a host name has the form"),
         ("https://shop.example.com", "a host name has the form"),

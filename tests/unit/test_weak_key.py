@@ -9,9 +9,9 @@ from entrypoint.app.production import weak_key
     ("key", "why"),
     [
         ("django-insecure-" + "abcdefghijklmnopqrstuvwxyz" * 2, "it begins with django-insecure-"),
-        ("changeme", "it has only 8 characters"),
-        ("abcd" * 20, "it has only 4 different characters"),
-        (b"abcd", "it has only 4 characters"),
+        ("changeme", "it has fewer than 32 characters"),
+        ("abcd" * 20, "it has fewer than 5 different characters"),
+        (b"abcd", "it has fewer than 32 characters"),
         ("0123456789abcdef" * 2, ""),
         ("Zm9vYmFyYmF6cXV4Zm9vYmFyYmF6cXV4Zm9vYmFyMTI=", ""),
     ],

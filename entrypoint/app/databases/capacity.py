@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import DatabaseError, connections
 
 from entrypoint.app.databases.database import reach
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.protocol.agent import UNKNOWN, AgentResult, CapacityRequest
 
 _CLOCK: Final = 5.0  # seconds; a signed link or a session notices more
@@ -55,8 +55,8 @@ def _differences(alias: str, connection: Any, wanted: int) -> Iterator[str]:
     if most < wanted * _ROLLING:
         few = "too few" if most < wanted else "too few for two containers, as during a rolling update"
         yield (
-            f"database {alias} accepts {most} connections, and {wanted} workers may open one each: {few}; "
-            f"{_remedy(wanted, most)}"
+            f"database {alias} accepts {count(most, 'connection')}, and {count(wanted, 'worker')} may open one each: "
+            f"{few}; {_remedy(wanted, most)}"
         )
     early, late = before - float(then), after - float(then)
     if early > _CLOCK or late < -_CLOCK:

@@ -25,7 +25,7 @@ _LIMITS: Final = {
 def connected(alias: str, url: Secret | None, seconds: float, progress: Progress) -> Iterator[Any]:
     """Yield the connection that migrates `alias`; until the end of the context, Django uses it under that name.
 
-    The URL is for the default database. Raises AgentError where it cannot be reached within `seconds`.
+    The URL is for the default database. Raises AgentError if it cannot be reached within `seconds`.
     """
     usual = connections[alias]
     if url is None or alias != DEFAULT_DB_ALIAS:

@@ -1,7 +1,7 @@
 """The migration lock: held in the database itself, which all replicas share.
 
 It is released when the process that holds it ends, in whatever way. Waiting replicas poll it: a session that blocks
-inside the database can make a migration wait in turn (`CREATE INDEX CONCURRENTLY`).
+inside the database can make a migration wait for it (`CREATE INDEX CONCURRENTLY`).
 """
 
 import fcntl
@@ -39,7 +39,7 @@ _HOLDER_SETTINGS: Final = {
 }
 
 _Holder = tuple[str, float | None]
-"""The name of a replica, empty where the database does not know it, and for how many seconds it has held the lock."""
+"""The name of a replica, empty if the database does not know it, and for how many seconds it has held the lock."""
 
 
 class Lock:

@@ -39,7 +39,7 @@ def _migrate(alias: str, request: MigrateRequest, progress: Progress) -> int | N
         raise failure(connections[alias], None, error, limited=False) from error
 
 
-# Each mode returns the number of migrations that it has applied, None where none was pending at first.
+# Each mode returns the number of migrations that it has applied, None if none was pending at first.
 
 
 def _auto(alias: str, request: MigrateRequest, progress: Progress) -> int | None:
@@ -65,7 +65,7 @@ def _auto(alias: str, request: MigrateRequest, progress: Progress) -> int | None
 
 
 def _look_unlocked(alias: str) -> State | None:
-    """Return the state, None where another process has locked the file of SQLite."""
+    """Return the state, None if another process has locked the file of SQLite."""
     try:
         return look(alias)
     except OperationalError as error:
@@ -80,14 +80,14 @@ def _check(alias: str, request: MigrateRequest, progress: Progress) -> None:
     _refuse_if_older(alias, state, request, progress)
     if state.pending:
         raise AgentError(
-            f"cannot start: {_pending(len(state.pending), alias)}, the first is {state.pending[0]}; "
-            "ENTRYPOINT_MIGRATE=auto applies them",
+            f"cannot start: database {alias} has {count(len(state.pending), 'pending migration')}, the first is "
+            f"{state.pending[0]}; set ENTRYPOINT_MIGRATE=auto to apply pending migrations",
             "failed",
         )
 
 
 def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None:
-    """Wait until another replica has migrated. Each progress of the other replica restarts the patience."""
+    """Wait until another replica has migrated. Progress of the other replica restarts the timeout."""
     end, tick, waiting = time.monotonic() + request.patience, 0.0, False
     left = -1  # unknown: SQLite's file has been locked since the first look
     while True:
@@ -116,15 +116,11 @@ def _wait(alias: str, request: MigrateRequest, progress: Progress) -> int | None
 
 
 def _nobody_migrated(alias: str, left: int, patience: float) -> AgentError:
-    """Return the error of a wait that is over. A negative `left` is unknown: the file of SQLite was always locked."""
-    why = f"{_pending(left, alias)}, and no replica has applied one"
+    """Return the error of a wait that timed out. A negative `left` is unknown: SQLite's file was always locked."""
+    why = f"database {alias} has {count(left, 'pending migration')}, and no replica has applied one"
     if left < 0:
         why = f"another process has locked the file of database {alias}, and no replica has migrated it"
     return AgentError(f"cannot start: {why} for {patience:g} s", "timed out")
-
-
-def _pending(number: int, alias: str) -> str:
-    return f"{count(number, 'migration')} {'is' if number == 1 else 'are'} pending on database {alias}"
 
 
 _MODES: Final[dict[str, Callable[[str, MigrateRequest, Progress], int | None]]] = {
@@ -135,7 +131,7 @@ _MODES: Final[dict[str, Callable[[str, MigrateRequest, Progress], int | None]]] 
 
 
 def _refuse_if_unfinished(alias: str, state: State, request: MigrateRequest, progress: Progress) -> None:
-    """Raise AgentError where a migration is unfinished and no replica is migrating."""
+    """Raise AgentError if a migration is unfinished and no replica is migrating."""
     if state.unfinished is None or lock.holder(connections[alias], request.patience, progress):
         return
     now = look(alias).unfinished  # it may have been finished since the first look

@@ -133,7 +133,7 @@ def _printable(text: str, but: str = "") -> str:
 
 
 def _cause(record: logging.LogRecord) -> str:
-    """Return why Django refused a request, and what to set if it should not have; "" where that is not known."""
+    """Return why Django refused a request, and what to set to allow it; "" if that is not known."""
     try:
         return next(_causes(record.name, record.getMessage(), record.request), "")  # type: ignore[attr-defined] # Django's
     except Exception:  # noqa: BLE001 -- a record without an explanation has to be logged, too

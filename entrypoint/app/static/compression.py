@@ -38,19 +38,19 @@ class Compressed(NamedTuple):
 def compress(folder: Path) -> str:
     """Compress the files of the folder that need it, as many at once as there are CPUs; return a line for the log.
 
-    Raises OSError where a file cannot be read or written.
+    Raises OSError if a file cannot be read or written.
     """
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 -- most boots compress nothing
 
     methods = dict(_methods())
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         found = list(pool.map(partial(_compress_file, methods=methods), _files(folder)))
-    parts = [f"{sum(each.written for each in found)} of {len(found)} files compressed"]
+    parts = [f"files compressed: {sum(each.written for each in found)} of {len(found)}"]
     for suffix in methods:
         sizes = [(each.before, each.after[suffix]) for each in found if suffix in each.after]
         if sizes:
             before, after = map(sum, zip(*sizes, strict=True))
-            parts.append(f"{suffix}: {len(sizes)} files, {_kilobytes(before)} become {_kilobytes(after)}")
+            parts.append(f"{suffix}: {len(sizes)}, {_kilobytes(before)} become {_kilobytes(after)}")
     return "; ".join(parts)
 
 
@@ -112,7 +112,7 @@ def _compress_file(path: Path, methods: Mapping[str, Method]) -> Compressed:
 
 
 def _replace(target: Path, data: bytes, source: Path, times: os.stat_result) -> None:
-    """Write the file as a whole, with the mode and the time of its source: nginx makes its ETag of the time."""
+    """Write the file as a whole, with the mode and the time of its source: nginx derives its ETag from the time."""
     descriptor, name = tempfile.mkstemp(prefix=".", dir=target.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -20,7 +20,7 @@ from django.core.exceptions import SuspiciousOperation
 from django.core.files.storage import FileSystemStorage, storages
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
-from entrypoint.app.reporting import AgentError, Progress
+from entrypoint.app.reporting import AgentError, Progress, count
 from entrypoint.app.static import compression, deploy
 from entrypoint.app.writable import fault
 from entrypoint.protocol.agent import AgentResult, CollectStaticRequest
@@ -39,13 +39,13 @@ Sources = dict[str, tuple[Any, str]]
 def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
     """Collect into STATIC_ROOT unless no source changed since the last time.
 
-    Raises AgentError where another container collects for longer than the patience, and where STATIC_ROOT is read-only
+    Raises AgentError if another container collects for longer than the patience, and where STATIC_ROOT is read-only
     and lacks a file.
     """
     always, precompress = request.always, request.precompress
     root, sources = _root(), _sources()
     fingerprint = _fingerprint(sources)
-    up_to_date = AgentResult(f"{len(sources)} static files are up to date")
+    up_to_date = AgentResult(f"{count(len(sources), 'static file')} up to date")
     if not always and _is_collected(root, fingerprint, precompress=precompress):
         return up_to_date
     try:
@@ -64,7 +64,7 @@ def collect(request: CollectStaticRequest, progress: Progress) -> AgentResult:
         what = f"cannot use STATIC_ROOT: {why}" if why else f"cannot write {error.filename or root}: {error.strerror}"
         raise AgentError(f"{what}{hint}", "not allowed") from error
     return AgentResult(
-        f"{len(sources)} static files collected{' and precompressed' if precompress else ''}", changed=True
+        f"{count(len(sources), 'static file')} collected{' and precompressed' if precompress else ''}", changed=True
     )
 
 
@@ -111,7 +111,7 @@ def _is_local() -> bool:
 
 
 def _storage_in(folder: Path) -> Any:
-    """Return the project's storage for another folder; None where it has no folder, or a fixed one."""
+    """Return the project's storage for another folder; None if it has no folder, or a fixed one."""
     if not _is_local():
         return None
     wanted = settings.STORAGES["staticfiles"]
@@ -206,7 +206,7 @@ def _is_complete(root: Path, sources: Sources) -> bool:
 
 
 def _sources() -> Sources:
-    """Return each source by its name in STATIC_ROOT; of two with the same name, the first."""
+    """Return each source by its name in STATIC_ROOT; the first one if two have the same name."""
     ignored = [os.path.normpath(pattern) for pattern in apps.get_app_config("staticfiles").ignore_patterns]
     found: Sources = {}
     for finder in get_finders():

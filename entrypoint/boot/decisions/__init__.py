@@ -1,1 +1,1 @@
-"""What follows from the settings and the facts: pure functions and values."""
+"""Conclusions from the settings and the facts: pure functions and values."""

@@ -30,7 +30,7 @@ class Server:
     timeout_variables: Words = ()  # its own variables for ENTRYPOINT_REQUEST_TIMEOUT
     arguments_variable: str | None = None  # its own variable for command line arguments
     stop_interval: float | None = None  # seconds between its stop signals; None: one signal is enough
-    stop_children: StopChildren | None = None  # the stop signal for its workers; None: it stops them well by itself
+    stop_children: StopChildren | None = None  # the stop signal for its workers; None: it stops them itself
     master_from: int = 1  # the least number of workers with which it has a parent process that stops them
 
 

@@ -73,7 +73,7 @@ def check(settings: Settings, server: Server | None) -> None:
 
 
 def _longest(member: Member, members: Iterable[Member], guaranteed: Mapping[str, int], total: float) -> int:
-    """Return what the user has set, or all of `total` but what is guaranteed to the orders after it."""
+    """Return the time that the user has set, or `total` without the time that is guaranteed to later orders."""
     if member.seconds is not None:
         return member.seconds
     later = {each.order for each in members if each.order < member.order}
@@ -157,7 +157,7 @@ def shares(
 def _shares_of_orders(
     members: Iterable[Member], least: Mapping[int, int], total: float, request: int
 ) -> Mapping[int, int]:
-    """Return the seconds of each order: what its programs set, and most of the rest for the one with the clients.
+    """Return the seconds of each order: those that its programs set; the order with the clients gets most of the rest.
 
     If the others can give it enough time for the longest `request`, they do.
     """

@@ -63,10 +63,10 @@ def switch(config: ResolvedConfig, allow: Allowed | None) -> str:
             raise
     when = "" if running else " at the next start"
     if allow is None:
-        return f"the maintenance ends{when}"
+        return f"maintenance is off{when}"
     others = f", except from {', '.join(map(str, allow))}" if allow else ""
-    lasts = "" if kept else "; a new container does not know of it: ENTRYPOINT_DATA_DIR is not set"
-    return f"the maintenance begins{when}: visitors get 503{others}{lasts}"
+    lasts = "" if kept else "; it ends with this container, because ENTRYPOINT_DATA_DIR is not set"
+    return f"maintenance is on{when}: visitors get 503{others}{lasts}"
 
 
 def runs_in(run_dir: PurePath) -> bool:
@@ -77,15 +77,15 @@ def runs_in(run_dir: PurePath) -> bool:
         return False
     if owner != os.geteuid():
         why = f"uid {owner} runs the site, and this is uid {os.geteuid()}; run the command as that user"
-        raise NotAllowed(f"cannot switch the maintenance: {why}")
+        raise NotAllowed(f"cannot change the maintenance mode: {why}")
     return True
 
 
 def _check_nginx(config: ResolvedConfig) -> None:
     if not config.nginx:
-        raise Unusable("cannot switch the maintenance: no nginx serves the site here; set ENTRYPOINT_NGINX=on")
+        raise Unusable("cannot change the maintenance mode: no nginx serves the site here; set ENTRYPOINT_NGINX=on")
     if config.machine.nginx_conf is not None:
-        raise Unusable(f"cannot switch the maintenance: {config.own_nginx_conf} is used as it is")
+        raise Unusable(f"cannot change the maintenance mode: {config.own_nginx_conf} is used as it is")
 
 
 def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
@@ -95,7 +95,7 @@ def _files(config: ResolvedConfig, allow: Allowed) -> tuple[File, ...]:
     except ValueError as error:
         raise Unusable(f"cannot read {conf}: {error}") from error
     if f"/{filenames.MAINTENANCE.name[:-1]}" not in text:  # as nginx_optional writes it: ….con[f]
-        raise Unusable(f"cannot switch the maintenance: {conf} lacks the lines that include it; compare your template")
+        raise Unusable(f"cannot change the maintenance mode: {conf} does not include its files; compare your template")
     own = f"location = /-/pages/{configuration.MAINTENANCE_STATUS}.html " in text
     return configuration.maintenance_files(config, allow, TemplateValues(config, starting=True), own=own)
 

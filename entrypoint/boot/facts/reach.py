@@ -10,7 +10,7 @@ from entrypoint.boot.trust.accounts import Account, owner
 def obstacle(path: PurePath, account: Account, needed: int = os.X_OK) -> str:
     """Return the first folder that the account may not enter on the way to `path`, with its owner and mode.
 
-    `needed` is what the account needs of the file itself: os.X_OK or os.R_OK. Return "" if the modes permit it all.
+    `needed` is the permission that the account needs for the file itself: os.X_OK or os.R_OK. Return "" if it has all.
     """
     if account.uid == 0:
         return ""

@@ -27,7 +27,7 @@ class Served(NamedTuple):
 
 
 def locations(config: ResolvedConfig) -> tuple[Location, ...]:
-    """Return the locations, the one of all other paths first. An option of a location holds below its path as well.
+    """Return the locations, the one of all other paths first. An option of a location applies below its path as well.
 
     Outside of NGINX_PREFIX nothing is passed on.
     """

@@ -146,7 +146,7 @@ def static_root(config: ResolvedConfig) -> str | None:
     for path, _ in config.settings.client_max_body_size.paths:
         if path in {each.url for each in files}:
             raise Unusable(
-                f"cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at {path}, and takes no body there"
+                f"cannot use NGINX_CLIENT_MAX_BODY_SIZE: nginx serves files at {path}, and accepts no body there"
             )
     root = next((each.root for each in files if each.kind == "STATIC"), None)
     if config.settings.error_pages and root is None:

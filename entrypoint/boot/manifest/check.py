@@ -74,7 +74,7 @@ def _notes(manifests: Iterable[Manifest], every: Iterable[Evaluated]) -> Iterato
     for found in every:
         where = f"{found.container.file}: {found.container.where}"
         for source in found.container.variables.missing:
-            yield f"warning: {where}: what {source} sets is not checked, because it is not there"
+            yield f"warning: {where}: {source} is missing here, so its variables are not checked"
         for program in found.programs:
             yield (
                 f"warning: {where}: the program {program} is not defined here; "

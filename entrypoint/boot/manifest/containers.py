@@ -53,7 +53,7 @@ class Probe(NamedTuple):
 class Variables:
     """The environment that a manifest gives to a container."""
 
-    texts: dict[str, str] = field(default_factory=dict)  # empty where the manifest has no text, as for a secret
+    texts: dict[str, str] = field(default_factory=dict)  # empty if the manifest has no text, as for a secret
     origins: dict[str, str] = field(default_factory=dict)  # where each variable is set
     missing: list[str] = field(default_factory=list)  # the files and ConfigMaps that do not exist here
 

@@ -1,12 +1,12 @@
 """Checks which containers of a manifest apply the migrations.
 
-Two containers with `auto` are right: one gets the lock, and the other finds nothing pending. These are mistakes:
+Two containers with `auto` are correct: one gets the lock, and the other finds nothing pending. These are mistakes:
 
 - all containers have `check` or `wait`, and no Job or one-shot service migrates;
 - `check` beside a container that migrates at the same time: it ends while migrations are pending, instead of waiting;
 - `auto` beside a Job or a one-shot service: both start at the same time, and either may migrate.
 
-The last two are right for a container that starts only after the other one has migrated.
+The last two are correct for a container that starts only after the other one has migrated.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

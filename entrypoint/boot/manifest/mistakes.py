@@ -52,7 +52,7 @@ def of_container(found: Evaluated) -> Iterator[str]:
     for probe in found.container.probes:
         if probe.kills and (probe.path == READY or _asks_whether_ready(probe.command)):
             yield (
-                f"{probe.where} fails during each boot and migration, and kills the container then; "
+                f"{probe.where} fails during each boot and migration, and then kills the container; "
                 f"use {LIVE if probe.path else 'entrypoint health live'}"
             )
 

@@ -27,8 +27,8 @@ def _secrets(application: Application) -> Iterator[str]:
         )
     if application.weak_key:
         yield (
-            f"SECRET_KEY can be guessed: {application.weak_key}; anyone who knows it can log in as any user: "
-            "let the settings read a random one of at least 50 characters from the environment"
+            f"SECRET_KEY can be guessed: {application.weak_key}; anyone who knows it can log in as any user; "
+            "let the settings read a random key of at least 50 characters from the environment"
         )
 
 

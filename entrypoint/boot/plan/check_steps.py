@@ -43,7 +43,7 @@ class CheckPort(NamedTuple):
     name: str = "port"
 
     def __str__(self) -> str:
-        return f"check that {' and '.join(map(str, self.addresses))} can be listened on"
+        return f"check that {' and '.join(map(str, self.addresses))} can be bound"
 
 
 @in_check

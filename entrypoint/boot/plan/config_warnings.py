@@ -99,7 +99,7 @@ def _responses(config: ResolvedConfig) -> Iterator[str]:
                 yield f"{name} has no effect: {why}"
     elif config.settings.serves and not config.machine.private_root:
         root = shown(str(config.settings.private_root))
-        yield f"NGINX_PRIVATE_ROOT={root} is not a folder, so its files are answered with 404: mount it, or make it"
+        yield f"NGINX_PRIVATE_ROOT={root} is not a folder, so its files are answered with 404; mount or create it"
 
 
 def _superuser(config: ResolvedConfig) -> Iterator[str]:

@@ -18,7 +18,7 @@ class MakeDirectories(NamedTuple):
     name: str = "render"
 
     def __str__(self) -> str:
-        return "make " + ", ".join(map(str, self.directories))
+        return "create " + ", ".join(map(str, self.directories))
 
 
 class MakeStore(NamedTuple):
@@ -28,7 +28,7 @@ class MakeStore(NamedTuple):
     name: str = "tls"
 
     def __str__(self) -> str:
-        return f"make {self.store}, for certificates"
+        return f"create {self.store} for certificates"
 
 
 @in_check
@@ -40,7 +40,7 @@ class TakeCertificate(NamedTuple):
     name: str = "tls"
 
     def __str__(self) -> str:
-        return f"take the certificate of {self.store}"
+        return f"use the certificate in {self.store}"
 
 
 @in_check
@@ -54,7 +54,7 @@ class MakeCertificate(NamedTuple):
     name: str = "tls"
 
     def __str__(self) -> str:
-        return f"make a self-signed certificate for {', '.join(self.names)}, unless there is one"
+        return f"create a self-signed certificate for {', '.join(self.names)}, unless there is one"
 
 
 class KeepCertificate(NamedTuple):

@@ -53,8 +53,8 @@ def _sources(config: ResolvedConfig, here: Iterable[Program]) -> Iterator[Read]:
     if kept and config.settings.origins.get("SECRET_KEY") == str(kept):
         yield Read("secret-key", f"keep SECRET_KEY in {kept}")
     if config.settings.chosen or config.settings.roles:
-        declared = config.settings.programs
-        names = (f"{each.name} ({declared[each.name].source if each.name in declared else 'ours'})" for each in here)
+        own = config.settings.programs
+        names = (f"{each.name} ({own[each.name].source if each.name in own else 'built in'})" for each in here)
         yield Read("programs", f"run {', '.join(names) or 'no program'}")
 
 
@@ -154,7 +154,7 @@ def _starting_page(config: ResolvedConfig) -> Iterator[Step]:
             programs.nginx(config),
             config.machine.app_dir,
             environment.for_programs(config.settings, config.machine, config.settings_module),
-            "which says that the site is starting until all is prepared",
+            "which shows the starting page until the boot is done",
             loads=False,
             progress=config.progress("loading application"),
         )

@@ -27,7 +27,7 @@ from entrypoint.protocol import filenames
 
 @dataclass(frozen=True)
 class Plan:
-    """What a boot does."""
+    """The steps of a boot, and the exec."""
 
     steps: tuple[Step, ...]
     exec: Exec
@@ -133,7 +133,7 @@ def _early_server(config: ResolvedConfig) -> Iterator[Start]:
     changes = config.machine.hooks.prepare or _own_release(config)  # either may change the application
     if config.server and config.opens_early and not changes:
         server = programs.application_server(config, config.server)
-        why = "again if a step below changes what it has loaded"
+        why = "and again if a later step changes what it has loaded"
         yield Start(server, config.machine.app_dir, _environment(config), why, loads=True)
 
 

@@ -30,7 +30,7 @@ WARNING: Final = "warning"
 
 
 class Step(Protocol):
-    """What all steps have."""
+    """The attributes that all steps have."""
 
     @property
     def name(self) -> str:
@@ -101,7 +101,7 @@ class Reload(NamedTuple):
     name: str = SERVE
 
     def __str__(self) -> str:
-        return f"let {self.program.name} read its configuration again"
+        return f"reload {self.program.name}"
 
 
 @_secret

@@ -18,12 +18,12 @@ class ProtectionTable(SettingsTable):
     rate_limits: tuple[RateLimit, ...] = setting(
         "NGINX_RATE_LIMIT",
         protection_types.rates,
-        "how many requests one client address may send to all paths that begin with a path; others get 429",
+        "how many requests one client address may send to the paths that begin with the given path; more get 429",
     )
     connection_limit: int | None = setting(
         "NGINX_CONNECTION_LIMIT",
         values.count,
-        "how many requests of one client address may be answered at the same time; others are answered with 429",
+        "how many requests of one client address are answered at the same time; more get 429",
     )
     basic_auth_file: PurePosixPath | None = setting(
         "NGINX_BASIC_AUTH_FILE",
@@ -33,13 +33,13 @@ class ProtectionTable(SettingsTable):
     allowed: tuple[Network, ...] = setting(
         "NGINX_ALLOW",
         addresses.networks,
-        "the client addresses that may use the site: addresses, CIDR networks; others are answered with 403",
+        "the clients that may use the site: addresses or CIDR networks; others get 403",
         when_unset="all",
     )
     denied: tuple[Network, ...] = setting(
         "NGINX_DENY",
         addresses.networks,
-        "the client addresses that are answered with 403, even if NGINX_ALLOW contains them",
+        "the clients that get 403, even if NGINX_ALLOW contains them: addresses or CIDR networks",
     )
     robots: str = setting(
         "NGINX_ROBOTS",

@@ -34,14 +34,13 @@ Each setting is an environment variable. A later source overrides an earlier one
 4. the file at the path in `NAME_FILE`: its text without the final newline. NAME and `NAME_FILE` exclude each other.
 
 An empty text is treated as unset. `NAME_FILE` also works for a variable that is not a setting, if its file is under
-`/run/secrets` or `ENTRYPOINT_SECRETS` lists the name; the programs get NAME. `SUPERUSER_<FIELD>` sets a further field
+`/run/secrets` or `ENTRYPOINT_SECRETS` lists the name; the programs get NAME. `SUPERUSER_<FIELD>` sets another field
 of the superuser, as a secret. `ENTRYPOINT_PROGRAM_<NAME>` is the command of an additional program, see
 [how to run more programs](../how-to/programs.md).
 
 An unknown `ENTRYPOINT_…` is an error. An unknown `NGINX_…` is a warning, and so is a misspelt name, such as
 `WEB_CONCURENCY` or `SECRET_KY`, if the right one is not set. Variables that Kubernetes injects for a service named
-`entrypoint` or `nginx` are ignored. `entrypoint env` shows the effective values, their sources, and what they follow
-from.
+`entrypoint` or `nginx` are ignored. `entrypoint env` shows the effective values and where they come from.
 
 | name | type | default | meaning |
 |---|---|---|---|
@@ -120,7 +119,7 @@ def _wrapped(text: str, width: int, indent: str) -> str:
 
 
 def markdown() -> str:
-    """Return the reference of all settings: what holds for everyone, nothing of this environment."""
+    """Return the reference of all settings. It contains nothing of this environment."""
     return _HEAD + "".join(f"| {' | '.join(map(_cell, _described(d)))} |\n" for d in setting_specs())
 
 

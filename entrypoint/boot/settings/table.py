@@ -161,7 +161,7 @@ class SettingsTable:
         "services to wait for, besides Django's databases: tcp, http, https, unix, file, postgres, mysql, redis, amqp",
     )
     wait_timeout: float = setting(
-        "ENTRYPOINT_WAIT_TIMEOUT", values.duration, "how long all waiting together may take", default="60s"
+        "ENTRYPOINT_WAIT_TIMEOUT", values.duration, "how long the waits of a boot may take together", default="60s"
     )
     request_timeout: float = setting(
         "ENTRYPOINT_REQUEST_TIMEOUT", values.duration, "how long one request may take", default="60s"
@@ -256,7 +256,7 @@ class SettingsTable:
         values.path,
         "a volume for data that must outlive the container: a SECRET_KEY is generated there if none is set",
     )
-    secrets: tuple[str, ...] = setting("ENTRYPOINT_SECRETS", values.names, "further variables whose NAME_FILE is read")
+    secrets: tuple[str, ...] = setting("ENTRYPOINT_SECRETS", values.names, "other variables whose NAME_FILE is read")
     client_max_body_size: BodySizes = setting(
         "NGINX_CLIENT_MAX_BODY_SIZE",
         protection_types.body_sizes,
@@ -277,7 +277,7 @@ class SettingsTable:
     server_names: tuple[str, ...] = setting(
         "NGINX_SERVER_NAME",
         addresses.hosts,
-        "the host names of the site; a request for another host is answered with 421; _ matches every host",
+        "the host names of the site; a request for another host gets 421; _ matches every host",
         default="_",
     )
     nginx_workers: int | None = setting(
@@ -289,13 +289,13 @@ class SettingsTable:
     worker_connections: int = setting(
         "NGINX_WORKER_CONNECTIONS",
         values.count,
-        "the most connections of one nginx worker, including those to the application",
+        "the maximum number of connections of one nginx worker, including those to the application",
         default="1024",
     )
     worker_open_files: int | None = setting(
         "NGINX_WORKER_OPEN_FILES",
         values.count,
-        "the most files and connections that one nginx worker has open (worker_rlimit_nofile)",
+        "the maximum number of files and connections that one nginx worker has open (worker_rlimit_nofile)",
         when_unset="as many as NGINX_WORKER_CONNECTIONS needs, if the container's limit is lower",
     )
     ipv6: str = setting(
@@ -337,8 +337,8 @@ class SettingsTable:
     cache_lock: tuple[str, ...] = setting(
         "NGINX_CACHE_LOCK",
         addresses.url_paths,
-        "URL paths whose pages are all public: of many requests for a page that is not in the cache, one reaches the "
-        "application and the others wait for it",
+        "URL paths whose pages are all public: if many clients request a page that is not in the cache, one request "
+        "reaches the application and the others wait for it",
     )
     cache_sessions: bool = setting(
         "NGINX_CACHE_SESSIONS",
@@ -361,7 +361,7 @@ class SettingsTable:
         "NGINX_GZIP",
         values.choice("auto", "on", "off"),
         "which responses nginx compresses while it sends them: auto leaves out those to requests with a session "
-        "cookie, because of BREACH; files that were compressed ahead are always sent",
+        "cookie, because of BREACH; precompressed files are always sent",
         default="auto",
     )
     conf_dir: PurePosixPath | None = setting(

@@ -24,8 +24,8 @@ class TlsTable(SettingsTable):
     tls_mode: str | None = setting(
         "NGINX_TLS",
         values.choice(FILES, ACME, SELF_SIGNED, OFF),
-        "where the certificate comes from: your files, an authority that speaks ACME such as Let's Encrypt, or made at "
-        "the start, for a laptop; off: no TLS",
+        "where the certificate comes from: your files, an authority that speaks ACME such as Let's Encrypt, or "
+        "self-signed at the start, for a laptop; off: no TLS",
         when_unset="files with NGINX_TLS_CERTIFICATE, acme with NGINX_TLS_DOMAIN, else off",
     )
     tls_certificate: PurePosixPath | None = setting(
@@ -51,7 +51,7 @@ class TlsTable(SettingsTable):
     tls_authority: PurePosixPath | None = setting(
         "NGINX_TLS_ACME_CA",
         values.path,
-        "the root certificate (PEM) by which a private authority's own server is verified",
+        "the root certificate (PEM) that verifies the server of a private authority",
         when_unset="the system's root certificates",
     )
     tls_eab_kid: str | None = setting(
@@ -65,7 +65,7 @@ class TlsTable(SettingsTable):
     hsts: str | None = setting(
         "NGINX_HSTS",
         addresses.hsts,
-        "the header Strict-Transport-Security of answers over TLS: on is max-age=31536000; off, or a value",
+        "the Strict-Transport-Security header of responses over TLS: on (max-age=31536000), off, or a value",
         default="off",
     )
 
@@ -97,7 +97,7 @@ def problems(settings: TlsTable, refused: Callable[[str], bool], *, nginx: bool)
     source = settings.tls_source
     if certificate and (domains or source != FILES):
         other = "NGINX_TLS_DOMAIN" if domains else f"NGINX_TLS={source}"
-        yield f"cannot use NGINX_TLS_CERTIFICATE with {other}: each names another certificate; unset one of them"
+        yield f"cannot use NGINX_TLS_CERTIFICATE with {other}: they name different certificates; unset one of them"
     elif source == FILES and not certificate and not refused("NGINX_TLS_CERTIFICATE"):
         yield "cannot use NGINX_TLS=files: NGINX_TLS_CERTIFICATE and NGINX_TLS_KEY are not set"
     if source == SELF_SIGNED and settings.hsts:
@@ -113,9 +113,9 @@ def _acme_problems(settings: TlsTable, refused: Callable[[str], bool]) -> Iterat
         yield "cannot use NGINX_TLS=acme: NGINX_TLS_DOMAIN is not set"
     if settings.data_dir is None and not refused("ENTRYPOINT_DATA_DIR"):
         how = "set it to a volume, such as docker run -v my-site:/data -e ENTRYPOINT_DATA_DIR=/data"
-        yield f"cannot use {what}: ENTRYPOINT_DATA_DIR, where the certificate is kept, is not set; {how}"
+        yield f"cannot use {what}: the certificate is kept in ENTRYPOINT_DATA_DIR, which is not set; {how}"
     if settings.tls_email is None and not refused("NGINX_TLS_EMAIL"):
-        yield f"cannot use {what}: NGINX_TLS_EMAIL, the address of the account at the authority, is not set"
+        yield f"cannot use {what}: the account at the authority needs an address; set NGINX_TLS_EMAIL"
     yield from _half("NGINX_TLS_EAB_KID", settings.tls_eab_kid, EAB_KEY, settings.tls_eab_key, refused)
     if settings.listen is not None:
         why = "the authority connects to port 80, and PORT would be the only port"

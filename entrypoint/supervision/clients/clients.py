@@ -69,7 +69,7 @@ class Clients:
         if not self._current.environments.boot:
             self._supervisord.warn(f"received SIGHUP: ignored; {INSTEAD_OF_HUP}")
         elif self._stopping:
-            self._supervisord.warn("received SIGHUP: ignored, because the container stops")
+            self._supervisord.warn("received SIGHUP: ignored, because the container is stopping")
         else:
             self._supervisord.warn("received SIGHUP: reloading")
             self._start_reload()
@@ -81,7 +81,7 @@ class Clients:
 
     def _why_no_reload(self) -> str:
         if self._stopping:
-            return "the container stops"
+            return "the container is stopping"
         return "another reload has not ended" if self._reloading.running else ""
 
     def _routes(self, config: MetricsConfig) -> "Routes":
@@ -111,7 +111,7 @@ class Clients:
             return f"cannot restart {log.printable(name)}: there is no such program"
         if why := self._why_no_reload():
             return f"cannot restart {name}: {why}"
-        self._lifecycle.restart(found[0], "the status page asks for it", asked=True)
+        self._lifecycle.restart(found[0], "requested on the status page", asked=True)
         found[0].start()
         return ""
 

@@ -149,7 +149,7 @@ class Child:
 
 
 def switch_user(identity: Identity) -> None:
-    """Drop root for good. Raises PermissionError.
+    """Drop root permanently. Raises PermissionError.
 
     It is done here and not by a command such as setpriv: root would start that with the environment of the program,
     and with LD_PRELOAD of the application's user in it.

@@ -113,7 +113,7 @@ class Stdout:
             del self._backlog[:written]
             self._progress = self._clock()
             if self._dropped:
-                warning = b"%d lines dropped: stdout was not read" % self._dropped
+                warning = b"lines dropped: %d (stdout was not read)" % self._dropped
                 self._lost += self._dropped
                 self._dropped = 0
                 self._backlog += self._form("supervisord", [warning], "stdout", os.getpid())

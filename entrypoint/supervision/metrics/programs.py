@@ -94,6 +94,6 @@ def _key(process: Process) -> tuple[int, int]:
 
 
 def own_usage() -> Usage | None:
-    """Return the figures of supervisord alone; None where /proc cannot be read."""
+    """Return the figures of supervisord alone; None if /proc cannot be read."""
     own = read(os.getpid())
     return own and Usage(round(time.process_time(), 3), own.resident, 1, round(time.time() - own.seconds, 2))

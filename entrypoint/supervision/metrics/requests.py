@@ -68,7 +68,7 @@ class RequestCount:
             self._others += text.count(b"\n0")  # the client closed the connection before a response
             self._newline = piece.endswith(b"\n")
         if self._offset >= most or (self._offset >= LARGEST and self._newline):
-            # nginx appends. What it writes in the microseconds between the last read and this call is lost.
+            # nginx appends. A line that it writes in the microseconds between the last read and this call is lost.
             os.ftruncate(fd, 0)
             self._offset, self._newline = 0, True
 

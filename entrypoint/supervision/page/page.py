@@ -1,8 +1,8 @@
 """Answers the requests of the status page.
 
-A client may read it where it may read the metrics, or with the password; it may act only with the password, and only
-from the page itself: each page holds a token that no other site can read or send. Each user of the container may
-connect, so no header is written to the log as it is.
+A client may read the page if it may read the metrics or knows the password. The buttons need the password, and a token
+that only the page contains, so no other site can press them. Each user of the container may connect, so each header is
+escaped in the log.
 """
 
 import json
@@ -56,9 +56,9 @@ class Page:
         *,
         everybody: bool = False,
     ) -> None:
-        """Without a password nobody may act. `log` gets a line for each action, and for each wrong password.
+        """Without a password the buttons are refused. `log` gets a line for each action, and for each wrong password.
 
-        `everybody`: any address may connect, so without a password only loopback addresses may look.
+        `everybody`: any address may connect, so without a password only loopback addresses may see the page.
         """
         self._password = Password(password) if password else None
         self._data = data
@@ -95,9 +95,9 @@ class Page:
         return answer
 
     def _hidden(self, request: Request) -> str:
-        """Return why a client without a password may not look, or an empty text."""
+        """Return why a client without a password may not see the page, or an empty text."""
         if self._everybody and request.peer and not ip_address(request.peer).is_loopback:
-            return "set ENTRYPOINT_STATUS_PASSWORD or ENTRYPOINT_METRICS_ALLOW, then you may see this page"
+            return "to see this page, set ENTRYPOINT_STATUS_PASSWORD or ENTRYPOINT_METRICS_ALLOW"
         if (host := request.headers.get("host", "")) and not _OWN_HOST.fullmatch(host):
             return "use an IP address or localhost, or set ENTRYPOINT_STATUS_PASSWORD"
         return ""
@@ -115,7 +115,7 @@ class Page:
 
     def _refused(self, request: Request) -> str:
         if self._password is None:
-            return "set ENTRYPOINT_STATUS_PASSWORD, then this page may act"
+            return "to restart programs and to reload from this page, set ENTRYPOINT_STATUS_PASSWORD"
         own = request.headers.get("sec-fetch-site", "same-origin") == "same-origin"
         if not own or not secrets.compare_digest(request.headers.get(TOKEN, "").encode(), self._token.encode()):
             return "the request does not come from this page; load it again"

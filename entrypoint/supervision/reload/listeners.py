@@ -2,8 +2,8 @@
 
 Process 1 opens them, and the server inherits its own as descriptor LISTENER. All are bound to one address by
 SO_REUSEPORT. While two processes of the server run, for a reload, a filter tells the kernel which of the sockets takes
-a new connection (SO_ATTACH_REUSEPORT_CBPF, see socket(7)): all new connections reach the new process from one moment
-on, once it has answered a request of ours. The old one is stopped after it has accepted all connections that wait.
+a new connection (SO_ATTACH_REUSEPORT_CBPF, see socket(7)): once the new process has answered our first request, it
+gets all new connections. The old one is stopped after it has accepted all connections that wait.
 
 The filter is classic BPF. It needs no privilege.
 """

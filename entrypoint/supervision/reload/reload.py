@@ -106,7 +106,7 @@ class Reload:
     def stop(self) -> None:
         """End the reload: the container stops, and with it all programs."""
         if self.running:
-            self._end("the container stops", late=True)
+            self._end("the container is stopping", late=True)
 
     def _proceed(self) -> None:
         steps = self._steps
@@ -190,7 +190,7 @@ class Reload:
         deadline = time.monotonic() + request.start_seconds
         while self._fault is None:
             if program.state in ENDED and not program.unstarted:
-                raise _RefusedError(f"the new {request.server} has ended; its lines in the log say why")
+                raise _RefusedError(f"the new {request.server} has ended; see its lines in the log")
             if time.monotonic() > deadline:
                 why = f"the new {request.server} was not ready within {request.start_seconds:g} s"
                 raise _RefusedError(why, late=True)
@@ -230,7 +230,7 @@ class Reload:
         deadline = time.monotonic() + NGINX_STARTS_WITHIN
         while not children(nginx.pid) - before:
             if time.monotonic() > deadline:
-                raise _RefusedError("nginx has started no new workers; its lines in the log say why")
+                raise _RefusedError("nginx has started no new workers; see its lines in the log")
             yield
         self._done.append("reloaded nginx")
         return before

@@ -2,12 +2,12 @@
 
 When the last process of nginx closes its socket, the kernel resets the connections that were not accepted yet, although
 their clients may have sent a request already. So before nginx is stopped, the guard listens in its place, with a
-minimum TTL that the packets of no client have: it receives nothing. A client that connects meanwhile gets no response,
+minimum TTL that no client's packets have, so it receives nothing. A client that connects meanwhile gets no response,
 retries after a second, as TCP does, and is refused then.
 
-Of two listeners that share a port by SO_REUSEPORT, Linux prefers the one that is bound to the exact address. Of two
-with the same IPv4 address, it prefers the newer one if that is bound to an interface (otherwise both would be one
-group). Of two with the same IPv6 address, it prefers the older one: nginx on a single IPv6 address is not guarded.
+If two listeners share a port by SO_REUSEPORT, Linux prefers the one that is bound to the exact address. If both have
+the same IPv4 address, it prefers the newer one if that is bound to an interface (otherwise both would be one group). If
+both have the same IPv6 address, it prefers the older one, so nginx on a single IPv6 address is not guarded.
 """
 
 import errno

@@ -110,7 +110,7 @@ def test_a_one_shot_that_fails_is_tried_again(container: Container) -> None:
 def test_a_program_after_one_that_failed_permanently_is_never_started(container: Container) -> None:
     container.program("site", SLEEP, after=["prepare"], essential=True)
     container.program("prepare", "false", ready="exit", restart="never")
-    container.start().said("not starting site: prepare failed permanently before")
+    container.start().said("not starting site: prepare has failed permanently")
     assert not_yet(container, "site")
     assert not container.ready_file.exists()
     container.ask("startProcess", "site")  # by hand it starts regardless

@@ -311,7 +311,7 @@ def test_keep_keeps_the_other_programs_and_ends_with_the_code_of_the_failure(con
     container.start().said("ready after")
     other = container.spawned("other")
     os.kill(container.spawned("site"), signal.SIGKILL)
-    lost = "site failed permanently (killed by SIGKILL): keeping the others, not ready, exit code 137"
+    lost = "site failed permanently (killed by SIGKILL): keeping the other programs running, not ready, exit code 137"
     container.said(f"[supervisord] CRIT {lost}")
     until(lambda: not container.ready_file.exists(), "the end of readiness")
     until(lambda: container.unready() == {"phase": "failed", "programs": ["site"]}, "the reason")

@@ -80,7 +80,7 @@ def test_dropped_lines_are_counted_and_reported(pipe: tuple[int, int]) -> None:
         stdout.flush()
     stdout.write("a", [b"after"])
     got += everything(pipe[0])
-    assert got.endswith(b"\n[supervisord] 7 lines dropped: stdout was not read\n[a] after\n")
+    assert got.endswith(b"\n[supervisord] lines dropped: 7 (stdout was not read)\n[a] after\n")
     assert b"[a] dropped" not in got
 
 

@@ -75,7 +75,7 @@ def problems(config: ResolvedConfig) -> Iterator[str]:
     if config.settings.acme and any(own.name == CERTIFICATES for own in config.settings.chosen):
         why = "with NGINX_TLS_DOMAIN, entrypoint runs a program of this name"
         yield f"cannot use program {CERTIFICATES}: {why}; rename it"
-    verb = "obtain" if config.settings.acme else "make"
+    verb = "obtain" if config.settings.acme else "create"
     for name in needed(config):
         if name not in config.machine.programs:
             how = f"{BROUGHT_BY[name]} in the image, or set NGINX_TLS_CERTIFICATE"

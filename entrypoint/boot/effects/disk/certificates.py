@@ -24,7 +24,7 @@ def take(store: PurePosixPath, file: PurePosixPath) -> None:
     try:
         text = pem.decode("ascii")
     except UnicodeDecodeError as error:
-        why = "it has other text than PEM; remove it, then another certificate is obtained"
+        why = "it is not a PEM file; remove it, and a new certificate is obtained"
         raise Unusable(f"cannot use {store / certificate_store.SITE}: {why}") from error
     run_files.write(file, text, _PRIVATE)
 
@@ -63,5 +63,5 @@ def _made(step: MakeCertificate) -> bytes:
         raise NotRunnable(f"cannot run {step.openssl}: {error.strerror}") from error
     if done.returncode or certificate.parsed(done.stdout) is None:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise Unusable(f"cannot make a certificate: {lines[-1] if lines else 'openssl made none'}")
+        raise Unusable(f"cannot create a certificate: {lines[-1] if lines else 'openssl made none'}")
     return done.stdout

@@ -43,7 +43,7 @@ def make_directory(directory: Directory) -> None:
             os.chown(path, owner.uid, owner.gid)
     except OSError as error:
         hint = "" if directory.mode is None else "; set ENTRYPOINT_RUN_DIR to another folder"
-        raise NotAllowed(f"cannot make {path}: {error.strerror}{hint}") from error
+        raise NotAllowed(f"cannot create {path}: {error.strerror}{hint}") from error
 
 
 def empty_metrics(step: EmptyMetrics) -> None:
@@ -73,7 +73,7 @@ def temporary_folder(place: PurePosixPath) -> Iterator[PurePosixPath]:
     try:
         folder = tempfile.mkdtemp(prefix="entrypoint-", dir=place)
     except OSError as error:
-        raise NotAllowed(f"cannot make a folder in {place}: {error.strerror}; set TMPDIR to another folder") from error
+        raise NotAllowed(f"cannot create a folder in {place}: {error.strerror}; set another TMPDIR") from error
     try:
         yield PurePosixPath(folder)
     finally:

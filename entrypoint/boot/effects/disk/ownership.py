@@ -31,7 +31,7 @@ class _Place(NamedTuple):
 
 
 def hand_over(path: PurePosixPath, account: Account, others: Collection[int] = ()) -> str:
-    """Give `account` the folder, or the last one that exists on the way to it; nothing of the users `others`.
+    """Give `account` the folder, or the last one that exists on the way to it, but no files of the users `others`.
 
     Return what was done, or why nothing was; empty if the folder belongs to `account` already.
     """
@@ -61,8 +61,8 @@ def _hand_over(place: _Place, account: Account, others: Collection[int]) -> str:
         return f"not handed over: {place.path} belongs to root and is not an empty volume; {_command(place, account)}"
     walk.content(place.descriptor, _DEEPEST)
     walk.give(place.descriptor)
-    left = f", except {walk.left} that belong to root, to another program or have hard links" if walk.left else ""
-    return f"handed over, with {walk.given - 1} files and folders in it{left}"
+    left = f"; not handed over: {walk.left} (of root, of another program, or with hard links)" if walk.left else ""
+    return f"handed over; files and folders in it: {walk.given - 1}{left}"
 
 
 def _command(place: _Place, account: Account) -> str:
@@ -130,7 +130,7 @@ class _Walk:
                 os.close(descriptor)
 
     def _opened(self, descriptor: int, depth: int) -> None:
-        """Give the user an open file or folder, if it is still one to give: it may have been exchanged."""
+        """Give the user an open file or folder, if that is still allowed: it may have been replaced meanwhile."""
         found = os.fstat(descriptor)
         folder = stat.S_ISDIR(found.st_mode)
         if found.st_uid in self._kept or not (depth if folder else stat.S_ISREG(found.st_mode) and found.st_nlink == 1):

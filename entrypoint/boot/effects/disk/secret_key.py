@@ -159,7 +159,7 @@ def _check_folder(file: Path) -> None:
 
 
 def _check(file: Path, descriptor: int) -> None:
-    """Refuse links and special files: through a link, root would give another file's text away. Raises NotAllowed."""
+    """Refuse links and special files: through a link, root would expose the text of another file. Raises NotAllowed."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         raise NotAllowed(f"cannot use {file}: it is not a regular file, or it has hard links")

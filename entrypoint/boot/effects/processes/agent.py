@@ -205,7 +205,7 @@ class Agent:
     @staticmethod
     def _unintelligible(doing: str) -> StepFailed:
         """Return the error for a message that the agent does not send: the application can write to its socket."""
-        return StepFailed(f"cannot {doing}: its process sent something else than an answer", 1)
+        return StepFailed(f"cannot {doing}: its process sent an invalid answer", 1)
 
     def _receive(self, doing: str) -> None:
         try:

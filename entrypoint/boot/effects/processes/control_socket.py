@@ -35,7 +35,7 @@ class ControlSocket:
             raise NotAllowed(f"cannot reload: cannot open {why}") from error
         except OSError as error:
             if os.path.exists(folder / filenames.PHASE):  # noqa: PTH110 -- Path.exists may raise
-                raise TimedOut("cannot reload: the container still boots") from error
+                raise TimedOut("cannot reload: the container is still booting") from error
             why = f"cannot open {self._path}: {error.strerror}"
             raise NotFound(f"cannot reload: {why}; nothing runs here with these settings") from error
         if os.geteuid() != found.st_uid or not stat.S_ISSOCK(found.st_mode):

@@ -132,5 +132,5 @@ class Relay:
             self._dropped += 1
             return
         self._patience = _STALL
-        if self._dropped and self._offer(log.ENTRYPOINT, f"{self._dropped} lines dropped: stderr was not read", 0):
+        if self._dropped and self._offer(log.ENTRYPOINT, f"lines dropped: {self._dropped} (stderr was not read)", 0):
             self._dropped = 0

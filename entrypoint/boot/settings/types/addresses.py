@@ -126,10 +126,10 @@ def domains(value: str) -> tuple[str, ...]:
     found = items(value.lower())
     for host in found:
         if "*" in host:
-            why = "its names are checked over HTTP, which no wildcard allows; name each host"
-            raise ValueError(f"{host!r} is a wildcard: {why}, or set NGINX_TLS_CERTIFICATE")
+            why = "a wildcard, which the authority cannot check over HTTP"
+            raise ValueError(f"{host!r} is {why}; name each host, or set NGINX_TLS_CERTIFICATE")
         if _ADDRESS.fullmatch(host):
-            raise ValueError(f"{host!r} is an address: a certificate is for host names such as shop.example.com")
+            raise ValueError(f"{host!r} is an IP address; name hosts such as shop.example.com")
         if len(host) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(host):
             raise ValueError("a host name has the form shop.example.com, in ASCII")
     if len(found) > _MOST_DOMAINS:

@@ -26,7 +26,7 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the option `--update`."""
-        parser.add_argument("--update", action="store_true", help="Also set password and rights of an existing user.")
+        parser.add_argument("--update", action="store_true", help="Also reset an existing user's password and rights.")
 
     def handle(self, *_args: object, update: bool, **_options: object) -> str:
         """Create or update the superuser; return the outcome in one line. Raises CommandError."""
@@ -38,7 +38,7 @@ class Command(BaseCommand):  # type: ignore[misc]  # Django ships no types
 
 
 def _request(model: Any, *, update: bool) -> SuperuserRequest:
-    """Return the request that settings and environment describe. Raises CommandError where a value is missing."""
+    """Return the request that settings and environment describe. Raises CommandError if a value is missing."""
     fields = {name: text for name in superuser.fields_of(model) if (text := _value(name))}
     name = fields.pop(model.USERNAME_FIELD, "") or _value("username")
     password = fields.pop("password", "") or _value("password")
