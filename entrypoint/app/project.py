@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from entrypoint.app import production
+from entrypoint.app import production, writable
 from entrypoint.app.packages import psycopg_mismatch
 from entrypoint.app.reporting import AgentError, last_line
 from entrypoint.protocol.agent import Application, AppsReport, Database, ErrorKind, User
@@ -77,7 +77,7 @@ def _load_errors() -> Iterator[None]:
     except (Exception, SystemExit) as error:
         line = _own_line(error)
         kind: ErrorKind = "not allowed" if isinstance(error, PermissionError) else "unusable"
-        raise AgentError(f"cannot load the application: {line}{_hint(line, error)}", kind) from error
+        raise AgentError(f"cannot load the application: {line}{_hint(line, error) or _place(error)}", kind) from error
 
 
 def _check_access() -> None:
@@ -130,6 +130,15 @@ def _hint(line: str, error: BaseException) -> str:
     here = Path(error.name.partition(".")[0])
     own = here.is_dir() or here.with_suffix(".py").is_file()
     return "" if own else "; install the package that provides it"
+
+
+def _place(error: BaseException) -> str:
+    """Return how to create the place of a file or folder that the settings cannot create; "" for other errors."""
+    if not isinstance(error, PermissionError) or not error.filename or os.path.lexists(error.filename):
+        return ""
+    path = Path(error.filename).absolute()
+    why = writable.fault(path.parent if path.suffix else path)
+    return f"; {why}" if why else ""
 
 
 def _raised_by(error: BaseException) -> dict[str, Any]:

@@ -72,6 +72,26 @@ def test_a_driver_that_is_not_installed_is_named(entrypoint: Command, project: P
     assert done.err.endswith(": Error loading psycopg2 or psycopg module; install psycopg[binary]\n")
 
 
+@pytest.mark.parametrize(
+    ("setting", "fix"),
+    [
+        ('(BASE_DIR / "logs").mkdir()', "create it in the Dockerfile: RUN install -d "),
+        ('open(BASE_DIR / "site.log", "w")', "the application's code; use a separate folder, such as "),
+    ],
+)
+def test_a_log_that_the_settings_may_not_create_is_named_with_its_fix(
+    entrypoint: Command, project: Project, ordinary_user: int | None, setting: str, fix: str
+) -> None:
+    project.add_setting(f"\n{setting}\n")
+    project.root.chmod(0o555)
+    uid = os.geteuid() if ordinary_user is None else ordinary_user
+    done = entrypoint.run(project.root, "prepare", ENTRYPOINT_USER=str(uid))
+    project.root.chmod(0o755)
+    assert done.code == 77
+    assert "cannot load the application: PermissionError: " in done.err
+    assert fix in done.err.splitlines()[-1]
+
+
 def test_a_django_that_is_too_old_is_named(entrypoint: Command, project: Project) -> None:
     project.write("old/django/__init__.py", "VERSION, __version__ = (3, 2, 25, 'final', 0), '3.2.25'\n")
     done = entrypoint.run(project.root, "prepare", PYTHONPATH=str(project.root / "old"))
