@@ -14,8 +14,8 @@ _FIRST, _END, _BLOCK = 10_000, 32_000, 400
 
 
 @functools.cache
-def _block() -> tuple[socket.socket, Iterator[int]]:
-    """Claim a block that no other process holds; return the lock, and the block's even ports in an endless row.
+def _block() -> Iterator[int]:
+    """Claim a block that no other process holds; return its even ports in an endless row.
 
     What holds it is a name among the abstract sockets: the kernel takes it back when the process ends.
     """
@@ -26,14 +26,14 @@ def _block() -> tuple[socket.socket, Iterator[int]]:
         except OSError:
             claim.close()
             continue
-        return claim, itertools.cycle(range(first, first + _BLOCK, 2))
+        claim.detach()
+        return itertools.cycle(range(first, first + _BLOCK, 2))
     raise AssertionError("cannot find a free block of ports: too many processes run these tests at once")
 
 
 def free_port(address: str = "127.0.0.1") -> int:
     """Return a free port whose successor is free too, because a server behind nginx may need it."""
-    _, ports = _block()
-    for port in itertools.islice(ports, _BLOCK):
+    for port in itertools.islice(_block(), _BLOCK):
         if _is_free(address, port) and _is_free(address, port + 1):
             return port
     raise AssertionError(f"cannot find a free port of {address}: all in the block of this process are in use")
