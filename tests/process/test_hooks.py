@@ -335,16 +335,28 @@ def test_a_process_that_a_command_leaves_writing_does_not_hold_the_boot() -> Non
     assert told in (b"0 \n", b"0 more\n")  # the second if the command had not ended before its first line was taken
 
 
-# Prints how each pipe of the boot is read: a process that can open the pipe could empty it before the boot reads.
+# Prints how each pipe of the boot is read: a process that can open the pipe could empty it before the boot reads. For a
+# moment there is one more, in which subprocess waits for the exec of this program.
 PIPES: Final = """
-import os
+import os, time
 boot = f"/proc/{os.getppid()}"
-for fd in os.listdir(f"{boot}/fd"):
-    if os.readlink(f"{boot}/fd/{fd}").startswith("pipe:"):
-        flags = next(line for line in open(f"{boot}/fdinfo/{fd}") if line.startswith("flags:"))
-        flags = int(flags.split()[1], 8)
-        if flags & os.O_ACCMODE == os.O_RDONLY:
-            print("returns at once" if flags & os.O_NONBLOCK else "waits")
+
+def flags(fd):
+    try:
+        if os.readlink(f"{boot}/fd/{fd}").startswith("pipe:"):
+            return int(next(line for line in open(f"{boot}/fdinfo/{fd}") if line.startswith("flags:")).split()[1], 8)
+    except FileNotFoundError:  # closed meanwhile
+        pass
+    return os.O_WRONLY
+
+end = time.monotonic() + 20
+while True:
+    read = [each for each in map(flags, os.listdir(f"{boot}/fd")) if each & os.O_ACCMODE == os.O_RDONLY]
+    if all(each & os.O_NONBLOCK for each in read) or time.monotonic() > end:
+        break
+    time.sleep(0.01)
+for each in read:
+    print("returns at once" if each & os.O_NONBLOCK else "waits")
 """
 
 
