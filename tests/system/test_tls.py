@@ -194,6 +194,7 @@ def test_a_self_signed_certificate_is_made_once_and_kept(tmp_path: Path) -> None
             site.start()
             until(partial(ready_again, site, len(made)), "the site")
             assert site.code is None, site.output
+            until(partial(site.status, "/"), "nginx to listen: on a busy machine later than uWSGI is ready")
             assert site.get("/").text == "hello", site.output
             assert site.stop()[0] == 0, site.output
         made.append(own.read_bytes())
